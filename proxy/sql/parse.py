@@ -1,0 +1,250 @@
+"""One statement's text to what it is: a sqlglot tree, or a value that says it all.
+
+Rules:
+
+1. Postgres' grammar decides first what the statement is; a word in the text never does. Only if it cannot
+   read the text, DuckDB's dialect is tried; if that fails too, the error is Postgres' own.
+2. sqlglot's opaque ``Command`` never survives. What is neither a query, nor DML, nor one of the kinds read
+   from Postgres' tree is refused with ``0A000``.
+3. ``Parsed`` is shared by a cache: treat its tree as immutable; copy before changing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from branching.ddl_model import CreateMacro, CreateView, Name
+from branching.errors import BoughError
+from proxy.sql import ddl, rules, table, utility
+from proxy.sql import postgres_grammar as grammar
+from proxy.sql.postgres_grammar import SyntaxFailure
+from proxy.sql.split import MAX_TEXT, Source
+from proxy.sql.statements import Explain, Kind, Payload
+
+Dialect = Literal["postgres", "duckdb"]
+_RETURNS_ROWS = frozenset(
+    {Kind.SELECT, Kind.SHOW, Kind.EXPLAIN, Kind.FETCH, Kind.PIVOT, Kind.SUMMARIZE, Kind.DESCRIBE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A statement read. Exactly one of ``tree`` (queries, DML, CREATE TABLE [AS]) and ``payload`` is set."""
+
+    text: str
+    offset: int
+    kind: Kind
+    tag: str  # the command tag without counts
+    dialect: Dialect
+    tree: exp.Expr | None = None
+    payload: Payload | None = None
+    parameter_count: int = 0
+    returns_rows: bool = False
+    failure: SyntaxFailure | None = field(default=None)  # why Postgres' grammar refused a duckdb text
+    notices: tuple[str, ...] = ()
+
+
+_DML = {
+    "SelectStmt": Kind.SELECT,
+    "InsertStmt": Kind.INSERT,
+    "UpdateStmt": Kind.UPDATE,
+    "DeleteStmt": Kind.DELETE,
+    "MergeStmt": Kind.MERGE,
+}
+
+
+def parse(source: Source | str) -> Parsed:
+    """What ``source`` is. Raises ``BoughError`` (42601 with position, 0A000, 54000, 54001)."""
+    if isinstance(source, str):
+        source = Source(source)
+    if len(source.text) > MAX_TEXT:
+        raise BoughError("54000", f"the statement is longer than {MAX_TEXT} characters")
+    try:
+        return _parse(source)
+    except RecursionError:
+        raise BoughError(
+            "54001", "stack depth limit exceeded", hint="Simplify the statement: it nests too deep."
+        )
+
+
+def _parse(source: Source) -> Parsed:
+    node = grammar.statement_node(source.text)
+    if isinstance(node, SyntaxFailure):
+        return _parse_duckdb(source, node)
+    if node in _DML:
+        return _query(source, _DML[node])
+    statement = grammar.statement_tree(source.text)
+    if read := utility.read(statement, source.text, source.offset) or ddl.read(statement, source.text):
+        kind, tag, payload = read
+        rows = kind in _RETURNS_ROWS
+        return Parsed(source.text, source.offset, kind, tag, "postgres", None, payload, 0, rows)
+    if node == "CreateStmt":
+        tree = table.create_table(statement)
+        return _made(source, Kind.CREATE_TABLE, "postgres", tree)
+    if node == "CreateTableAsStmt":
+        return _table_as(source, statement)
+    raise BoughError(
+        "0A000",
+        f"{source.text.split(None, 1)[0].upper()} of this kind is not supported",
+        hint="docs/dialect.md lists the supported statements.",
+    )
+
+
+def _table_as(source: Source, statement: object) -> Parsed:
+    what = getattr(statement, "objtype").name  # noqa: B009  (a node of Postgres' tree)
+    if what == "OBJECT_MATVIEW":
+        raise BoughError("0A000", "materialized views are not supported", hint="Use CREATE TABLE … AS.")
+    tree = table.create_table_as(statement)
+    return _made(source, Kind.CREATE_TABLE_AS, "postgres", tree)
+
+
+def _query(source: Source, kind: Kind) -> Parsed:
+    try:
+        tree = sqlglot.parse_one(source.text, read="postgres")
+    except (ParseError, TokenError) as error:
+        raise table.unreadable(error)
+    if isinstance(tree, exp.Create) and kind is Kind.SELECT:  # SELECT … INTO
+        return _made(source, Kind.CREATE_TABLE_AS, "postgres", tree)
+    into = tree.args.get("into")
+    if into is not None:
+        tree.set("into", None)
+        temporary = (
+            exp.Properties(expressions=[exp.TemporaryProperty()]) if into.args.get("temporary") else None
+        )
+        tree = exp.Create(this=into.this, kind="TABLE", expression=tree, properties=temporary)
+        return _made(source, Kind.CREATE_TABLE_AS, "postgres", tree)
+    if not isinstance(tree, _CLASSES[kind]):
+        raise table.unreadable(None)
+    return _made(source, kind, "postgres", tree)
+
+
+_CLASSES: dict[Kind, tuple[type[exp.Expr], ...]] = {
+    Kind.SELECT: (exp.Query, exp.Values, exp.Table),
+    Kind.INSERT: (exp.Insert,),
+    Kind.UPDATE: (exp.Update,),
+    Kind.DELETE: (exp.Delete,),
+    Kind.MERGE: (exp.Merge,),
+}
+
+
+def _made(
+    source: Source, kind: Kind, dialect: Dialect, tree: exp.Expr, failure: SyntaxFailure | None = None
+) -> Parsed:
+    if tree.find(exp.Command):
+        raise table.unreadable(None)
+    numbers = [_number(parameter) for parameter in tree.find_all(exp.Parameter, exp.Placeholder)]
+    rows = kind in _RETURNS_ROWS or tree.args.get("returning") is not None
+    tag = "SELECT" if kind is Kind.CREATE_TABLE_AS else kind.value
+    return Parsed(
+        source.text, source.offset, kind, tag, dialect, tree, None, max(numbers, default=0), rows, failure
+    )
+
+
+def _number(parameter: exp.Expr) -> int:
+    text = parameter.name
+    if not text.isdecimal():
+        raise BoughError("42601", f"parameter ${text} is not a number", hint="Parameters are $1, $2, …")
+    return int(text)
+
+
+# -- DuckDB's dialect ---------------------------------------------------------------------------------------
+
+_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(?!\()", re.IGNORECASE)
+_DUCKDB_KINDS: tuple[tuple[type[exp.Expr], Kind], ...] = (
+    (exp.Pivot, Kind.PIVOT),
+    (exp.Summarize, Kind.SUMMARIZE),
+    (exp.Describe, Kind.DESCRIBE),
+    (exp.Insert, Kind.INSERT),
+    (exp.Update, Kind.UPDATE),
+    (exp.Delete, Kind.DELETE),
+    (exp.Merge, Kind.MERGE),
+    (exp.Query, Kind.SELECT),
+    (exp.Values, Kind.SELECT),
+)
+
+
+def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
+    if match := _EXPLAIN.match(source.text):
+        inner = Source(source.text[match.end() :], source.offset + match.end())
+        parsed = parse(inner)
+        options: tuple[tuple[str, str | bool], ...] = (("analyze", True),) if match.group(1) else ()
+        return Parsed(source.text, source.offset, Kind.EXPLAIN, "EXPLAIN", parsed.dialect, None,
+                      Explain(inner, options), 0, True)  # fmt: skip
+    try:
+        tree = sqlglot.parse_one(source.text, read="duckdb")
+    except (ParseError, TokenError):
+        raise syntax_error(failure, source)
+    if isinstance(tree, (exp.Column, exp.Alias, exp.Literal)):
+        raise syntax_error(failure, source)
+    if isinstance(tree, exp.Create):
+        return _duckdb_create(source, tree, failure)
+    for class_, kind in _DUCKDB_KINDS:
+        if isinstance(tree, class_):
+            return _made(source, kind, "duckdb", tree, failure)
+    if isinstance(tree, exp.Command) and not _is_duckdb_command(tree):
+        raise syntax_error(failure, source)
+    raise BoughError(
+        "0A000",
+        f"{source.text.split(None, 1)[0].upper()} is not supported",
+        hint="It cannot be proven to stay on its branch.",
+    )
+
+
+_COMMANDS = frozenset(
+    {"ATTACH", "DETACH", "LOAD", "INSTALL", "CALL", "EXPORT", "IMPORT", "PRAGMA", "SHOW", "USE"}
+)
+
+
+def _is_duckdb_command(tree: exp.Command) -> bool:
+    return str(tree.this).upper() in _COMMANDS
+
+
+def _duckdb_create(source: Source, tree: exp.Create, failure: SyntaxFailure) -> Parsed:
+    kind = str(tree.args.get("kind")).upper()
+    if kind == "TABLE" and tree.expression is not None:
+        return _made(source, Kind.CREATE_TABLE_AS, "duckdb", tree, failure)
+    if kind == "TABLE":
+        return _made(source, Kind.CREATE_TABLE, "duckdb", table.from_duckdb(tree), failure)
+    if kind not in ("VIEW", "MACRO", "FUNCTION") or tree.find(exp.Command):
+        raise BoughError("0A000", f"CREATE {kind} in this form is not supported")
+    replaces, missing_ok = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
+    payload: Payload
+    if kind == "VIEW":
+        target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        columns = tuple(item.name for item in tree.this.expressions) if target is not tree.this else ()
+        body = rules.apply(tree.expression, dialect="duckdb")
+        assert isinstance(body, exp.Query)
+        payload = CreateView(table_name(target), body, columns, replaces, missing_ok)
+        return Parsed(source.text, source.offset, Kind.CREATE_VIEW, "CREATE VIEW", "duckdb", None, payload)
+    function = tree.this
+    if not isinstance(function, exp.UserDefinedFunction):
+        raise table.unreadable(None)
+    parameters = tuple(item.name for item in function.expressions)
+    body_ = rules.apply(tree.expression, names=False, dialect="duckdb")
+    payload = CreateMacro(
+        table_name(function.this), parameters, body_, isinstance(body_, exp.Query), replaces, missing_ok
+    )
+    return Parsed(source.text, source.offset, Kind.CREATE_MACRO, "CREATE MACRO", "duckdb", None, payload)
+
+
+def table_name(node: exp.Expr) -> Name:
+    """The name in a sqlglot table node, folded."""
+    node = rules.apply(node.copy(), dialect="duckdb")
+    return Name(node.name, node.args["db"].name if node.args.get("db") else None)
+
+
+def syntax_error(failure: SyntaxFailure, source: Source) -> BoughError:
+    """Postgres' own syntax error, its position counted in the whole query string."""
+    position = None if failure.position is None else failure.position + source.offset
+    return BoughError("42601", failure.message, position=position)
+
+
+def with_tree(parsed: Parsed, tree: exp.Expr) -> Parsed:
+    """``parsed`` with another tree."""
+    return replace(parsed, tree=tree)

@@ -1,0 +1,141 @@
+"""Result columns are named as Postgres names them: ``count``, ``sum``, ``?column?``, ``case``, ``coalesce``.
+
+DuckDB would use the expression's text. Only the outermost SELECT list, the lists of sub-queries in FROM and
+the first arm of a set operation give names; those are where an alias is added.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+UNNAMED = "?column?"
+
+
+def column_names(tree: exp.Expr) -> exp.Expr:
+    """
+    >>> import sqlglot
+    >>> column_names(sqlglot.parse_one("SELECT count(*), 1 + 1, a", read="postgres")).sql("duckdb")
+    'SELECT COUNT(*) AS count, 1 + 1 AS "?column?", a'
+    """
+    for select in list(tree.find_all(exp.Select)):
+        if _names_matter(select):
+            for item in list(select.expressions):
+                _alias(item)
+    for returning in list(tree.find_all(exp.Returning)):
+        for item in list(returning.expressions):
+            _alias(item)
+    return tree
+
+
+def _names_matter(select: exp.Expr) -> bool:
+    parent = select.parent
+    if isinstance(parent, exp.SetOperation):
+        return parent.this is select and _names_matter(parent)
+    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.SetOperation):
+        return _names_matter(parent)
+    return not isinstance(parent, (exp.In, exp.Exists, exp.Any, exp.All, exp.Array, exp.Insert))
+
+
+def _alias(item: exp.Expr) -> None:
+    if isinstance(item, (exp.Alias, exp.Column, exp.Star, exp.Dot, exp.Aliases)):
+        return
+    if isinstance(item, exp.Dot):
+        return
+    name = name_of(item) or UNNAMED
+    item.replace(exp.alias_(item.copy(), name, quoted=name == UNNAMED))
+
+
+_FUNCTION_NAMES: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.GroupConcat: "string_agg",
+    exp.TimestampTrunc: "date_trunc",
+    exp.DateTrunc: "date_trunc",
+    exp.StrPosition: "position",
+    exp.TimeToStr: "to_char",
+    exp.StrToDate: "to_date",
+    exp.StrToTime: "to_timestamp",
+    exp.UnixToTime: "to_timestamp",
+    exp.Length: "length",
+    exp.Substring: "substring",
+    exp.Pow: "power",
+    exp.Ceil: "ceil",
+    exp.Rand: "random",
+    exp.JSONBExtract: UNNAMED,
+    exp.JSONExtract: UNNAMED,
+    exp.JSONExtractScalar: UNNAMED,
+    exp.JSONBExtractScalar: UNNAMED,
+    exp.JSONBContains: UNNAMED,
+    exp.RegexpLike: UNNAMED,
+    exp.RegexpILike: UNNAMED,
+    exp.ArrayContainsAll: UNNAMED,
+    exp.ArrayContainedBy: UNNAMED,
+    exp.ArrayOverlaps: UNNAMED,
+    exp.And: UNNAMED,
+    exp.Or: UNNAMED,
+    exp.Variance: "variance",
+    exp.Concat: "concat",
+    exp.Array: "array",
+    exp.GenerateSeries: "generate_series",
+    exp.ExplodingGenerateSeries: "generate_series",
+    exp.Explode: "unnest",
+    exp.Unnest: "unnest",
+    exp.LogicalAnd: "bool_and",
+    exp.LogicalOr: "bool_or",
+    exp.JSONArrayAgg: "json_agg",
+    exp.JSONObject: "json_build_object",
+    exp.Extract: "extract",
+    exp.Trim: "btrim",
+}
+
+
+def name_of(item: exp.Expr) -> str | None:
+    """Postgres' FigureColname: the name an expression gives its column, or None."""
+    if isinstance(item, (exp.Paren, exp.Collate, exp.AtTimeZone)):
+        return "timezone" if isinstance(item, exp.AtTimeZone) else name_of(item.this)
+    if isinstance(item, exp.Cast):
+        return name_of(item.this) or _type_name(item.to)
+    if isinstance(item, exp.Column):
+        return str(item.name)
+    if isinstance(item, exp.Alias):
+        return str(item.alias)
+    if isinstance(item, exp.Case):
+        default = item.args.get("default")
+        return (
+            name_of(default) if default is not None and isinstance(default, exp.Column) else None
+        ) or "case"
+    if isinstance(item, exp.Exists):
+        return "exists"
+    if isinstance(item, exp.Subquery):
+        inner = item.this
+        while isinstance(inner, (exp.SetOperation, exp.Subquery)):
+            inner = inner.this
+        selects = inner.selects if isinstance(inner, exp.Select) else []
+        return name_of(selects[0]) if selects else None
+    if isinstance(item, (exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.Bracket)):
+        return name_of(item.this)
+    if (known := _FUNCTION_NAMES.get(type(item))) is not None:
+        return known
+    if isinstance(item, exp.Anonymous):
+        return str(item.name).lower()
+    if isinstance(item, exp.Dot):
+        return name_of(item.expression)
+    if isinstance(item, exp.Boolean):
+        return "bool" if False else None
+    if isinstance(item, exp.Func):
+        return str(item.sql_name()).lower()
+    return None
+
+
+_TYPE_NAMES = {
+    "INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8", "FLOAT": "float4",
+    "BOOLEAN": "bool", "DECIMAL": "numeric", "TIMESTAMPTZ": "timestamptz", "CHAR": "bpchar",
+    "VARBINARY": "bytea", "BINARY": "bytea",
+}  # fmt: skip
+
+
+def _type_name(type_: exp.DataType) -> str:
+    if type_.this in (exp.DType.ARRAY, exp.DType.LIST) and type_.expressions:
+        return _type_name(type_.expressions[0])
+    if type_.this == exp.DType.USERDEFINED:
+        return str(type_.args.get("kind") or "").lower().replace('"', "").rpartition(".")[2]
+    return _TYPE_NAMES.get(type_.this.value, str(type_.this.value).lower())

@@ -1,0 +1,208 @@
+"""CREATE TABLE from Postgres' parse tree, and the pieces ALTER TABLE shares with it.
+
+sqlglot reads neither every column constraint nor every type of Postgres, so the definition is cleaned in
+Postgres' own tree first: serial types and identity become ``meta`` (``branching.ddl_model``, rule 4), clauses
+that say nothing to us go, and what is left is plain enough for sqlglot. Clauses that change what the table
+means and that we do not have (PARTITION BY, INHERITS, EXCLUDE) are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from branching import ddl_model as model
+from branching.errors import BoughError
+from proxy.sql import ddl, rules, type_names
+from proxy.sql import postgres_grammar as grammar
+from proxy.sql.names import quote
+
+_SERIAL = {
+    "smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",
+    "bigserial": "bigint", "serial8": "bigint",
+}  # fmt: skip
+_DROPPED = {
+    "CONSTR_NULL", "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED",
+    "CONSTR_ATTR_IMMEDIATE", "CONSTR_ATTR_ENFORCED",
+}  # fmt: skip
+_TABLE_CONSTRAINTS = {"CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_UNIQUE", "CONSTR_PRIMARY"}
+_PLAIN = {
+    "CONSTR_NOTNULL", "CONSTR_DEFAULT", "CONSTR_CHECK", "CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_FOREIGN",
+    "CONSTR_GENERATED",
+}  # fmt: skip
+
+
+def parse_postgres(text: str) -> exp.Expr:
+    """sqlglot's tree of a Postgres statement; what it cannot read is refused."""
+    try:
+        tree = sqlglot.parse_one(text, read="postgres")
+    except (ParseError, TokenError) as error:
+        raise unreadable(error)
+    if tree.find(exp.Command):
+        raise unreadable(None)
+    return tree
+
+
+def unreadable(error: Exception | None) -> BoughError:
+    """The refusal of what Postgres can read and we cannot."""
+    described = getattr(error, "errors", None) or [{}]
+    near = described[0].get("highlight") or ""
+    return BoughError(
+        "0A000",
+        f'this form of the statement is not supported, near "{near}"'
+        if near
+        else "this form of the statement is not supported",
+        hint="It cannot be proven to stay on its branch. docs/dialect.md lists what is supported.",
+    )
+
+
+def expression(text: str) -> exp.Expr:
+    """A translated expression from Postgres text."""
+    select = parse_postgres(f"SELECT {text}")
+    item: exp.Expr = rules.apply(select, names=False).expressions[0]
+    return item.pop()
+
+
+def query(text: str) -> exp.Query:
+    """A translated query from Postgres text."""
+    tree = rules.apply(parse_postgres(text))
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def column_type(text: str) -> tuple[exp.DataType, str]:
+    """The engine's type and the declared spelling of a Postgres type name."""
+    cast = parse_postgres(f"SELECT NULL::{text}").find(exp.Cast)
+    assert cast is not None
+    return type_names.engine_type(cast.to), type_names.declared(cast.to)
+
+
+def added_column(text: str) -> tuple[exp.ColumnDef, tuple[model.ConstraintDefinition, ...]]:
+    """ADD COLUMN: the column, and the constraints it brought that belong to the table."""
+    node = grammar.statement_tree(f"CREATE TABLE t ({text})")
+    moved = [c for c in node.tableElts[0].constraints or () if c.contype.name in _TABLE_CONSTRAINTS]
+    column = _column(node.tableElts[0], without=moved)
+    extra = []
+    for constraint in moved:
+        definition = ddl.constraint(constraint)
+        if not definition.columns and definition.kind != "c":
+            definition = model.ConstraintDefinition(
+                definition.kind, definition.name, (node.tableElts[0].colname,), definition.expression,
+                definition.references, definition.ref_columns, definition.on_delete, definition.on_update,
+            )  # fmt: skip
+        extra.append(definition)
+    return column, tuple(extra)
+
+
+def create_table(node: Any) -> exp.Create:
+    """``CREATE TABLE name (…)`` as a tree in the engine's dialect."""
+    if node.inhRelations or node.partspec is not None or node.partbound is not None:
+        raise ddl.refuse("CREATE TABLE with INHERITS or PARTITION BY", "Create a plain table.")
+    if node.ofTypename is not None:
+        raise ddl.refuse("CREATE TABLE … OF type")
+    elements: list[exp.Expr] = []
+    for element in node.tableElts or ():
+        kind = grammar.kind_of(element)
+        if kind == "ColumnDef":
+            elements.append(_column(element))
+        elif kind == "Constraint":
+            elements.append(_constraint(element))
+        else:
+            raise ddl.refuse("CREATE TABLE … (LIKE …)", "CREATE TABLE … AS SELECT * FROM … WHERE false.")
+    if not any(isinstance(element, exp.ColumnDef) for element in elements):
+        raise ddl.refuse("a table without columns")
+    relation = node.relation
+    properties = None
+    if relation.relpersistence == "t":
+        properties = exp.Properties(expressions=[exp.TemporaryProperty()])
+    target = exp.table_(relation.relname, relation.schemaname, relation.catalogname, quoted=True)
+    return exp.Create(
+        this=exp.Schema(this=target, expressions=elements),
+        kind="TABLE",
+        exists=bool(node.if_not_exists),
+        properties=properties,
+    )
+
+
+def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
+    serial = None
+    if node.typeName.arrayBounds is None and len(node.typeName.names) == 1:
+        serial = _SERIAL.get(node.typeName.names[0].sval)
+    identity = "serial" if serial else ""
+    options = model.SequenceOptions()
+    parts: list[str] = []
+    for constraint in node.constraints or ():
+        what = constraint.contype.name
+        if what == "CONSTR_IDENTITY":
+            identity = constraint.generated_when
+            options = ddl.sequence_options(constraint.options)
+        elif what in _DROPPED or constraint in without:
+            continue
+        elif what in _PLAIN:
+            parts.append(grammar.deparse(constraint))
+        else:
+            raise ddl.refuse(f"column constraint {what.removeprefix('CONSTR_')}")
+    type_text = serial or grammar.deparse(node.typeName)
+    if identity and not any(part.upper() == "NOT NULL" for part in parts):
+        parts.insert(0, "NOT NULL")
+    column = _one(" ".join([quote(node.colname), type_text, *parts]))
+    if not isinstance(column, exp.ColumnDef):
+        raise unreadable(None)
+    kind = column.args["kind"]
+    column.meta["declared"] = type_names.declared(kind)
+    column.set("kind", type_names.engine_type(kind))
+    if identity:
+        column.meta["identity"] = identity
+        column.meta["sequence"] = options
+    return column
+
+
+def _constraint(node: Any) -> exp.Expr:
+    if node.contype.name not in ("CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_CHECK", "CONSTR_FOREIGN"):
+        raise ddl.refuse(f"table constraint {node.contype.name.removeprefix('CONSTR_')}")
+    return _one(grammar.deparse(node))
+
+
+def _one(text: str) -> exp.Expr:
+    tree = rules.apply(parse_postgres(f"CREATE TABLE t ({text})"), names=False, types=False)
+    element: exp.Expr = tree.this.expressions[0]
+    return element.pop()
+
+
+def create_table_as(node: Any) -> exp.Create:
+    """``CREATE TABLE name [(columns)] AS query [WITH NO DATA]``; column names move into the query."""
+    into = node.into
+    relation = into.rel
+    select = parse_postgres(grammar.deparse(node.query))
+    if not isinstance(select, exp.Query):
+        raise ddl.refuse("CREATE TABLE AS EXECUTE")
+    if into.colNames:
+        columns = [exp.to_identifier(name.sval, quoted=True) for name in into.colNames]
+        alias = exp.TableAlias(this=exp.to_identifier("q", quoted=True), columns=columns)
+        select = exp.select("*").from_(exp.Subquery(this=select, alias=alias))
+    if into.skipData:
+        select = exp.select("*").from_(exp.alias_(exp.Subquery(this=select), "q", table=True)).where("FALSE")
+    properties = None
+    if relation.relpersistence == "t":
+        properties = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return exp.Create(
+        this=exp.table_(relation.relname, relation.schemaname, relation.catalogname, quoted=True),
+        kind="TABLE",
+        expression=select,
+        exists=bool(node.if_not_exists),
+        properties=properties,
+    )
+
+
+def from_duckdb(tree: exp.Create) -> exp.Create:
+    """A CREATE TABLE read in DuckDB's dialect, its columns marked as ours are."""
+    for column in tree.find_all(exp.ColumnDef):
+        kind = column.args.get("kind")
+        if kind is None:
+            continue
+        column.meta["declared"] = type_names.declared(kind)
+        column.set("kind", type_names.engine_type(kind))
+    return tree
