@@ -1,0 +1,289 @@
+"""Reads CREATE TABLE of any dialect into one frozen structure with positions.
+
+The words come from sqlglot's tokenizer for the dialect, so comments vanish and literals and quoted names are
+whole: nothing inside them is ever taken for a keyword. The structure is read here and not by sqlglot's parser
+because that parser gives up on key models, engines and distribution clauses, spells types its own way and
+accepts other dialects' words; expressions inside are parsed with sqlglot where a rule needs their columns.
+
+Grammar: CREATE ... TABLE [IF NOT EXISTS] path [ "(" element {"," element} ")" ] {clause} [AS query]. An
+element is
+a column or a constraint; a clause runs until the next one starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from migration.ddl_lexer import Lexeme, find_words, group, split_top
+from migration.ddl_words import (
+    ATTRIBUTES,
+    CONSTRAINTS,
+    INDEXED_FAMILIES,
+    STARTERS,
+    TWO_WORD_TYPES,
+    TYPE_WORDS,
+)
+from migration.dialects.base import DialectContract
+from migration.errors import MigrationError
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column named in a key or clause; ``prefix`` is MySQL's prefix length."""
+
+    name: str
+    position: int
+    quoted: bool = False
+    prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDefinition:
+    """One column as written. ``attributes`` are the lexemes after the type."""
+
+    name: str
+    position: int
+    quoted: bool
+    type_text: str
+    type_position: int
+    attributes: tuple[Lexeme, ...] = ()
+
+    def has(self, *words: str) -> bool:
+        """True if the (lower-case) words follow each other among the attributes, outside parentheses."""
+        return find_words(self.attributes, words) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintDefinition:
+    """A constraint or index in the element list."""
+
+    kind: Literal["primary", "unique", "foreign", "check", "index", "fulltext", "other"]
+    position: int
+    columns: tuple[Reference, ...] = ()
+    lexemes: tuple[Lexeme, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableClause:
+    """A clause after the element list, by its canonical name (``distributed_by``)."""
+
+    name: str
+    position: int
+    lexemes: tuple[Lexeme, ...]  # without the words that start it
+    spelled: str
+
+    def has(self, *words: str) -> bool:
+        """True if the (lower-case) words follow each other in it, outside parentheses."""
+        return find_words(self.lexemes, words) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatement:
+    """A CREATE TABLE."""
+
+    path: tuple[Reference, ...]
+    columns: tuple[ColumnDefinition, ...]
+    constraints: tuple[ConstraintDefinition, ...]
+    clauses: tuple[TableClause, ...]
+    has_query: bool = False
+    stray: tuple[Lexeme, ...] = field(default=())
+
+    def clause(self, *names: str) -> TableClause | None:
+        """The first clause of one of those names."""
+        return next((clause for clause in self.clauses if clause.name in names), None)
+
+    def column(self, name: str) -> ColumnDefinition | None:
+        """The column of that name, letter case aside."""
+        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+
+
+def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) -> TableStatement:
+    """The CREATE TABLE in ``lexemes``; 42601 where its structure is broken, 0A000 if it is another
+    statement."""
+    at = 0
+    if not lexemes[0].says("create"):
+        raise _another(lexemes)
+    while at < len(lexemes) and not lexemes[at].says("table"):
+        if lexemes[at].says("(", "as", "view", "index", "schema", "database", "function"):
+            raise _another(lexemes)
+        at += 1
+    if at == len(lexemes):
+        raise _another(lexemes)
+    at += 1
+    if find_words(lexemes[at : at + 3], ("if", "not", "exists")) == 0:
+        at += 3
+    path: list[Reference] = []
+    while at < len(lexemes) and lexemes[at].is_name:
+        lexeme = lexemes[at]
+        for part in lexeme.text.split(".") if contract.name == "bigquery" else [lexeme.text]:
+            path.append(Reference(part, lexeme.start + 1, lexeme.kind == "quoted"))
+        at += 1
+        if at < len(lexemes) and lexemes[at].says("."):
+            at += 1
+        else:
+            break
+    if not path:
+        raise _broken("the table has no name", lexemes[min(at, len(lexemes) - 1)])
+    columns: list[ColumnDefinition] = []
+    constraints: list[ConstraintDefinition] = []
+    if contract.name == "clickhouse" and find_words(lexemes[at : at + 2], ("on", "cluster")) == 0:
+        at += 3
+    if at < len(lexemes) and lexemes[at].says("("):
+        end = group(lexemes, at)
+        inner = lexemes[at + 1 : end - 1]
+        if not inner or not inner[0].says("select", "with"):
+            for element in split_top(inner):
+                if not element:
+                    raise _broken("a column is missing between commas", lexemes[at])
+                _read_element(element, text, contract, columns, constraints)
+            at = end
+    clauses, stray, has_query = _read_clauses(lexemes[at:], text)
+    return TableStatement(tuple(path), tuple(columns), tuple(constraints), clauses, has_query, stray)
+
+
+def _another(lexemes: Sequence[Lexeme]) -> MigrationError:
+    first = " ".join(lexeme.text for lexeme in lexemes[:2])
+    return MigrationError("0A000", f"not a CREATE TABLE: {first} ...", position=lexemes[0].start + 1)
+
+
+def _broken(message: str, lexeme: Lexeme) -> MigrationError:
+    return MigrationError("42601", message, position=lexeme.start + 1)
+
+
+def _read_element(
+    element: tuple[Lexeme, ...],
+    text: str,
+    contract: DialectContract,
+    columns: list[ColumnDefinition],
+    constraints: list[ConstraintDefinition],
+) -> None:
+    first = element[0]
+    following = element[1] if len(element) > 1 else None
+    starts_index = first.says("key", "index", "projection") and contract.family in INDEXED_FAMILIES
+    if first.says(*CONSTRAINTS) or (starts_index and following is not None and following.kind != "string"):
+        constraints.append(_read_constraint(element))
+        return
+    if not first.is_name:
+        raise _broken("a column name is expected here", first)
+    end = _type_end(element, 1)
+    type_lexemes = element[1:end]
+    type_text = text[type_lexemes[0].start : type_lexemes[-1].end] if type_lexemes else ""
+    columns.append(
+        ColumnDefinition(
+            first.text,
+            first.start + 1,
+            first.kind == "quoted",
+            type_text,
+            (type_lexemes[0].start if type_lexemes else first.start) + 1,
+            tuple(element[end:]),
+        )
+    )
+
+
+def _type_end(element: Sequence[Lexeme], at: int) -> int:
+    """Index after the column's type, ``at`` itself if it has none."""
+    if at >= len(element) or not element[at].is_name or element[at].says(*ATTRIBUTES):
+        return at
+    first = element[at].text.lower()
+    at += 1
+    while at + 1 < len(element) and element[at].says(".") and element[at + 1].is_name:
+        at += 2
+    while at < len(element) and element[at].says(*TWO_WORD_TYPES.get(first, ())):
+        first = element[at].text.lower()
+        at += 1
+    while at < len(element):
+        lexeme = element[at]
+        if lexeme.says("(", "<", "["):
+            at = group(element, at)
+        elif lexeme.says(*TYPE_WORDS):
+            at += 1
+        else:
+            break
+    return at
+
+
+def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
+    rest = element[2:] if element[0].says("constraint") else element
+    if not rest:
+        raise _broken("the constraint is empty", element[0])
+    word = rest[0].text.lower()
+    kinds = {
+        "primary": "primary",
+        "unique": "unique",
+        "foreign": "foreign",
+        "check": "check",
+        "fulltext": "fulltext",
+    }
+    kind = kinds.get(word, "index" if word in ("key", "index", "spatial") else "other")
+    opening = next((index for index, lexeme in enumerate(rest) if lexeme.says("(")), None)
+    columns: tuple[Reference, ...] = ()
+    if opening is not None and kind in ("primary", "unique", "foreign", "index", "fulltext"):
+        columns = listed_columns(rest[opening + 1 : group(rest, opening) - 1])
+    return ConstraintDefinition(kind, rest[0].start + 1, columns, rest)  # type: ignore[arg-type]
+
+
+def listed_columns(lexemes: Sequence[Lexeme]) -> tuple[Reference, ...]:
+    """The columns of a plain list ``a, b(10), c DESC``; parts that are expressions are left out."""
+    found: list[Reference] = []
+    for part in split_top(lexemes):
+        if not part or not part[0].is_name:
+            continue
+        call = len(part) > 1 and part[1].says("(")
+        prefix = call and len(part) == 4 and part[2].kind == "number"
+        if not call or prefix:
+            found.append(Reference(part[0].text, part[0].start + 1, part[0].kind == "quoted", prefix))
+    return tuple(found)
+
+
+def _read_clauses(
+    lexemes: Sequence[Lexeme], text: str
+) -> tuple[tuple[TableClause, ...], tuple[Lexeme, ...], bool]:
+    found: list[tuple[str, int, int]] = []  # name, index of its start, index of its body
+    has_query = False
+    depth = 0
+    end = len(lexemes)
+    at = 0
+    while at < len(lexemes):
+        lexeme = lexemes[at]
+        depth += lexeme.says("(") - lexeme.says(")")
+        if depth < 0:
+            raise _broken("a parenthesis too many", lexeme)
+        if depth == 0 and lexeme.says("as", "select") and not (found and found[-1][0] == "stored_as"):
+            has_query, end = True, at
+            break
+        started = _starter(lexemes, at) if depth == 0 else None
+        if started and not (found and found[-1][0] == "stored_as" and at == found[-1][2]):
+            name, length = started
+            found.append((name, at, at + length))
+            at += length
+        else:
+            at += 1
+    stray = tuple(lexemes[: found[0][1] if found else end])
+    bounds = [start for _, start, _ in found][1:] + [end] * bool(found)
+    clauses = tuple(
+        TableClause(
+            name,
+            lexemes[start].start + 1,
+            tuple(lexemes[body:stop]),
+            text[lexemes[start].start : lexemes[body - 1].end],
+        )
+        for (name, start, body), stop in zip(found, bounds, strict=True)
+    )
+    return clauses, stray, has_query
+
+
+def _starter(lexemes: Sequence[Lexeme], at: int) -> tuple[str, int] | None:
+    for words, name in STARTERS.items():
+        window = lexemes[at : at + len(words)]
+        if len(window) == len(words) and all(
+            part.says(word) for part, word in zip(window, words, strict=True)
+        ):
+            length = len(words)
+            if name == "distributed_by" and at + 1 < len(lexemes) and lexemes[at + 1].says("by"):
+                length = 2
+            return name, length
+    if lexemes[at].kind == "word" and at + 1 < len(lexemes) and lexemes[at + 1].says("="):
+        return "table_option", 1
+    return None

@@ -1,0 +1,71 @@
+"""A table as migration sees it: frozen values with canonical types and no engine in them.
+
+Rules:
+
+1. Names are as the user wrote them; folding and quoting belong to the dialect that renders them.
+2. A column's type is canonical. ``declared`` keeps the source's spelling, which is rendered unchanged when
+   source and target speak the same dialect.
+3. Default expressions are SQL of the table's own ``dialect``; rendering translates them or says that it
+   cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from migration.types import CanonicalType
+
+KeyKind = Literal["primary", "unique", "foreign", "index"]
+Identity = Literal["", "always", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY)."""
+
+    name: str
+    type: CanonicalType
+    nullable: bool = True
+    default: str | None = None
+    identity: Identity = ""
+    comment: str | None = None
+    declared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """A primary key, unique key, foreign key or plain index, over named columns in order."""
+
+    kind: KeyKind
+    columns: tuple[str, ...]
+    name: str | None = None
+    ref_table: tuple[str, ...] = ()
+    ref_columns: tuple[str, ...] = ()
+    on_delete: str | None = None
+    on_update: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults."""
+
+    path: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    keys: tuple[KeySpec, ...] = ()
+    comment: str | None = None
+    dialect: str = "duckdb"
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path[-1]
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The primary key's columns, () if there is none."""
+        return next((key.columns for key in self.keys if key.kind == "primary"), ())
+
+    def column(self, name: str) -> ColumnSpec | None:
+        """The column of that exact name."""
+        return next((column for column in self.columns if column.name == name), None)

@@ -1,0 +1,280 @@
+"""From a source's type to a target's, and what that costs.
+
+The four losses, and what a planner does with each:
+
+- ``exact``: every value arrives and the target's type means the same.
+- ``widening``: every value arrives; the target's type admits more, or is a text or JSON form of the value.
+- ``lossy``: some values change or do not fit. With ``guards`` a planner may go on after a profile of the
+  source
+  shows that no value breaks them; without guards only the user may allow it.
+- ``unsupported``: no form we can vouch for. ``target_type`` is then what an explicit AS TEXT would use.
+
+Guards also stand beside exact mappings, for values a type admits and the target does not:
+
+``finite`` no NaN, no infinity · ``no_nan`` · ``no_nul`` no NUL character · ``year:a..b`` years within ·
+``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits · ``octets:n`` at most n
+bytes of UTF-8 or data · ``no_null`` no NULL · ``json_unique_keys`` no object repeats a key ·
+``json_double`` every JSON number
+survives
+as a 64-bit integer or double.
+
+``cast`` is what the source must produce: ``text`` its canonical text, ``json`` JSON text, ``utc`` the wall
+clock in
+UTC, ``integer`` 0 or 1, ``uuid_text`` 36 lower-case characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from migration.dialects import contract
+from migration.dialects.base import Cast, Cell, DialectContract, Loss, at_least
+from migration.types import KINDS, CanonicalType, list_of, map_of, of, struct, text
+from migration.types_parse import parse_type
+
+_ORDER: tuple[Loss, ...] = ("exact", "widening", "lossy", "unsupported")
+_PARAMETERS = ("decimal", "text", "list", "struct", "map", "unknown")
+UTF8_BYTES = 4  # the most one character takes
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One column's way into a target. ``source`` is the canonical type read from the source's spelling."""
+
+    source: CanonicalType
+    target_type: str
+    loss: Loss
+    reason: str = ""
+    cast: Cast = ""
+    guards: tuple[str, ...] = ()
+
+    @property
+    def is_safe(self) -> bool:
+        """True if every value survives, guards aside."""
+        return self.loss in ("exact", "widening")
+
+
+def map_type(
+    source_dialect: str, type_: str | CanonicalType, target_dialect: str, version: str | None = None
+) -> Mapping:
+    """How ``type_`` of one dialect is written in another; ``version`` is the target's, None = newest.
+
+    >>> map_type("duckdb", "HUGEINT", "mysql").target_type
+    'DECIMAL(39,0)'
+    """
+    target = contract(target_dialect)
+    if isinstance(type_, CanonicalType):
+        return map_canonical(type_, target, version)
+    source = parse_type(type_, source_dialect)
+    origin = contract(source_dialect)
+    if origin.supported and target.supported:
+        if origin.name == target.name:
+            return Mapping(source, type_.strip(), "exact", "the same dialect")
+        if origin.spellings is target.spellings and source.kind == "unknown":
+            return Mapping(source, type_.strip(), "exact", f"{target.name} has the same type")
+    return map_canonical(source, target, version)
+
+
+def map_canonical(source: CanonicalType, target: DialectContract, version: str | None = None) -> Mapping:
+    """How a canonical type is written in ``target``."""
+    kind = source.kind
+    for changed, since, before in target.types.earlier:
+        if changed == kind and version is not None and not at_least(version, since):
+            return _from_cell(source, before)
+    if kind == "decimal":
+        return _decimal(source, target)
+    if kind == "text":
+        return _text(source, target)
+    if kind in target.types.clocks:
+        return _clock(source, target)
+    if source.is_nested:
+        return _nested(source, target, version)
+    if kind == "json" and source.normalised and "jsonb" in target.types.cells:
+        return _from_cell(source, target.types.cells["jsonb"])
+    if kind == "bytes" and source.length is not None:
+        return _sized_bytes(source, target)
+    cell = target.types.cells[kind]
+    if kind == "bit" and source.length is not None and cell.loss == "exact" and target.name != "duckdb":
+        template = "bit({n})" if source.fixed else "bit varying({n})"
+        return _from_cell(source, replace(cell, target=template.format(n=source.length)))
+    if kind == "bit" and (source.length is not None or source.fixed) and cell.loss == "exact":
+        return _from_cell(source, replace(cell, loss="widening", reason="the length is not enforced"))
+    return _from_cell(source, cell)
+
+
+def type_hints(dialect: str, version: str | None = None) -> dict[str, str]:
+    """Kind to preferred type with the reason, for people and models who write DDL by hand."""
+    target = contract(dialect)
+    samples: dict[str, CanonicalType] = {kind: of(kind) for kind in KINDS if kind not in _PARAMETERS}
+    samples |= {
+        kind: replace(samples[kind], precision=6) for kind in ("time", "timetz", "timestamp", "instant")
+    }
+    samples |= {
+        "text": text(),
+        "text(n)": text(100),
+        "decimal(p,s)": CanonicalType("decimal", precision=18, scale=4),
+        "decimal unbounded": CanonicalType("decimal"),
+        "list": list_of(of("int64")),
+        "struct": struct(("a", of("int64"))),
+        "map": map_of(text(), of("int64")),
+    }
+    hints = {}
+    for name, sample in samples.items():
+        mapping = map_canonical(sample, target, version)
+        notes = [mapping.reason] if mapping.reason else []
+        notes += [f"only if {guard}" for guard in mapping.guards]
+        hints[name] = mapping.target_type + (f" ({mapping.loss}: {'; '.join(notes)})" if notes else "")
+    return hints
+
+
+def _from_cell(source: CanonicalType, cell: Cell) -> Mapping:
+    longest = max((len(value) for value in source.values), default=255) or 1
+    octets = max((len(value.encode()) for value in source.values), default=1020) or 1
+    target = cell.target.replace("{chars}", str(longest)).replace("{octets}", str(octets))
+    return Mapping(source, target, cell.loss, cell.reason, cell.cast, cell.guards)
+
+
+def _decimal(source: CanonicalType, target: DialectContract) -> Mapping:
+    rule = target.types.decimal
+    if source.precision is None:
+        return _from_cell(source, rule.unbounded)
+    precision, scale = source.precision, source.scale or 0
+    loss: Loss = "exact"
+    reason = ""
+    if not 0 <= scale <= precision and target.family != "postgres-like":
+        # PostgreSQL's numeric(2,-3) holds 99000, its numeric(3,5) holds 0.00999.
+        precision, scale = (precision - scale, 0) if scale < 0 else (scale, scale)
+        loss, reason = "widening", "scale outside 0..precision is PostgreSQL's alone"
+    for max_precision, max_scale, template in (
+        (rule.max_precision, rule.max_scale, rule.template),
+        *rule.wider,
+    ):
+        # A target such as NUMERIC(38,9) limits the digits before the point too: 29 of them.
+        whole = max_precision - max_scale if rule.wider else max_precision
+        if precision <= max_precision and scale <= max_scale and precision - scale <= whole:
+            return Mapping(source, template.format(p=precision, s=scale), loss, reason)
+    return _from_cell(source, rule.wide)
+
+
+def _text(source: CanonicalType, target: DialectContract) -> Mapping:
+    rule = target.types.text
+    length = source.length
+    if length is None:
+        if rule.cap is None:
+            return Mapping(source, rule.unbounded, "exact", guards=rule.guards)
+        octets = f"octets:{rule.cap}"
+        loss: Loss = "exact" if rule.cap >= 1 << 24 else "lossy"
+        return Mapping(source, rule.unbounded, loss, f"holds {rule.cap:,} bytes", "", (octets, *rule.guards))
+    if source.fixed and rule.fixed and source.unit == "chars":
+        return Mapping(source, rule.fixed.format(n=length), "exact", guards=rule.guards)
+    needed = length * UTF8_BYTES if rule.unit == "bytes" and source.unit == "chars" else length
+    if rule.bounded and 0 < needed <= rule.max_length:
+        same = rule.unit == source.unit and not source.fixed
+        reason = "" if same else f"{length} {source.unit} need at most {needed} {rule.unit}"
+        if source.fixed:
+            reason = "padding of char(n) is not kept"
+        return Mapping(
+            source, rule.bounded.format(n=needed), "exact" if same else "widening", reason, "", rule.guards
+        )
+    if rule.cap is None or rule.cap >= length * (UTF8_BYTES if source.unit == "chars" else 1):
+        return Mapping(source, rule.unbounded, "widening", "the length is not enforced", "", rule.guards)
+    guards = (f"octets:{rule.cap}", *rule.guards)
+    return Mapping(source, rule.unbounded, "lossy", f"holds {rule.cap:,} bytes", "", guards)
+
+
+def _sized_bytes(source: CanonicalType, target: DialectContract) -> Mapping:
+    cell = target.types.cells["bytes"]
+    caps = [int(guard.removeprefix("octets:")) for guard in cell.guards if guard.startswith("octets:")]
+    length = source.length or 0
+    if cell.loss == "lossy" and caps and length <= caps[0]:
+        cell = replace(cell, loss="widening", reason="the length is not enforced", guards=())
+    elif cell.loss == "exact":
+        cell = replace(cell, loss="widening", reason="the length is not enforced")
+    return _from_cell(source, cell)
+
+
+def _clock(source: CanonicalType, target: DialectContract) -> Mapping:
+    rule = target.types.clocks[source.kind]
+    precision = 6 if source.precision is None else source.precision
+    if precision <= rule.max_precision:
+        named = "{p}" in rule.template
+        same = named or precision == rule.max_precision or rule.cast == "text"
+        loss: Loss = rule.loss if same or rule.loss != "exact" else "widening"
+        reason = rule.reason or ("" if same else f"always {rule.max_precision} digits of a second")
+        return Mapping(source, rule.template.format(p=precision), loss, reason, rule.cast, rule.guards)
+    if rule.finer and precision <= 9:
+        return Mapping(
+            source, rule.finer, "exact" if precision == 9 else "widening", "", rule.cast, rule.guards
+        )
+    most = 9 if rule.finer else rule.max_precision
+    reason = f"holds {most} digits of a second, not {precision}"
+    guards = (f"fraction:{most}", *rule.guards)
+    return Mapping(source, rule.finer or rule.template.format(p=most), "lossy", reason, rule.cast, guards)
+
+
+def _nested(source: CanonicalType, target: DialectContract, version: str | None) -> Mapping:
+    table = target.types
+    template = {"list": table.list, "map": table.map, "struct": table.struct}[source.kind]
+    if not template:
+        return _as_json(source, target)
+    if source.kind == "list" and not table.nested_lists and source.element and source.element.kind == "list":
+        return _as_json(source, target)
+    children = [part for part in (source.key, source.element, *(type_ for _, type_ in source.fields)) if part]
+    mapped = [map_canonical(child, target, version) for child in children]
+    # A member that needs a cast of its own cannot be cast in place; the whole value goes as JSON then.
+    if any(mapping.cast or mapping.loss == "unsupported" for mapping in mapped):
+        return _as_json(source, target)
+    if (
+        not table.nested_lists
+        and any(mapping.source.is_nested for mapping in mapped)
+        and source.kind == "list"
+    ):
+        struct_in_list = source.element is not None and source.element.kind == "struct" and bool(table.struct)
+        if not struct_in_list:
+            return _as_json(source, target)
+    if source.kind == "struct":
+        quote = target.identifiers.quoted
+        written = ", ".join(
+            table.struct_field.format(name=quote(name), type=_member(mapping, target))
+            for (name, _), mapping in zip(source.fields, mapped, strict=True)
+        )
+        spelled = template.format(fields=written)
+    elif source.kind == "map":
+        spelled = template.format(key=mapped[0].target_type, element=_member(mapped[1], target))
+    else:
+        spelled = template.format(element=_member(mapped[0], target))
+    worst: Loss = max((mapping.loss for mapping in mapped), key=_ORDER.index, default="exact")
+    reasons = dict.fromkeys(mapping.reason for mapping in mapped if mapping.reason)
+    guards = dict.fromkeys(guard for mapping in mapped for guard in mapping.guards)
+    if table.nullable:
+        guards["no_null"] = (
+            None  # such an engine has no NULL list, map or struct: it would become an empty one
+        )
+    return Mapping(source, spelled, worst, "; ".join(reasons), "", tuple(guards))
+
+
+def _member(mapping: Mapping, target: DialectContract) -> str:
+    """A member's type; members may be NULL wherever they come from."""
+    template = target.types.nullable
+    return (
+        template.format(type=mapping.target_type)
+        if template and not mapping.source.is_nested
+        else mapping.target_type
+    )
+
+
+def _as_json(source: CanonicalType, target: DialectContract) -> Mapping:
+    cell = target.types.json
+    kinds = {leaf.kind for leaf in source.leaves()}
+    if "bytes" in kinds or "unknown" in kinds:
+        what = "bytes" if "bytes" in kinds else "a type we have no meaning for"
+        return Mapping(
+            source, cell.target, "unsupported", f"JSON has no form for {what}", "json", cell.guards
+        )
+    guards = list(cell.guards)
+    if kinds & {"float32", "float64"}:
+        guards.append("finite")  # JSON has neither NaN nor infinity
+    if not target.types.json_decimals and kinds & {"decimal", "int128", "uint64", "uint128"}:
+        reason = f"{target.name}'s JSON keeps these numbers as DOUBLE"
+        return Mapping(source, cell.target, "lossy", reason, "json", (*guards, "json_double"))
+    return Mapping(source, cell.target, cell.loss, cell.reason, "json", tuple(dict.fromkeys(guards)))
