@@ -3,33 +3,42 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 FILE   ?= bough.duckdb
+ARGS   ?=
 
-.PHONY: install serve demo test test-all check lint types format clean
+.PHONY: install serve demo test test-all check lint types format bench clean
 
+# Debian ships python3 without venv; a half-made .venv must not survive to confuse the next run.
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV) || { echo "python venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Bough needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[sample]'
+	@echo "Installing Bough into $(VENV) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --root-user-action=ignore -e '.[sample]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,lint]'
+	@echo "Installing Bough and its test tools into $(VENV) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --root-user-action=ignore -e '.[test,lint]'
 	@touch $@ $(VENV)/.runtime
 
 install: $(VENV)/.runtime
 
+# exec: Ctrl-C reaches the server itself, and its exit code is make's
 serve: $(VENV)/.runtime
-	@$(BIN)/bough serve $(FILE) --sample
+	@exec $(BIN)/bough serve $(FILE) --sample $(ARGS)
 
 demo: $(VENV)/.runtime
-	@$(BIN)/bough demo
+	@$(BIN)/bough demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow and not docker and not spark"
+	@$(BIN)/python -m pytest -m "not slow and not docker and not spark" $(ARGS)
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not docker"
+	@$(BIN)/python -m pytest -m "not docker" $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -41,9 +50,12 @@ types: $(VENV)/.dev
 
 check: lint types test
 
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench $(ARGS)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
