@@ -23,6 +23,7 @@ from branching.ddl_model import CreateMacro, CreateView, Name
 from branching.errors import BoughError
 from proxy.sql import ddl, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
+from proxy.sql.dialect import read_postgres
 from proxy.sql.postgres_grammar import SyntaxFailure
 from proxy.sql.split import MAX_TEXT, Source
 from proxy.sql.statements import Explain, Kind, Payload
@@ -106,7 +107,7 @@ def _table_as(source: Source, statement: object) -> Parsed:
 
 def _query(source: Source, kind: Kind) -> Parsed:
     try:
-        tree = sqlglot.parse_one(source.text, read="postgres")
+        tree = read_postgres(source.text)
     except (ParseError, TokenError) as error:
         raise table.unreadable(error)
     if isinstance(tree, exp.Create) and kind is Kind.SELECT:  # SELECT … INTO

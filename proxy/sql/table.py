@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
@@ -18,6 +17,7 @@ from branching import ddl_model as model
 from branching.errors import BoughError
 from proxy.sql import ddl, rules, type_names
 from proxy.sql import postgres_grammar as grammar
+from proxy.sql.dialect import read_postgres
 from proxy.sql.names import quote
 
 _SERIAL = {
@@ -38,7 +38,7 @@ _PLAIN = {
 def parse_postgres(text: str) -> exp.Expr:
     """sqlglot's tree of a Postgres statement; what it cannot read is refused."""
     try:
-        tree = sqlglot.parse_one(text, read="postgres")
+        tree = read_postgres(text)
     except (ParseError, TokenError) as error:
         raise unreadable(error)
     if tree.find(exp.Command):
@@ -151,9 +151,6 @@ def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
     column = _one(" ".join([quote(node.colname), type_text, *parts]))
     if not isinstance(column, exp.ColumnDef):
         raise unreadable(None)
-    kind = column.args["kind"]
-    column.meta["declared"] = type_names.declared(kind)
-    column.set("kind", type_names.engine_type(kind))
     if identity:
         column.meta["identity"] = identity
         column.meta["sequence"] = options
@@ -167,9 +164,13 @@ def _constraint(node: Any) -> exp.Expr:
 
 
 def _one(text: str) -> exp.Expr:
-    tree = rules.apply(parse_postgres(f"CREATE TABLE t ({text})"), names=False, types=False)
-    element: exp.Expr = tree.this.expressions[0]
-    return element.pop()
+    element: exp.Expr = parse_postgres(f"CREATE TABLE t ({text})").this.expressions[0]
+    element = element.pop()
+    if isinstance(element, exp.ColumnDef):
+        kind = element.args["kind"]
+        element.meta["declared"] = type_names.declared(kind)
+        element.set("kind", type_names.engine_type(kind))
+    return rules.apply(element, names=False)
 
 
 def create_table_as(node: Any) -> exp.Create:

@@ -10,21 +10,28 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from proxy.sql.rules.aggregates import aggregates
+from proxy.sql.rules.clauses import clauses
 from proxy.sql.rules.column_names import column_names
+from proxy.sql.rules.division import division
 from proxy.sql.rules.fold_identifiers import fold_identifiers
+from proxy.sql.rules.functions import functions
+from proxy.sql.rules.json_operators import json_operators
+from proxy.sql.rules.relations import relations
+from proxy.sql.rules.types import types
 
 Rule = Callable[[exp.Expr], exp.Expr]
 
+RULES: tuple[Rule, ...] = (
+    column_names, functions, relations, json_operators, aggregates, division, clauses, types,
+    fold_identifiers,
+)  # fmt: skip
+COMMON: tuple[Rule, ...] = (types, fold_identifiers)
 
-def apply(tree: exp.Expr, *, names: bool = True, types: bool = True, dialect: str = "postgres") -> exp.Expr:
-    """``tree`` after all rules. ``names`` gives result columns Postgres' names, ``types`` maps type names."""
+
+def apply(tree: exp.Expr, *, names: bool = True, dialect: str = "postgres") -> exp.Expr:
+    """``tree`` after all rules. ``names`` gives result columns Postgres' names."""
     for rule in RULES if dialect == "postgres" else COMMON:
-        if (rule is column_names and not names) or (rule in _TYPE_RULES and not types):
-            continue
-        tree = rule(tree)
+        if names or rule is not column_names:
+            tree = rule(tree)
     return tree
-
-
-RULES: tuple[Rule, ...] = (column_names, fold_identifiers)
-COMMON: tuple[Rule, ...] = (fold_identifiers,)
-_TYPE_RULES: tuple[Rule, ...] = ()

@@ -15,7 +15,7 @@ def column_names(tree: exp.Expr) -> exp.Expr:
     """
     >>> import sqlglot
     >>> column_names(sqlglot.parse_one("SELECT count(*), 1 + 1, a", read="postgres")).sql("duckdb")
-    'SELECT COUNT(*) AS count, 1 + 1 AS "?column?", a'
+    'SELECT COUNT(*) AS "count", 1 + 1 AS "?column?", a'
     """
     for select in list(tree.find_all(exp.Select)):
         if _names_matter(select):
@@ -37,55 +37,32 @@ def _names_matter(select: exp.Expr) -> bool:
 
 
 def _alias(item: exp.Expr) -> None:
-    if isinstance(item, (exp.Alias, exp.Column, exp.Star, exp.Dot, exp.Aliases)):
-        return
-    if isinstance(item, exp.Dot):
+    if isinstance(item, (exp.Alias, exp.Column, exp.Star, exp.Aliases)):
         return
     name = name_of(item) or UNNAMED
-    item.replace(exp.alias_(item.copy(), name, quoted=name == UNNAMED))
+    item.replace(exp.alias_(item.copy(), name, quoted=True))
 
 
 _FUNCTION_NAMES: dict[type[exp.Expr], str] = {
-    exp.CurrentTimestamp: "current_timestamp",
-    exp.GroupConcat: "string_agg",
-    exp.TimestampTrunc: "date_trunc",
-    exp.DateTrunc: "date_trunc",
+    exp.CurrentTimestamp: "now",
     exp.StrPosition: "position",
-    exp.TimeToStr: "to_char",
-    exp.StrToDate: "to_date",
-    exp.StrToTime: "to_timestamp",
-    exp.UnixToTime: "to_timestamp",
-    exp.Length: "length",
-    exp.Substring: "substring",
-    exp.Pow: "power",
-    exp.Ceil: "ceil",
-    exp.Rand: "random",
-    exp.JSONBExtract: UNNAMED,
-    exp.JSONExtract: UNNAMED,
-    exp.JSONExtractScalar: UNNAMED,
-    exp.JSONBExtractScalar: UNNAMED,
-    exp.JSONBContains: UNNAMED,
-    exp.RegexpLike: UNNAMED,
-    exp.RegexpILike: UNNAMED,
-    exp.ArrayContainsAll: UNNAMED,
-    exp.ArrayContainedBy: UNNAMED,
-    exp.ArrayOverlaps: UNNAMED,
-    exp.And: UNNAMED,
-    exp.Or: UNNAMED,
-    exp.Variance: "variance",
-    exp.Concat: "concat",
     exp.Array: "array",
-    exp.GenerateSeries: "generate_series",
     exp.ExplodingGenerateSeries: "generate_series",
     exp.Explode: "unnest",
-    exp.Unnest: "unnest",
-    exp.LogicalAnd: "bool_and",
-    exp.LogicalOr: "bool_or",
-    exp.JSONArrayAgg: "json_agg",
-    exp.JSONObject: "json_build_object",
-    exp.Extract: "extract",
-    exp.Trim: "btrim",
+    exp.ArrayAgg: "array_agg",
+    exp.Localtimestamp: "localtimestamp",
+    exp.Localtime: "localtime",
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.CurrentUser: "current_user",
+    exp.CurrentSchema: "current_schema",
+    exp.CurrentCatalog: "current_catalog",
+    exp.SessionUser: "session_user",
 }
+_NAMED_FUNCTIONS = (
+    exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
+    exp.Extract, exp.Substring, exp.Overlay, exp.Ceil, exp.Floor,
+)  # fmt: skip
 
 
 def name_of(item: exp.Expr) -> str | None:
@@ -118,10 +95,12 @@ def name_of(item: exp.Expr) -> str | None:
     if isinstance(item, exp.Anonymous):
         return str(item.name).lower()
     if isinstance(item, exp.Dot):
-        return name_of(item.expression)
+        return item.name if isinstance(item.expression, exp.Identifier) else name_of(item.expression)
+    if isinstance(item, exp.Trim):
+        return {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(item.args.get("position")), "btrim")
     if isinstance(item, exp.Boolean):
-        return "bool" if False else None
-    if isinstance(item, exp.Func):
+        return "bool"
+    if isinstance(item, _NAMED_FUNCTIONS):
         return str(item.sql_name()).lower()
     return None
 
@@ -133,7 +112,9 @@ _TYPE_NAMES = {
 }  # fmt: skip
 
 
-def _type_name(type_: exp.DataType) -> str:
+def _type_name(type_: exp.Expr) -> str:
+    if not isinstance(type_, exp.DataType):
+        return type_.name.lower()
     if type_.this in (exp.DType.ARRAY, exp.DType.LIST) and type_.expressions:
         return _type_name(type_.expressions[0])
     if type_.this == exp.DType.USERDEFINED:

@@ -1,0 +1,57 @@
+"""Reading Postgres text with sqlglot so that functions keep the names they were called by.
+
+sqlglot reads a function into a node that several dialects share, and loses which function it was (``date_part``
+becomes ``extract``, ``to_char`` a converted format). The rules need the name. Its compiled parser cannot be
+subclassed, so the tokens are marked instead: a name before a parenthesis gets a mark no text can hold, the
+parser takes it for a function it does not know (``exp.Anonymous``), and the mark goes again. Functions that mean
+the same everywhere, and those with a syntax of their own, are left alone.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import ParseError
+from sqlglot.tokens import TokenType
+
+_MARK = "\x1f"
+_KEPT = frozenset(
+    """
+    SUM COUNT MIN MAX AVG ARRAY_AGG COALESCE NULLIF GREATEST LEAST UNNEST GENERATE_SERIES
+    CAST TRY_CAST EXTRACT OVERLAY POSITION SUBSTRING TRIM EXISTS ARRAY CASE AND OR LIKE FILTER COLLATE IF INSERT
+    GROUPING STRUCT MAP LIST DATE TIME TIMESTAMP DATETIME CHAR INT64 FLOAT64 STRING
+    CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP
+    """.split()  # noqa: SIM905
+)
+_MARKED = frozenset((*Postgres.Parser.FUNCTIONS, *Postgres.Parser.FUNCTION_PARSERS)) - _KEPT
+_QUOTED = (TokenType.STRING, TokenType.IDENTIFIER)
+
+
+def read_postgres(text: str) -> exp.Expr:
+    """The tree of one Postgres statement; sqlglot's ParseError or TokenError where it cannot read it.
+
+    >>> read_postgres("SELECT date_part('day', x)").sql("duckdb")
+    "SELECT DATE_PART('day', x)"
+    """
+    dialect = Dialect.get_or_raise("postgres")
+    tokens = dialect.tokenize(text)
+    marked = False
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        if (
+            following.token_type == TokenType.L_PAREN
+            and token.token_type not in _QUOTED
+            and token.text.upper() in _MARKED
+        ):
+            token.text += _MARK
+            token.token_type = TokenType.VAR
+            marked = True
+    trees = dialect.parser().parse(tokens, text)
+    if len(trees) != 1 or trees[0] is None:
+        raise ParseError("not one statement")
+    tree = trees[0]
+    if marked:
+        for node in tree.find_all(exp.Anonymous, exp.Identifier, exp.Var):
+            if isinstance(node.this, str) and node.this.endswith(_MARK):
+                node.set("this", node.this[:-1])
+    return tree

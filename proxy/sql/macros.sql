@@ -1,0 +1,86 @@
+-- Functions of Postgres as DuckDB macros. Installed once in schema MACRO_SCHEMA by the engine; the rules call
+-- them by that qualified name. Arguments with a type choose the overload; a definition without types takes the rest.
+-- Statements end with a semicolon at the end of a line.
+
+-- aggregates: the type of sum() follows Postgres
+CREATE OR REPLACE MACRO bough_fn.sum(x SMALLINT) AS sum(x)::BIGINT, (x INTEGER) AS sum(x)::BIGINT, (x BIGINT) AS sum(x)::DECIMAL(38,0), (x) AS sum(x);
+
+-- numbers
+CREATE OR REPLACE MACRO bough_fn.trunc_to(x, n) AS CASE WHEN n >= 0 THEN trunc(x, n::INTEGER) ELSE trunc(x / power(10, -n)) * power(10, -n) END;
+CREATE OR REPLACE MACRO bough_fn.width_bucket(x, low, high, n) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1 ELSE floor((x - low)::DOUBLE / (high - low)::DOUBLE * n)::INTEGER + 1 END;
+CREATE OR REPLACE MACRO bough_fn.div(a, b) AS trunc(a // b);
+CREATE OR REPLACE MACRO bough_fn.to_hex(x) AS lower(to_hex(x));
+
+-- strings
+CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[[:alnum:]]+|[^[:alnum:]]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
+CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
+CREATE OR REPLACE MACRO bough_fn.substring_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract(s, p, 1) ELSE regexp_extract(s, p) END;
+CREATE OR REPLACE MACRO bough_fn.overlay(s, r, start) AS left(s, start - 1) || r || substring(s, start + length(r)), (s, r, start, n) AS left(s, start - 1) || r || substring(s, start + n);
+CREATE OR REPLACE MACRO bough_fn.lpad(s, n) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) ELSE lpad(s, n::INTEGER, ' ') END, (s, n, f) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) WHEN f = '' THEN s ELSE lpad(s, n::INTEGER, f) END;
+CREATE OR REPLACE MACRO bough_fn.rpad(s, n) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) ELSE rpad(s, n::INTEGER, ' ') END, (s, n, f) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) WHEN f = '' THEN s ELSE rpad(s, n::INTEGER, f) END;
+CREATE OR REPLACE MACRO bough_fn.quote_ident(s) AS CASE WHEN regexp_full_match(s, '[a-z_][a-z0-9_$]*') AND s NOT IN ('all','analyse','analyze','and','any','array','as','asc','both','case','cast','check','collate','column','constraint','create','current_date','current_role','current_time','current_timestamp','current_user','default','deferrable','desc','distinct','do','else','end','except','false','fetch','for','foreign','from','grant','group','having','in','initially','intersect','into','lateral','leading','limit','localtime','localtimestamp','not','null','offset','on','only','or','order','placing','primary','references','returning','select','session_user','some','symmetric','table','then','to','trailing','true','union','unique','user','using','variadic','when','where','window','with') THEN s ELSE '"' || replace(s, '"', '""') || '"' END;
+CREATE OR REPLACE MACRO bough_fn.quote_literal(s) AS CASE WHEN contains(s::VARCHAR, '\') THEN 'E''' || replace(replace(s::VARCHAR, '\', '\\'), '''', '''''') || '''' ELSE '''' || replace(s::VARCHAR, '''', '''''') || '''' END;
+CREATE OR REPLACE MACRO bough_fn.quote_nullable(s) AS coalesce(bough_fn.quote_literal(s), 'NULL');
+CREATE OR REPLACE MACRO bough_fn.regexp_replace(s, p, r) AS regexp_replace(s, p, r), (s, p, r, f) AS regexp_replace(s, p, r, f);
+CREATE OR REPLACE MACRO bough_fn.regexp_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract_all(s, p, 1)[1:1] ELSE [regexp_extract(s, p)] END;
+CREATE OR REPLACE MACRO bough_fn.regexp_count(s, p) AS length(regexp_extract_all(s, p));
+CREATE OR REPLACE MACRO bough_fn.similar_pattern(p) AS replace(replace(regexp_replace(p, '([.^$\\])', '\\\1', 'g'), '%', '.*'), '_', '.');
+CREATE OR REPLACE MACRO bough_fn.similar_to(s, p) AS regexp_full_match(s, bough_fn.similar_pattern(p), 's');
+CREATE OR REPLACE MACRO bough_fn.encode(b, f) AS CASE lower(f) WHEN 'hex' THEN lower(hex(b::BLOB)) WHEN 'base64' THEN to_base64(b::BLOB) WHEN 'escape' THEN b::BLOB::VARCHAR ELSE error('unrecognized encoding: "' || f || '"') END;
+CREATE OR REPLACE MACRO bough_fn.decode(s, f) AS CASE lower(f) WHEN 'hex' THEN unhex(s) WHEN 'base64' THEN from_base64(s) WHEN 'escape' THEN encode(s) ELSE error('unrecognized encoding: "' || f || '"') END;
+CREATE OR REPLACE MACRO bough_fn.length(s VARCHAR) AS length(s), (s BLOB) AS octet_length(s)::INTEGER, (s) AS length(s);
+CREATE OR REPLACE MACRO bough_fn.octet_length(s BLOB) AS octet_length(s)::INTEGER, (s) AS strlen(s::VARCHAR)::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.md5(s) AS md5(s);
+CREATE OR REPLACE MACRO bough_fn.sha256(s) AS unhex(sha256(s));
+CREATE OR REPLACE MACRO bough_fn.strpos(s, x) AS strpos(s, x)::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.bool_text(b) AS CASE WHEN b THEN 'true' WHEN NOT b THEN 'false' END;
+
+-- arrays
+CREATE OR REPLACE MACRO bough_fn.array_length(a, d) AS CASE WHEN d = 1 AND len(a) > 0 THEN len(a)::INTEGER END;
+CREATE OR REPLACE MACRO bough_fn.cardinality(a) AS len(a)::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.array_lower(a, d) AS CASE WHEN d = 1 AND len(a) > 0 THEN 1 END;
+CREATE OR REPLACE MACRO bough_fn.array_to_string(a, s) AS array_to_string(list_filter(list_transform(a, lambda x: x::VARCHAR), lambda x: x IS NOT NULL), s), (a, s, n) AS array_to_string(list_transform(a, lambda x: coalesce(x::VARCHAR, n)), s);
+CREATE OR REPLACE MACRO bough_fn.string_to_array(s, d) AS CASE WHEN s = '' THEN []::VARCHAR[] WHEN d = '' THEN [s] WHEN d IS NULL THEN string_split(s, '') ELSE string_split(s, d) END;
+CREATE OR REPLACE MACRO bough_fn.string_to_array_null(s, d, n) AS list_transform(bough_fn.string_to_array(s, d), lambda x: nullif(x, n));
+CREATE OR REPLACE MACRO bough_fn.array_remove(a, x) AS list_filter(a, lambda y: y IS DISTINCT FROM x);
+CREATE OR REPLACE MACRO bough_fn.array_replace(a, x, z) AS list_transform(a, lambda y: CASE WHEN y IS NOT DISTINCT FROM x THEN z ELSE y END);
+CREATE OR REPLACE MACRO bough_fn.array_positions(a, x) AS list_filter(list_transform(a, lambda y, i: CASE WHEN y IS NOT DISTINCT FROM x THEN i END), lambda i: i IS NOT NULL);
+
+-- json
+CREATE OR REPLACE MACRO bough_fn.path_keys(p) AS list_transform(p, lambda x: replace(replace(x, '~', '~0'), '/', '~1'));
+CREATE OR REPLACE MACRO bough_fn.path(p VARCHAR) AS CASE WHEN trim(p, '{} ') = '' THEN '$' ELSE '/' || array_to_string(bough_fn.path_keys(list_transform(string_split(trim(p, '{}'), ','), lambda y: trim(y, ' "'))), '/') END, (p) AS '/' || array_to_string(bough_fn.path_keys(p), '/');
+CREATE OR REPLACE MACRO bough_fn.key(k) AS '/' || replace(replace(k, '~', '~0'), '/', '~1');
+CREATE OR REPLACE MACRO bough_fn.json_text(j) AS CASE WHEN json_type(j) = 'NULL' THEN NULL ELSE j ->> '$' END;
+CREATE OR REPLACE MACRO bough_fn.json_key(j, k) AS CASE WHEN json_type(j::JSON) = 'OBJECT' THEN json_extract(j::JSON, bough_fn.key(k)) END;
+CREATE OR REPLACE MACRO bough_fn.json_key_text(j, k) AS bough_fn.json_text(bough_fn.json_key(j, k));
+CREATE OR REPLACE MACRO bough_fn.json_at(j, k) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN json_extract(j::JSON, k) END;
+CREATE OR REPLACE MACRO bough_fn.json_at_text(j, k) AS bough_fn.json_text(bough_fn.json_at(j, k));
+CREATE OR REPLACE MACRO bough_fn.json_any(j, k) AS json_extract(j::JSON, k);
+CREATE OR REPLACE MACRO bough_fn.json_any_text(j, k) AS bough_fn.json_text(json_extract(j::JSON, k));
+CREATE OR REPLACE MACRO bough_fn.json_path(j, p) AS json_extract(j::JSON, bough_fn.path(p));
+CREATE OR REPLACE MACRO bough_fn.json_path_text(j, p) AS bough_fn.json_text(json_extract(j::JSON, bough_fn.path(p)));
+CREATE OR REPLACE MACRO bough_fn.contains(a JSON, b JSON) AS json_contains(a, b), (a, b) AS a @> b;
+CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1'));
+CREATE OR REPLACE MACRO bough_fn.json_has_any(j, ks) AS len(list_filter(ks, lambda k: json_exists(j::JSON, '/' || k))) > 0;
+CREATE OR REPLACE MACRO bough_fn.json_has_all(j, ks) AS len(list_filter(ks, lambda k: NOT json_exists(j::JSON, '/' || k))) = 0;
+CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN NULL THEN NULL ELSE 'number' END;
+CREATE OR REPLACE MACRO bough_fn.json_array_length(j) AS json_array_length(j::JSON)::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.json_elements(j) AS json_extract(j::JSON, '$[*]');
+CREATE OR REPLACE MACRO bough_fn.json_elements_text(j) AS list_transform(json_extract(j::JSON, '$[*]'), lambda x: bough_fn.json_text(x));
+
+-- dates
+CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIMESTAMPTZ, (f, x) AS date_trunc(f, x);
+CREATE OR REPLACE MACRO bough_fn.part(f, x) AS CASE lower(f) WHEN 'epoch' THEN epoch(x)::DOUBLE WHEN 'second' THEN date_part('microseconds', x) / 1e6 WHEN 'seconds' THEN date_part('microseconds', x) / 1e6 WHEN 'millisecond' THEN date_part('microseconds', x) / 1e3 WHEN 'milliseconds' THEN date_part('microseconds', x) / 1e3 ELSE date_part(f, x)::DOUBLE END;
+CREATE OR REPLACE MACRO bough_fn.date_bin(i, x, origin) AS time_bucket(i, x, origin);
+CREATE OR REPLACE MACRO bough_fn.make_interval(years := 0, months := 0, weeks := 0, days := 0, hours := 0, mins := 0, secs := 0) AS to_months(years * 12 + months) + to_days(weeks * 7 + days) + to_hours(hours) + to_minutes(mins) + to_microseconds((secs * 1000000)::BIGINT);
+CREATE OR REPLACE MACRO bough_fn.month_number(x) AS extract(month FROM x);
+
+-- conditions
+CREATE OR REPLACE MACRO bough_fn.num_nulls(a) AS len(list_filter(a, lambda x: x IS NULL));
+CREATE OR REPLACE MACRO bough_fn.to_bool(s) AS CASE WHEN lower(trim(s)) IN ('on', 'yes', 'y', 't', 'tr', 'tru', 'true', '1') THEN true WHEN lower(trim(s)) IN ('off', 'no', 'n', 'f', 'fa', 'fal', 'fals', 'false', '0') THEN false ELSE s::BOOLEAN END;
+
+-- numbers as text: to_char(number, 'FM999,990.00') with the pattern already read
+CREATE OR REPLACE MACRO bough_fn.pad_to(s, n, c) AS lpad(s, greatest(n, length(s))::INTEGER, c);
+CREATE OR REPLACE MACRO bough_fn.number_fraction(x, decimals) AS CASE WHEN decimals > 0 THEN right(printf('%.*f', decimals, abs(x)::DOUBLE), decimals + 1) ELSE '' END;
+CREATE OR REPLACE MACRO bough_fn.number_whole(x, decimals, grouped, zeros) AS CASE WHEN zeros = 0 AND decimals > 0 AND round(abs(x), decimals) < 1 THEN '' WHEN grouped THEN format('{:,}', trunc(round(abs(x), decimals))::BIGINT) ELSE bough_fn.pad_to(trunc(round(abs(x), decimals))::HUGEINT::VARCHAR, zeros, '0') END;
+CREATE OR REPLACE MACRO bough_fn.number_text(x, decimals, grouped, width, zeros) AS CASE WHEN x IS NULL THEN NULL ELSE bough_fn.pad_to(CASE WHEN x < 0 THEN '-' ELSE '' END || bough_fn.number_whole(x, decimals, grouped, zeros) || bough_fn.number_fraction(x, decimals), width, ' ') END;

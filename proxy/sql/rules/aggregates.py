@@ -1,0 +1,37 @@
+"""Aggregates: ``sum`` has Postgres' result type (bigint of integers), others get the engine's names."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from proxy.sql.macros import call, function
+
+
+def aggregates(tree: exp.Expr) -> exp.Expr:
+    """
+    >>> import sqlglot
+    >>> aggregates(sqlglot.parse_one("SELECT sum(a) FILTER (WHERE b)", read="postgres")).sql("duckdb")
+    'SELECT bough_fn.SUM(CASE WHEN b THEN a END)'
+    """
+    for node in list(tree.find_all(exp.Sum)):
+        if isinstance(node.this, (exp.Distinct, exp.Order)):
+            continue
+        if isinstance(node.parent, exp.Filter):
+            condition = node.parent.expression.this
+            case = exp.Case(ifs=[exp.If(this=condition.copy(), true=node.this.copy())])
+            node.parent.replace(call("sum", case))
+        else:
+            node.replace(call("sum", node.this.copy()))
+    for group in list(tree.find_all(exp.GroupConcat)):
+        separator = group.args.get("separator")
+        new = function("string_agg", group.this.copy(), *([separator.copy()] if separator else []))
+        if isinstance(group.this, exp.Order):
+            continue
+        group.replace(new)
+    for array in list(tree.find_all(exp.JSONArrayAgg)):
+        array.replace(function("json_group_array", array.this.copy()))
+    for objects in list(tree.find_all(exp.JSONObjectAgg)):
+        pair = objects.expressions[0] if objects.expressions else objects.this
+        if isinstance(pair, exp.JSONKeyValue):
+            objects.replace(function("json_group_object", pair.this.copy(), pair.expression.copy()))
+    return tree

@@ -1,0 +1,96 @@
+"""Clauses that DuckDB lacks or that mean nothing here.
+
+``FOR UPDATE``/``FOR SHARE`` go (a conflicting write fails with 40001 under snapshot isolation), as do ``LIMIT
+ALL`` and COLLATE of the default collations; ``BETWEEN SYMMETRIC`` is spelled out; ``LIKE`` gets Postgres'
+default escape character where the pattern could hold one; VALUES lists get the names ``column1`` ….
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+
+def clauses(tree: exp.Expr) -> exp.Expr:
+    """
+    >>> import sqlglot
+    >>> clauses(sqlglot.parse_one("SELECT a FROM t LIMIT ALL FOR UPDATE", read="postgres")).sql("duckdb")
+    'SELECT a FROM t'
+    """
+    for node in list(tree.walk()):
+        if isinstance(node, exp.Query):
+            if node.args.get("locks"):
+                node.set("locks", None)
+            limit = node.args.get("limit")
+            if isinstance(limit, exp.Limit) and _is_all(limit.expression):
+                node.set("limit", None)
+        if isinstance(node, exp.Collate):
+            if _collation(node.expression) in ("default", "c", "posix", "ucs_basic", "en_us.utf8", "c.utf8"):
+                new = node.this
+                if node is tree:
+                    tree = new
+                node.replace(new)
+        elif isinstance(node, exp.Between) and node.args.get("symmetric"):
+            _between(node)
+        elif isinstance(node, (exp.Like, exp.ILike)) and not isinstance(node.parent, exp.Escape):
+            _escape(node)
+    return _values(tree)
+
+
+def _is_all(value: exp.Expr | None) -> bool:
+    return (
+        isinstance(value, (exp.Column, exp.Var, exp.All))
+        and (isinstance(value, exp.All) or value.name.upper() == "ALL")
+    ) or isinstance(value, exp.Null)
+
+
+def _collation(node: exp.Expr) -> str:
+    return (node.expression.name if isinstance(node, exp.Dot) else node.name).lower()
+
+
+def _between(node: exp.Between) -> None:
+    low, high = node.args["low"], node.args["high"]
+    node.set("symmetric", None)
+    node.set("low", exp.Least(this=low.copy(), expressions=[high.copy()]))
+    node.set("high", exp.Greatest(this=low.copy(), expressions=[high.copy()]))
+
+
+def _escape(node: exp.Expr) -> None:
+    pattern = node.expression
+    if isinstance(pattern, exp.Literal) and "\\" not in pattern.name:
+        return
+    if isinstance(pattern, (exp.Any, exp.All)):
+        return
+    node.replace(exp.Escape(this=node.copy(), expression=exp.Literal.string("\\")))
+
+
+def _values(tree: exp.Expr) -> exp.Expr:
+    for node in list(tree.find_all(exp.Values)):
+        parent = node.parent
+        if isinstance(parent, exp.Insert):
+            continue
+        width = len(node.expressions[0].expressions) if node.expressions else 0
+        alias = node.args.get("alias")
+        if alias is not None and alias.args.get("columns"):
+            continue
+        names = [exp.to_identifier(f"column{number + 1}", quoted=True) for number in range(width)]
+        if alias is not None:
+            alias.set("columns", names)
+        elif isinstance(parent, exp.From):
+            node.set("alias", exp.TableAlias(this=exp.to_identifier("values", quoted=True), columns=names))
+        elif parent is None or isinstance(
+            parent, (exp.CTE, exp.SetOperation, exp.Subquery, exp.In, exp.Create)
+        ):
+            if isinstance(parent, exp.CTE) and parent.args["alias"].args.get("columns"):
+                continue
+            inner = exp.Values(
+                expressions=[item.copy() for item in node.expressions],
+                alias=exp.TableAlias(this=exp.to_identifier("values", quoted=True), columns=names),
+            )
+            select = exp.select("*").from_(inner)
+            for part in ("order", "limit", "offset"):
+                if node.args.get(part):
+                    select.set(part, node.args[part])
+            if node is tree:
+                return select
+            node.replace(select)
+    return tree

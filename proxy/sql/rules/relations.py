@@ -1,0 +1,53 @@
+"""Functions in FROM and arrays in comparisons: series, ``unnest``, ``= ANY('{1,2}')``.
+
+``generate_series`` in a SELECT list gives rows in Postgres and a list in DuckDB: ``unnest`` makes it rows.
+In FROM, ``AS g`` names the column as well.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from proxy.sql.array_text import parse_array
+
+
+def relations(tree: exp.Expr) -> exp.Expr:
+    """
+    >>> import sqlglot
+    >>> relations(sqlglot.parse_one("SELECT generate_series(1, 3)", read="postgres")).sql("duckdb")
+    'SELECT UNNEST(GENERATE_SERIES(1, 3))'
+    """
+    for series in list(tree.find_all(exp.ExplodingGenerateSeries)):
+        if not isinstance(series.parent, exp.Table):
+            arguments = [series.args[key].copy() for key in ("start", "end", "step") if series.args.get(key)]
+            listed = exp.Anonymous(this="generate_series", expressions=arguments)
+            series.replace(exp.Anonymous(this="unnest", expressions=[listed]))
+    for table in list(tree.find_all(exp.Table)):
+        _exploded_table(table)
+    for node in list(tree.find_all(exp.Any, exp.Anonymous)):
+        if isinstance(node, exp.Anonymous) and node.name.lower() != "all":
+            continue
+        inner = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this
+        literal = inner.this if isinstance(inner, exp.Paren) else inner
+        if isinstance(literal, exp.Literal) and literal.is_string:
+            literal.replace(parse_array(literal.name))
+    return tree
+
+
+def _exploded_table(table: exp.Table) -> None:
+    """``FROM json_array_elements(x) AS e(v)`` after ``functions`` made it ``unnest``."""
+    if isinstance(table.this, exp.Explode):
+        alias = table.args.get("alias")
+        value = exp.Alias(this=table.this.copy(), alias=exp.to_identifier("value", quoted=True))
+        select = exp.Select(expressions=[value])
+        alias = (
+            alias.copy()
+            if alias is not None
+            else exp.TableAlias(this=exp.to_identifier("value", quoted=True))
+        )
+        if not alias.args.get("columns"):
+            alias.set("columns", [exp.to_identifier("value", quoted=True)])
+        lateral = exp.Lateral(this=exp.Subquery(this=select), alias=alias)
+        table.replace(
+            lateral if isinstance(table.parent, exp.Join) else exp.Subquery(this=select, alias=alias)
+        )

@@ -1,0 +1,136 @@
+"""Casts: type names the engine lacks, ``varchar(n)``, array literals, ``reg*`` names, booleans as text.
+
+``'{1,2}'::int[]`` becomes a list (DuckDB cannot read Postgres' array text), ``'t'::regclass`` a call of
+``to_regclass`` which the catalog answers, ``x::varchar(3)`` keeps three characters.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from branching.errors import BoughError
+from proxy.sql.array_text import parse_array
+from proxy.sql.macros import function
+from proxy.sql.type_names import D, engine_type, named
+
+_REG = {
+    "regclass": "to_regclass",
+    "regtype": "to_regtype",
+    "regproc": "to_regproc",
+    "regprocedure": "to_regproc",
+    "regnamespace": "to_regnamespace",
+    "regrole": "to_regrole",
+}
+_TEXTS = (D.TEXT, D.VARCHAR, D.CHAR, D.BPCHAR, D.NCHAR, D.NAME)
+
+
+def types(tree: exp.Expr) -> exp.Expr:
+    """
+    >>> import sqlglot
+    >>> types(sqlglot.parse_one("SELECT 'abc'::varchar(2)", read="postgres")).sql("duckdb")
+    "SELECT LEFT(CAST('abc' AS TEXT), 2)"
+    """
+    for node in list(tree.find_all(exp.Cast)):
+        new = _cast(node)
+        if new is not node:
+            if node is tree:
+                tree = new
+            else:
+                node.replace(new)
+    for column in tree.find_all(exp.ColumnDef):
+        if isinstance(column.args.get("kind"), exp.DataType) and "declared" not in column.meta:
+            column.set("kind", engine_type(column.args["kind"]))
+    return tree
+
+
+def _cast(node: exp.Cast) -> exp.Expr:
+    to, value = node.to, node.this
+    name = (to.name if isinstance(to, exp.ObjectIdentifier) else named(to) or "").lower()
+    if name in _REG:
+        return _registered(name, value)
+    if not isinstance(to, exp.DataType):
+        raise BoughError("42704", f'type "{to.sql("postgres").lower()}" does not exist')
+    if to.this in (D.ARRAY, D.LIST) and isinstance(value, exp.Literal) and value.is_string:
+        return _array(value.name, node)
+    if to.this == D.INTERVAL and to.args.get("unit"):
+        raise BoughError("0A000", "interval with a field restriction is not supported")
+    length = _length(to)
+    literal_text = isinstance(value, exp.Literal) and value.is_string
+    if literal_text and to.this in (D.TIMESTAMP, D.TIMESTAMPTZ, D.DATE, D.TIMESTAMPNTZ):
+        if (special := _SPECIAL.get(value.name.strip().lower())) is not None:
+            value = special.copy()
+    elif literal_text and to.this == D.BOOLEAN:
+        if value.name.strip().lower() in ("on", "off"):
+            value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
+    elif literal_text and to.this in (D.VARBINARY, D.BINARY, D.BLOB):
+        return _bytes(value.name)
+    node.set("this", value)
+    node.set("to", engine_type(to))
+    precision = _precision(to)
+    if precision is not None:
+        return node
+    return node if length is None else function("left", node.copy(), exp.Literal.number(length))
+
+
+_SPECIAL: dict[str, exp.Expr] = {
+    "now": exp.CurrentTimestamp(),
+    "today": exp.CurrentDate(),
+    "tomorrow": exp.Add(this=exp.CurrentDate(), expression=exp.Literal.number(1)),
+    "yesterday": exp.Sub(this=exp.CurrentDate(), expression=exp.Literal.number(1)),
+}
+
+
+def _length(to: exp.DataType) -> int | None:
+    if to.this not in _TEXTS or not to.expressions:
+        return 1 if to.this == D.CHAR and named(to) is None and not to.expressions else None
+    return int(to.expressions[0].name)
+
+
+def _precision(to: exp.DataType) -> int | None:
+    return int(to.expressions[0].name) if to.this in (D.TIMESTAMP, D.TIMESTAMPTZ) and to.expressions else None
+
+
+def _registered(name: str, value: exp.Expr) -> exp.Expr:
+    if isinstance(value, exp.Literal) and value.is_string and not value.name.isdecimal():
+        return function(_REG[name], value.copy())
+    if isinstance(value, exp.Literal):
+        return exp.cast(value.copy(), "BIGINT", dialect="duckdb")
+    return function(_REG[name], value.copy())
+
+
+def _array(text: str, node: exp.Cast) -> exp.Expr:
+    parsed = parse_array(text)
+    node.set("this", parsed)
+    node.set("to", engine_type(node.to))
+    return node
+
+
+def _bytes(text: str) -> exp.Expr:
+    """A bytea literal, hex or escape form, as a BLOB."""
+    if text.startswith("\\x"):
+        digits = "".join(text[2:].split())
+        try:
+            data = bytes.fromhex(digits)
+        except ValueError:
+            raise BoughError("22023", "invalid hexadecimal data")
+    else:
+        data = _unescape(text)
+    return function("unhex", exp.Literal.string(data.hex()))
+
+
+def _unescape(text: str) -> bytes:
+    out, at = bytearray(), 0
+    raw = text.encode()
+    while at < len(raw):
+        if raw[at] != 0x5C:
+            out.append(raw[at])
+            at += 1
+        elif raw[at + 1 : at + 2] == b"\\":
+            out.append(0x5C)
+            at += 2
+        elif (digits := raw[at + 1 : at + 4]).isdigit() and len(digits) == 3:
+            out.append(int(digits, 8) & 0xFF)
+            at += 4
+        else:
+            raise BoughError("22P02", "invalid input syntax for type bytea")
+    return bytes(out)
