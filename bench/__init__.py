@@ -1,0 +1,1 @@
+"""Figures for this machine: `make bench`."""
