@@ -154,6 +154,7 @@ _ISOLATION = _one_of("read uncommitted", "read committed", "repeatable read", "s
 GUCS: tuple[Guc, ...] = (
     Guc("application_name", "", _text, "What the client calls itself.", reported=True),
     Guc("backslash_quote", "safe_encoding", _one_of("safe_encoding", "on", "off"), "Accepted."),
+    Guc("branch", "main", _any, "The session's branch; SET branch switches it.", reported=True),
     Guc("bytea_output", "hex", _one_of("hex", "escape"), "Text form of bytea."),
     Guc("check_function_bodies", "on", _boolean, "Accepted."),
     Guc("client_encoding", "UTF8", _encoding, "Encoding of all text.", reported=True),

@@ -7,6 +7,9 @@ Rules:
 2. ``RESET`` returns to what the session STARTED with (defaults under its startup options), so that a pool
    hands every borrower the same session.
 3. Maps are replaced, never changed in place, so that beginning a transaction costs two references.
+4. The server's own settings (``branch_ttl``) are shown beside the session's, and cannot be SET.
+5. ``branch`` is a setting like the others, except that moving to a branch is not undone by a ROLLBACK: the
+   session checks the name, moves, and then says so by ``assign``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from branching.errors import BoughError
-from proxy.gucs import GUCS, Guc, check_value, find_guc
+from proxy.gucs import BY_NAME, GUCS, Guc, check_value, find_guc
+from proxy.settings import Settings
 
 MOST_CUSTOM = 1000
 LONGEST_OPTIONS = 10_000  # Postgres' own cap of a startup packet
@@ -31,29 +35,43 @@ class SessionSettings:
     """The values of one session. Names are matched without regard to case."""
 
     def __init__(
-        self, startup: Mapping[str, str] | None = None, *, defaults: Mapping[str, str] | None = None
+        self,
+        startup: Mapping[str, str] | None = None,
+        *,
+        defaults: Mapping[str, str] | None = None,
+        server: Settings | None = None,
     ) -> None:
-        """``defaults`` are the server's; ``startup`` comes from the client and is checked."""
+        """``startup`` comes from the client and is checked; ``defaults`` and ``server`` are the server's."""
         values = {guc.name: guc.default for guc in GUCS}
+        self._server: dict[str, Guc] = {}
+        for name, shown, _, _, text in server.rows() if server else ():
+            if name in BY_NAME:  # the session has one of that name, which the server's is the default of
+                values[name] = check_value(BY_NAME[name], shown)
+            else:
+                self._server[name] = Guc(name, shown, str, text, read_only=True)
+                values[name] = shown
         for given in (defaults or {}, startup or {}):
             for name, value in given.items():
-                guc = find_guc(name)
+                guc = self._find(name)
                 if guc.read_only and given is startup:
                     raise _cannot_change(guc)
                 values[guc.name] = check_value(guc, value)
-        _check_count(len(values))
+        _check_count(len(values) - len(self._server))
         self._startup: _Values = values
         self._session: _Values = {}
         self._local: _Values = {}
-        self._begun: tuple[_Values, _Values] | None = None
+        self._begun: _Values | None = None  # the session's values when the transaction began
         self._savepoints: list[tuple[str, _Values, _Values]] = []
         self._reported: dict[str, str] = {}
+
+    def _find(self, name: str) -> Guc:
+        return self._server.get(name.lower()) or find_guc(name)
 
     # -- values -----------------------------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
         """The value of ``name``; None for a name of the client's own that was never set."""
-        guc = find_guc(name)
+        guc = self._find(name)
         for values in (self._local, self._session, self._startup):
             if guc.name in values:
                 return values[guc.name]
@@ -61,7 +79,7 @@ class SessionSettings:
 
     def show(self, name: str) -> tuple[str, str]:
         """(name as Postgres spells it, value), or 42704."""
-        guc = find_guc(name)
+        guc = self._find(name)
         value = self.get(name)
         if value is None:
             raise BoughError("42704", f'unrecognized configuration parameter "{name}"')
@@ -71,11 +89,11 @@ class SessionSettings:
         """SHOW ALL: name, setting, description."""
         values = {**self._startup, **self._session, **self._local}
         for name in sorted(values, key=str.lower):
-            yield name, values[name], find_guc(name).help
+            yield name, values[name], self._find(name).help
 
     def set(self, name: str, value: str, *, local: bool = False) -> str:
         """SET [LOCAL]; returns the value as SHOW gives it. LOCAL outside a transaction changes nothing."""
-        guc = find_guc(name)
+        guc = self._find(name)
         if guc.read_only:
             raise _cannot_change(guc)
         checked = check_value(guc, value)
@@ -85,12 +103,25 @@ class SessionSettings:
         else:
             self._session = {**self._session, guc.name: checked}
             self._local = _without(self._local, guc.name)
-        _check_count(len(self._startup) + len(self._session) + len(self._local))
+        _check_count(len(self._startup) - len(self._server) + len(self._session) + len(self._local))
         return checked
+
+    def assign(self, name: str, value: str) -> None:
+        """Sets ``name`` so that no ROLLBACK undoes it."""
+        guc = self._find(name)
+        change = {guc.name: check_value(guc, value)}
+        self._session = {**self._session, **change}
+        self._local = _without(self._local, guc.name)
+        if self._begun is not None:
+            self._begun = {**self._begun, **change}
+        self._savepoints = [
+            (savepoint, {**session, **change}, _without(local, guc.name))
+            for savepoint, session, local in self._savepoints
+        ]
 
     def reset(self, name: str) -> None:
         """RESET name, and SET name TO DEFAULT."""
-        guc = find_guc(name)
+        guc = self._find(name)
         if guc.read_only:
             raise _cannot_change(guc)
         self._session = _without(self._session, guc.name)
@@ -104,7 +135,7 @@ class SessionSettings:
     # -- transactions -----------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        self._begun = (self._session, self._local)
+        self._begun = self._session
 
     def commit(self) -> None:
         self._local = {}
@@ -113,7 +144,7 @@ class SessionSettings:
 
     def rollback(self) -> None:
         if self._begun is not None:
-            self._session = self._begun[0]
+            self._session = self._begun
         self.commit()
 
     def savepoint(self, name: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from branching.errors import BoughError
 from proxy.gucs import GUCS, check_value
 from proxy.session_settings import SessionSettings, parse_startup_options
+from proxy.settings import SETTINGS, load
 
 
 def test_defaults_are_in_the_form_show_gives() -> None:
@@ -159,6 +160,39 @@ def test_the_client_is_told_what_changed() -> None:
     assert session.changes() == [("TimeZone", "Europe/Berlin")]
     session.rollback()
     assert session.changes() == [("TimeZone", "UTC")]
+
+
+def test_moving_to_a_branch_is_not_undone() -> None:
+    session = SessionSettings({"branch": "a"})
+    session.changes()
+    session.begin()
+    session.savepoint("s")
+    session.set("branch", "l", local=True)
+    session.assign("branch", "b")
+    session.rollback_to("s")
+    assert session.get("branch") == "b"
+    session.rollback()
+    assert session.get("branch") == "b"
+    assert session.changes() == [("branch", "b")]
+    session.reset_all()
+    assert session.get("branch") == "a"
+
+
+def test_the_servers_settings_are_shown_and_not_set() -> None:
+    server = load({"branch_ttl": "7d", "statement_timeout": "9s"})
+    session = SessionSettings(server=server)
+    assert session.show("BRANCH_TTL") == ("branch_ttl", "7d")
+    assert session.show("statement_timeout") == ("statement_timeout", "9s")
+    assert {setting.name for setting in SETTINGS} <= {row[0] for row in session.rows()}
+    for change in (session.reset, lambda name: session.set(name, "1h")):
+        with pytest.raises(BoughError) as caught:
+            change("branch_ttl")
+        assert caught.value.sqlstate == "55P02"
+    with pytest.raises(BoughError):
+        SessionSettings({"branch_ttl": "1h"}, server=server)
+    session.set("statement_timeout", "1s")
+    session.reset("statement_timeout")
+    assert session.get("statement_timeout") == "9s"
 
 
 def test_a_session_cannot_hoard_names() -> None:
