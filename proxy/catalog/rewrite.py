@@ -1,0 +1,330 @@
+"""Queries over pg_catalog and information_schema, answered for a branch.
+
+A tree goes through the rules in this order: names and operators (``repairs``), casts and subscripts, calls
+and reg* types (``calls``), the columns of the result, and last the relations themselves, which become the
+stored ones of the branch's epoch (``relations``) or constants of the session (``session``). Everything before
+the last step still sees Postgres' own names, because kinds are inferred from them.
+
+Schema ``main``: a row of information_schema or pg_namespace says ``public``, as Postgres' clients expect.
+HatiData's clients know the default schema as ``main`` and compare with that word, so in a statement that
+compares anything with the constant ``'main'`` every row says ``main`` instead. Both never occur together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+from branching.model import Catalog
+from proxy.catalog import repairs
+from proxy.catalog.calls import Calls
+from proxy.catalog.context import Context, Executor
+from proxy.catalog.functions import TEMPLATES
+from proxy.catalog.kinds import (
+    REG,
+    function_name,
+    is_cte,
+    kind_of,
+    result_types,
+    sources,
+    system_relation,
+    type_kind,
+)
+from proxy.catalog.relations import Epoch, Lease, Store
+from proxy.catalog.session import constants, settings_case
+from proxy.catalog.shapes import relations
+
+_SESSION_FUNCTIONS = frozenset(TEMPLATES) | {
+    "current_setting", "set_config", "current_schemas", "pg_typeof", "_pg_expandarray", "aclexplode",
+    "pg_partition_ancestors",
+}  # fmt: skip
+_CATALOG_COLUMNS = ("catalog_name", "table_catalog", "udt_catalog", "constraint_catalog", "sequence_catalog",
+    "specific_catalog", "routine_catalog", "unique_constraint_catalog", "object_catalog", "domain_catalog_",
+    "type_udt_catalog", "trigger_catalog", "event_object_catalog", "view_catalog")  # fmt: skip
+_SCHEMA_COLUMNS = frozenset({"schema_name", "table_schema", "constraint_schema", "sequence_schema",
+    "routine_schema",
+    "unique_constraint_schema", "nspname", "schemaname", "object_schema", "specific_schema"})  # fmt: skip
+_CALLED = {
+    "pg_get_keywords": "pg_get_keywords", "pg_show_all_settings": "pg_settings", "pg_lock_status": "pg_locks",
+    "pg_timezone_names": "pg_timezone_names", "pg_available_extensions": "pg_available_extensions",
+    "pg_available_extension_versions": "pg_available_extension_versions",
+    "pg_stat_get_activity": "pg_stat_activity",
+    "pg_prepared_statement": "pg_prepared_statements", "pg_cursor": "pg_cursors",
+    "pg_get_publication_tables": "pg_publication_tables",
+}  # fmt: skip
+_SCALARS = frozenset(TEMPLATES) | {
+    "string_to_array",
+    "stringtoarray",
+    "string_split",
+    "split",
+    "current_schemas",
+    "regexp_split_to_array",
+}
+_EMPTY_CALLS = {
+    "pg_options_to_table": ("option_name", "option_value"),
+    "aclexplode": ("grantor", "grantee", "privilege_type", "is_grantable"),
+    "pg_partition_ancestors": ("relid",),
+    "pg_partition_tree": ("relid", "parentrelid", "isleaf", "level"),
+    "pg_listening_channels": ("pg_listening_channels",),
+    "pg_tablespace_databases": ("pg_tablespace_databases",),
+    "pg_extension_config_dump": ("oid",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A statement ready for the engine. Keep it until its rows are read: it holds the relations in place.
+
+    ``types`` are the declared Postgres types of the result columns (None where the engine's own is right, an
+    empty list where they are not known). ``only_catalog``: it reads nothing of the user's, so it may run
+    outside the session's transaction, where relations loaded a moment ago are sure to be visible.
+    """
+
+    tree: exp.Expr
+    types: tuple[str | None, ...]
+    only_catalog: bool
+    lease: Lease
+
+
+def mentions_catalog(tree: exp.Expr) -> bool:
+    """Whether a statement needs ``SystemCatalog.rewrite``: it names a system relation, function or type."""
+    for node in tree.walk():
+        if isinstance(node, exp.Table):
+            if node.db.lower() in ("pg_catalog", "information_schema") or system_relation(node):
+                return True
+        elif isinstance(node, (exp.Anonymous, exp.Func)):
+            if (function_name(node) or "") in _SESSION_FUNCTIONS:
+                return True
+        elif isinstance(node, exp.Cast):
+            if (kind_of(node) or "").removesuffix("[]") in REG | {"oid", "name", '"char"'}:
+                return True
+        elif isinstance(node, exp.Column) and not node.table and not node.this.quoted:
+            if node.name.lower() in ("user", "current_role", "session_user", "current_catalog"):
+                return True
+        elif isinstance(node, (exp.ObjectIdentifier, exp.Operator)) or (
+            isinstance(node, exp.Dot) and node.this.name.lower() in ("pg_catalog", "information_schema")
+        ):
+            return True
+    return False
+
+
+class SystemCatalog:
+    """pg_catalog and information_schema of one engine; one instance serves all its sessions."""
+
+    def __init__(self, executor: Executor, *, keep: int = 8) -> None:
+        self._store = Store(executor, keep)
+
+    def rewrite(self, tree: exp.Expr, catalog: Catalog, context: Context) -> Rewritten:
+        """``tree`` as it must be run for a session on the branch that ``catalog`` describes."""
+        epoch, lease = self._store.epoch(catalog, context)
+        calls = Calls(epoch.snapshot, context)
+        tree = _named(repairs.unqualify(repairs.fold(tree.copy())))
+        types = tuple(result_types(tree))
+        says_main = _says_main(tree)
+        tree = repairs.operators(repairs.columns(tree))
+        tree = repairs.brackets(tree)
+        tree = repairs.casts(tree)
+        tree = _faces(calls.rewrite(tree), calls)
+        only_catalog = True
+        for table in list(tree.find_all(exp.Table, exp.Lateral)):
+            _table_function(table)
+        for table in list(tree.find_all(exp.Table)):
+            name = "lookup." + table.name if table.db == "lookup" else system_relation(table)
+            if name is not None:
+                _put(table, self._relation(name, epoch, context, says_main))
+            elif isinstance(table.this, exp.Identifier):
+                only_catalog = only_catalog and is_cte(table, table.name) and not table.db
+        return Rewritten(tree, types, only_catalog, lease)
+
+    def _relation(self, name: str, epoch: Epoch, context: Context, says_main: bool) -> exp.Expr:
+        query = constants(name, context)
+        if query is None:
+            stored = self._store.table(epoch, name, context)
+            replaced = _replacements(name, context, says_main)
+            if not replaced:
+                return stored
+            query = f"SELECT * REPLACE ({replaced}) FROM {stored.sql('duckdb')}"
+        return exp.Subquery(this=_parse(query))
+
+
+def _parse(text: str) -> exp.Expr:
+    return sqlglot.parse_one(text, read="duckdb")
+
+
+def _put(table: exp.Table, made: exp.Expr) -> None:
+    """Put ``made`` in a table's place, keeping its alias and whatever is joined to it."""
+    alias = table.args.get("alias")
+    if alias is None:
+        alias = exp.TableAlias(this=exp.to_identifier(table.name or made.alias_or_name))
+    made.set("alias", alias.copy())
+    for key in ("joins", "laterals", "pivots", "sample"):
+        if table.args.get(key):
+            made.set(key, table.args[key])
+    if table.args.get("ordinality"):
+        made.set("ordinality", True)
+    table.replace(made)
+
+
+def _replacements(name: str, context: Context, says_main: bool) -> str:
+    columns = relations().get(name, {})
+    found = []
+    if name.startswith("information_schema."):
+        database = exp.Literal.string(context.database).sql("duckdb")
+        for column in columns:
+            if column in _CATALOG_COLUMNS:
+                if column == "unique_constraint_catalog":
+                    found.append(
+                        f"CASE WHEN unique_constraint_name IS NOT NULL THEN {database} END AS {column}"
+                    )
+                else:
+                    found.append(f"{database} AS {column}")
+    if says_main:
+        for column in columns:
+            if column in _SCHEMA_COLUMNS:
+                found.append(f"CASE {column} WHEN 'public' THEN 'main' ELSE {column} END AS {column}")
+    if name == "pg_catalog.pg_settings" and (case := settings_case(context)) is not None:
+        found.append(f"{case} AS setting")
+    return ", ".join(found)
+
+
+def _says_main(tree: exp.Expr) -> bool:
+    for node in tree.find_all(exp.Literal):
+        if node.is_string and node.name == "main":
+            parent = node.parent
+            while isinstance(parent, (exp.Cast, exp.Paren, exp.Tuple, exp.Array, exp.Any)):
+                parent = parent.parent
+            if isinstance(parent, (exp.EQ, exp.NEQ, exp.In, exp.Like)):
+                sides = [column.name.lower() for column in parent.find_all(exp.Column)]
+                if any(side in _SCHEMA_COLUMNS for side in sides):
+                    return True
+    return False
+
+
+def _named(tree: exp.Expr) -> exp.Expr:
+    """Give every unnamed result column the name that Postgres gives it."""
+    for select in tree.find_all(exp.Select):
+        for item in list(select.expressions):
+            if not isinstance(item, (exp.Alias, exp.Column)) and not item.is_star:
+                item.replace(exp.alias_(item.copy(), _figured(item)[0], quoted=True))
+    return tree
+
+
+def _figured(node: exp.Expr) -> tuple[str, bool]:
+    """The name Postgres figures for an expression, and whether it is better than a type's or ``case``."""
+    if isinstance(node, (exp.Column, exp.Alias)):
+        return node.alias_or_name, True
+    if isinstance(node, (exp.Paren, exp.Bracket)):
+        return _figured(node.this)
+    if isinstance(node, exp.Dot):
+        return node.name, True
+    if isinstance(node, exp.Cast):
+        name, good = _figured(node.this)
+        return (
+            (name, True)
+            if good
+            else ((type_kind(node.to) or "?column?").strip('"').removesuffix("[]"), False)
+        )
+    if isinstance(node, exp.Case):
+        default = node.args.get("default")
+        name, good = _figured(default) if default is not None else ("", False)
+        return (name, True) if good else ("case", False)
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
+        return _figured(node.this.expressions[0])[0], True
+    if isinstance(node, exp.Array):
+        return "array", True
+    if isinstance(node, exp.Exists):
+        return "exists", True
+    if isinstance(node, (exp.Predicate, exp.Connector)):
+        return "?column?", False
+    name = function_name(node) or ""
+    if isinstance(node, exp.Trim):
+        name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(node.text("position").upper(), "btrim")
+    return (name, True) if name else ("?column?", False)
+
+
+def _faces(tree: exp.Expr, calls: Calls) -> exp.Expr:
+    """Show reg* types and vectors in the result as Postgres prints them."""
+    branches = [tree]
+    while branches:
+        query = branches.pop()
+        if isinstance(query, exp.SetOperation):
+            branches.extend((query.this, query.expression))
+        elif isinstance(query, exp.Subquery):
+            branches.append(query.this)
+        elif isinstance(query, exp.Select):
+            _expand_star(query)
+            grouped = query.args.get("group") is not None or query.args.get("distinct") is not None
+            for item in list(query.expressions):
+                kind = kind_of(item) or ""
+                if not item.is_star and (
+                    kind.removesuffix("[]") in REG or kind in ("int2vector", "oidvector")
+                ):
+                    name = item.alias_or_name or "?column?"
+                    made = calls.face(item)
+                    if made is not item and not grouped:
+                        item.replace(exp.alias_(made.copy(), name, quoted=True))
+    return tree
+
+
+def _expand_star(query: exp.Select) -> None:
+    """A star over system relations with reg* or vector columns is written out, so those can be shown."""
+    items: list[exp.Expr] = []
+    changed = False
+    for item in query.expressions:
+        wanted = item.table.lower() if isinstance(item, exp.Column) else ""
+        found: list[exp.Expr] = []
+        for source in sources(query) if item.is_star else ():
+            if wanted and source.alias_or_name.lower() != wanted:
+                continue
+            name = system_relation(source) if isinstance(source, exp.Table) else None
+            if name is None:
+                found = []
+                break
+            found += [exp.column(c, source.alias_or_name, quoted=True) for c in relations()[name]]
+        changed = changed or bool(found)
+        items.extend(found or [item])
+    if changed:
+        query.set("expressions", items)
+
+
+def _table_function(table: exp.Expr) -> None:
+    """Replace a set-returning function of Postgres in FROM, unless the engine has it."""
+    call = table.this
+    if not isinstance(call, exp.Func):
+        return
+    alias = table.args.get("alias")
+    if function_name(call) in _SCALARS and alias is not None:
+        name = alias.columns[0].name if alias.columns else alias.name
+        single = exp.Subquery(this=exp.select(exp.alias_(call.copy(), name)))
+        if isinstance(table, exp.Table):
+            _put(table, single)
+        else:
+            table.set("this", single)
+        return
+    made = _called(call, len(alias.columns) if alias is not None else 0)
+    if made is None:
+        table.set("db", None)
+    elif isinstance(table, exp.Table):
+        _put(table, made)
+    else:
+        table.set("this", made)
+
+
+def _called(call: exp.Func, width: int) -> exp.Expr | None:
+    name = function_name(call) or ""
+    if (relation := _CALLED.get(name)) is not None:
+        return exp.Subquery(this=exp.select("*").from_(exp.table_(relation, db="pg_catalog")))
+    if (columns := _EMPTY_CALLS.get(name)) is not None:
+        padded = [*columns, *(f"column{n}" for n in range(len(columns), width))]  # WITH ORDINALITY adds one
+        kinds = {name: "BIGINT" if name.endswith(("id", "level")) else "VARCHAR" for name in padded}
+        items = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in kinds.items())
+        return exp.Subquery(this=_parse(f"SELECT {items} WHERE FALSE"))
+    if name == "generate_subscripts":
+        array = call.expressions[0] if call.expressions else call.this
+        first = 0 if kind_of(array) in ("int2vector", "oidvector") else 1
+        series = f"generate_series({first}, len({array.sql('duckdb')}) - {1 - first})"
+        text = f"SELECT unnest({series}) AS generate_subscripts"
+        return exp.Subquery(this=_parse(text))
+    return None
