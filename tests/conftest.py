@@ -3,7 +3,8 @@
 Where an engine (PostgreSQL, MariaDB, …) is missing, its tests are skipped on a developer's machine. Under
 ``CI=true`` that is a failure: a check that quietly did not happen is worth nothing.
 
-Property tests have no deadline, because a busy machine is no bug; under ``CI=true`` they are the same each time.
+Property tests have no deadline, because a busy machine is no bug; under ``CI=true`` they are the same
+each time.
 """
 
 from __future__ import annotations

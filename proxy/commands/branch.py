@@ -250,6 +250,12 @@ class AlterBranch(BranchChange):
 
 
 @dataclass(frozen=True, slots=True)
+class CommentOnDatabase(AlterBranch):
+    tag: ClassVar[str] = "COMMENT"
+    form: ClassVar[str] = "COMMENT ON DATABASE branch IS 'comment'|NULL"
+
+
+@dataclass(frozen=True, slots=True)
 class RenameBranch(BranchChange):
     tag: ClassVar[str] = "BRANCH RENAME"
     form: ClassVar[str] = "BRANCH RENAME branch TO name"

@@ -12,7 +12,7 @@ from branching.errors import BoughError
 
 from . import branch as commands
 from .model import Command
-from .options import Converter, boolean, read_options
+from .options import Converter, boolean, read_options, text
 from .reader import Reader
 
 FORCE_OPTIONS: Mapping[str, Converter] = {"force": boolean}
@@ -101,6 +101,18 @@ def read_alter_database(reader: Reader) -> Command:
     name = reader.name("branch name")
     reader.end()
     return commands.RenameDatabase(branch, name)
+
+
+def read_comment_on_database(reader: Reader) -> Command:
+    """COMMENT ON DATABASE name IS 'text' | NULL"""
+    reader.form = commands.CommentOnDatabase.form
+    reader.expect("comment", "on", "database")
+    branch = reader.name("branch name")
+    reader.expect("is")
+    position = reader.peek().start + 1
+    comment = None if reader.accept("null") else text(reader.string(), position)
+    reader.end()
+    return commands.CommentOnDatabase(branch, comment=comment or None)
 
 
 def read_set_branch(reader: Reader) -> Command:

@@ -49,6 +49,10 @@ class FunctionForm:
         return f"{self.name}({shown})"
 
 
+# Argument names people and HatiData's tools use, where a function has the other one.
+_SYNONYMS = {"target": "into", "into": "target", "base": "against", "name": "branch", "branch": "name"}
+
+
 def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Command:
     """The command that the call ``name(positional…, named => …)`` stands for."""
     form = FUNCTIONS.get(name.lower())
@@ -61,6 +65,8 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
     arguments: Arguments = dict(zip(form.parameters, positional, strict=False))
     for key, value in named.items():
         folded = key.lower()
+        if folded not in form.parameters:
+            folded = _SYNONYMS.get(folded, folded)
         if folded not in form.parameters:
             raise _arguments(form, f'it has no argument "{key}"')
         if folded in arguments:

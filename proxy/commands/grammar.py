@@ -28,6 +28,7 @@ READERS: Mapping[tuple[str, ...], Callable[[Reader], Command]] = {
     ("create", "database"): database.read_create_database,
     ("drop", "database"): database.read_drop_database,
     ("alter", "database"): database.read_alter_database,
+    ("comment", "on", "database"): database.read_comment_on_database,
     ("set", "branch"): database.read_set_branch,
     ("set", "session", "branch"): database.read_set_branch,
     ("set", "local", "branch"): database.read_set_branch,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from branching.errors import BoughError
 
 from .names import check_name
-from .tokens import Token, tokens
+from .tokens import LONGEST_SHOWN, Token, tokens
 
 _POSTGRES_RESERVED = """
     all and any array as asc both case cast check collate column constraint create default desc
@@ -198,7 +198,7 @@ class Reader:
     def error(self, token: Token | None = None, *, hint: str | None = None) -> BoughError:
         """The syntax error at ``token`` (default: the next one)."""
         at = token or self.peek()
-        near = "at end of input" if at.kind == "end" else f'at or near "{at.raw}"'
+        near = "at end of input" if at.kind == "end" else f'at or near "{at.raw[:LONGEST_SHOWN]}"'
         advice = hint or (f"The form is: {self.form}" if self.form else None)
         return BoughError("42601", f"syntax error {near}", hint=advice, position=at.start + 1)
 

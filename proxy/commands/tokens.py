@@ -19,6 +19,8 @@ from branching.errors import BoughError
 
 Kind = Literal["word", "quoted", "string", "number", "parameter", "symbol", "end"]
 
+LONGEST_SHOWN = 200  # characters of the text that an error repeats
+
 _SPACE = re.compile(r"[ \t\n\r\f\v]+|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _WORD = re.compile(r"[^\W\d]\w*(?:\$\w*)*")
@@ -152,4 +154,6 @@ def _unescape(body: str, start: int) -> str:
 
 
 def _unterminated(what: str, text: str, start: int) -> BoughError:
-    return BoughError("42601", f'unterminated {what} at or near "{text[start:]}"', position=start + 1)
+    return BoughError(
+        "42601", f'unterminated {what} at or near "{text[start : start + LONGEST_SHOWN]}"', position=start + 1
+    )

@@ -53,6 +53,8 @@ RIGHT = [
     ('CREATE DATABASE "b" TEMPLATE "a" OWNER x ENCODING \'UTF8\'', b.CreateDatabase("b", "a")),
     ("CREATE DATABASE b WITH TEMPLATE = template0 CONNECTION LIMIT = -1", b.CreateDatabase("b")),
     ("DROP DATABASE IF EXISTS b WITH (FORCE)", b.DropDatabase("b", True, False, True)),
+    ("COMMENT ON DATABASE b IS 'x'", b.CommentOnDatabase("b", comment="x")),
+    ("COMMENT ON DATABASE b IS NULL", b.CommentOnDatabase("b", comment=None)),
     ("ALTER DATABASE b RENAME TO c", b.RenameDatabase("b", "c")),
     ("SHADOW QUERY ON a, b AS $$ SELECT 1 $$", b.ShadowQuery(("a", "b"), " SELECT 1 ")),
     (
@@ -136,6 +138,7 @@ def test_the_examples_reach_every_reader() -> None:
         "DROP TABLE database",
         "/* without an end",
         "RESET ALL",
+        "COMMENT ON TABLE database IS 'x'",
     ],
 )
 def test_leaves_sql_alone(text: str) -> None:
