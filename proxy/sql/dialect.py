@@ -1,26 +1,28 @@
 """Reading Postgres text with sqlglot so that functions keep the names they were called by.
 
-sqlglot reads a function into a node that several dialects share, and loses which function it was (``date_part``
-becomes ``extract``, ``to_char`` a converted format). The rules need the name. Its compiled parser cannot be
-subclassed, so the tokens are marked instead: a name before a parenthesis gets a mark no text can hold, the
-parser takes it for a function it does not know (``exp.Anonymous``), and the mark goes again. Functions that mean
-the same everywhere, and those with a syntax of their own, are left alone.
+sqlglot reads a function into a node that several dialects share, and loses which function it was
+(``date_part`` becomes ``extract``, ``to_char`` a converted format). The rules need the name. Its compiled
+parser cannot be subclassed, so the tokens are marked instead: a name before a parenthesis gets a mark no text
+can hold, the parser takes it for a function it does not know (``exp.Anonymous``), and the mark goes again.
+Functions that mean the same everywhere, and those with a syntax of their own, are left alone.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 _MARK = "\x1f"
 _KEPT = frozenset(
     """
     SUM COUNT MIN MAX AVG ARRAY_AGG COALESCE NULLIF GREATEST LEAST UNNEST GENERATE_SERIES
-    CAST TRY_CAST EXTRACT OVERLAY POSITION SUBSTRING TRIM EXISTS ARRAY CASE AND OR LIKE FILTER COLLATE IF INSERT
-    GROUPING STRUCT MAP LIST DATE TIME TIMESTAMP DATETIME CHAR INT64 FLOAT64 STRING
+    CAST TRY_CAST EXTRACT OVERLAY POSITION SUBSTRING TRIM EXISTS ARRAY CASE AND OR LIKE FILTER COLLATE
+    IF INSERT PERCENTILE_CONT PERCENTILE_DISC GROUPING STRUCT MAP LIST DATE TIME TIMESTAMP DATETIME CHAR INT64 FLOAT64 STRING
     CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP
     """.split()  # noqa: SIM905
 )
@@ -37,7 +39,7 @@ def read_postgres(text: str) -> exp.Expr:
     dialect = Dialect.get_or_raise("postgres")
     tokens = dialect.tokenize(text)
     marked = False
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if (
             following.token_type == TokenType.L_PAREN
             and token.token_type not in _QUOTED

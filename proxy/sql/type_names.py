@@ -67,6 +67,8 @@ _NAMED = {
     "macaddr": ("TEXT", "macaddr"),
     "jsonpath": ("TEXT", "jsonpath"),
     "unknown": ("TEXT", "text"),
+    "json": ("JSON", "json"),  # keywords of newer grammars come quoted
+    "xml": ("TEXT", "xml"),
 }
 # kept as they are: DuckDB's own types, reached from either dialect
 _ENGINE_ONLY = {

@@ -11,7 +11,7 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
     """
     >>> import sqlglot
     >>> aggregates(sqlglot.parse_one("SELECT sum(a) FILTER (WHERE b)", read="postgres")).sql("duckdb")
-    'SELECT bough_fn.SUM(CASE WHEN b THEN a END)'
+    'SELECT bough_fn.sum(CASE WHEN b THEN a END)'
     """
     for node in list(tree.find_all(exp.Sum)):
         if isinstance(node.this, (exp.Distinct, exp.Order)):

@@ -61,7 +61,7 @@ _FUNCTION_NAMES: dict[type[exp.Expr], str] = {
 }
 _NAMED_FUNCTIONS = (
     exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
-    exp.Extract, exp.Substring, exp.Overlay, exp.Ceil, exp.Floor,
+    exp.Extract, exp.Grouping, exp.PercentileCont, exp.PercentileDisc, exp.Substring, exp.Overlay, exp.Ceil, exp.Floor,
 )  # fmt: skip
 
 
@@ -70,7 +70,9 @@ def name_of(item: exp.Expr) -> str | None:
     if isinstance(item, (exp.Paren, exp.Collate, exp.AtTimeZone)):
         return "timezone" if isinstance(item, exp.AtTimeZone) else name_of(item.this)
     if isinstance(item, exp.Cast):
-        return name_of(item.this) or _type_name(item.to)
+        return _strong_name(item.this) or _type_name(item.to)
+    if isinstance(item, exp.Interval):
+        return "interval"
     if isinstance(item, exp.Column):
         return str(item.name)
     if isinstance(item, exp.Alias):
@@ -98,11 +100,16 @@ def name_of(item: exp.Expr) -> str | None:
         return item.name if isinstance(item.expression, exp.Identifier) else name_of(item.expression)
     if isinstance(item, exp.Trim):
         return {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(item.args.get("position")), "btrim")
-    if isinstance(item, exp.Boolean):
-        return "bool"
     if isinstance(item, _NAMED_FUNCTIONS):
         return str(item.sql_name()).lower()
     return None
+
+
+def _strong_name(item: exp.Expr) -> str | None:
+    """The name that a cast around ``item`` keeps: a type's or CASE's own name is not."""
+    while isinstance(item, (exp.Cast, exp.Paren)):
+        item = item.this
+    return None if isinstance(item, (exp.Case, exp.Interval)) else name_of(item)
 
 
 _TYPE_NAMES = {

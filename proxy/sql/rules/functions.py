@@ -54,7 +54,7 @@ def functions(tree: exp.Expr) -> exp.Expr:
     """
     >>> from proxy.sql.dialect import read_postgres
     >>> functions(read_postgres("SELECT initcap(a), length(b)")).sql("duckdb")
-    'SELECT bough_fn.INITCAP(a), bough_fn.LENGTH(b)'
+    'SELECT bough_fn.initcap(a), bough_fn.length(b)'
     """
     for node in list(tree.find_all(exp.Anonymous, *_NODES)):
         new = _rewritten(node)

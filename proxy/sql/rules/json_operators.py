@@ -15,7 +15,7 @@ def json_operators(tree: exp.Expr) -> exp.Expr:
     """
     >>> import sqlglot
     >>> json_operators(sqlglot.parse_one("SELECT a ->> 'b'", read="postgres")).sql("duckdb")
-    "SELECT bough_fn.JSON_KEY_TEXT(a, 'b')"
+    "SELECT bough_fn.json_key_text(a, 'b')"
     """
     for node in list(tree.find_all(exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract,
                                    exp.JSONBExtractScalar, exp.JSONBContains, exp.JSONBContainsAnyTopKeys,

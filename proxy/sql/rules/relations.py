@@ -30,8 +30,20 @@ def relations(tree: exp.Expr) -> exp.Expr:
         inner = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this
         literal = inner.this if isinstance(inner, exp.Paren) else inner
         if isinstance(literal, exp.Literal) and literal.is_string:
-            literal.replace(parse_array(literal.name))
+            _compared_with(node, parse_array(literal.name), literal)
     return tree
+
+
+def _compared_with(node: exp.Expr, array: exp.Array, literal: exp.Expr) -> None:
+    """``x = ANY('{1,2}')`` as ``x IN ('1', '2')``: each element then takes the type of ``x``."""
+    comparison = node.parent
+    equal = isinstance(node, exp.Any) and isinstance(comparison, exp.EQ)
+    unequal = isinstance(node, exp.Anonymous) and isinstance(comparison, exp.NEQ)
+    if not array.expressions or not (equal or unequal) or comparison is None:
+        literal.replace(array)
+        return
+    listed: exp.Expr = exp.In(this=comparison.this.copy(), expressions=array.expressions)
+    comparison.replace(exp.Not(this=listed) if unequal else listed)
 
 
 def _exploded_table(table: exp.Table) -> None:

@@ -1,0 +1,232 @@
+"""Types of ``$n``, inferred as Postgres would: DuckDB says UNKNOWN for every parameter.
+
+Types are the engine's spelling (``BIGINT``, ``VARCHAR``, ``INTEGER[]``); ``proxy.types`` knows their OIDs. A
+type comes from, in this order: a cast (``$1::t``), the clause it stands in (LIMIT, OFFSET), the column or
+expression it is compared with, assigned or inserted to, the function it is given to. None says that nothing
+was found: Postgres would say text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from sqlglot import exp
+
+from proxy.sql.parse import Parsed
+from proxy.sql.type_names import engine_type
+
+ColumnsOf = Callable[[str | None, str], Mapping[str, str] | None]
+
+TEXT = "VARCHAR"
+_COMPARISONS = (
+    exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Like, exp.ILike,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.RegexpLike, exp.RegexpILike,
+)  # fmt: skip
+_TEXT_OPERATORS = (exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike, exp.DPipe, exp.SimilarTo)
+_FUNCTIONS: dict[str, Sequence[str]] = {
+    "left": (TEXT, "INTEGER"), "right": (TEXT, "INTEGER"), "lpad": (TEXT, "INTEGER", TEXT),
+    "rpad": (TEXT, "INTEGER", TEXT), "repeat": (TEXT, "INTEGER"), "split_part": (TEXT, TEXT, "INTEGER"),
+    "substr": (TEXT, "INTEGER", "INTEGER"), "round": ("DECIMAL(38,10)", "INTEGER"),
+    "to_timestamp": ("DOUBLE",), "date_trunc": (TEXT,), "date_part": (TEXT,),
+    "generate_series": ("BIGINT",) * 3,
+    "pg_sleep": ("DOUBLE",), "chr": ("INTEGER",), "power": ("DOUBLE", "DOUBLE"), "sqrt": ("DOUBLE",),
+    "make_date": ("INTEGER",) * 3, "mod": ("BIGINT", "BIGINT"), "set_config": (TEXT, TEXT, "BOOLEAN"),
+}  # fmt: skip
+
+
+def parameter_types(parsed: Parsed, columns_of: ColumnsOf) -> list[str | None]:
+    """The type of each of ``$1`` … ``$n``. ``columns_of(schema, table)`` gives column name -> engine type."""
+    found: list[str | None] = [None] * parsed.parameter_count
+    if parsed.tree is None:
+        return found
+    scope = _Columns(parsed.tree, columns_of)
+    for parameter in parsed.tree.find_all(exp.Parameter, exp.Placeholder):
+        at = int(parameter.name) - 1
+        if found[at] is None:
+            found[at] = _type_of(parameter, scope)
+    return found
+
+
+def typed_parameters(tree: exp.Expr, types: Sequence[str | None]) -> exp.Expr:
+    """A copy of ``tree`` with each ``$n`` as ``CAST($n AS type)``; a parameter cast already is left alone.
+
+    >>> import sqlglot
+    >>> typed_parameters(sqlglot.parse_one("SELECT $1", read="duckdb"), ["BIGINT"]).sql("duckdb")
+    'SELECT CAST($1 AS BIGINT)'
+    """
+    tree = tree.copy()
+    for parameter in list(tree.find_all(exp.Parameter, exp.Placeholder)):
+        number = int(parameter.name)
+        type_ = types[number - 1] if number <= len(types) else None
+        if type_ is not None and not isinstance(parameter.parent, exp.Cast):
+            parameter.replace(exp.cast(parameter.copy(), type_, dialect="duckdb"))
+    return tree
+
+
+class _Columns:
+    """Types of the columns a statement can name, by alias and name."""
+
+    def __init__(self, tree: exp.Expr, columns_of: ColumnsOf) -> None:
+        self._by_alias: dict[str, Mapping[str, str]] = {}
+        for table in tree.find_all(exp.Table):
+            columns = columns_of(_folded(table.args.get("db")), _folded(table.this) or "")
+            if columns is not None:
+                self._by_alias.setdefault(table.alias_or_name.lower(), columns)
+                self._by_alias.setdefault(table.name.lower(), columns)
+
+    def of(self, column: exp.Column) -> str | None:
+        if column.table and (columns := self._by_alias.get(column.table.lower())) is not None:
+            return columns.get(_folded(column.this) or "")
+        return next(
+            (c[name] for c in self._by_alias.values() if (name := _folded(column.this) or "") in c), None
+        )
+
+    def table(self, table: exp.Expr) -> Mapping[str, str]:
+        return self._by_alias.get(table.name.lower(), {})
+
+
+def _folded(node: exp.Expr | None) -> str | None:
+    if node is None:
+        return None
+    return node.name if node.args.get("quoted") else node.name.lower()
+
+
+def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
+    node, parent = parameter, parameter.parent
+    while isinstance(parent, (exp.Paren, exp.Alias, exp.Neg)):
+        node, parent = parent, parent.parent
+    if isinstance(parent, exp.Cast):
+        return _engine(parent.to)
+    if isinstance(parent, (exp.Limit, exp.Offset, exp.Fetch)):
+        return "BIGINT"
+    if isinstance(parent, exp.Any) or (isinstance(parent, exp.Anonymous) and parent.name.lower() == "all"):
+        other = _other(parent) or (parent.parent.this if isinstance(parent.parent, exp.Binary) else None)
+        element = _expression_type(other, scope) if other is not None else None
+        return f"{element or TEXT}[]"
+    if isinstance(parent, exp.EQ) and isinstance(parent.parent, (exp.Update, exp.OnConflict)):
+        return _assigned(parent, parent.parent, scope)
+    if isinstance(parent, _TEXT_OPERATORS):
+        return TEXT
+    if isinstance(parent, exp.Interval):
+        return TEXT
+    if isinstance(parent, _COMPARISONS):
+        return _expression_type(_other(node), scope)
+    if isinstance(parent, (exp.Between, exp.In)):
+        siblings = [parent.this, *parent.expressions, parent.args.get("low"), parent.args.get("high")]
+        return next(
+            (t for s in siblings if s is not None and s is not node and (t := _expression_type(s, scope))),
+            None,
+        )
+    if isinstance(parent, (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Case, exp.If)):
+        return next(
+            (t for s in parent.iter_expressions() if s is not node and (t := _expression_type(s, scope))),
+            None,
+        )
+    if isinstance(parent, (exp.And, exp.Or, exp.Not, exp.Where)):
+        return "BOOLEAN"
+    if isinstance(parent, (exp.Tuple, exp.Select)):
+        return _inserted(node, parent, scope)
+    if isinstance(parent, exp.Anonymous):
+        signature = _FUNCTIONS.get(parent.name.lower(), ())
+        at = next((i for i, argument in enumerate(parent.expressions) if argument is node), 99)
+        return signature[at] if at < len(signature) else None
+    return None
+
+
+def _other(node: exp.Expr) -> exp.Expr | None:
+    parent = node.parent
+    if not isinstance(parent, exp.Binary):
+        return None
+    other: exp.Expr = parent.expression if parent.this is node else parent.this
+    return other
+
+
+def _assigned(equals: exp.Expr, owner: exp.Expr, scope: _Columns) -> str | None:
+    target = owner if isinstance(owner, exp.Update) else owner.find_ancestor(exp.Insert)
+    columns = scope.table(_target(target)) if target is not None else {}
+    return columns.get(
+        _folded(equals.this.this if isinstance(equals.this, exp.Column) else equals.this) or ""
+    )
+
+
+def _target(statement: exp.Expr) -> exp.Expr:
+    target: exp.Expr = statement.this
+    return target.this if isinstance(target, exp.Schema) else target
+
+
+def _inserted(node: exp.Expr, row: exp.Expr, scope: _Columns) -> str | None:
+    """By position, in VALUES or the SELECT list of an INSERT."""
+    insert = row.find_ancestor(exp.Insert)
+    if insert is None or (isinstance(row, exp.Select) and insert.expression is not row):
+        return None
+    if isinstance(row, exp.Tuple) and not isinstance(row.parent, exp.Values):
+        return None
+    columns = scope.table(_target(insert))
+    named = (
+        [_folded(item) or "" for item in insert.this.expressions]
+        if isinstance(insert.this, exp.Schema)
+        else []
+    )
+    names = named or list(columns)
+    at = next((i for i, item in enumerate(row.expressions) if item is node), 999)
+    return columns.get(names[at]) if at < len(names) else None
+
+
+def _engine(type_: exp.Expr) -> str:
+    if not isinstance(type_, exp.DataType):
+        return "BIGINT" if type_.name.lower() == "oid" else TEXT
+    text = engine_type(type_).sql("duckdb")
+    return {"TEXT": TEXT, "INT": "INTEGER", "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}.get(
+        text, text.replace("TEXT[", "VARCHAR[").replace("INT[", "INTEGER[").replace("BIGINTEGER[", "BIGINT[")
+    )
+
+
+def _literals(node: exp.Literal) -> str:
+    if node.is_string:
+        return TEXT
+    if node.name.isdecimal():
+        return "INTEGER" if int(node.name) < 2**31 else "BIGINT"
+    return "DECIMAL(38,10)"
+
+
+_KNOWN_RESULTS: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "TIMESTAMP WITH TIME ZONE",
+    exp.CurrentDate: "DATE",
+    exp.Boolean: "BOOLEAN",
+    exp.Count: "BIGINT",
+    exp.Extract: "DECIMAL(38,10)",
+    exp.DPipe: TEXT,
+}
+_NAMED_RESULTS = {
+    "lower": TEXT, "upper": TEXT, "length": "INTEGER", "trim": TEXT, "md5": TEXT, "left": TEXT, "right": TEXT,
+    "to_char": TEXT, "now": "TIMESTAMP WITH TIME ZONE", "to_regtype": "BIGINT", "to_regclass": "BIGINT",
+    "concat": TEXT, "replace": TEXT, "substr": TEXT, "char_length": "INTEGER", "row_number": "BIGINT",
+}  # fmt: skip
+
+
+def _expression_type(node: exp.Expr | None, scope: _Columns) -> str | None:
+    if node is None or isinstance(node, (exp.Parameter, exp.Placeholder)):
+        return None
+    if isinstance(node, exp.Column):
+        return scope.of(node)
+    if isinstance(node, exp.Cast):
+        return _engine(node.to)
+    if isinstance(node, exp.Literal):
+        return _literals(node)
+    if (known := _KNOWN_RESULTS.get(type(node))) is not None:
+        return known
+    if isinstance(node, exp.Anonymous):
+        return _NAMED_RESULTS.get(node.name.lower())
+    if isinstance(node, (exp.Paren, exp.Neg, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Collate)):
+        return _expression_type(node.this, scope)
+    if isinstance(node, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)):
+        return next(_types((node.this, node.expression), scope), None)
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and node.this.expressions:
+        return _expression_type(node.this.expressions[0], scope)
+    return None
+
+
+def _types(nodes: Sequence[exp.Expr], scope: _Columns) -> Iterator[str]:
+    for node in nodes:
+        if found := _expression_type(node, scope):
+            yield found
