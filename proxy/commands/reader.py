@@ -206,9 +206,18 @@ class Reader:
 def split_path(text: str, what: str = "name", *, position: int | None = None) -> Path:
     """``'public."My Table"'`` as its parts, by the rules of an unquoted text."""
     reader = Reader(text)
-    parts = [reader.column(what)]
-    while reader.accept_symbol("."):
-        parts.append(reader.column(what))
-    if reader.peek().kind != "end":
-        raise BoughError("42602", f'"{text}" is not a {what}', hint="Quote its parts.", position=position)
-    return tuple(parts)
+    try:
+        parts = [reader.column(what)]
+        while reader.accept_symbol("."):
+            parts.append(reader.column(what))
+        if reader.peek().kind == "end":
+            return tuple(parts)
+    except BoughError as error:
+        if error.sqlstate != "42601":
+            raise
+    raise BoughError(
+        "42602",
+        f'"{text[:LONGEST_SHOWN]}" is not a {what}',
+        hint='Write it as SQL has it: schema.table, or schema."My Table".',
+        position=position,
+    )

@@ -24,7 +24,14 @@ RIGHT = [
     ("BRANCH CREATE b WITH (ttl 7d)", b.CreateBranch("b", ttl=timedelta(days=7))),
     ("BRANCH CREATE b WITH (ttl NONE, protected)", b.CreateBranch("b", ttl=None, protected=True)),
     ("BRANCH CREATE b WITH (ttl = '1 day')", b.CreateBranch("b", ttl=timedelta(days=1))),
-    ("BRANCH SWITCH main", b.SwitchBranch("main")),
+    ("BRANCH CREATE E'it''s'", b.CreateBranch("it's")),
+    ("BRANCH DIFF TABLE 'S.\"T\"'", b.DiffBranch(table=TableName("T", "s"))),
+    ("SHADOW QUERY ON a, b AS SELECT f(1) x)", b.ShadowQuery(("a", "b"), "SELECT f(1) x)")),
+    (
+        "RECONCILE a WITH (SELECT 1) CHECKS (rows, sums)",
+        r.Reconcile(r.Origin(("a",)), r.Origin(query="SELECT 1"), (), ("rows", "sums")),
+    ),
+    ("/* /* /*/ */ */ */ BRANCH SWITCH main", b.SwitchBranch("main")),
     ("SHOW BRANCHES", b.ListBranches()),
     ("show branch", b.ShowBranch()),
     ("SET branch = 'b'", b.SetBranch("b")),
@@ -180,6 +187,39 @@ WRONG = [
     ("TRANSFER (SELECT 1 TO pg.t", "42601", "syntax error at end of input", 27),
     ("TRANSFER t TO pg.t MODE merge", "22023", 'unknown mode "merge"', 25),
     ("EXECUTE ON pg ROWS BETWEEN 2 AND 1 AS 'x'", "22023", "ROWS BETWEEN 2 AND 1 is an empty range", 28),
+    ("BRANCH DIFF b TABLE 'a b'", "42602", '"a b" is not a table name', 21),
+    ("BRANCH DIFF b TABLE ''", "42602", '"" is not a table name', 21),
+    ("BRANCH DIFF b TABLE a.1", "42601", 'syntax error at or near ".1"', 22),
+    ("BRANCH MERGE b STRATEGY 3", "42601", 'syntax error at or near "3"', 25),
+    ("BRANCH MERGE b IF TOKEN x", "42601", 'syntax error at or near "x"', 25),
+    ("BRANCH RESOLVE b USING 3", "42601", 'syntax error at or near "3"', 24),
+    ("BRANCH DIFF b WITH (limit -1)", "22023", '"-1" is not a whole number', 27),
+    ("BRANCH DIFF b WITH (limit ()", "42601", 'syntax error at or near "("', 27),
+    ("BRANCH DIFF b WITH (3)", "42601", 'syntax error at or near "3"', 21),
+    ("BRANCH DIFF b WITH (limit 1", "42601", "syntax error at end of input", 28),
+    ("SHADOW QUERY ON a, b AS WITH (runs 2)", "42601", 'syntax error at or near "WITH"', 25),
+    ("SHADOW QUERY ON a, b AS SELECT 1 WITH (runs 0)", "22023", "runs must be between 1 and 1000", 45),
+    ("SHADOW QUERY ON a, b AS SELECT 1 WITH (tolerance x)", "22023", '"x" is not a tolerance', 50),
+    ("SHADOW QUERY ON a, b AS '' ", "22023", "the query is empty", None),
+    ("BRANCH CREATE E'x", "42601", 'unterminated quoted string at or near "E\'x"', 15),
+    ("BRANCH CREATE E'\\ud800'", "22025", "invalid escape \\ud800 in a string", 15),
+    ("BRANCH CREATE $$x", "42601", 'unterminated dollar-quoted string at or near "$$x"', 15),
+    ("BRANCH CREATE $", "42601", 'syntax error at or near "$"', 15),
+    ("CREATE DATABASE b 3", "42601", 'syntax error at or near "3"', 19),
+    ("CREATE DATABASE b COLOR red", "42601", 'syntax error at or near "COLOR"', 19),
+    ("SUGGEST LAYOUT FOR pg ON ()", "42601", 'syntax error at or near "("', 26),
+    ("TRANSFER (SELECT 1; DELETE FROM t) TO pg.t", "42601", 'syntax error at or near ";"', 19),
+    ("QUERY pg AS ' '", "42601", "syntax error at or near \"' '\"", 13),
+    ("QUERY pg AS SELECT 1", "42601", 'syntax error at or near "SELECT"', 13),
+    ("RECONCILE a WITH b TOLERANCE 'x'", "42601", "syntax error at or near \"'x'\"", 30),
+    ("RECONCILE a WITH b TOLERANCE x", "42601", 'syntax error at or near "x"', 30),
+    ("RECONCILE a WITH b KEY (3)", "42601", 'syntax error at or near "3"', 25),
+    (
+        "CREATE DATASOURCE p TYPE postgres OPTIONS (host 'a', host 'b')",
+        "42601",
+        'option "host" is given twice',
+        54,
+    ),
     ("SHOW TRANSFERS now", "42601", 'syntax error at or near "now"', 16),
     ("CANCEL TRANSFER x", "42601", 'syntax error at or near "x"', 17),
 ]
@@ -191,8 +231,22 @@ def test_refuses(text: str, state: str, message: str, position: int | None) -> N
         parse_command(text)
     assert (caught.value.sqlstate, caught.value.message) == (state, message)
     assert caught.value.position == position
-    if not message.startswith(("unterminated", "a shadow query names")):
+    if not message.startswith(
+        ("unterminated", "a shadow query names", "invalid escape", "runs must", '"-1"')
+    ):
         assert caught.value.hint
+
+
+def test_a_comment_is_too_long() -> None:
+    with pytest.raises(BoughError) as caught:
+        parse_command(f"BRANCH CREATE b WITH (comment '{'x' * 5000}')")
+    assert caught.value.sqlstate == "22023"
+
+
+def test_an_error_repeats_little_of_a_huge_text() -> None:
+    with pytest.raises(BoughError) as caught:
+        parse_command(f"BRANCH LIST '{'x' * 10**6}'")
+    assert len(caught.value.message) < 300
 
 
 def test_a_long_name_is_refused_and_not_cut() -> None:
