@@ -57,21 +57,36 @@ def find_words(lexemes: Sequence[Lexeme], words: Sequence[str]) -> int | None:
 def split_top(lexemes: Sequence[Lexeme], mark: str = ",") -> list[tuple[Lexeme, ...]]:
     """The parts between the marks outside parentheses and brackets."""
     parts: list[list[Lexeme]] = [[]]
-    depth = 0
-    for lexeme in lexemes:
-        depth += lexeme.says("(", "[", "{", "<") - lexeme.says(")", "]", "}", ">")
-        if depth == 0 and lexeme.says(mark):
+    open_: list[str] = []
+    for index, lexeme in enumerate(lexemes):
+        opens_type = lexeme.says("<") and index > 0 and lexemes[index - 1].says(*_GENERICS)
+        if lexeme.says("(", "[", "{") or opens_type:
+            open_.append(lexeme.text)
+        elif (open_ and lexeme.says(")", "]", "}")) or (lexeme.says(">") and open_ and open_[-1] == "<"):
+            open_.pop()
+        if not open_ and lexeme.says(mark):
             parts.append([])
         else:
             parts[-1].append(lexeme)
     return [tuple(part) for part in parts]
 
 
+_GENERICS = (
+    "array",
+    "map",
+    "struct",
+    "row",
+    "range",
+)  # a "<" after these opens a type, elsewhere it compares
+_CLOSING = {"(": ")", "[": "]", "<": ">"}
+
+
 def group(lexemes: Sequence[Lexeme], at: int) -> int:
     """Index just after the group that opens at ``at``."""
+    opening = lexemes[at].text
     depth = 0
     for index in range(at, len(lexemes)):
-        depth += lexemes[index].says("(", "<", "[") - lexemes[index].says(")", ">", "]")
+        depth += lexemes[index].says(opening) - lexemes[index].says(_CLOSING[opening])
         if depth == 0:
             return index + 1
     raise MigrationError("42601", "a parenthesis is never closed", position=lexemes[at].start + 1)

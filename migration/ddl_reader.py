@@ -254,6 +254,8 @@ def _read_clauses(
             has_query, end = True, at
             break
         started = _starter(lexemes, at) if depth == 0 else None
+        if started and started[0] == "table_option" and found and found[-1][0] == "settings":
+            started = None  # one of ClickHouse's settings, not a clause
         if started and not (found and found[-1][0] == "stored_as" and at == found[-1][2]):
             name, length = started
             found.append((name, at, at + length))

@@ -117,8 +117,8 @@ CONTRACT = DialectContract(
         Clause("partition_by", "PARTITION BY a date the filters use"),
         Clause("cluster_by", "CLUSTER BY up to four columns, the most filtered first"),
     ),
-    example_ddl="CREATE TABLE dataset.events (\n  id INT64 NOT NULL,\n  at TIMESTAMP,\n"
-    "  PRIMARY KEY (id) NOT ENFORCED\n)\nPARTITION BY DATE(at)\nCLUSTER BY id",
+    example_ddl="CREATE TABLE dataset.events (\n  id INT64 NOT NULL,\n  created_at TIMESTAMP,\n"
+    "  PRIMARY KEY (id) NOT ENFORCED\n)\nPARTITION BY DATE(created_at)\nCLUSTER BY id",
     publish="create_or_replace",
     backslash_escapes=True,
     enforces_keys=False,

@@ -1,0 +1,136 @@
+"""Chooses keys, distribution, sorting and partitions of a target table from statistics of the source.
+
+Rules:
+
+1. What was measured decides: distinct values, NULLs, the share of the most frequent value, how rows follow
+   time, how
+   many rows. Names decide nothing: ``status_id`` with five values is no distribution key.
+2. What the contract forbids is never proposed: no floats or JSON as keys, no Nullable sort keys in
+   ClickHouse.
+3. Every choice has a reason a person can check, and a score between 0 and 1.
+4. Without statistics only declared facts remain (types, NOT NULL, keys, order); the confidence says
+   ``declared``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.types import CanonicalType
+from migration.types_parse import is_nullable_type, parse_type
+
+Confidence = Literal["measured", "declared"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What is known of one column. ``skew`` is the share of the most frequent value; ``time_correlation``
+    says how
+    closely the physical order of rows follows the column, -1 to 1. None = not measured."""
+
+    name: str
+    type: CanonicalType
+    nullable: bool = True
+    distinct: int | None = None
+    nulls: int | None = None
+    minimum: Any = None
+    maximum: Any = None
+    avg_bytes: float | None = None
+    skew: float | None = None
+    time_correlation: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One clause of the layout: its columns or its value, why, and how sure."""
+
+    clause: str
+    columns: tuple[str, ...] = ()
+    value: str = ""
+    reason: str = ""
+    score: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All choices for one table. ``column_order`` is the order to declare columns in, () = as they are."""
+
+    dialect: str
+    choices: tuple[Choice, ...] = ()
+    confidence: Confidence = "declared"
+    column_order: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def choice(self, clause: str) -> Choice | None:
+        """The choice made for ``clause``, None if there is none."""
+        return next((choice for choice in self.choices if choice.clause == clause), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Clause to columns or value, in the keys of Datus' suggest_table_layout."""
+        result: dict[str, Any] = {}
+        for choice in self.choices:
+            if choice.clause == "buckets":
+                result["buckets"] = int(choice.value) if choice.value.isdigit() else choice.value
+            elif choice.clause == "distkey":
+                result["distkey"] = choice.columns[0]
+            else:
+                result[choice.clause] = list(choice.columns) if choice.columns else choice.value
+        return result
+
+
+def suggest(
+    dialect: str,
+    columns: Sequence[ColumnStatistics],
+    row_count: int | None = None,
+    *,
+    primary_key: Sequence[str] = (),
+    unique_keys: Sequence[Sequence[str]] = (),
+    total_bytes: int | None = None,
+    version: str | None = None,
+) -> Layout:
+    """A layout for ``dialect``; an engine with nothing to choose gives an empty one."""
+    from migration.layout_families import FAMILIES, Facts
+
+    item = contract(dialect)
+    names = {column.name for column in columns}
+    for name in primary_key:
+        if name not in names:
+            raise MigrationError("42703", f'key column "{name}" is not among the columns')
+    measured = row_count is not None and any(column.distinct is not None for column in columns)
+    facts = Facts(
+        item,
+        tuple(columns),
+        row_count,
+        tuple(primary_key),
+        tuple(map(tuple, unique_keys)),
+        total_bytes,
+        version,
+    )
+    family = FAMILIES.get(item.name)
+    choices = family(facts) if family and columns else ()
+    notes = () if measured else ("no statistics: chosen from types, NOT NULL and keys only",)
+    return Layout(item.name, choices, "measured" if measured else "declared", facts.order(choices), notes)
+
+
+def suggest_from_json(dialect: str, columns_json: str, source_dialect: str = "duckdb") -> Layout:
+    """The layout for Datus' ``[{"name", "type", "nullable"}]``; confidence is always ``declared``."""
+    try:
+        rows = json.loads(columns_json)
+        found = [(str(row["name"]), str(row["type"]), bool(row.get("nullable", True))) for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MigrationError(
+            "22023",
+            "columns_json is not a list of columns",
+            detail=str(error),
+            hint='Send [{"name": "id", "type": "BIGINT", "nullable": false}, ...].',
+        ) from error
+    columns = [
+        ColumnStatistics(name, parse_type(type_, source_dialect), nullable or is_nullable_type(type_))
+        for name, type_, nullable in found
+    ]
+    return suggest(dialect, columns)
