@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import asyncpg
@@ -230,18 +231,13 @@ def temporary_server() -> Iterator[int]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "proxy", "serve", "demo.duckdb", "--host", "127.0.0.1"]
-        server = subprocess.Popen(
-            [*command, "--port", str(port)],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=(Path(folder) / "log").open("wb"),
-        )
+        log = Path(folder) / "log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [*command, "--port", str(port)], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
         try:
-            assert server.stdout is not None
-            if not server.stdout.readline():  # the first line comes when it listens; none when it could not
-                raise DemoFailed(
-                    "the temporary server did not start", (Path(folder) / "log").read_text()[-500:]
-                )
+            _await_start(server, port, log)
             yield port
         finally:
             server.terminate()
@@ -249,5 +245,11 @@ def temporary_server() -> Iterator[int]:
                 server.wait(START_SECONDS)
             server.kill()
             server.wait()
-            if server.stdout:
-                server.stdout.close()
+
+
+def _await_start(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = monotonic() + START_SECONDS
+    while not _listening("127.0.0.1", port):
+        if server.poll() is not None or monotonic() > deadline:
+            raise DemoFailed("the temporary server did not start", log.read_text(errors="replace")[-500:])
+        sleep(0.05)
