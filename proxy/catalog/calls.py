@@ -145,6 +145,9 @@ class Calls:
             node.parent, (exp.Select, exp.Alias)
         ):
             return exp.func("unnest", exp.func("generate_series", *arguments))
+        if name == "generate_subscripts" and not isinstance(node.parent, (exp.Table, exp.Lateral)):
+            first = 0 if kind_of(arguments[0]) in ("int2vector", "oidvector") else 1
+            return self._fill(f"unnest(generate_series({first}, len(_1) - {1 - first}))", arguments)
         if name == "array_upper":
             shift = 1 if kind_of(arguments[0]) in ("int2vector", "oidvector") else 0
             return self._fill(f"CAST(len(_1) - {shift} AS INTEGER)", arguments)
@@ -277,7 +280,9 @@ class Calls:
             made.meta[KIND] = target
             return made
         if source and source.endswith("[]") and source[:-2] in REG and target in ("text[]", "name[]"):
-            return self.face(node.this)
+            made = self.face(node.this).copy()
+            made.meta[KIND] = target
+            return made
         return None
 
     def _as_oid(self, node: exp.Expr) -> exp.Expr:

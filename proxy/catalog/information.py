@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from branching.model import Constraint, Table
 from proxy.catalog import deparse, oids
-from proxy.catalog.objects import Snapshot, arrow, expression_columns
+from proxy.catalog.contents import expression_columns
+from proxy.catalog.objects import Snapshot, arrow
 from proxy.catalog.typenames import PgType, column_type
 
 _RULES = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}

@@ -53,12 +53,21 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+_RENAMED = {
+    "current_version": "version",
+    "group_concat": "string_agg",
+    "str_position": "strpos",
+    "timestamp_trunc": "date_trunc",
+    "array_size": "array_length",
+}
+
+
 def function_name(node: exp.Expr) -> str | None:
     """The lower-case name under which Postgres knows a function call, or None for anything else."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).lower() if isinstance(node.this, str) else str(node.name).lower()
     if isinstance(node, exp.Func) and not isinstance(node, (exp.Cast, exp.Case, exp.And, exp.Or, exp.If)):
-        return {"current_version": "version"}.get(name := node.sql_name().lower(), name)
+        return _RENAMED.get(name := node.sql_name().lower(), name)
     return None
 
 

@@ -35,6 +35,8 @@ def unqualify(tree: exp.Expr) -> exp.Expr:
             node.replace(node.expression)
     if isinstance(tree, exp.Dot) and isinstance(tree.this, exp.Identifier):
         tree = tree.expression
+    for escaped in list(tree.find_all(exp.ByteString)):
+        escaped.replace(exp.Literal.string(escaped.name))  # E'…', which the parser has already unescaped
     for operator in list(tree.find_all(exp.Operator)):
         symbol = str(operator.args.get("operator") or "").split(".")[-1].strip()
         if (found := _OPERATORS.get(symbol)) is not None:

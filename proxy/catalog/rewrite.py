@@ -130,6 +130,8 @@ class SystemCatalog:
         only_catalog = True
         for table in list(tree.find_all(exp.Table, exp.Lateral)):
             _table_function(table)
+        for unnest in list(tree.find_all(exp.Unnest)):
+            _zip(unnest)
         for table in list(tree.find_all(exp.Table)):
             name = "lookup." + table.name if table.db == "lookup" else system_relation(table)
             if name is not None:
@@ -157,7 +159,8 @@ def _put(table: exp.Table, made: exp.Expr) -> None:
     """Put ``made`` in a table's place, keeping its alias and whatever is joined to it."""
     alias = table.args.get("alias")
     if alias is None:
-        alias = exp.TableAlias(this=exp.to_identifier(table.name or made.alias_or_name))
+        name = function_name(table.this) if isinstance(table.this, exp.Func) else table.name
+        alias = exp.TableAlias(this=exp.to_identifier(name))
     made.set("alias", alias.copy())
     for key in ("joins", "laterals", "pivots", "sample"):
         if table.args.get(key):
@@ -255,7 +258,6 @@ def _faces(tree: exp.Expr, calls: Calls) -> exp.Expr:
             branches.append(query.this)
         elif isinstance(query, exp.Select):
             _expand_star(query)
-            grouped = query.args.get("group") is not None or query.args.get("distinct") is not None
             for item in list(query.expressions):
                 kind = kind_of(item) or ""
                 if not item.is_star and (
@@ -263,7 +265,7 @@ def _faces(tree: exp.Expr, calls: Calls) -> exp.Expr:
                 ):
                     name = item.alias_or_name or "?column?"
                     made = calls.face(item)
-                    if made is not item and not grouped:
+                    if made is not item:
                         item.replace(exp.alias_(made.copy(), name, quoted=True))
     return tree
 
@@ -303,7 +305,7 @@ def _table_function(table: exp.Expr) -> None:
         else:
             table.set("this", single)
         return
-    made = _called(call, len(alias.columns) if alias is not None else 0)
+    made = _called(call, alias)
     if made is None:
         table.set("db", None)
     elif isinstance(table, exp.Table):
@@ -312,11 +314,32 @@ def _table_function(table: exp.Expr) -> None:
         table.set("this", made)
 
 
-def _called(call: exp.Func, width: int) -> exp.Expr | None:
+def _zip(unnest: exp.Unnest) -> None:
+    """``unnest(a, b) AS t(x, y)`` in FROM: the engine walks in step only those of a select list."""
+    alias = unnest.args.get("alias")
+    if len(unnest.expressions) < 2 or alias is None:
+        return
+    names = [column.name for column in alias.columns]
+    items: list[exp.Expr] = [exp.func("unnest", item.copy()) for item in unnest.expressions]
+    ordinal = unnest.args.get("offset")
+    if ordinal and isinstance(ordinal, exp.Expr):
+        names.append(ordinal.name)
+    if ordinal or len(names) > len(items):
+        longest = exp.func("greatest", *(exp.func("len", item.copy()) for item in unnest.expressions))
+        items.append(exp.func("unnest", exp.func("generate_series", exp.Literal.number(1), longest)))
+    names += [f"column{place}" for place in range(len(names), len(items))]
+    query = exp.select(
+        *(exp.alias_(item, name, quoted=True) for item, name in zip(items, names, strict=False))
+    )
+    unnest.replace(exp.Subquery(this=query, alias=exp.TableAlias(this=alias.this)))
+
+
+def _called(call: exp.Func, alias: exp.TableAlias | None) -> exp.Expr | None:
     name = function_name(call) or ""
     if (relation := _CALLED.get(name)) is not None:
         return exp.Subquery(this=exp.select("*").from_(exp.table_(relation, db="pg_catalog")))
     if (columns := _EMPTY_CALLS.get(name)) is not None:
+        width = len(alias.columns) if alias is not None else 0
         padded = [*columns, *(f"column{n}" for n in range(len(columns), width))]  # WITH ORDINALITY adds one
         kinds = {name: "BIGINT" if name.endswith(("id", "level")) else "VARCHAR" for name in padded}
         items = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in kinds.items())
@@ -325,6 +348,7 @@ def _called(call: exp.Func, width: int) -> exp.Expr | None:
         array = call.expressions[0] if call.expressions else call.this
         first = 0 if kind_of(array) in ("int2vector", "oidvector") else 1
         series = f"generate_series({first}, len({array.sql('duckdb')}) - {1 - first})"
-        text = f"SELECT unnest({series}) AS generate_subscripts"
+        column = (alias.name if alias is not None else "") or name
+        text = f"SELECT unnest({series}) AS {exp.to_identifier(column, quoted=True).sql('duckdb')}"
         return exp.Subquery(this=_parse(text))
     return None

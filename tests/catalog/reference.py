@@ -22,12 +22,16 @@ import pyarrow as pa
 import sqlglot
 
 from branching.model import Catalog, Column, Constraint, Index, Schema, Sequence, Table, View
-from proxy.catalog import Context, Database, SystemCatalog
+from proxy.catalog import Context, Database, SystemCatalog, catalog_sql
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
 ANSWERS = HERE / "answers"
 NAMED = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+VERSION = (
+    "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu, "
+    "compiled by gcc (Debian 12.2.0-14+deb12u1) 12.2.0, 64-bit"
+)
 TSTZ = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -127,7 +131,7 @@ def context(**changes: Any) -> Context:
     fields: dict[str, Any] = {
         "database": "ref",
         "databases": databases,
-        "version": "PostgreSQL 15.0",
+        "version": VERSION,
         "search_path": ("$user", "public"),
     }
     return Context(**{**fields, **changes})
@@ -181,7 +185,7 @@ def normal(rows: list[list[str | None]], ordered: bool) -> list[list[str | None]
 
 
 def is_ordered(text: str) -> bool:
-    return sqlglot.parse_one(text, read="postgres").args.get("order") is not None
+    return sqlglot.parse_one(catalog_sql(text), read="postgres").args.get("order") is not None
 
 
 def own_oids(engine: Engine, system: SystemCatalog, objects: Catalog) -> dict[str, int]:
@@ -193,7 +197,7 @@ def ask(
     engine: Engine, system: SystemCatalog, text: str, objects: Catalog, **changes: Any
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """(column names, rows) of one query on the branch."""
-    done = system.rewrite(sqlglot.parse_one(text, read="postgres"), objects, context(**changes))
+    done = system.rewrite(sqlglot.parse_one(catalog_sql(text), read="postgres"), objects, context(**changes))
     found = engine.connection.execute(done.tree.sql("duckdb"))
     return [column[0] for column in found.description or ()], found.fetchall()
 
