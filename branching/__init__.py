@@ -1,1 +1,53 @@
+"""Branches for a database: snapshots, isolated writes, diff and three-way merge, on an embedded engine.
 
+    database = branching.open("bough.duckdb")
+    connection = database.connect("main")
+    connection.execute(sqlglot.parse_one("SELECT count(*) FROM flights", dialect="duckdb")).fetchall()
+
+See ``docs/design/storage.md`` for the model. Nothing here knows the wire or Postgres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from branching.connection import Connection, Result
+from branching.database import Database, open_database
+from branching.engine.base import EngineError, ErrorKind, Frames, OpenError, ResultColumn
+from branching.errors import BoughError
+from branching.manifest import Author
+
+
+def open(
+    path: str | Path,
+    *,
+    settings: Sequence[tuple[str, str]] = (),
+    progress: Callable[[str], None] = lambda _line: None,
+    retention: int = 0,
+) -> Database:
+    """Opens a DuckDB file (created if missing) or ``:memory:``; adopts what it does not know yet.
+
+    ``settings`` are engine settings; ``progress`` gets lines for a person. Raises OpenError.
+    """
+    from branching.engine.duckdb import connect
+    from branching.engine.duckdb_adopt import adopt
+
+    return open_database(
+        path, connect, adopt=adopt, settings=settings, progress=progress, retention=retention
+    )
+
+
+__all__ = [
+    "Author",
+    "BoughError",
+    "Connection",
+    "Database",
+    "EngineError",
+    "ErrorKind",
+    "Frames",
+    "OpenError",
+    "Result",
+    "ResultColumn",
+    "open",
+]

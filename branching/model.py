@@ -32,12 +32,6 @@ class Column:
     identity: Literal["", "a", "d"] = ""  # GENERATED ALWAYS / BY DEFAULT AS IDENTITY
     declared: str | None = None
     comment: str | None = None
-    physical: str | None = None  # the column's name in storage, where it differs from ``name``
-
-    @property
-    def stored(self) -> str:
-        """The column's name in storage."""
-        return self.physical or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,20 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a table's rows are. Names numbers only; the engine turns them into tables.
+
+    ``base`` is the trunk table below this one (None for a table born on a branch); ``shape`` names the delta
+    tables of branches that see the table with exactly these columns; ``below`` gives, for columns that are
+    not simply a column of the base, their expression over the base's columns, which it calls ``c<column id>``.
+    """
+
+    base: int | None
+    shape: int
+    below: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     id: int
     schema: str
@@ -70,7 +78,7 @@ class Table:
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
-    storage: str = ""  # the engine's own description of where the rows are; opaque above the engine
+    storage: Storage = Storage(None, 0)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -83,6 +91,11 @@ class Table:
             if constraint.kind == "u" and required.issuperset(constraint.columns):
                 return constraint.columns
         return ()
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The columns that hold a value: all but generated ones."""
+        return tuple(column.name for column in self.columns if column.generated is None)
 
     def column(self, name: str) -> Column | None:
         """The column called ``name`` (exact, then ignoring case), or None."""
@@ -186,4 +199,6 @@ class Catalog:
         key = (item.schema, item.name)
         if isinstance(item, Macro):
             return replace(self, macros=MappingProxyType({k: v for k, v in self.macros.items() if k != key}))
-        return replace(self, relations=MappingProxyType({k: v for k, v in self.relations.items() if k != key}))
+        return replace(
+            self, relations=MappingProxyType({k: v for k, v in self.relations.items() if k != key})
+        )

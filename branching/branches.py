@@ -1,0 +1,420 @@
+"""The life of branches: fork, discard, restore, reset, rename, and what a branch holds.
+
+A fork of the trunk is one row in the manifest: the trunk's read point and a reference to its catalog. A fork of a branch
+also copies the branch's own rows, which is as much as the branch has changed, so chains stay one level deep however
+often one forks from forks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from branching import manifest, names
+from branching.database import FORK_WAIT, Database
+from branching.engine.base import Cursor
+from branching.errors import BoughError
+from branching.lines import MAIN, CatalogRef, Line, Record
+from branching.model import Catalog, Table
+from branching.names import BRANCH, RID, VERSION
+from branching.points import Point
+
+DEFAULT_TTL = 24 * 3600
+_MAX_BYTES = 63
+
+
+@dataclass(frozen=True, slots=True)
+class BranchInfo:
+    """A row of BRANCH LIST."""
+
+    name: str
+    parent: str | None
+    state: str
+    created_at: datetime
+    created_by: str
+    fork_version: int
+    head_version: int
+    last_write_at: datetime | None
+    expires_at: datetime | None
+    protected: bool
+    sessions: int
+    tables_changed: int
+    rows_changed: int
+    bytes: int
+    ahead: int
+    behind: int
+    owner: str | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """A row of BRANCH STATUS."""
+
+    schema: str
+    table: str
+    state: str  # untouched, changed, new, dropped
+    inserted: int
+    updated: int
+    deleted: int
+    bytes: int
+
+
+def check_name(name: str) -> None:
+    """Refuses names no branch may have (42602)."""
+    if (
+        not name
+        or len(name.encode()) > _MAX_BYTES
+        or any(ord(char) < 32 or ord(char) == 127 for char in name)
+    ):
+        raise BoughError(
+            "42602",
+            f'invalid branch name "{name[:80]}"',
+            detail=f"A name has 1 to {_MAX_BYTES} bytes and no control characters.",
+        )
+
+
+def create(
+    database: Database,
+    name: str,
+    parent: str,
+    *,
+    role: str,
+    if_not_exists: bool = False,
+    ttl: int | None = DEFAULT_TTL,
+    protected: bool = False,
+    comment: str | None = None,
+    limit: int | None = None,
+    notice: Callable[[str], None] = lambda _text: None,
+) -> Line:
+    """Forks ``parent`` as it is now. 42710 if the name is taken, 53400 over ``limit``, 55P03 if writers do not end."""
+    check_name(name)
+    source = database.line(parent)
+    with database.gate:
+        if name in database.names:
+            if if_not_exists:
+                notice(f'branch "{name}" already exists, skipping')
+                return database.line(name)
+            raise BoughError(
+                "42710",
+                f'branch "{name}" already exists',
+                hint="Choose another name, or BRANCH SWITCH to it.",
+            )
+        if limit is not None and len(database.names) > limit:
+            raise BoughError(
+                "53400",
+                f"too many branches: the limit is {limit}",
+                hint="BRANCH DISCARD some, BRANCH GC, or raise the setting max_branches.",
+            )
+        database.names[name] = -1  # taken until the fork stands
+        database.pending_forks += 1
+    try:
+        fork = _fork_trunk if source.is_trunk else _fork_branch
+        now = manifest.now()
+        draft = Record(
+            database.next_id(), name, source.id, Point(0), CatalogRef(source.id, 0), Point(0), CatalogRef(source.id, 0),
+            now, role, ttl=ttl, last_used_at=now, protected=protected, comment=comment, owner=role,
+        )  # fmt: skip
+        line = fork(database, source, draft)
+    except BaseException:
+        with database.gate:
+            del database.names[name]
+            database.pending_forks -= 1
+        raise
+    with database.gate:
+        database.lines[line.id] = line
+        database.names[name] = line.id
+        database.pending_forks -= 1
+    return line
+
+
+def _fork_trunk(database: Database, source: Line, draft: Record) -> Line:
+    with database.gate:
+        # Statements that are running without leaving history end first; transactions leave it at their commit.
+        if not database.gate.wait_for(lambda: not database.unarmed_running, timeout=FORK_WAIT):
+            raise BoughError(
+                "55P03",
+                f'could not fork "{source.name}": a statement that writes it has been running for {FORK_WAIT:.0f} s',
+                hint="Try again when it has ended; bough.sessions shows it.",
+            )
+        # Lock order: the catalog lock comes first, so it is only tried for here.
+    with database.catalog_lock, database.gate:
+        if database.unarmed_running:
+            pass  # began after the wait: they saw the pending fork and leave history
+        point = database.clock.now()
+        ref = CatalogRef(source.id, source.seq)
+        catalog = source.catalog
+    record = replace(draft, fork=point, parent_catalog=ref, base=point, base_catalog=ref)
+    cursor = database.root.cursor()
+    try:
+        manifest.insert_branch(cursor, record)
+    finally:
+        cursor.close()
+    return Line(record, catalog)
+
+
+def _fork_branch(database: Database, source: Line, draft: Record) -> Line:
+    cursor = database.root.cursor()
+    try:
+        with database.catalog_lock:
+            database.loaded(source)
+            ref = CatalogRef(source.id, source.seq)
+            catalog, physical = source.catalog, database.physical
+            touched = set(source.touched)
+            cursor.begin()
+            cursor.query(
+                f"SELECT 1 FROM {names.MANIFEST_SCHEMA}.meta LIMIT 1"
+            )  # the snapshot is of this instant
+            base = Point(database.clock.version)
+        record = replace(
+            draft,
+            fork=source.record.fork,
+            parent_catalog=ref,
+            base=base,
+            base_catalog=ref,
+            inherited=bool(touched),
+        )
+        for table in catalog.tables():
+            if table.id not in touched:
+                continue
+            delta = names.delta(table.storage.shape)
+            if physical.has(delta):
+                _copy_rows(
+                    cursor, delta, f"{names.columns(table.stored)}, {RID}, {VERSION}", source.id, record.id
+                )
+        masks = {table.storage.base for table in _tables_ever(database, source) if table.id in touched}
+        for base_id in sorted(item for item in masks if item is not None):
+            if physical.has(names.mask(base_id)):
+                _copy_rows(cursor, names.mask(base_id), RID, source.id, record.id)
+        manifest.insert_branch(cursor, record)
+        manifest.insert_touched(cursor, record.id, sorted(touched))
+        cursor.commit()
+    except BaseException:
+        cursor.rollback()
+        raise
+    finally:
+        cursor.close()
+    return Line(record, catalog, touched=touched)
+
+
+def _tables_ever(database: Database, line: Line) -> list[Table]:
+    return [*line.catalog.tables(), *database.base_catalog(line).tables()]
+
+
+def _copy_rows(cursor: Cursor, table: str, columns: str, source: int, target: int) -> None:
+    cursor.execute(
+        f"INSERT INTO {table} ({BRANCH}, {columns}) SELECT {target}, {columns} FROM {table} WHERE {BRANCH} = {source}"
+    )
+
+
+# -- the end and the trash -----------------------------------------------------------------------------------------
+
+
+def _need_plain_branch(line: Line, verb: str) -> None:
+    if line.is_trunk:
+        raise BoughError(
+            "42809", f'cannot {verb} branch "{MAIN}"', detail="It is the trunk that all branches stand on."
+        )
+
+
+def discard(
+    database: Database,
+    name: str,
+    *,
+    if_exists: bool = False,
+    cascade: bool = False,
+    force: bool = False,
+    sessions: Callable[[Line], list[str]] = lambda _line: [],
+    own_sessions: int = 0,
+    notice: Callable[[str], None] = lambda _text: None,
+) -> list[str]:
+    """Moves a branch (and with ``cascade`` its children) to the trash. The names that went."""
+    if if_exists and not database.has_branch(name):
+        notice(f'branch "{name}" does not exist, skipping')
+        return []
+    line = database.line(name)
+    _need_plain_branch(line, "discard")
+    children = [other for other in database.lines.values() if other.record.parent == line.id]
+    if children and not cascade:
+        raise BoughError(
+            "2BP01",
+            f'cannot discard branch "{name}" because other branches were made from it',
+            detail="Branches: " + ", ".join(sorted(child.name for child in children)),
+            hint="BRANCH DISCARD … CASCADE discards them too.",
+        )
+    if line.record.protected and not force:
+        raise BoughError(
+            "25006", f'branch "{name}" is protected', hint=f"BRANCH ALTER {name} SET (protected false) first."
+        )
+    gone = []
+    for child in children:
+        gone += discard(database, child.name, cascade=True, force=force, sessions=sessions)
+    with database.gate:
+        if line.sessions > own_sessions and not force:
+            raise BoughError(
+                "55006",
+                f'branch "{name}" is being accessed by other sessions',
+                detail="\n".join(sessions(line))
+                or f"There are {line.sessions - own_sessions} other sessions on it.",
+                hint="End them, or BRANCH DISCARD … WITH (force true).",
+            )
+    with database.gate:
+        record = replace(line.record, state="trash", discarded_at=manifest.now())
+        database.save(record)
+        database.lines.pop(line.id, None)
+        database.names.pop(name, None)
+        database.trash[line.id] = line
+    return [*gone, name]
+
+
+def restore(database: Database, name: str) -> Line:
+    """Takes the newest discarded branch of that name out of the trash."""
+    found = [line for line in database.trash.values() if line.name == name]
+    if not found:
+        raise BoughError(
+            "42704", f'no discarded branch "{name}"', hint="The trash is emptied after the grace time."
+        )
+    if database.has_branch(name):
+        raise BoughError("42710", f'branch "{name}" already exists', hint=f"BRANCH RENAME {name} TO … first.")
+    line = max(found, key=lambda item: item.record.discarded_at or item.record.created_at)
+    record = replace(line.record, state="live", discarded_at=None, last_used_at=manifest.now())
+    with database.gate:
+        database.save(record)
+        del database.trash[line.id]
+        database.lines[line.id] = line
+        database.names[name] = line.id
+    return line
+
+
+def rename(database: Database, name: str, to: str) -> None:
+    line = database.line(name)
+    _need_plain_branch(line, "rename")
+    check_name(to)
+    with database.gate:
+        if database.has_branch(to):
+            raise BoughError("42710", f'branch "{to}" already exists')
+        database.save(replace(line.record, name=to))
+        del database.names[name]
+        database.names[to] = line.id
+
+
+def alter(database: Database, name: str, **changes: object) -> None:
+    """Changes ``ttl`` (seconds or None), ``protected`` or ``comment``."""
+    line = database.line(name)
+    database.save(replace(line.record, **changes))  # type: ignore[arg-type]
+
+
+def used(database: Database, line: Line) -> None:
+    """A session has just been on the branch: its TTL counts from now."""
+    if not line.is_trunk and line.record.state == "live":
+        line.record = replace(line.record, last_used_at=manifest.now())
+
+
+def expires_at(record: Record) -> datetime | None:
+    if record.ttl is None or record.id == 0:
+        return None
+    return (record.last_used_at or record.created_at) + timedelta(seconds=record.ttl)
+
+
+def reset(database: Database, name: str) -> None:
+    """Throws the branch's own changes away: it is again what it was forked as."""
+    line = database.line(name)
+    _need_plain_branch(line, "reset")
+    if line.record.inherited or line.record.base_catalog != line.record.parent_catalog:
+        raise BoughError(
+            "0A000",
+            f'branch "{name}" cannot be reset: it was forked from a branch with changes, or has been merged',
+            hint="Discard it and fork again.",
+        )
+    with database.gate:
+        if line.writers:
+            raise BoughError(
+                "55006", f'branch "{name}" has open transactions that write', hint="End them first."
+            )
+    cursor = database.root.cursor()
+    try:
+        cursor.begin()
+        target = database.catalog_at(line.record.parent_catalog)
+        changes = catalog_changes(line.catalog, target)
+        with database.catalog_lock:
+            delete_rows(database, cursor, line.id)
+            manifest.insert_changes(cursor, line.id, line.seq + 1, changes)
+            database.epoch += 1
+            try:
+                cursor.commit()
+                database.record_changes(line, changes)
+            finally:
+                database.epoch += 1
+    except BaseException:
+        cursor.rollback()
+        raise
+    finally:
+        cursor.close()
+
+
+def delete_rows(database: Database, cursor: Cursor, branch: int) -> int:
+    """Deletes everything the branch holds in storage; how many rows that were."""
+    count = 0
+    for table in sorted(database.physical.storage):
+        if table[0] in "dbm" and table[1:].isdigit():
+            count += cursor.execute(f"DELETE FROM {names.DATA_SCHEMA}.{table} WHERE {BRANCH} = {branch}") or 0
+    return count
+
+
+def catalog_changes(old: Catalog, new: Catalog) -> list[manifest.Change]:
+    """The changes that turn one catalog into another."""
+    changes: list[manifest.Change] = []
+    for attribute in ("schemas", "relations", "macros"):
+        before, after = getattr(old, attribute), getattr(new, attribute)
+        changes += [manifest.Change(item, dropped=True) for key, item in before.items() if key not in after]
+        changes += [manifest.Change(item) for key, item in after.items() if before.get(key) != item]
+    return changes
+
+
+# -- what there is ----------------------------------------------------------------------------------------------------
+
+
+def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
+    """A row for every live branch, the trunk first."""
+    heads = dict(
+        cursor.query(f"SELECT branch, max(version) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
+    )
+    written = dict(
+        cursor.query(f"SELECT branch, max(committed_at) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
+    )
+    rows: dict[int, int] = {}
+    for table in database.physical.storage:
+        if table[0] in "dm" and table[1:].isdigit():
+            for branch, count in cursor.query(
+                f"SELECT {BRANCH}, count(*) FROM {names.DATA_SCHEMA}.{table} GROUP BY 1"
+            ):
+                if table[0] == "d":
+                    rows[branch] = rows.get(branch, 0) + count
+    found = []
+    for line in sorted(list(database.lines.values()), key=lambda item: item.id):
+        record = line.record
+        parent = database.lines.get(record.parent) if record.parent is not None else None
+        found.append(
+            BranchInfo(
+                record.name,
+                parent.name if parent else None,
+                record.state,
+                record.created_at,
+                record.created_by,
+                record.fork.version,
+                heads.get(line.id, record.fork.version),
+                written.get(line.id),
+                expires_at(record),
+                record.protected,
+                line.sessions,
+                len(line.touched),
+                rows.get(line.id, 0),
+                rows.get(line.id, 0) * 64,
+                rows.get(line.id, 0),
+                0,
+                record.owner,
+                record.comment,
+            )
+        )
+    return found

@@ -1,0 +1,505 @@
+"""One client's view of the database: a branch, a transaction, statements. Used by one thread at a time.
+
+Rules:
+
+1. A read outside a transaction runs at once; what its text assumed is checked after its snapshot was taken, and if
+   something moved in between the statement is planned again. The client never notices.
+2. A write outside a transaction is its own transaction, tried again on conflict: only conflicts in a block the client
+   opened reach the client (40001).
+3. After an error in a block nothing runs until ROLLBACK; the caller asks ``failed``.
+4. ``interrupt`` never reaches a COMMIT.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from branching import constraint_errors, ddl_model, foreign_keys
+from branching.database import Database
+from branching.ddl import Ddl
+from branching.ddl_branch import BranchDdl
+from branching.ddl_trunk import TrunkDdl
+from branching.dml import Write, Written
+from branching.dml_branch import BranchWrite
+from branching.dml_trunk import TrunkWrite
+from branching.engine.base import EngineError, ErrorKind, Frames, ResultColumn
+from branching.errors import BoughError
+from branching.lines import Line
+from branching.manifest import Author
+from branching.model import DEFAULT_SCHEMA, Catalog, Column, Table
+from branching.resolve import DIALECT, Plain, Scope, Untouched, table_name
+from branching.shape import likely_small
+from branching.transaction import Transaction
+
+Statement = exp.Expr | ddl_model.Ddl
+_TRIES = 12
+_DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+
+
+@dataclass(slots=True)
+class Result:
+    """What a statement gave. ``batches`` yields lists of rows, or ``Frames`` where ``encoded``; read it or ``close``."""
+
+    columns: tuple[ResultColumn, ...] | None = None
+    rowcount: int | None = None
+    batches: Iterator[Any] = field(default_factory=lambda: iter(()))
+    encoded: bool = False
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows; for results that are not encoded."""
+        return [row for batch in self.batches for row in batch]
+
+    def close(self) -> None:
+        self.batches = iter(())
+
+
+@dataclass(slots=True)
+class Plan:
+    sql: str
+    catalog: Catalog
+    line: Line
+    scope: Scope
+    small: bool
+
+
+class Connection:
+    def __init__(self, database: Database, branch: str, author: Author) -> None:
+        self.database = database
+        self.author = author
+        self.search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
+        self.database_names: frozenset[str] = frozenset()
+        self.notices: list[str] = []
+        self.line = database.line(branch)
+        self.cursor = database.root.cursor()
+        self.temporary: dict[str, Table] = {}
+        self.transaction: Transaction | None = None
+        self.failed = False
+        self.statement_text: str | None = None
+        self._masked = threading.Lock()
+        self._closed = False
+        with database.gate:
+            self.line.sessions += 1
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    @property
+    def branch(self) -> str:
+        return self.line.name
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that the next statement will see."""
+        if self.transaction is not None:
+            return self.transaction.catalog
+        return self.database.loaded(self.line).catalog
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.transaction is not None
+
+    @property
+    def has_written(self) -> bool:
+        return self.transaction is not None and self.transaction.version is not None
+
+    def switch(self, branch: str) -> None:
+        """Makes ``branch`` the session's branch. 25001 once the transaction has written."""
+        line = self.database.line(branch)
+        if line is self.line:
+            return
+        if self.has_written:
+            raise BoughError(
+                "25001",
+                f'cannot switch to branch "{branch}" in a transaction that has written',
+                hint="COMMIT or ROLLBACK first.",
+            )
+        with self.database.gate:
+            self.line.sessions -= 1
+            line.sessions += 1
+        self.line = line
+        if self.transaction is not None:
+            self.restart()
+
+    def restart(self) -> None:
+        """Begins the open, still unwritten transaction anew: it sees the present."""
+        if self.transaction is not None and self.transaction.version is None:
+            self.transaction.rollback()
+            self.transaction = self._new_transaction(explicit=True)
+
+    def begin(self, read_only: bool = False) -> None:
+        self._check_alive()
+        self.failed = False
+        self.transaction = self._new_transaction(explicit=True, read_only=read_only)
+
+    def commit(self) -> None:
+        transaction, self.transaction = self.transaction, None
+        self.failed = False
+        if transaction is None:
+            return
+        with self._masked:
+            try:
+                transaction.commit()
+            except EngineError as error:
+                raise self._client_error(error) from error
+
+    def rollback(self) -> None:
+        transaction, self.transaction = self.transaction, None
+        self.failed = False
+        if transaction is not None:
+            transaction.rollback()
+        self.cursor.rollback()
+
+    def interrupt(self) -> None:
+        """Stops the running statement; a COMMIT that has begun is left alone. From any thread."""
+        if self._masked.acquire(blocking=False):
+            try:
+                self.cursor.interrupt()
+            finally:
+                self._masked.release()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.rollback()
+        self.cursor.close()
+        with self.database.gate:
+            self.line.sessions -= 1
+
+    def _check_alive(self) -> None:
+        if self.line.record.state != "live":
+            raise BoughError(
+                "55000",
+                f'branch "{self.line.name}" no longer exists',
+                detail="It was discarded or has expired.",
+                hint="BRANCH SWITCH main, or BRANCH RESTORE within the grace time.",
+            )
+
+    def _new_transaction(self, *, explicit: bool, read_only: bool = False) -> Transaction:
+        self.database.loaded(self.line)
+        return Transaction(
+            self.database, self.cursor, self.line, self.author, explicit=explicit, read_only=read_only
+        )
+
+    def scope(self) -> Scope:
+        """What a statement sees now."""
+        transaction = self.transaction
+        if transaction is not None:
+            catalog, physical = transaction.catalog, transaction.physical
+        else:
+            with self.database.catalog_lock:
+                catalog, physical = self.database.loaded(self.line).catalog, self.database.physical
+        return Scope(
+            self.database, self.line, catalog, physical, self.search_path, self.temporary, self.database_names
+        )
+
+    # -- statements -------------------------------------------------------------------------------------------
+
+    def plan(self, tree: exp.Expr) -> Plan:
+        """The engine's text of a reading statement, and what it assumes."""
+        scope = self.scope()
+        small = likely_small(tree, scope)
+        resolved = scope.resolve(tree.copy())
+        return Plan(resolved.sql(DIALECT), scope.catalog, self.line, scope, small)
+
+    def describe(self, tree: Statement, parameters: Sequence[Any] = ()) -> tuple[ResultColumn, ...] | None:
+        """The result columns of a statement, which does not run; None where it returns no rows."""
+        self._check_alive()
+        if not isinstance(tree, exp.Expr):
+            return None
+        if isinstance(tree, (*_DML, exp.Create)):
+            query = self._returning_query(tree)
+            if query is None:
+                return None
+            tree = query
+        plan = self.plan(tree)
+        used = {node.name for node in tree.find_all(exp.Placeholder)}
+        values = list(parameters) if used else []
+        try:
+            return self.cursor.describe(plan.sql, values)
+        except EngineError as error:
+            raise self._client_error(error) from error
+
+    def _returning_query(self, tree: exp.Expr) -> exp.Expr | None:
+        returning = tree.args.get("returning")
+        if returning is None:
+            return None
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        source = node.copy()
+        return exp.select(*[item.copy() for item in returning.expressions]).from_(source).limit(0)
+
+    def execute(
+        self, statement: Statement, parameters: Sequence[Any] = (), formats: Sequence[int] | None = None
+    ) -> Result:
+        """Runs one statement: autocommit if no transaction is open. ``formats`` asks for wire bytes of large results."""
+        self._check_alive()
+        if self.failed:
+            raise BoughError(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )
+        try:
+            if isinstance(statement, exp.Expr) and not isinstance(statement, (*_DML, exp.Create)):
+                return self.read(statement, parameters, formats)
+            return self._write(statement, parameters)
+        except EngineError as error:
+            self.failed = self.transaction is not None
+            raise self._client_error(error) from error
+        except BaseException:
+            self.failed = self.transaction is not None
+            raise
+
+    def read(
+        self,
+        tree: exp.Expr,
+        parameters: Sequence[Any] = (),
+        formats: Sequence[int] | None = None,
+        plan: Plan | None = None,
+    ) -> Result:
+        for _ in range(_TRIES):
+            epoch = self.database.stable_epoch() if self.transaction is None else 0
+            if plan is None or not self._usable(plan):
+                plan = self.plan(tree)
+            result = self._start(plan, parameters, formats)
+            if plan.scope.still_true() and self._catalog_held(epoch):
+                return result
+            result.close()
+            plan = None
+        raise BoughError("40001", "the schema kept changing while the statement was planned", hint="Retry.")
+
+    def _usable(self, plan: Plan) -> bool:
+        scope = self.scope()
+        return (
+            plan.line is self.line
+            and plan.catalog is scope.catalog
+            and plan.scope.physical is scope.physical
+            and plan.scope.search_path == self.search_path
+            and plan.scope.still_true()
+            and not any(
+                isinstance(item, Plain | Untouched) and item.line is not self.line
+                for item in plan.scope.assumptions
+            )
+        )
+
+    def _catalog_held(self, epoch: int) -> bool:
+        if self.transaction is None:
+            return self.database.epoch == epoch
+        if self.transaction.confirm():
+            return True
+        self.restart()
+        return False
+
+    def _start(self, plan: Plan, parameters: Sequence[Any], formats: Sequence[int] | None) -> Result:
+        if formats is not None and not plan.small:
+            columns, frames = self.cursor.frames(plan.sql, parameters, formats)
+            return Result(columns, None, _primed(frames), encoded=True)
+        columns, rows = self.cursor.open(plan.sql, parameters)
+        return Result(columns, None, rows)
+
+    # -- writes -----------------------------------------------------------------------------------------------
+
+    def _write(self, statement: Statement, parameters: Sequence[Any]) -> Result:
+        if self.transaction is not None:
+            for _ in range(_TRIES):
+                fresh = not self.transaction.confirmed and self.transaction.version is None
+                result = self._run_write(self.transaction, statement, parameters)
+                if self.transaction.confirm():
+                    return result
+                if not fresh:
+                    break
+                self.transaction.rollback()
+                self.transaction = self._new_transaction(explicit=True)
+            raise BoughError(
+                "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
+            )
+        return self._autocommit(statement, parameters)
+
+    def _autocommit(self, statement: Statement, parameters: Sequence[Any]) -> Result:
+        last: EngineError | BoughError | None = None
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(min(0.002 * 2**attempt, 0.25))
+            transaction = self._new_transaction(explicit=False)
+            self.transaction = transaction
+            try:
+                result = self._run_write(transaction, statement, parameters)
+                if transaction.confirm():
+                    with self._masked:
+                        transaction.commit()
+                    return result
+                transaction.rollback()
+            except EngineError as error:
+                transaction.rollback()
+                if error.kind is not ErrorKind.CONFLICT:
+                    raise
+                last = error
+            except BoughError as error:
+                transaction.rollback()
+                if error.sqlstate != "40001":
+                    raise
+                last = error
+            except BaseException:
+                transaction.rollback()
+                raise
+            finally:
+                self.transaction = None
+        if last is not None:
+            raise last
+        raise BoughError(
+            "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
+        )
+
+    def _run_write(self, transaction: Transaction, statement: Statement, parameters: Sequence[Any]) -> Result:
+        transaction.statement = self.statement_text
+        if isinstance(statement, ddl_model.Truncate):
+            return self._truncate(transaction, statement)
+        if not isinstance(statement, exp.Expr):
+            if not self._temporary_ddl(statement):
+                self._ddl(transaction).run(statement)
+            return Result()
+        if isinstance(statement, exp.Create):
+            return self._create(transaction, statement, parameters)
+        scope = self.scope()
+        tree = statement.copy()
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        write = self._writer(transaction, scope, parameters)
+        found = scope.find(table_name(node)) if isinstance(node, exp.Table) else None
+        table = found[2] if found is not None and isinstance(found[2], Table) else None
+        try:
+            written = write.run(tree)
+        except EngineError as error:
+            if error.kind is ErrorKind.CONSTRAINT and table is not None:
+                if explained := constraint_errors.explain(error, table):
+                    raise explained from error
+            raise
+        if table is not None:
+            foreign_keys.check(self, transaction, scope, table, statement)
+        return self._written(written)
+
+    def _writer(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> Write:
+        kind = TrunkWrite if self.line.is_trunk else BranchWrite
+        return kind(transaction, scope, parameters)
+
+    def _ddl(self, transaction: Transaction) -> Ddl:
+        kind = TrunkDdl if self.line.is_trunk else BranchDdl
+        return kind(transaction, self.scope(), self.notices.append)
+
+    def _written(self, written: Written) -> Result:
+        if written.columns is None:
+            return Result(None, written.count)
+        return Result(written.columns, written.count, iter([written.rows] if written.rows else []))
+
+    def _create(self, transaction: Transaction, tree: exp.Create, parameters: Sequence[Any]) -> Result:
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        properties = tree.args.get("properties")
+        temporary = properties is not None and properties.find(exp.TemporaryProperty) is not None
+        if tree.args.get("kind", "").upper() != "TABLE" or not isinstance(node, exp.Table):
+            raise BoughError("0A000", "this form of CREATE is not supported")
+        if temporary or (node.text("db") == "pg_temp"):
+            return self._create_temporary(transaction, tree, node, parameters)
+        query = tree.expression
+        if query is None:
+            self._ddl(transaction).create_table(tree)
+            return Result()
+        scope = self.scope()
+        resolved = scope.resolve(query.copy())
+        described = self.cursor.describe(resolved.sql(DIALECT), list(parameters))
+        columns = [Column(self.database.next_id(), item.name, _storable(item.type)) for item in described]
+        ddl = self._ddl(transaction)
+        table = ddl.create_table(tree, columns)
+        if table is None:
+            return Result(None, 0)
+        insert = exp.Insert(
+            this=exp.table_(
+                exp.to_identifier(table.name, quoted=True), db=exp.to_identifier(table.schema, quoted=True)
+            ),
+            expression=query.copy(),
+        )
+        if tree.args.get("no_data"):
+            return Result(None, 0)
+        written = self._writer(transaction, self.scope(), parameters).run(insert)
+        return Result(None, written.count)
+
+    def _create_temporary(
+        self, transaction: Transaction, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]
+    ) -> Result:
+        """A temporary table is the engine's own, private to this session and never branched."""
+        name = node.name
+        made = tree.copy()
+        target = made.this.this if isinstance(made.this, exp.Schema) else made.this
+        target.set("db", None)
+        target.set("catalog", None)
+        if made.expression is not None:
+            made.set("expression", self.scope().resolve(made.expression))
+        count = self.cursor.execute(made.sql(DIALECT), parameters)
+        described = self.cursor.describe(
+            f"SELECT * FROM temp.main.{exp.to_identifier(name, quoted=True).sql(DIALECT)}"
+        )
+        columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
+        self.temporary = {**self.temporary, name: Table(0, "pg_temp", name, columns)}
+        return Result(None, count if made.expression is not None else None)
+
+    def _temporary_ddl(self, statement: ddl_model.Ddl) -> bool:
+        """DROP and ALTER of a temporary table go to the engine; True if that is what it was."""
+        if isinstance(statement, ddl_model.Drop) and statement.kind == "table":
+            mine = [n for n in statement.names if n.schema in (None, "pg_temp") and n.name in self.temporary]
+            if mine and len(mine) == len(statement.names):
+                for name in mine:
+                    self.cursor.execute(
+                        f"DROP TABLE temp.main.{exp.to_identifier(name.name, quoted=True).sql(DIALECT)}"
+                    )
+                    self.temporary = {k: v for k, v in self.temporary.items() if k != name.name}
+                return True
+        return False
+
+    def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
+        for name in statement.tables:
+            scope = self.scope()
+            target = exp.table_(name.name, db=name.schema, quoted=True)
+            if name.schema is None and name.name in self.temporary:
+                self.cursor.execute(f"DELETE FROM temp.main.{target.this.sql(DIALECT)}")
+                continue
+            table = scope.target(name)
+            tree = exp.Delete(this=target)
+            self._writer(transaction, scope, ()).run(tree)
+            foreign_keys.check(self, transaction, scope, table, tree)
+            if statement.restart_identity:
+                for sequence in scope.catalog.sequences():
+                    if sequence.owned_by and sequence.owned_by[0] == table.id:
+                        self.cursor.query(f"SELECT setval('{sequence.physical}', {sequence.start}, false)")
+        return Result()
+
+    def _client_error(self, error: EngineError) -> BoughError | EngineError:
+        if error.kind is ErrorKind.CONFLICT:
+            return BoughError(
+                "40001",
+                "could not serialize access due to concurrent update",
+                detail="Another transaction changed the same rows or the same table.",
+                hint="Retry the transaction.",
+            )
+        if error.kind is ErrorKind.INTERRUPTED:
+            return BoughError("57014", "canceling statement due to user request")
+        return error
+
+
+def _storable(kind: str) -> str:
+    return "INTEGER" if kind in ('"NULL"', "NULL") else kind
+
+
+def _primed(frames: Iterator[Frames]) -> Iterator[Frames]:
+    """The same frames with the first already made: the engine's snapshot is taken."""
+    try:
+        first = next(frames)
+    except StopIteration:
+        return iter(())
+
+    def rest() -> Iterator[Frames]:
+        yield first
+        yield from frames
+
+    return rest()

@@ -1,0 +1,305 @@
+"""An open database: its lines, versions and storage, shared by all connections.
+
+Locks, always taken in this order and never held while a client is waited for:
+
+1. ``catalog_lock``: no catalog changes while it is held. A commit that changes a catalog holds it over the engine's
+   COMMIT, so whoever holds it sees a catalog and an engine snapshot of the same instant.
+2. ``gate``: who may begin to write and which forks exist. A fork announces itself here first; from then on every
+   writer leaves history behind. Writers that were already running without are waited for (statements) or leave the
+   history at their commit (open transactions).
+
+``epoch`` is even while no catalog change is being committed and differs after each: a reader that finds the same even
+number before planning and after its snapshot was taken has planned on the right catalog.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from branching import manifest, names
+from branching.engine.base import Cursor, OpenError
+from branching.errors import BoughError
+from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
+from branching.manifest import Author, Change
+from branching.model import DEFAULT_SCHEMA, Catalog, Schema, Table
+from branching.physical import BaseTable, Physical
+from branching.points import Clock, Point
+
+if TYPE_CHECKING:
+    from branching.connection import Connection
+    from branching.resolve import Scope
+    from branching.transaction import Transaction
+
+Progress = Callable[[str], None]
+FORK_WAIT = 10.0  # seconds a fork waits for running statements
+_ID_BLOCK = 1000
+
+
+class Database:
+    """Made by ``branching.open``."""
+
+    def __init__(self, root: Cursor, path: str, retention: int = 0) -> None:
+        self.root = root
+        self.path = path
+        self.retention = retention
+        self.catalog_lock = threading.RLock()
+        self.gate = threading.Condition(threading.RLock())
+        self.epoch = 0
+        self.lines: dict[int, Line] = {}
+        self.names: dict[str, int] = {}
+        self.trash: dict[int, Line] = {}
+        self.clock = Clock(0, 0)
+        self.physical = Physical(MappingProxyType({}), frozenset())
+        self._changes: dict[int, list[tuple[int, Change]]] = {}
+        self._last_write: dict[int, int] = {}
+        self._reserved = 0
+        self.unarmed_running: set[Transaction] = set()
+        self.pending_forks = 0
+        self.closed = False
+
+    # -- opening --------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Reads the manifest. The file must have one."""
+        found = manifest.read_format(self.root)
+        if found != manifest.FORMAT:
+            raise OpenError(
+                f'"{self.path}" has manifest format {found}; this Bough reads {manifest.FORMAT}',
+                "use the Bough version that wrote it",
+            )
+        version, last_id = manifest.last_numbers(self.root)
+        self.clock = Clock(version, last_id)
+        self._reserved = last_id
+        self.physical = Physical(
+            MappingProxyType({base.id: base for base in manifest.base_rows(self.root)}),
+            manifest.storage_tables(self.root),
+        )
+        for owner, seq, change in manifest.change_rows(self.root):
+            self._changes.setdefault(owner, []).append((seq, change))
+        for record in manifest.branch_rows(self.root):
+            line = Line(record, _LAZY)
+            line.seq = self._changes[line.id][-1][0] if self._changes.get(line.id) else 0
+            if record.state == "trash":
+                self.trash[line.id] = line
+            else:
+                self.lines[line.id] = line
+                self.names[record.name] = line.id
+        self.trunk.catalog = self.catalog_at(CatalogRef(TRUNK, self.trunk.seq))
+        for branch, table in manifest.touched_rows(self.root):
+            if holder := self.lines.get(branch) or self.trash.get(branch):
+                holder.touched.add(table)
+
+    def catalog_at(self, ref: CatalogRef) -> Catalog:
+        """A line's catalog after its ``ref.seq``-th change."""
+        if ref.line == TRUNK:
+            catalog = Catalog(schemas=MappingProxyType({DEFAULT_SCHEMA: Schema(0, DEFAULT_SCHEMA)}))
+        else:
+            line = self.lines.get(ref.line) or self.trash[ref.line]
+            catalog = self.catalog_at(line.record.parent_catalog)
+        live = self.lines.get(ref.line)
+        if live is not None and live.catalog is not _LAZY and live.seq == ref.seq:
+            return live.catalog
+        for seq, change in self._changes.get(ref.line, ()):
+            if seq <= ref.seq:
+                catalog = change.apply(catalog)
+        return catalog
+
+    def close(self) -> None:
+        """Ends all work: checkpoints and lets go of the file."""
+        if self.closed:
+            return
+        self.closed = True
+        manifest.reserve_ids(self.root, self.clock.next_id())
+        try:
+            self.root.execute("CHECKPOINT")
+        finally:
+            self.root.close()
+
+    def connect(
+        self, branch: str = MAIN, *, role: str = "bough", application_name: str = "", agent: str = ""
+    ) -> Connection:
+        """A new session on ``branch``. Raises BoughError 42704 if there is none."""
+        from branching.connection import Connection
+
+        return Connection(self, branch, Author(role, application_name, agent))
+
+    # -- lines ----------------------------------------------------------------------------------------------
+
+    @property
+    def trunk(self) -> Line:
+        return self.lines[TRUNK]
+
+    def has_branch(self, name: str) -> bool:
+        return name in self.names
+
+    def line(self, name: str) -> Line:
+        """The live branch called ``name``."""
+        identifier = self.names.get(name)
+        if identifier is None:
+            raise BoughError(
+                "42704",
+                f'branch "{name}" does not exist',
+                detail=f"There are {len(self.names)} branches.",
+                hint="BRANCH LIST shows them; BRANCH CREATE makes one.",
+            )
+        return self.loaded(self.lines[identifier])
+
+    def loaded(self, line: Line) -> Line:
+        """``line`` with its catalog in memory."""
+        if line.catalog is _LAZY:
+            with self.catalog_lock:
+                if line.catalog is _LAZY:
+                    line.catalog = self.catalog_at(CatalogRef(line.id, line.seq))
+        return line
+
+    def base_catalog(self, line: Line) -> Catalog:
+        """The catalog that ``line``'s own changes are changes of."""
+        return self.catalog_at(line.record.base_catalog)
+
+    def has_forks(self) -> bool:
+        return len(self.lines) > 1 or bool(self.trash) or self.pending_forks > 0 or self.retention > 0
+
+    def save(self, record: Record, cursor: Cursor | None = None) -> None:
+        """Stores a changed record and makes it current (in its own transaction unless a cursor is given)."""
+        own = cursor is None
+        target = self.root.cursor() if cursor is None else cursor
+        try:
+            manifest.update_branch(target, record)
+        finally:
+            if own:
+                target.close()
+        if own:
+            line = self.lines.get(record.id) or self.trash[record.id]
+            line.record = record
+
+    def next_id(self) -> int:
+        """A fresh id, durable in blocks."""
+        number = self.clock.next_id()
+        if number > self._reserved:
+            with self.gate:
+                if number > self._reserved:
+                    cursor = self.root.cursor()
+                    try:
+                        manifest.reserve_ids(cursor, number + _ID_BLOCK)
+                    finally:
+                        cursor.close()
+                    self._reserved = number + _ID_BLOCK
+        return number
+
+    # -- catalogs -------------------------------------------------------------------------------------------
+
+    def stable_epoch(self) -> int:
+        with self.catalog_lock:
+            return self.epoch
+
+    def record_changes(self, line: Line, changes: Sequence[Change]) -> None:
+        """Makes committed changes current. The caller holds ``catalog_lock``."""
+        log = self._changes.setdefault(line.id, [])
+        catalog = line.catalog
+        for change in changes:
+            line.seq += 1
+            log.append((line.seq, change))
+            catalog = change.apply(catalog)
+        line.catalog = catalog
+
+    def changed_since(self, line: Line, seq: int) -> set[tuple[str, str, str]]:
+        """Kinds and names of what changed on ``line`` after its ``seq``-th change."""
+        return {change_key(change) for number, change in self._changes.get(line.id, ()) if number > seq}
+
+    # -- writes ---------------------------------------------------------------------------------------------
+
+    def note_write(self, base: int, version: int) -> None:
+        """``version`` is about to write ``base``. Must come before the write begins."""
+        with self.gate:
+            self.last_write(base)
+            self._last_write[base] = max(self._last_write.get(base, 0), version)
+
+    def last_write(self, base: int) -> int:
+        """The highest version that may have written ``base``."""
+        known = self._last_write.get(base)
+        if known is not None:
+            return known
+        table = self.physical.bases.get(base)
+        if table is None:  # made by a transaction that has not committed
+            return 0
+        cursor = self.root.cursor()
+        try:
+            known = cursor.query(f"SELECT coalesce(max({names.VERSION}), 0) FROM {table.sql}")[0][0]
+            if self.physical.has(names.history(base)):
+                ended = cursor.query(f"SELECT coalesce(max({names.ENDED}), 0) FROM {names.history(base)}")
+                known = max(known, ended[0][0])
+        finally:
+            cursor.close()
+        return self._last_write.setdefault(base, known)
+
+    def unchanged_since(self, base: int, point: Point) -> bool:
+        """Whether nothing has written ``base``, nor begun to, since ``point``."""
+        return point.holds_all_up_to(self.last_write(base))
+
+    def as_of_sql(self, scope: Scope, table: Table, line: Line, when: exp.Expr) -> str:
+        from branching.timetravel import as_of_sql
+
+        return as_of_sql(self, scope, table, line, when)
+
+    def put_physical(self, bases: dict[int, BaseTable | None], storage: frozenset[str]) -> None:
+        """Makes committed changes of storage current. ``None`` removes a base."""
+        merged = dict(self.physical.bases)
+        for identifier, base in bases.items():
+            if base is None:
+                merged.pop(identifier, None)
+            else:
+                merged[identifier] = base
+        self.physical = Physical(MappingProxyType(merged), self.physical.storage | storage)
+
+
+def change_key(change: Change) -> tuple[str, str, str]:
+    kind = type(change.item).__name__
+    return (
+        "relation" if kind in ("Table", "View", "Sequence") else kind,
+        getattr(change.item, "schema", ""),
+        change.item.name,
+    )
+
+
+_LAZY = Catalog()
+
+
+def open_database(
+    path: str | Path,
+    connect: Callable[[str, Sequence[tuple[str, str]]], Cursor],
+    *,
+    adopt: Callable[[Database, Progress], None],
+    settings: Sequence[tuple[str, str]] = (),
+    progress: Progress = lambda _line: None,
+    retention: int = 0,
+) -> Database:
+    """Opens ``path``, adopting it first if Bough has never seen it. Raises OpenError."""
+    root = connect(str(path), settings)
+    database = Database(root, str(path), retention)
+    try:
+        if not manifest.exists(root):
+            root.begin()
+            manifest.create(root)
+            manifest.insert_branch(root, manifest.trunk_record(manifest.now()))
+            root.commit()
+        database.load()
+        adopt(database, progress)
+    except BaseException:
+        root.rollback()
+        root.close()
+        raise
+    return database
+
+
+def with_state(record: Record, **changes: object) -> Record:
+    return replace(record, **changes)  # type: ignore[arg-type]
+
+
+__all__ = ["MAIN", "Database", "change_key", "open_database"]

@@ -1,0 +1,355 @@
+"""DDL on the trunk: the base table is altered natively, and what forks still need is kept.
+
+Rules:
+
+1. Forks know a base's columns by id, so renames are native and recorded in the same transaction.
+2. A dropped column or table that a fork (or one taken before this transaction commits) may need keeps its rows under a
+   reserved name until the collector finds that nobody needs it.
+3. What the engine cannot alter in place (types, keys, checks) is rebuilt: a new base with the same identities; forks
+   keep the old one.
+4. The engine refuses most ALTERs on a table with an index: indexes are dropped before and made again after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sqlglot import exp
+
+from branching import ddl_model as d
+from branching import names
+from branching.ddl import Ddl, need_column, rename_in_expression, renamed_column, replace_column
+from branching.ddl_parse import parse_column
+from branching.errors import BoughError
+from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
+from branching.names import RID, VERSION, quote
+from branching.physical import BaseTable
+from branching.resolve import DIALECT
+from branching.storage import base_sql, column_sql
+
+
+def file_schema(name: str) -> str:
+    """The schema's name in the database file."""
+    return "main" if name == DEFAULT_SCHEMA else name
+
+
+class TrunkDdl(Ddl):
+    def _base(self, table: Table) -> BaseTable:
+        assert table.storage.base is not None
+        return self.transaction.physical.bases[table.storage.base]
+
+    def _keeps(self) -> bool:
+        """Whether what is removed must stay in the file: some fork may need it."""
+        with self.transaction.database.gate:
+            return self.transaction.explicit or self.transaction.database.has_forks()
+
+    # -- tables -----------------------------------------------------------------------------------------------
+
+    def create_storage(self, table: Table) -> Table:
+        identifier = self.next_id()
+        schema, name = file_schema(table.schema), self._free_name(table)
+        self.cursor.execute(base_sql(schema, name, self.physical(table)))
+        self.transaction.put_base(
+            BaseTable(identifier, schema, name, {column.id: column.name for column in table.columns})
+        )
+        self.transaction.arm(identifier)
+        return replace(table, storage=Storage(identifier, table.storage.shape or self.next_id()))
+
+    def _free_name(self, table: Table) -> str:
+        taken = {
+            base.name.lower()
+            for base in self.transaction.physical.bases.values()
+            if base.schema == file_schema(table.schema)
+        }
+        name, number = table.name, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{table.name}_{number}"
+        return name
+
+    def drop_storage(self, table: Table) -> None:
+        base = self._base(table)
+        self._drop_indexes(table, base)
+        if self._keeps():
+            self._set_aside(base)
+        else:
+            self._remove_base(base)
+
+    def _remove_base(self, base: BaseTable) -> None:
+        self.cursor.execute(f"DROP TABLE {base.sql}")
+        history = names.history(base.id)
+        if self.transaction.physical.has(history):
+            self.cursor.execute(f"DROP TABLE {history}")
+        self.transaction.remove_base(base.id)
+
+    def _set_aside(self, base: BaseTable) -> None:
+        """Out of the way of new tables, still readable by forks."""
+        self._rename_base(base, f"{names.HIDDEN_PREFIX}old_{base.id}")
+
+    def _rename_base(self, base: BaseTable, name: str) -> BaseTable:
+        self.transaction.arm(base.id)
+        self.cursor.execute(f"ALTER TABLE {base.sql} RENAME TO {quote(name)}")
+        renamed = replace(base, name=name)
+        self.transaction.put_base(renamed)
+        return renamed
+
+    def move_storage(self, table: Table, moved: Table) -> Table:
+        if moved.schema != table.schema:
+            return self._rebuild(table, moved, {})
+        with self._without_indexes(table):
+            self._rename_base(self._base(table), self._free_name(moved))
+        return moved
+
+    # -- columns and constraints --------------------------------------------------------------------------------
+
+    def alter(self, table: Table, action: d.Action) -> Table:
+        base = self._base(table)
+        self.transaction.arm(base.id)
+        if isinstance(action, d.AddColumn):
+            return self._add_column(table, action)
+        if isinstance(action, d.DropColumn):
+            return self._drop_column(table, action)
+        if isinstance(action, d.RenameColumn):
+            column = need_column(table, action.column)
+            changed = renamed_column(table, action.column, action.to)
+            with self._without_indexes(table, changed):
+                self._rename_column(base, column, action.to)
+            return replace(changed, storage=self._new_shape(table))
+        if isinstance(action, d.AlterType):
+            return self._alter_type(table, action)
+        if isinstance(action, d.SetDefault):
+            column = replace(need_column(table, action.column), default=action.default.sql(DIALECT))
+            self._native(
+                table, f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}"
+            )
+            return self._reshaped(replace_column(table, column))
+        if isinstance(action, d.DropDefault):
+            column = replace(need_column(table, action.column), default=None)
+            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP DEFAULT")
+            return self._reshaped(replace_column(table, column))
+        if isinstance(action, d.SetNotNull):
+            column = replace(need_column(table, action.column), not_null=True)
+            self._native(table, f"ALTER COLUMN {quote(column.name)} SET NOT NULL")
+            return self._reshaped(replace_column(table, column))
+        if isinstance(action, d.DropNotNull):
+            column = need_column(table, action.column)
+            if any(item.kind == "p" and column.name in item.columns for item in table.constraints):
+                raise BoughError("42P16", f'column "{column.name}" is in a primary key')
+            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP NOT NULL")
+            return self._reshaped(replace_column(table, replace(column, not_null=False)))
+        if isinstance(action, d.AddConstraint):
+            taken = {item.name for item in table.constraints}
+            changed = self._with_constraint(table, action.constraint, taken)
+            if action.constraint.kind == "f":
+                return changed
+            return self._rebuild(table, changed, {})
+        if isinstance(action, d.DropConstraint):
+            found = [item for item in table.constraints if item.name == action.constraint]
+            if not found:
+                if action.if_exists:
+                    self.notice(
+                        f'constraint "{action.constraint}" of relation "{table.name}" does not exist, skipping'
+                    )
+                    return table
+                raise BoughError(
+                    "42704", f'constraint "{action.constraint}" of relation "{table.name}" does not exist'
+                )
+            changed = replace(table, constraints=tuple(c for c in table.constraints if c is not found[0]))
+            return changed if found[0].kind == "f" else self._rebuild(table, changed, {})
+        if isinstance(action, d.RenameConstraint):
+            return replace(
+                table,
+                constraints=tuple(
+                    replace(c, name=action.to) if c.name == action.constraint else c
+                    for c in table.constraints
+                ),
+            )
+        if isinstance(action, d.AddIdentity):
+            column = need_column(table, action.column)
+            column = self._serial(table.schema, table.name, column, action.options)
+            changed = replace_column(table, replace(column, identity=action.identity))
+            self._native(
+                table, f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}"
+            )
+            return self._reshaped(changed)
+        if isinstance(action, d.DropIdentity):
+            column = replace(need_column(table, action.column), identity="", default=None)
+            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP DEFAULT")
+            return self._reshaped(replace_column(table, column))
+        raise BoughError("0A000", "this ALTER TABLE action is not supported")
+
+    def _new_shape(self, table: Table) -> Storage:
+        return replace(table.storage, shape=self.next_id())
+
+    def _reshaped(self, table: Table) -> Table:
+        return replace(table, storage=self._new_shape(table))
+
+    def _native(self, table: Table, action: str) -> None:
+        with self._without_indexes(table):
+            self.cursor.execute(f"ALTER TABLE {self._base(table).sql} {action}")
+
+    @contextmanager
+    def _without_indexes(self, table: Table, after: Table | None = None) -> Iterator[None]:
+        base = self._base(table)
+        self._drop_indexes(table, base)
+        yield
+        self._make_indexes(after or table)
+
+    def _drop_indexes(self, table: Table, base: BaseTable) -> None:
+        for index in table.indexes:
+            self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(_file_name(index))}")
+
+    def _make_indexes(self, table: Table) -> None:
+        for index in table.indexes:
+            self._make_index(table, index)
+
+    def _make_index(self, table: Table, index: Index) -> None:
+        base = self._base(table)
+        known = {column.name for column in table.columns}
+        items = ", ".join(quote(text) if text in known else f"({text})" for text in index.columns)
+        unique = "UNIQUE " if index.unique else ""
+        self.cursor.execute(f"CREATE {unique}INDEX {quote(_file_name(index))} ON {base.sql} ({items})")
+
+    def create_index_storage(self, table: Table, index: Index) -> Table:
+        self.transaction.arm(self._base(table).id)
+        self._make_index(table, index)
+        return self._reshaped(table) if index.unique else table
+
+    def drop_index_storage(self, table: Table, index: Index) -> Table:
+        base = self._base(table)
+        self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(_file_name(index))}")
+        return self._reshaped(table) if index.unique else table
+
+    def _add_column(self, table: Table, action: d.AddColumn) -> Table:
+        if table.column(action.column.name) is not None:
+            if action.if_not_exists:
+                self.notice(
+                    f'column "{action.column.name}" of relation "{table.name}" already exists, skipping'
+                )
+                return table
+            raise BoughError(
+                "42701", f'column "{action.column.name}" of relation "{table.name}" already exists'
+            )
+        parsed = parse_column(action.column, self.next_id)
+        column = parsed.column
+        if column.name.startswith(names.HIDDEN_PREFIX):
+            raise BoughError("42939", f'column name "{column.name}" is reserved')
+        if parsed.sequence is not None:
+            column = self._serial(table.schema, table.name, column, parsed.sequence)
+        changed = replace(table, columns=(*table.columns, column))
+        taken = {item.name for item in table.constraints}
+        for definition in parsed.constraints:
+            changed = self._with_constraint(changed, definition, taken)
+        if (
+            any(item.kind != "f" for item in changed.constraints[len(table.constraints) :])
+            or column.generated
+        ):
+            return self._rebuild(table, changed, {column.name: self.default_sql(column.default) or "NULL"})
+        base = self._base(table)
+        physical = replace(column, default=self.default_sql(column.default))
+        self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {column_sql(physical)}")
+        history = names.history(base.id)
+        if self.transaction.physical.has(history):
+            self.cursor.execute(f"ALTER TABLE {history} ADD COLUMN c{column.id} {column.type}")
+        self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
+        self._own_sequences(changed)
+        return self._reshaped(changed)
+
+    def _drop_column(self, table: Table, action: d.DropColumn) -> Table:
+        column = table.column(action.column)
+        if column is None:
+            if action.if_exists:
+                self.notice(f'column "{action.column}" of relation "{table.name}" does not exist, skipping')
+                return table
+            need_column(table, action.column)
+        assert column is not None
+        changed = without_column(table, column)
+        if any(column.name in item.columns for item in table.constraints if item.kind in "pu") or any(
+            item.generated and _mentions(item.generated, column.name) for item in table.columns
+        ):
+            return self._rebuild(table, changed, {})
+        base = self._base(table)
+        with self._without_indexes(table, changed):
+            if column.generated is None:
+                if column.not_null:
+                    self.cursor.execute(
+                        f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
+                    )
+                if column.default is not None:
+                    self.cursor.execute(
+                        f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP DEFAULT"
+                    )
+            self._rename_column(base, column, f"{names.HIDDEN_PREFIX}dropped_{column.id}")
+        return self._reshaped(changed)
+
+    def _rename_column(self, base: BaseTable, column: Column, name: str) -> None:
+        self.cursor.execute(f"ALTER TABLE {base.sql} RENAME COLUMN {quote(column.name)} TO {quote(name)}")
+        self.transaction.put_base(replace(base, columns={**base.columns, column.id: name}))
+
+    def _alter_type(self, table: Table, action: d.AlterType) -> Table:
+        column = need_column(table, action.column)
+        kind = action.type.sql(DIALECT)
+        value = action.using.sql(DIALECT) if action.using is not None else quote(column.name)
+        changed = replace_column(table, replace(column, type=kind, declared=action.declared))
+        return self._rebuild(table, changed, {column.name: f"CAST({value} AS {kind})"})
+
+    def _rebuild(self, table: Table, changed: Table, values: dict[str, str]) -> Table:
+        """A new base in the shape of ``changed`` with the rows and identities of the old one."""
+        old = self._base(table)
+        self._drop_indexes(table, old)
+        if self._keeps():
+            old = self._rename_base(old, f"{names.HIDDEN_PREFIX}old_{old.id}")
+            aside = True
+        else:
+            old = self._rename_base(old, f"{names.HIDDEN_PREFIX}old_{old.id}")
+            aside = False
+        made = self.create_storage(replace(changed, storage=Storage(None, self.next_id())))
+        new = self._base(made)
+        kept = [c for c in changed.columns if c.generated is None]
+        by_id = {column.id: column.name for column in table.columns}
+        items = [values.get(c.name) or quote(by_id[c.id]) for c in kept]
+        self.cursor.execute(
+            f"INSERT INTO {new.sql} ({names.columns([c.name for c in kept])}, {RID}, {VERSION})"
+            f" SELECT {', '.join(items)}, {RID}, {VERSION} FROM {old.sql}"
+        )
+        if not aside:
+            self._remove_base(old)
+        self._make_indexes(made)
+        return made
+
+    # -- schemas --------------------------------------------------------------------------------------------------
+
+    def create_schema_storage(self, name: str) -> None:
+        self.cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+
+    def drop_schema_storage(self, name: str) -> None:
+        if not any(base.schema == name for base in self.transaction.physical.bases.values()):
+            self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)}")
+
+
+def without_column(table: Table, column: Column) -> Table:
+    """The table after DROP COLUMN: constraints and indexes on the column go with it."""
+    return replace(
+        table,
+        columns=tuple(item for item in table.columns if item.id != column.id),
+        constraints=tuple(
+            item
+            for item in table.constraints
+            if column.name not in item.columns
+            and not (item.expression is not None and _mentions(item.expression, column.name))
+        ),
+        indexes=tuple(item for item in table.indexes if column.name not in item.columns),
+    )
+
+
+def _mentions(text: str, column: str) -> bool:
+    return rename_in_expression(text, column, "\x00") != rename_in_expression(text, "\x00", "\x00")
+
+
+def _file_name(index: Index) -> str:
+    return index.name
+
+
+__all__ = ["TrunkDdl", "exp", "file_schema", "without_column"]

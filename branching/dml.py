@@ -1,0 +1,279 @@
+"""Writes: what INSERT, UPDATE, DELETE, MERGE and TRUNCATE become on the trunk and on a branch.
+
+The user's own statement always runs natively, once, against one physical table, so keys, checks, defaults, RETURNING
+and row counts are the engine's own. What differs is what must happen before:
+
+- on the trunk, old images are kept where a fork needs them (``dml_trunk``);
+- on a branch, the rows the statement is about to change are first copied from below (``dml_branch``: touch).
+
+Rules:
+
+1. Version of a row: every UPDATE sets it, in place, to the transaction's version. That is also what makes the engine
+   see UPDATE against DELETE as a conflict; a DELETE, and an UPDATE that the engine runs as delete and insert (keys,
+   indexed and list columns), is preceded by an UPDATE of the version alone.
+2. A predicate with a volatile function is evaluated once: the identities it selects are staged first.
+3. Parameters are renumbered per engine statement: the engine refuses ones a statement does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from branching import names
+from branching.ddl_model import Name
+from branching.engine.base import ResultColumn
+from branching.errors import BoughError
+from branching.model import Table
+from branching.names import VERSION, quote
+from branching.resolve import DIALECT, Scope, table_name
+from branching.transaction import Transaction
+
+_VOLATILE = frozenset(
+    {"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "setseed", "setval"}
+)
+STAGE = "temp.main._bough_stage"
+SOURCE = "temp.main._bough_source"
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write did: its exact count and, with RETURNING, its columns and rows."""
+
+    count: int
+    columns: tuple[ResultColumn, ...] | None = None
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Binder:
+    """Renders pieces of one user statement, collecting the parameters each engine statement needs."""
+
+    parameters: Sequence[Any]
+    values: list[Any] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def text(self, node: exp.Expr | None) -> str:
+        if node is None:
+            return ""
+        if self.parameters and next(node.find_all(exp.Placeholder), None) is not None:
+            node = node.copy()
+            for placeholder in list(node.find_all(exp.Placeholder)):
+                number = self._numbers.get(placeholder.name)
+                if number is None:
+                    self.values.append(self.parameters[int(placeholder.name) - 1])
+                    number = self._numbers[placeholder.name] = len(self.values)
+                placeholder.set("this", str(number))
+        return node.sql(DIALECT)
+
+
+class Write:
+    """One DML statement on its way to storage. Subclasses know the trunk and the branch."""
+
+    def __init__(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> None:
+        self.transaction = transaction
+        self.scope = scope
+        self.parameters = parameters
+        self.cursor = transaction.cursor
+
+    def binder(self) -> Binder:
+        return Binder(self.parameters)
+
+    def run(self, tree: exp.Expr) -> Written:
+        """Executes a resolved-to-be DML tree (which it may change)."""
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        if not isinstance(node, exp.Table):
+            raise BoughError("0A000", "this form of write is not supported", hint="Write to a table by name.")
+        name = table_name(node)
+        if name.schema is None and name.catalog is None and name.name in self.scope.temporary:
+            return self._temporary(tree, node, name)
+        table = self.scope.target(name)
+        alias = node.alias or node.name
+        self.scope.resolve(tree, skip=node)
+        _plain_target_columns(tree)
+        self._expand_returning(tree, table, alias)
+        if isinstance(tree, exp.Insert):
+            return self.insert(tree, table, alias)
+        if isinstance(tree, exp.Update):
+            return self.update(tree, table, alias)
+        if isinstance(tree, exp.Delete):
+            return self.delete(tree, table, alias)
+        if isinstance(tree, exp.Merge):
+            return self.merge(tree, table, alias)
+        raise BoughError("0A000", "this kind of write is not supported")
+
+    def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
+        raise NotImplementedError
+
+    def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
+        raise NotImplementedError
+
+    def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
+        raise NotImplementedError
+
+    def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
+        raise NotImplementedError
+
+    # -- shared ---------------------------------------------------------------------------------------------
+
+    def _temporary(self, tree: exp.Expr, node: exp.Table, name: Name) -> Written:
+        self.scope.resolve(tree, skip=node)
+        node.set("db", exp.to_identifier("main"))
+        node.set("catalog", exp.to_identifier("temp"))
+        return self.native(tree)
+
+    def native(self, tree: exp.Expr) -> Written:
+        """Runs the tree as it now stands."""
+        binder = self.binder()
+        sql = binder.text(tree)
+        if tree.args.get("returning"):
+            returned = self.cursor.returning(sql, binder.values)
+            rows = returned.rows()
+            return Written(len(rows), returned.columns, rows)
+        return Written(self.cursor.execute(sql, binder.values) or 0)
+
+    def _expand_returning(self, tree: exp.Expr, table: Table, alias: str) -> None:
+        returning = tree.args.get("returning")
+        if returning is None:
+            return
+        items: list[exp.Expr] = []
+        for item in returning.expressions:
+            star = isinstance(item, exp.Star) or (
+                isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+            )
+            if star and not (isinstance(item, exp.Star) and item.args.get("except_")):
+                items += [exp.column(exp.to_identifier(c.name, quoted=True)) for c in table.columns]
+            elif isinstance(item, exp.Column) and item.table and item.table.lower() == alias.lower():
+                items.append(exp.column(item.this.copy()))
+            else:
+                items.append(item)
+        returning.set("expressions", items)
+
+    def stage_rids(self, sql: str, values: Sequence[Any]) -> str:
+        """Stages identities once; returns a SELECT over them."""
+        self.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_local(STAGE)} AS {sql}", values)
+        return f"SELECT {names.RID} FROM {STAGE}"
+
+    def stage_source(self, tree: exp.Insert, columns: Sequence[str]) -> None:
+        """Evaluates an INSERT's source once and makes the statement read the staged rows."""
+        binder = self.binder()
+        source = tree.expression
+        with_ = tree.args.get("with_")
+        prefix = binder.text(with_) + " " if with_ else ""
+        self.cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_local(SOURCE)} AS {prefix}SELECT * FROM ({binder.text(source)})"
+            f" AS _source({names.columns(list(columns))})",
+            binder.values,
+        )
+        tree.set("with_", None)
+        tree.set("expression", exp.select("*").from_(exp.Table(this=exp.Var(this=SOURCE))))
+
+
+def is_volatile(*nodes: exp.Expr | None) -> bool:
+    """Whether evaluating the nodes twice may give two answers."""
+    for node in nodes:
+        if node is None:
+            continue
+        for function in node.find_all(exp.Func):
+            name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
+            if name.lower() in _VOLATILE or isinstance(function, exp.Rand | exp.Uuid):
+                return True
+    return False
+
+
+def raw_target(sql: str, alias: str) -> exp.Table:
+    return exp.Table(this=exp.Var(this=sql), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+
+
+def set_columns(tree: exp.Expr) -> list[str]:
+    """The columns an UPDATE's SET list assigns."""
+    found: list[str] = []
+    for item in tree.expressions:
+        target = item.this
+        parts = target.expressions if isinstance(target, exp.Tuple) else [target]
+        found += [part.name for part in parts]
+    return found
+
+
+def set_version(expressions: list[exp.Expr], version: int) -> None:
+    expressions.append(
+        exp.EQ(this=exp.column(exp.to_identifier(VERSION)), expression=exp.Literal.number(version))
+    )
+
+
+def sources(tree: exp.Expr, binder: Binder) -> str:
+    """The FROM or USING items of an UPDATE, DELETE or MERGE, with a leading comma, or nothing."""
+    from_ = tree.args.get("from_")
+    items = [from_.this] if from_ is not None else []
+    using = tree.args.get("using")
+    if using:
+        items += using if isinstance(using, list) else [using]
+    return "".join(", " + binder.text(item) for item in items)
+
+
+def with_prefix(tree: exp.Expr, binder: Binder) -> str:
+    with_ = tree.args.get("with_")
+    return binder.text(with_) + " " if with_ is not None else ""
+
+
+def condition(tree: exp.Expr, binder: Binder) -> str:
+    where = tree.args.get("where")
+    return binder.text(where.this) if where is not None else "true"
+
+
+def insert_columns(tree: exp.Insert, table: Table) -> list[str]:
+    """The columns an INSERT fills, by name; makes the list explicit in the tree."""
+    by_lower = {column.name.lower(): column.name for column in table.columns}
+    if isinstance(tree.this, exp.Schema):
+        wanted = [item.name for item in tree.this.expressions]
+        for name in wanted:
+            if name.lower() not in by_lower:
+                raise BoughError(
+                    "42703", f'column "{name}" of relation "{table.name}" does not exist', table=table.name
+                )
+        return [by_lower[name.lower()] for name in wanted]
+    fillable = [column.name for column in table.columns if column.generated is None]
+    source = tree.expression
+    if isinstance(source, exp.Values) and source.expressions:
+        given = len(source.expressions[0].expressions)
+        if given > len(fillable):
+            raise BoughError("42601", "INSERT has more expressions than target columns")
+        fillable = fillable[:given]
+    elif isinstance(source, exp.Select) and not source.is_star:
+        fillable = fillable[: len(source.expressions)]
+    return fillable
+
+
+def key_columns(table: Table) -> list[tuple[str, tuple[str, ...]]]:
+    """(constraint or index name, columns) of everything that must be unique."""
+    keys = [(item.name, item.columns) for item in table.constraints if item.kind in "pu"]
+    keys += [(index.name, index.columns) for index in table.indexes if index.unique]
+    return keys
+
+
+def rewritten_by_engine(table: Table, assigned: list[str]) -> bool:
+    """Whether the engine runs an UPDATE of these columns as delete and insert."""
+    indexed = {name for _, columns in key_columns(table) for name in columns}
+    indexed.update(name for index in table.indexes for name in index.columns)
+    nested = {c.name for c in table.columns if c.type.endswith("]") or c.type.startswith(("STRUCT", "MAP"))}
+    folded = {name.lower() for name in indexed | nested}
+    return any(name.lower() in folded for name in assigned)
+
+
+def _plain_target_columns(tree: exp.Expr) -> None:
+    """DuckDB wants unqualified columns on the left of SET."""
+    for item in tree.expressions if isinstance(tree, exp.Update) else ():
+        target = item.this
+        for part in target.expressions if isinstance(target, exp.Tuple) else [target]:
+            if isinstance(part, exp.Column):
+                part.set("table", None)
+
+
+def _local(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+__all__ = ["SOURCE", "STAGE", "Binder", "Write", "Written", "quote"]

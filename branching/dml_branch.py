@@ -1,0 +1,326 @@
+"""Writes on a branch: touch, then run natively against the branch's own rows.
+
+Touch copies the rows a statement is about to change from below into the branch's delta (``d``), remembers their images
+as of the branch's base (``b``) and masks them below (``m``). Nobody can see that: the branch reads the same rows as
+before. Then the user's statement runs against ``d``, whose keys, checks and defaults are native.
+
+Rules:
+
+1. Order: images, copies, mask. Each is one statement over the state before it, so predicates with subqueries on the
+   same table see what the user's statement would.
+2. The mask's key (branch, identity) is what makes two sessions touching the same row conflict.
+3. New keys are checked against the rows below after the statement: the delta's own keys cover the rest.
+4. Rows of the delta that are part of the base (inherited at a fork, or merged) get their image when first changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlglot import exp
+
+from branching import names, overlay
+from branching.dml import (
+    SOURCE,
+    Binder,
+    Write,
+    Written,
+    condition,
+    insert_columns,
+    is_volatile,
+    key_columns,
+    raw_target,
+    rewritten_by_engine,
+    set_columns,
+    set_version,
+    sources,
+    with_prefix,
+)
+from branching.dml_trunk import expand_insert, expand_update
+from branching.errors import BoughError
+from branching.model import Table
+from branching.names import BRANCH, RID, VERSION
+from branching.storage import ensure_delta
+
+_FEW_KEYS = 20
+
+
+class BranchWrite(Write):
+    def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
+        self._open(table)
+        version = self.transaction.write()
+        columns = insert_columns(tree, table)
+        conflict = tree.args.get("conflict")
+        if conflict is not None:
+            if tree.expression is not None:
+                self.stage_source(tree, columns)
+                keys = _conflict_keys(conflict, table)
+                for key in keys:
+                    if set(key) <= set(columns):
+                        rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
+                        self.touch(table, f"({names.columns(key)}) IN ({rows})")
+            if conflict.expressions:
+                set_version(conflict.expressions, version)
+            named = conflict.args.get("conflict_keys")
+            if named:
+                named.insert(0, exp.Ordered(this=exp.column(exp.to_identifier(BRANCH)), nulls_first=False))
+                conflict.set("conflict_keys", named)
+        target = raw_target(names.delta(table.storage.shape), alias)
+        if not tree.args.get("default") and not tree.args.get("by_name"):
+            identifiers = [exp.to_identifier(name, quoted=True) for name in columns]
+            tree.set("this", exp.Schema(this=target, expressions=identifiers))
+        else:
+            tree.set("this", target)
+        written = self._native_checked(tree, table, key_columns(table))
+        self.transaction.inserted += written.count
+        return written
+
+    def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
+        self._open(table)
+        version = self.transaction.write()
+        assigned = {name.lower() for name in set_columns(tree)}
+        selected = self._touch_selected(tree, table, alias)
+        delta = names.delta(table.storage.shape)
+        if rewritten_by_engine(table, sorted(assigned)):
+            self._mark(delta, selected, version, alias)
+        self._aim(tree, delta, alias)
+        set_version(tree.expressions, version)
+        keys = [key for key in key_columns(table) if assigned & {name.lower() for name in key[1]}]
+        written = self._native_checked(tree, table, keys)
+        self.transaction.updated += written.count
+        return written
+
+    def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
+        self._open(table)
+        version = self.transaction.write()
+        selected = self._touch_selected(tree, table, alias)
+        delta = names.delta(table.storage.shape)
+        self._mark(delta, selected, version, alias)
+        self._aim(tree, delta, alias)
+        written = self.native(tree)
+        self.transaction.deleted += written.count
+        return written
+
+    def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
+        self._open(table)
+        version = self.transaction.write()
+        whens = tree.args["whens"].expressions
+        for when in whens:
+            then = when.args["then"]
+            if isinstance(then, exp.Update):
+                expand_update(then, table, tree.args["using"].alias_or_name)
+                set_version(then.expressions, version)
+            elif isinstance(then, exp.Insert):
+                expand_insert(then, table)
+        binder = self.binder()
+        if any(not when.args.get("matched") and when.args.get("source") for when in whens):
+            self.touch(table, "true")
+        else:
+            on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
+            visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
+            self.touch(
+                table,
+                f"{RID} IN (SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on})",
+                binder.values,
+            )
+        delta = names.delta(table.storage.shape)
+        tree.set("this", raw_target(delta, alias))
+        here = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
+        tree.set("on", exp.And(this=here, expression=exp.Paren(this=tree.args["on"])))
+        for when in whens:
+            if not when.args.get("matched") and when.args.get("source"):
+                guard: exp.Expr = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
+                if existing := when.args.get("condition"):
+                    guard = exp.And(this=guard, expression=exp.Paren(this=existing))
+                when.set("condition", guard)
+        written = self._native_checked(tree, table, key_columns(table))
+        self.transaction.updated += written.count
+        return written
+
+    # -- touch --------------------------------------------------------------------------------------------------
+
+    def _open(self, table: Table) -> None:
+        """The branch is about to have rows of its own in ``table``."""
+        imaged = self.imaged(table)
+        if not self.transaction.physical.has(names.delta(table.storage.shape)):
+            table = self.scope.with_storage_defaults(table)
+        ensure_delta(self.transaction, table, imaged)
+        self.transaction.touch(table.id)
+        self.scope.physical = self.transaction.physical
+
+    def imaged(self, table: Table) -> Table | None:
+        """The table as the branch's base has it."""
+        base = self.scope.database.base_catalog(self.scope.line)
+        return next((item for item in base.tables() if item.id == table.id), None)
+
+    def _touch_selected(self, tree: exp.Expr, table: Table, alias: str) -> tuple[str, list[Any]]:
+        """Touches what the statement's WHERE, FROM and USING select; the selection over the delta."""
+        binder = self.binder()
+        extra = sources(tree, binder)
+        predicate = condition(tree, binder)
+        with_ = with_prefix(tree, binder)
+        volatile = is_volatile(tree.args.get("where"), tree.args.get("from_"), tree.args.get("with_"))
+        if not (volatile or extra or with_):
+            self.touch(table, predicate, binder.values, alias)
+            return predicate, binder.values
+        visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
+        rids = f"{with_}SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}{extra} WHERE {predicate}"
+        staged = f"{_q(alias)}.{RID} IN ({self.stage_rids(rids, binder.values)})"
+        self.touch(table, staged, (), alias)
+        if volatile:
+            tree.set("where", exp.Where(this=exp.Var(this=staged)))
+        return staged, []
+
+    def touch(self, table: Table, where: str, values: Sequence[Any] = (), alias: str = "_row") -> None:
+        """Copies the rows matching ``where`` (over the branch's view of the table, called ``alias``) from below."""
+        scope, transaction = self.scope, self.transaction
+        line, version = scope.line, transaction.write()
+        delta = names.delta(table.storage.shape)
+        imaged = self.imaged(table)
+        if line.record.inherited and imaged is not None:
+            self._touch_inherited(table, imaged, where, values, alias)
+        if table.storage.base is None or imaged is None:
+            return
+        source = overlay.unmasked(table, line, transaction.physical, plain=scope.plain(table, line))
+        shared = names.columns(table.stored)
+        images = names.before(imaged.storage.shape)
+        if imaged.storage == table.storage:
+            rows, columns, selected = source, shared, where
+        else:
+            rows = overlay.unmasked(imaged, line, transaction.physical, plain=scope.plain(imaged, line))
+            columns = names.columns(imaged.stored)
+            selected = f"{RID} IN (SELECT {RID} FROM ({source}) AS {_q(alias)} WHERE {where})"
+        count = self.cursor.execute(
+            f"INSERT INTO {images} ({BRANCH}, {columns}, {RID}, {VERSION})"
+            f" SELECT {line.id}, {columns}, {RID}, {version} FROM ({rows}) AS {_q(alias)} WHERE {selected}",
+            values,
+        )
+        if count == 0:
+            return
+        self.cursor.execute(
+            f"INSERT INTO {delta} ({BRANCH}, {shared}, {RID}, {VERSION})"
+            f" SELECT {line.id}, {shared}, {RID}, {version} FROM ({source}) AS {_q(alias)} WHERE {where}",
+            values,
+        )
+        mask = names.mask(table.storage.base)
+        self.cursor.execute(
+            f"INSERT INTO {mask} SELECT DISTINCT {line.id}, {RID} FROM {images} AS _new"
+            f" WHERE {BRANCH} = {line.id} AND {VERSION} = {version}"
+            f" AND NOT EXISTS (SELECT 1 FROM {mask} AS _old WHERE _old.{BRANCH} = {line.id}"
+            f" AND _old.{RID} = _new.{RID})"
+        )
+
+    def _touch_inherited(
+        self, table: Table, imaged: Table, where: str, values: Sequence[Any], alias: str
+    ) -> None:
+        """Images of rows that are in the delta but part of the base, about to change for the first time."""
+        line, version = self.scope.line, self.transaction.write()
+        images = names.before(imaged.storage.shape)
+        columns = names.columns(imaged.stored)
+        if set(imaged.stored) - set(table.stored):
+            return  # a column was dropped since: the images were taken then
+        self.cursor.execute(
+            f"INSERT INTO {images} ({BRANCH}, {columns}, {RID}, {VERSION})"
+            f" SELECT {line.id}, {columns}, {RID}, {version} FROM {names.delta(table.storage.shape)} AS {_q(alias)}"
+            f" WHERE {BRANCH} = {line.id} AND {line.record.base.visible(VERSION)} AND ({where})",
+            values,
+        )
+
+    # -- run --------------------------------------------------------------------------------------------------------
+
+    def _aim(self, tree: exp.Expr, delta: str, alias: str) -> None:
+        """Makes the statement run against the branch's rows in ``delta`` only."""
+        tree.set("this", raw_target(delta, alias))
+        here = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
+        where = tree.args.get("where")
+        if where is None:
+            tree.set("where", exp.Where(this=here))
+        else:
+            where.set("this", exp.And(this=here, expression=exp.Paren(this=where.this)))
+
+    def _mark(self, delta: str, selected: tuple[str, list[Any]], version: int, alias: str) -> None:
+        predicate, values = selected
+        self.cursor.execute(
+            f"UPDATE {delta} AS {_q(alias)} SET {VERSION} = {version}"
+            f" WHERE {BRANCH} = {self.scope.line.id} AND ({predicate})",
+            values,
+        )
+
+    def _native_checked(
+        self, tree: exp.Expr, table: Table, keys: list[tuple[str, tuple[str, ...]]]
+    ) -> Written:
+        """Runs the statement and refuses keys that rows below already have."""
+        if not keys or table.storage.base is None:
+            return self.native(tree)
+        returning = tree.args.get("returning")
+        asked = list(returning.expressions) if returning is not None else []
+        extra = sorted({name for _, columns in keys for name in columns})
+        items = asked + [exp.column(exp.to_identifier(name, quoted=True)) for name in extra]
+        tree.set("returning", exp.Returning(expressions=items))
+        binder = Binder(self.parameters)
+        returned = self.cursor.returning(binder.text(tree), binder.values)
+        if returning is None:
+            new_keys = returned.arrow().rename_columns(extra)
+            count = new_keys.num_rows
+            for name, columns in keys:
+                self._check_key(table, name, columns, new_keys)
+            return Written(count)
+        rows = returned.rows()
+        shown = len(returned.columns) - len(extra)
+        new_keys = returned.arrow()
+        new_keys = new_keys.select(list(range(shown, new_keys.num_columns))).rename_columns(extra)
+        for name, columns in keys:
+            self._check_key(table, name, columns, new_keys)
+        return Written(len(rows), returned.columns[:shown], [row[:shown] for row in rows])
+
+    def _check_key(self, table: Table, name: str, columns: tuple[str, ...], new_keys: Any) -> None:
+        if new_keys.num_rows == 0:
+            return
+        source = overlay.unmasked(
+            table, self.scope.line, self.transaction.physical, plain=self.scope.plain(table, self.scope.line)
+        )
+        listed = names.columns(columns)
+        if new_keys.num_rows <= _FEW_KEYS:
+            rows = [
+                row
+                for row in zip(*(new_keys[c].to_pylist() for c in columns), strict=True)
+                if None not in row
+            ]
+            if not rows:
+                return
+            one = "(" + " AND ".join(f"{_q(column)} = ?" for column in columns) + ")"
+            found = self.cursor.query(
+                f"SELECT {listed} FROM ({source}) AS _below WHERE {' OR '.join([one] * len(rows))} LIMIT 1",
+                [value for row in rows for value in row],
+            )
+        else:
+            self.cursor.register("_bough_keys", new_keys)
+            try:
+                found = self.cursor.query(
+                    f"SELECT {listed} FROM ({source}) AS _below"
+                    f" WHERE ({listed}) IN (SELECT ({listed}) FROM _bough_keys) LIMIT 1"
+                )
+            finally:
+                self.cursor.unregister("_bough_keys")
+        if found:
+            shown = ", ".join(str(value) for value in found[0])
+            raise BoughError(
+                "23505",
+                f'duplicate key value violates unique constraint "{name}"',
+                detail=f"Key ({', '.join(columns)})=({shown}) already exists.",
+                table=table.name,
+                schema=table.schema,
+                constraint=name,
+            )
+
+
+def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
+    named = conflict.args.get("conflict_keys")
+    if named:
+        return [tuple(item.name for item in named)]
+    return [columns for _, columns in key_columns(table)]
+
+
+def _q(alias: str) -> str:
+    return names.quote(alias)

@@ -1,0 +1,119 @@
+"""What an engine gives branching: a cursor per session, transactions, and errors by kind.
+
+Rules:
+
+1. One ``Cursor`` belongs to one connection and is used by one thread at a time; ``interrupt`` is the exception.
+2. SQL handed to a cursor names storage, never logical tables. Exactly one statement per call.
+3. Every failure is an ``EngineError`` whose ``kind`` says what a caller may do; ``message`` is the engine's own
+   text and never reaches a client without translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+
+class ErrorKind(Enum):
+    CONFLICT = "conflict"  # a plain retry can succeed
+    CONSTRAINT = "constraint"
+    INTERRUPTED = "interrupted"
+    FATAL = "fatal"  # the instance must be reopened
+    OTHER = "other"
+
+
+class EngineError(Exception):
+    """``exception`` is the engine's class of error (``BinderException``), ``message`` its text."""
+
+    def __init__(self, kind: ErrorKind, exception: str, message: str, sql: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.exception = exception
+        self.message = message
+        self.sql = sql
+
+
+class OpenError(Exception):
+    """The database cannot be opened; ``message`` is one clear line, ``hint`` the next step."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    name: str
+    type: str  # the engine's spelling: DECIMAL(18,4), TIMESTAMP WITH TIME ZONE, INTEGER[]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Ready DataRow messages: ``data`` is any bytes-like object, ``rows`` how many messages are in it."""
+
+    data: Any
+    rows: int
+
+
+Parameters = Sequence[Any]
+
+
+class Returned(Protocol):
+    """The rows of a write's RETURNING, kept until read."""
+
+    @property
+    def columns(self) -> tuple[ResultColumn, ...]: ...
+
+    def rows(self) -> list[tuple[Any, ...]]: ...
+
+    def arrow(self) -> Any:
+        """The rows as a pyarrow.Table."""
+
+
+class Cursor(Protocol):
+    def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
+        """Runs a statement that returns no rows to the caller; the count of rows it changed, if it counts."""
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query; for internal questions with small answers."""
+
+    def describe(self, sql: str, parameters: Parameters = ()) -> tuple[ResultColumn, ...]:
+        """The columns of a query, which is bound and not run."""
+
+    def open(
+        self, sql: str, parameters: Parameters = ()
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
+        """Starts a query; its columns, and its rows in lists as they are made."""
+
+    def frames(
+        self, sql: str, parameters: Parameters, formats: Sequence[int]
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
+        """Starts a query; its rows as wire bytes made by the engine. ``formats``: one per column, or one, or none."""
+
+    def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
+        """All rows of a query as a pyarrow.Table."""
+
+    def returning(self, sql: str, parameters: Parameters = ()) -> Returned:
+        """Runs a write that has a RETURNING."""
+
+    def register(self, name: str, table: Any) -> None:
+        """Makes a pyarrow.Table readable under ``name`` on this cursor until ``unregister``."""
+
+    def unregister(self, name: str) -> None: ...
+
+    def begin(self, read_only: bool = False) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None:
+        """Ends the transaction, whatever its state; a no-op where none is open."""
+
+    def interrupt(self) -> None: ...
+
+    def cursor(self) -> Cursor:
+        """Another session on the same database."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,268 @@
+"""DuckDB as an engine: opening a file, cursors, and DuckDB's errors by kind.
+
+Facts of DuckDB 2.0 this rests on: ``execute`` runs a query until its first rows are ready and then streams through
+``fetchmany``; an unread result must be ended with ``abort`` before other work on the cursor; a conflict shows at the
+statement or only at COMMIT; every error aborts the transaction; ``interrupt`` may come from another thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from branching.engine.base import (
+    Cursor,
+    EngineError,
+    ErrorKind,
+    Frames,
+    OpenError,
+    Parameters,
+    ResultColumn,
+)
+
+_CONFLICT_TEXTS = (
+    "Conflict on update!",
+    "Conflict on tuple deletion!",
+    "Transaction conflict:",
+    "Catalog write-write conflict",
+    "another transaction has",
+    "Failed to commit: PRIMARY KEY or UNIQUE constraint violation",
+    "Could not commit creation of dependency",
+    "write-write conflict",
+)
+_FATAL_TEXTS = ("FATAL Error", "has been invalidated")
+FIRST_ROWS = 300
+
+
+def classify(error: Exception, sql: str = "") -> EngineError:
+    """The engine's error with what a caller may do about it."""
+    message = str(error)
+    name = type(error).__name__
+    kind = ErrorKind.OTHER
+    if isinstance(error, duckdb.InterruptException):
+        kind = ErrorKind.INTERRUPTED
+    elif isinstance(error, duckdb.FatalException) or any(text in message for text in _FATAL_TEXTS):
+        kind = ErrorKind.FATAL
+    elif any(text in message for text in _CONFLICT_TEXTS):
+        kind = ErrorKind.CONFLICT
+    elif isinstance(error, duckdb.ConstraintException):
+        kind = ErrorKind.CONSTRAINT
+    return EngineError(kind, name, message, sql)
+
+
+class DuckDBReturned:
+    """Rows that a write returned; DuckDB keeps them materialised."""
+
+    def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
+        self._relation = relation
+        self.columns = tuple(
+            ResultColumn(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
+        )
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self._relation.fetchall()
+
+    def arrow(self) -> Any:
+        return self._relation.to_arrow_table()
+
+
+class DuckDBCursor(Cursor):
+    """One DuckDB connection of an instance."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._encoder: DuckDBCursor | None = None
+        self._streaming = False
+
+    @contextlib.contextmanager
+    def _errors(self, sql: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise classify(error, sql) from error
+        except RuntimeError as error:  # InterruptException surfaces so from Arrow readers
+            kind = ErrorKind.INTERRUPTED if "nterrupt" in str(error) else ErrorKind.OTHER
+            raise EngineError(kind, type(error).__name__, str(error), sql) from error
+
+    def _run(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
+        self.end_stream()
+        if parameters:
+            return self._connection.execute(sql, list(parameters))
+        return self._connection.execute(sql)
+
+    def end_stream(self) -> None:
+        """Ends a result that was not read to its end."""
+        if self._streaming:
+            self._streaming = False
+            with contextlib.suppress(duckdb.Error):
+                self._connection.abort()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
+        with self._errors(sql):
+            rows = self._run(sql, parameters).fetchall()
+        if len(rows) == 1 and len(rows[0]) == 1 and isinstance(rows[0][0], int):
+            return rows[0][0]
+        return None
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        with self._errors(sql):
+            return self._run(sql, parameters).fetchall()
+
+    def describe(self, sql: str, parameters: Parameters = ()) -> tuple[ResultColumn, ...]:
+        self.end_stream()
+        with self._errors(sql):
+            if parameters:
+                relation = self._connection.sql(sql, params=list(parameters))
+            else:
+                relation = self._connection.sql(sql)
+            if relation is None:
+                return ()
+            return tuple(
+                ResultColumn(name, str(kind))
+                for name, kind in zip(relation.columns, relation.types, strict=True)
+            )
+
+    def open(
+        self, sql: str, parameters: Parameters = ()
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
+        with self._errors(sql):
+            self._run(sql, parameters)
+            description = self._connection.description or []
+            first = self._connection.fetchmany(FIRST_ROWS)
+        columns = tuple(ResultColumn(item[0], str(item[1])) for item in description)
+        if len(first) < FIRST_ROWS:
+            return columns, iter([first] if first else [])
+        self._streaming = True
+        return columns, self._rest(first, sql)
+
+    def _rest(self, first: list[Any], sql: str) -> Iterator[list[Any]]:
+        yield first
+        while self._streaming:
+            with self._errors(sql):
+                rows = self._connection.fetchmany(4096)
+            if not rows:
+                self._streaming = False
+                return
+            yield rows
+
+    def frames(
+        self, sql: str, parameters: Parameters, formats: Sequence[int]
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
+        from branching.engine.duckdb_frames import open_frames
+
+        self.end_stream()
+        with self._errors(sql):
+            columns, iterator = open_frames(self._connection, sql, list(parameters), formats)
+        return columns, self._guarded(iterator, sql)
+
+    def _guarded(self, iterator: Iterator[Frames], sql: str) -> Iterator[Frames]:
+        with self._errors(sql):
+            yield from iterator
+
+    def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
+        self.end_stream()
+        with self._errors(sql), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            relation = (
+                self._connection.sql(sql, params=list(parameters))
+                if parameters
+                else self._connection.sql(sql)
+            )
+            return relation.to_arrow_table()
+
+    def returning(self, sql: str, parameters: Parameters = ()) -> DuckDBReturned:
+        self.end_stream()
+        with self._errors(sql):
+            if parameters:
+                return DuckDBReturned(self._connection.sql(sql, params=list(parameters)))
+            return DuckDBReturned(self._connection.sql(sql))
+
+    def register(self, name: str, table: Any) -> None:
+        self.end_stream()
+        with self._errors(name):
+            self._connection.register(name, table)
+
+    def unregister(self, name: str) -> None:
+        self.end_stream()
+        with self._errors(name):
+            self._connection.unregister(name)
+
+    def begin(self, read_only: bool = False) -> None:
+        self.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.end_stream()
+        with contextlib.suppress(duckdb.Error):
+            self._connection.execute("ROLLBACK")
+
+    def interrupt(self) -> None:
+        self._connection.interrupt()
+
+    def cursor(self) -> DuckDBCursor:
+        connection = self._connection.cursor()
+        for statement in _SESSION_SETTINGS:
+            connection.execute(statement)
+        return DuckDBCursor(connection)
+
+    def close(self) -> None:
+        self.end_stream()
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
+
+
+_INSTANCE_SETTINGS = (
+    # Names in SQL must never reach files or the network behind our back.
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET default_null_order = 'NULLS_LAST'",
+)
+# A new cursor starts with the engine's defaults for these, so each sets them again.
+_SESSION_SETTINGS = (
+    "SET python_enable_replacements = false",
+    "SET integer_division = true",
+    "SET TimeZone = 'UTC'",
+)
+
+
+def connect(path: str, settings: Sequence[tuple[str, str]] = ()) -> DuckDBCursor:
+    """Opens ``path`` (a file, created if missing, or ``:memory:``). Raises OpenError with one clear line."""
+    if path != ":memory:":
+        target = Path(path)
+        if target.is_dir():
+            raise OpenError(f'"{path}" is a directory, not a database file')
+        if not target.parent.is_dir():
+            raise OpenError(f'directory "{target.parent}" does not exist', "create it, or name another file")
+    try:
+        connection = duckdb.connect(path)
+        for statement in (*_INSTANCE_SETTINGS, *_SESSION_SETTINGS):
+            connection.execute(statement)
+        for name, value in settings:
+            connection.execute(f"SET {name} = '{value}'")
+    except duckdb.Error as error:
+        raise _open_error(path, error) from error
+    return DuckDBCursor(connection)
+
+
+def _open_error(path: str, error: duckdb.Error) -> OpenError:
+    text = str(error)
+    if "Conflicting lock" in text or "Could not set lock" in text:
+        return OpenError(
+            f'database file "{path}" is in use by another process',
+            "stop the other process (another Bough or a duckdb shell), or serve another file",
+        )
+    if "WAL" in text and ("orrupt" in text or "checksum" in text):
+        return OpenError(
+            f'the write-ahead log of "{path}" is damaged: {text.splitlines()[0]}',
+            "copy the file and its .wal aside before anything else; nothing was changed",
+        )
+    if "not a valid DuckDB database file" in text or "orrupt" in text or "checksum" in text:
+        return OpenError(f'"{path}" is not a readable DuckDB database file: {text.splitlines()[0]}')
+    return OpenError(f'cannot open database file "{path}": {text.splitlines()[0]}')

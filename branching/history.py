@@ -1,0 +1,65 @@
+"""Old images of trunk rows, kept only while a fork (or the retention) needs them.
+
+A history table has one column ``c<id>`` per column the base ever had, so renames and drops on the trunk do not
+disturb it, plus the row's identity, the version that wrote the image and the one that ended it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from branching import names
+from branching.names import ENDED, RID, VERSION, quote
+from branching.physical import BaseTable
+
+if TYPE_CHECKING:
+    from branching.transaction import Transaction
+
+
+def ensure_history(transaction: Transaction, base: BaseTable) -> None:
+    """Creates the base's history table if the transaction sees none."""
+    name = names.history(base.id)
+    if transaction.physical.has(name):
+        return
+    columns = ", ".join(f"{quote(stored)} AS c{id_}" for id_, stored in base.columns.items())
+    transaction.cursor.execute(
+        f"CREATE TABLE {name} AS SELECT {columns}, {RID}, {VERSION}, {VERSION} AS {ENDED}"
+        f" FROM {base.sql} LIMIT 0"
+    )
+    transaction.add_storage(name)
+
+
+def keep(
+    transaction: Transaction,
+    base: BaseTable,
+    where: str,
+    *,
+    alias: str | None = None,
+    parameters: Sequence[Any] = (),
+) -> None:
+    """Copies the rows of ``base`` that match ``where`` into its history, ended by this transaction's version."""
+    ensure_history(transaction, base)
+    version = transaction.write()
+    ids = ", ".join(f"c{id_}" for id_ in base.columns)
+    stored = ", ".join(quote(name) for name in base.columns.values())
+    transaction.cursor.execute(
+        f"INSERT INTO {names.history(base.id)} ({ids}, {RID}, {VERSION}, {ENDED})"
+        f" SELECT {stored}, {RID}, {VERSION}, {version} FROM {base.sql} AS {quote(alias or base.name)}"
+        f" WHERE {VERSION} <> {version} AND ({where})",
+        parameters,
+    )
+
+
+def insert_images(transaction: Transaction, base: BaseTable, images: Any) -> None:
+    """Puts images read elsewhere (columns ``c<id>``, identity, version) into the base's history."""
+    ids = ", ".join(f"c{id_}" for id_ in base.columns)
+    cursor = transaction.cursor
+    cursor.register("_bough_images", images)
+    try:
+        cursor.execute(
+            f"INSERT INTO {names.history(base.id)} ({ids}, {RID}, {VERSION}, {ENDED})"
+            f" SELECT {ids}, {RID}, {VERSION}, {transaction.write()} FROM _bough_images"
+        )
+    finally:
+        cursor.unregister("_bough_images")

@@ -1,0 +1,72 @@
+"""Lines: what versions advance. The trunk is line 0; every branch is a line over the trunk as of its fork point.
+
+A ``Record`` is what the manifest stores of a line; a ``Line`` is the living thing in memory. Rules:
+
+1. A line's catalog is replaced, never changed, and only by the transaction that commits the change.
+2. ``touched`` is set before the first write to a table begins and never unset while the line lives: a reader that
+   still finds a table untouched after its own snapshot was taken may read the table below as it is.
+3. ``base`` says since when changes count as the branch's own: the fork, or the last merge between it and its parent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from branching.model import Catalog
+from branching.points import Point
+
+TRUNK = 0
+MAIN = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRef:
+    """A line's catalog after its ``seq``-th change."""
+
+    line: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    id: int
+    name: str
+    parent: int | None
+    fork: Point  # what of the trunk the branch sees
+    parent_catalog: CatalogRef  # what it started with
+    base: Point  # its own changes are those hidden from this point
+    base_catalog: CatalogRef
+    created_at: datetime
+    created_by: str
+    state: str = "live"  # live, trash
+    ttl: int | None = None  # seconds after the last use; None: never
+    last_used_at: datetime | None = None
+    last_write_at: datetime | None = None
+    discarded_at: datetime | None = None
+    protected: bool = False
+    comment: str | None = None
+    owner: str | None = None
+    inherited: bool = False  # holds rows that are part of its base (forked from a branch, or merged since)
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    record: Record
+    catalog: Catalog
+    seq: int = 0
+    touched: set[int] = field(default_factory=set)  # ids of tables with rows or masks of its own
+    sessions: int = 0
+    writers: set[int] = field(default_factory=set)  # versions in flight on this line
+
+    @property
+    def id(self) -> int:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def is_trunk(self) -> bool:
+        return self.record.id == TRUNK

@@ -1,0 +1,274 @@
+"""The manifest: the tables in the database file that record branches, catalogs and versions.
+
+One row per fact, written in the transaction the fact belongs to; nothing here is cached. ``objects`` is a log: a
+line's catalog after its n-th change is the fold of its rows up to n over the catalog it started with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from branching import codec
+from branching.engine.base import Cursor
+from branching.lines import MAIN, TRUNK, CatalogRef, Record
+from branching.model import Catalog, Object
+from branching.names import DATA_SCHEMA, RID_SEQUENCE
+from branching.names import MANIFEST_SCHEMA as M
+from branching.physical import BaseTable
+from branching.points import Point
+
+FORMAT = 1
+
+_TABLES = (
+    f"CREATE SCHEMA {M}",
+    f"CREATE SCHEMA {DATA_SCHEMA}",
+    f"CREATE SEQUENCE {RID_SEQUENCE}",
+    f"CREATE TABLE {M}.meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)",
+    f"""CREATE TABLE {M}.branches (
+        id BIGINT PRIMARY KEY, name VARCHAR NOT NULL, parent BIGINT, fork VARCHAR NOT NULL,
+        parent_line BIGINT NOT NULL, parent_seq BIGINT NOT NULL,
+        base VARCHAR NOT NULL, base_line BIGINT NOT NULL, base_seq BIGINT NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL, state VARCHAR NOT NULL,
+        ttl BIGINT, last_used_at TIMESTAMPTZ, last_write_at TIMESTAMPTZ, discarded_at TIMESTAMPTZ,
+        protected BOOLEAN NOT NULL, comment VARCHAR, owner VARCHAR, inherited BOOLEAN NOT NULL)""",
+    f"""CREATE TABLE {M}.objects (
+        line BIGINT NOT NULL, seq BIGINT NOT NULL, kind VARCHAR NOT NULL, schema_name VARCHAR NOT NULL,
+        name VARCHAR NOT NULL, dropped BOOLEAN NOT NULL, definition VARCHAR NOT NULL)""",
+    f"""CREATE TABLE {M}.bases (
+        id BIGINT NOT NULL, schema_name VARCHAR NOT NULL, name VARCHAR NOT NULL, columns VARCHAR NOT NULL)""",
+    f"CREATE TABLE {M}.touched (branch BIGINT NOT NULL, table_id BIGINT NOT NULL)",
+    f"""CREATE TABLE {M}.commits (
+        version BIGINT NOT NULL, branch BIGINT NOT NULL, committed_at TIMESTAMPTZ NOT NULL, role VARCHAR,
+        application_name VARCHAR, agent VARCHAR, request_id VARCHAR, merge_id BIGINT, statement VARCHAR,
+        inserted BIGINT NOT NULL, updated BIGINT NOT NULL, deleted BIGINT NOT NULL)""",
+    f"""CREATE TABLE {M}.merges (
+        id BIGINT PRIMARY KEY, merged_at TIMESTAMPTZ NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL,
+        strategy VARCHAR NOT NULL, state VARCHAR NOT NULL, role VARCHAR, version BIGINT, detail VARCHAR)""",
+    f"""CREATE TABLE {M}.conflicts (
+        id BIGINT PRIMARY KEY, merge_id BIGINT NOT NULL, schema_name VARCHAR NOT NULL, table_name VARCHAR NOT NULL,
+        table_id BIGINT NOT NULL, rid BIGINT, key VARCHAR, kind VARCHAR NOT NULL, column_name VARCHAR,
+        base VARCHAR, branch_value VARCHAR, target_value VARCHAR, resolution VARCHAR, value VARCHAR)""",
+    f"""CREATE TABLE {M}.violations (
+        merge_id BIGINT NOT NULL, schema_name VARCHAR NOT NULL, table_name VARCHAR NOT NULL,
+        constraint_name VARCHAR NOT NULL, kind VARCHAR NOT NULL, key VARCHAR, detail VARCHAR)""",
+)
+
+
+def exists(cursor: Cursor) -> bool:
+    """Whether the database has a manifest (has been adopted)."""
+    rows = cursor.query(
+        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'meta'"
+        " AND database_name = current_database()",
+        (M,),
+    )
+    return bool(rows[0][0])
+
+
+def create(cursor: Cursor) -> None:
+    for statement in _TABLES:
+        cursor.execute(statement)
+    cursor.execute(f"INSERT INTO {M}.meta VALUES ('format', '{FORMAT}')")
+
+
+def read_format(cursor: Cursor) -> int:
+    return int(cursor.query(f"SELECT value FROM {M}.meta WHERE key = 'format'")[0][0])
+
+
+# -- branches -------------------------------------------------------------------------------------------------
+
+_BRANCH_COLUMNS = (
+    "id, name, parent, fork, parent_line, parent_seq, base, base_line, base_seq, created_at, created_by, state, ttl,"
+    " last_used_at, last_write_at, discarded_at, protected, comment, owner, inherited"
+)
+
+
+def trunk_record(now: datetime) -> Record:
+    start = Point(0)
+    nowhere = CatalogRef(TRUNK, 0)
+    return Record(TRUNK, MAIN, None, start, nowhere, start, nowhere, now, "bough", protected=False)
+
+
+def branch_rows(cursor: Cursor) -> list[Record]:
+    rows = cursor.query(f"SELECT {_BRANCH_COLUMNS} FROM {M}.branches ORDER BY id")
+    return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    return Record(
+        row[0], row[1], row[2], Point.load(row[3]), CatalogRef(row[4], row[5]), Point.load(row[6]),
+        CatalogRef(row[7], row[8]), row[9], row[10], row[11], row[12], row[13], row[14], row[15], row[16],
+        row[17], row[18], row[19],
+    )  # fmt: skip
+
+
+def _branch_values(record: Record) -> tuple[Any, ...]:
+    return (
+        record.id, record.name, record.parent, record.fork.dump(), record.parent_catalog.line,
+        record.parent_catalog.seq, record.base.dump(), record.base_catalog.line, record.base_catalog.seq,
+        record.created_at, record.created_by, record.state, record.ttl, record.last_used_at,
+        record.last_write_at, record.discarded_at, record.protected, record.comment, record.owner,
+        record.inherited,
+    )  # fmt: skip
+
+
+def insert_branch(cursor: Cursor, record: Record) -> None:
+    marks = ", ".join("?" * 20)
+    cursor.execute(f"INSERT INTO {M}.branches VALUES ({marks})", _branch_values(record))
+
+
+def update_branch(cursor: Cursor, record: Record) -> None:
+    """Stores the changeable fields of ``record``."""
+    cursor.execute(
+        f"UPDATE {M}.branches SET name = ?, base = ?, base_line = ?, base_seq = ?, state = ?, ttl = ?,"
+        " last_used_at = ?, last_write_at = ?, discarded_at = ?, protected = ?, comment = ?, owner = ?,"
+        " inherited = ?, fork = ?, parent_line = ?, parent_seq = ?, parent = ? WHERE id = ?",
+        (
+            record.name, record.base.dump(), record.base_catalog.line, record.base_catalog.seq, record.state,
+            record.ttl, record.last_used_at, record.last_write_at, record.discarded_at, record.protected,
+            record.comment, record.owner, record.inherited, record.fork.dump(), record.parent_catalog.line,
+            record.parent_catalog.seq, record.parent, record.id,
+        ),
+    )  # fmt: skip
+
+
+def delete_branch(cursor: Cursor, branch: int) -> None:
+    for table, column in (("touched", "branch"), ("branches", "id")):
+        cursor.execute(f"DELETE FROM {M}.{table} WHERE {column} = ?", (branch,))
+
+
+def touched_rows(cursor: Cursor) -> list[tuple[int, int]]:
+    return cursor.query(f"SELECT branch, table_id FROM {M}.touched")
+
+
+def insert_touched(cursor: Cursor, branch: int, tables: Iterable[int]) -> None:
+    for table in tables:
+        cursor.execute(f"INSERT INTO {M}.touched VALUES (?, ?)", (branch, table))
+
+
+# -- catalogs -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a line's catalog: ``item`` is in it from now on, or no longer."""
+
+    item: Object
+    dropped: bool = False
+
+    def apply(self, catalog: Catalog) -> Catalog:
+        return catalog.without(self.item) if self.dropped else catalog.with_object(self.item)
+
+
+def insert_changes(cursor: Cursor, line: int, first_seq: int, changes: Iterable[Change]) -> None:
+    for number, change in enumerate(changes, first_seq):
+        item = change.item
+        cursor.execute(
+            f"INSERT INTO {M}.objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                line,
+                number,
+                codec.kind_of(item),
+                getattr(item, "schema", ""),
+                item.name,
+                change.dropped,
+                codec.dump(item),
+            ),
+        )
+
+
+def change_rows(cursor: Cursor) -> list[tuple[int, int, Change]]:
+    """(line, seq, change), in order."""
+    rows = cursor.query(f"SELECT line, seq, kind, dropped, definition FROM {M}.objects ORDER BY line, seq")
+    return [(row[0], row[1], Change(codec.load(row[2], row[4]), row[3])) for row in rows]
+
+
+# -- base tables ------------------------------------------------------------------------------------------------
+
+
+def base_rows(cursor: Cursor) -> list[BaseTable]:
+    rows = cursor.query(f"SELECT id, schema_name, name, columns FROM {M}.bases")
+    return [BaseTable.load(*row) for row in rows]
+
+
+def put_base(cursor: Cursor, base: BaseTable) -> None:
+    cursor.execute(f"DELETE FROM {M}.bases WHERE id = ?", (base.id,))
+    cursor.execute(
+        f"INSERT INTO {M}.bases VALUES (?, ?, ?, ?)", (base.id, base.schema, base.name, base.dump_columns())
+    )
+
+
+def delete_base(cursor: Cursor, base: int) -> None:
+    cursor.execute(f"DELETE FROM {M}.bases WHERE id = ?", (base,))
+
+
+def storage_tables(cursor: Cursor) -> frozenset[str]:
+    rows = cursor.query(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND database_name = current_database()",
+        (DATA_SCHEMA,),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+# -- versions and merges ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes: recorded with every commit."""
+
+    role: str = "bough"
+    application_name: str = ""
+    agent: str = ""
+    request_id: str = ""
+
+
+def insert_commit(
+    cursor: Cursor,
+    version: int,
+    branch: int,
+    author: Author,
+    statement: str | None,
+    counts: tuple[int, int, int],
+    merge: int | None = None,
+) -> None:
+    cursor.execute(
+        f"INSERT INTO {M}.commits VALUES (?, ?, now(), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            version,
+            branch,
+            author.role,
+            author.application_name,
+            author.agent or None,
+            author.request_id or None,
+            merge,
+            statement,
+            *counts,
+        ),
+    )
+
+
+def committed(cursor: Cursor, version: int) -> bool:
+    """Whether the transaction of ``version`` is durable: the truth after an error at COMMIT."""
+    return bool(cursor.query(f"SELECT count(*) FROM {M}.commits WHERE version = ?", (version,))[0][0])
+
+
+def last_numbers(cursor: Cursor) -> tuple[int, int]:
+    """The highest version and the highest id ever recorded."""
+    version = cursor.query(f"SELECT coalesce(max(version), 0) FROM {M}.commits")[0][0]
+    identifier = cursor.query(f"SELECT value FROM {M}.meta WHERE key = 'last_id'")
+    return version, int(identifier[0][0]) if identifier else 0
+
+
+def reserve_ids(cursor: Cursor, up_to: int) -> None:
+    """Makes ``up_to`` the number below which ids count as used after a restart."""
+    cursor.execute(
+        f"INSERT INTO {M}.meta VALUES ('last_id', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (str(up_to),),
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,53 @@
+"""Quoting, reserved names and the names of storage. The only place that spells them."""
+
+from __future__ import annotations
+
+RID = "_bough_rid"  # a row's identity: survives updates of its key, never reused
+VERSION = "_bough_ver"  # the version that wrote the row
+BRANCH = "_bough_branch"  # in delta tables: whose row it is
+ENDED = "_bough_end"  # in history: the version that replaced or deleted the row
+HIDDEN = frozenset({RID, VERSION, BRANCH, ENDED})
+HIDDEN_PREFIX = "_bough_"
+
+MANIFEST_SCHEMA = "bough_meta"
+DATA_SCHEMA = "bough_data"
+CATALOG_DATABASE = "bough_catalog"
+RID_SEQUENCE = f"{DATA_SCHEMA}.rid"
+VERSION_VARIABLE = "bough_ver"
+RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, "bough_fn"})
+
+
+def quote(name: str) -> str:
+    """``name`` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """``text`` as a string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def columns(names: tuple[str, ...] | list[str], prefix: str = "") -> str:
+    """A list of quoted identifiers, each behind ``prefix`` and a dot if one is given."""
+    dot = f"{prefix}." if prefix else ""
+    return ", ".join(dot + quote(name) for name in names)
+
+
+def delta(shape: int) -> str:
+    """Full after-images of rows that branches hold over a table of this shape."""
+    return f"{DATA_SCHEMA}.d{shape}"
+
+
+def before(shape: int) -> str:
+    """Images, as of the base of a branch, of the rows it changed; ``shape`` is that of the table in the base."""
+    return f"{DATA_SCHEMA}.b{shape}"
+
+
+def mask(base: int) -> str:
+    """Identities of rows of a base table that branches replace or delete."""
+    return f"{DATA_SCHEMA}.m{base}"
+
+
+def history(base: int) -> str:
+    """Old images of rows of a base table that some fork or the retention still needs."""
+    return f"{DATA_SCHEMA}.h{base}"

@@ -1,0 +1,123 @@
+"""What a branch sees of a table, as SQL: the base as of the fork, less what the branch replaced, plus its own rows.
+
+Every function returns the text of a SELECT over storage. Rules:
+
+1. The trunk's own tables are read as they are: no overlay, native speed.
+2. ``plain`` (no filter on versions) is right only while nothing has written the base since the fork; whoever asks
+   for it must check that again after its snapshot was taken (``Line`` rule 2).
+3. ``NOT EXISTS`` against the mask lets a predicate on the key reach the base's index; ``NOT IN`` does not.
+"""
+
+from __future__ import annotations
+
+from branching import names
+from branching.lines import Line
+from branching.model import Column, Table
+from branching.names import RID, VERSION, quote
+from branching.physical import BaseTable, Physical
+from branching.points import Point
+
+
+def base_columns(table: Table, base: BaseTable) -> list[Column]:
+    """The table's columns that are columns of ``base``."""
+    computed = {name for name, _ in table.storage.below}
+    return [column for column in table.columns if column.name not in computed and column.id in base.columns]
+
+
+def trunk(table: Table, base: BaseTable, *, hidden: bool = False) -> str:
+    """The trunk's current rows."""
+    return f"SELECT {_direct(table, base, hidden)} FROM {base.sql}"
+
+
+def below(table: Table, physical: Physical, point: Point, *, plain: bool, hidden: bool = True) -> str:
+    """The rows under a branch: the base as of ``point``, in the shape in which the branch sees the table."""
+    if table.storage.base is None:
+        raise ValueError("a table born on a branch has nothing below it")
+    base = physical.bases[table.storage.base]
+    if plain and not table.storage.below:
+        return trunk(table, base, hidden=hidden)
+    inner = _as_of(base, physical, point, plain=plain)
+    computed = dict(table.storage.below)
+    items = [
+        f"{computed.get(column.name, f'c{column.id}')} AS {quote(column.name)}" for column in table.columns
+    ]
+    if hidden:
+        items += [RID, VERSION]
+    return f"SELECT {', '.join(items)} FROM ({inner}) AS _base"
+
+
+def _as_of(base: BaseTable, physical: Physical, point: Point, *, plain: bool) -> str:
+    """All base columns under the names ``c<id>``, as of ``point``."""
+    current = ", ".join(f"{quote(name)} AS c{id_}" for id_, name in base.columns.items())
+    text = f"SELECT {current}, {RID}, {VERSION} FROM {base.sql}"
+    if plain:
+        return text
+    text += f" WHERE {point.visible(VERSION)}"
+    old = names.history(base.id)
+    if physical.has(old):
+        kept = ", ".join(f"c{id_}" for id_ in base.columns)
+        text += (
+            f" UNION ALL SELECT {kept}, {RID}, {VERSION} FROM {old}"
+            f" WHERE {point.visible(VERSION)} AND {point.hidden(names.ENDED)}"
+        )
+    return text
+
+
+def unmasked(table: Table, line: Line, physical: Physical, *, plain: bool, hidden: bool = True) -> str:
+    """The rows below the branch that it has not replaced or deleted."""
+    text = below(table, physical, line.record.fork, plain=plain, hidden=True)
+    mask = names.mask(table.storage.base or 0)
+    if line.record.id and physical.has(mask):
+        text = (
+            f"SELECT * FROM ({text}) AS _below WHERE NOT EXISTS (SELECT 1 FROM {mask} AS _mask"
+            f" WHERE _mask.{names.BRANCH} = {line.id} AND _mask.{RID} = _below.{RID})"
+        )
+    if not hidden:
+        return f"SELECT {names.columns([column.name for column in table.columns])} FROM ({text}) AS _kept"
+    return text
+
+
+def own(table: Table, line: Line, *, hidden: bool = True) -> str:
+    """The branch's own rows of the table."""
+    items = names.columns([column.name for column in table.columns])
+    if hidden:
+        items += f", {RID}, {VERSION}"
+    return f"SELECT {items} FROM {names.delta(table.storage.shape)} WHERE {names.BRANCH} = {line.id}"
+
+
+def visible(
+    table: Table, line: Line, physical: Physical, *, plain: bool, touched: bool, hidden: bool = False
+) -> str:
+    """All rows of ``table`` that ``line`` sees."""
+    base = table.storage.base
+    if line.is_trunk:
+        if base is None:
+            raise ValueError(f"{table.name}: a trunk table without a base")
+        return trunk(table, physical.bases[base], hidden=hidden)
+    has_own = touched and physical.has(names.delta(table.storage.shape))
+    if base is None:
+        return own(table, line, hidden=hidden) if has_own else nothing(table, hidden=hidden)
+    if not touched:
+        return below(table, physical, line.record.fork, plain=plain, hidden=hidden)
+    text = unmasked(table, line, physical, plain=plain, hidden=hidden)
+    if has_own:
+        text += " UNION ALL " + own(table, line, hidden=hidden)
+    return text
+
+
+def nothing(table: Table, *, hidden: bool = False) -> str:
+    """No rows, in the table's shape."""
+    items = [f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in table.columns]
+    if hidden:
+        items += [f"CAST(NULL AS BIGINT) AS {RID}", f"CAST(NULL AS BIGINT) AS {VERSION}"]
+    return f"SELECT {', '.join(items)} WHERE false"
+
+
+def _direct(table: Table, base: BaseTable, hidden: bool) -> str:
+    items = []
+    for column in table.columns:
+        stored = base.columns[column.id]
+        items.append(quote(stored) if stored == column.name else f"{quote(stored)} AS {quote(column.name)}")
+    if hidden:
+        items += [RID, VERSION]
+    return ", ".join(items)

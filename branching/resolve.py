@@ -1,0 +1,308 @@
+"""Names to storage: replaces every relation of a statement by what the session's branch sees of it.
+
+Rules:
+
+1. A statement arrives as a sqlglot tree in the engine's dialect with logical names; it leaves naming storage only.
+2. A name is, in this order: a CTE in scope, a temporary table of the session, a relation of the branch's catalog found
+   through the search path. Anything else is refused; nothing is passed on for the engine to look up.
+3. What the text assumes of the moment (a base nobody has written since the fork, a table the branch never touched) is
+   collected in ``assumptions``. The caller asks ``still_true`` once its snapshot is taken.
+4. Nodes marked ``meta['physical']`` were placed by the front end (catalog relations) and stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import exp
+
+from branching import names, overlay
+from branching.ddl_model import Name
+from branching.errors import BoughError
+from branching.lines import Line
+from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
+from branching.physical import Physical
+
+if TYPE_CHECKING:
+    from branching.database import Database
+
+DIALECT = "duckdb"
+_VIEW_DEPTH = 32
+_SEQUENCE_FUNCTIONS = frozenset({"nextval", "currval", "setval"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The text reads this base as it is, for this line."""
+
+    line: Line
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """The text takes this table as never touched by this line."""
+
+    line: Line
+    table: int
+
+
+@dataclass(slots=True)
+class Scope:
+    """What one statement may see, at one instant."""
+
+    database: Database
+    line: Line
+    catalog: Catalog
+    physical: Physical
+    search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
+    temporary: Mapping[str, Table] = field(default_factory=dict)
+    database_names: frozenset[str] = frozenset()
+    assumptions: set[Plain | Untouched] = field(default_factory=set)
+
+    def still_true(self) -> bool:
+        """Whether every assumption still holds; asked after the engine's snapshot was taken."""
+        for assumed in self.assumptions:
+            if isinstance(assumed, Plain):
+                if not self.database.unchanged_since(assumed.base, assumed.line.record.fork):
+                    return False
+            elif assumed.table in assumed.line.touched:
+                return False
+        return True
+
+    # -- names ----------------------------------------------------------------------------------------------
+
+    def schemas(self) -> tuple[str, ...]:
+        """The search path, without schemas that do not exist."""
+        return tuple(name for name in map(schema_name, self.search_path) if name in self.catalog.schemas)
+
+    def find(self, name: Name) -> tuple[Line, Catalog, Relation] | None:
+        """The relation of that name, its line and that line's catalog."""
+        line, catalog = self.line, self.catalog
+        if name.catalog is not None and not self._is_here(name.catalog):
+            line = self.database.line(name.catalog)
+            catalog = line.catalog
+        if name.schema is not None:
+            found = catalog.find(schema_name(name.schema), name.name)
+            return (line, catalog, found) if found else None
+        for schema in self.schemas() if catalog is self.catalog else (DEFAULT_SCHEMA,):
+            if found := catalog.find(schema, name.name):
+                return line, catalog, found
+        return None
+
+    def _is_here(self, catalog: str) -> bool:
+        return catalog == self.line.name or (
+            catalog in self.database_names and not self.database.has_branch(catalog)
+        )
+
+    def target(self, name: Name) -> Table:
+        """The table a statement writes to. It must be the session's own branch's."""
+        found = self.find(name)
+        if found is None:
+            raise undefined(name)
+        line, _, relation = found
+        if line is not self.line:
+            raise BoughError(
+                "0A000",
+                f'cannot write to branch "{line.name}" from branch "{self.line.name}"',
+                hint=f"BRANCH SWITCH {line.name} first.",
+            )
+        if isinstance(relation, View):
+            raise BoughError(
+                "55000",
+                f'cannot write to view "{relation.name}"',
+                detail="Views are not updatable.",
+                hint="Write to the tables the view reads.",
+            )
+        if not isinstance(relation, Table):
+            raise BoughError("42809", f'"{relation.name}" is not a table')
+        return relation
+
+    # -- relations ------------------------------------------------------------------------------------------
+
+    def relation_sql(self, table: Table, line: Line, *, hidden: bool = False) -> str:
+        """SQL of what ``line`` sees of ``table``; remembers what that assumes."""
+        if line.is_trunk:
+            return overlay.visible(table, line, self.physical, plain=True, touched=False, hidden=hidden)
+        touched = table.id in line.touched
+        if not touched:
+            self.assumptions.add(Untouched(line, table.id))
+        return overlay.visible(
+            table, line, self.physical, plain=self.plain(table, line), touched=touched, hidden=hidden
+        )
+
+    def plain(self, table: Table, line: Line) -> bool:
+        """Whether the table's base may be read without looking at versions; remembers the assumption."""
+        base = table.storage.base
+        if base is None:
+            return True
+        plain = self.database.unchanged_since(base, line.record.fork)
+        if plain:
+            self.assumptions.add(Plain(line, base))
+        return plain
+
+    def resolve(self, tree: exp.Expr, *, skip: exp.Expr | None = None, depth: int = 0) -> exp.Expr:
+        """``tree``, changed in place, with every relation but ``skip`` replaced. Returns the new root."""
+        tables = [node for node in tree.find_all(exp.Table) if node is not skip]
+        for node in tables:
+            if node.meta.get("physical") or not isinstance(node.this, exp.Identifier):
+                continue
+            if not node.args.get("db") and _is_cte(node):
+                continue
+            replacement = self._replacement(node, depth)
+            if node is tree:
+                tree = replacement
+            else:
+                node.replace(replacement)
+        for column in tree.find_all(exp.Column):
+            if column.name.startswith(names.HIDDEN_PREFIX):
+                raise BoughError("42703", f'column "{column.name}" does not exist')
+            if column.args.get("db"):
+                column.set("db", None)
+                column.set("catalog", None)
+        self._sequences(tree)
+        return tree
+
+    def _replacement(self, node: exp.Table, depth: int) -> exp.Expr:
+        name = table_name(node)
+        when = node.args.get("when")
+        if name.schema is None and name.catalog is None and name.name in self.temporary:
+            return _raw(f"SELECT * FROM temp.main.{names.quote(name.name)}", node)
+        found = self.find(name)
+        if found is None:
+            raise undefined(name)
+        line, catalog, relation = found
+        if isinstance(relation, View):
+            return self._view(relation, line, catalog, node, depth)
+        if isinstance(relation, Sequence):
+            return _raw(
+                f"SELECT currval({names.literal(relation.physical)}) AS last_value, true AS is_called", node
+            )
+        if when is not None:
+            return _raw(self._as_of(relation, line, when), node)
+        return _raw(self.relation_sql(relation, line), node)
+
+    def _as_of(self, table: Table, line: Line, when: exp.Expr) -> str:
+        return self.database.as_of_sql(self, table, line, when)
+
+    def _view(self, view: View, line: Line, catalog: Catalog, node: exp.Table, depth: int) -> exp.Expr:
+        if depth >= _VIEW_DEPTH:
+            raise BoughError("54001", f'view "{view.name}" refers to itself or is nested too deeply')
+        inner = parse(view.sql).copy()
+        scope = self
+        if line is not self.line:
+            scope = Scope(self.database, line, catalog, self.physical, assumptions=self.assumptions)
+        text = scope.resolve(inner, depth=depth + 1).sql(DIALECT)
+        if view.columns:
+            listed = names.columns([column.name for column in view.columns])
+            text = f"SELECT {listed} FROM ({text}) AS _view({listed})"
+        return _raw(text, node)
+
+    def _sequences(self, tree: exp.Expr) -> None:
+        for call in tree.find_all(exp.Anonymous):
+            if call.name.lower() not in _SEQUENCE_FUNCTIONS or call.meta.get("physical"):
+                continue
+            arguments = call.expressions
+            text = arguments[0] if arguments else None
+            while isinstance(text, exp.Cast):
+                text = text.this
+            if not isinstance(text, exp.Literal) or not text.is_string:
+                raise BoughError(
+                    "0A000",
+                    f"{call.name}() needs the sequence's name as a literal",
+                    hint="Write nextval('schema.sequence').",
+                )
+            sequence = self.sequence(text.this)
+            arguments[0].replace(exp.Literal.string(sequence.physical))
+            call.meta["physical"] = True
+
+    def default_sql(self, text: str | None) -> str | None:
+        """A stored default, its sequences naming storage."""
+        return None if text is None else self.resolve(parse(text).copy()).sql(DIALECT)
+
+    def with_storage_defaults(self, table: Table) -> Table:
+        """The table as the engine must be told of it."""
+        columns = tuple(replace(column, default=self.default_sql(column.default)) for column in table.columns)
+        return replace(table, columns=columns)
+
+    def sequence(self, text: str) -> Sequence:
+        """The sequence a ``nextval('…')`` means."""
+        table = exp.to_table(text, dialect="postgres")
+        name = table_name(table)
+        found = self.find(Name(_fold(table.this), name.schema and _fold(table.args["db"]), name.catalog))
+        if found is None or not isinstance(found[2], Sequence):
+            raise BoughError("42P01", f'relation "{text}" does not exist')
+        return found[2]
+
+
+def _fold(identifier: exp.Expr) -> str:
+    if isinstance(identifier, exp.Identifier) and not identifier.args.get("quoted"):
+        return identifier.name.lower()
+    return identifier.name
+
+
+def schema_name(name: str) -> str:
+    """``main`` is what HatiData's clients call the default schema."""
+    return DEFAULT_SCHEMA if name == "main" else name
+
+
+def table_name(node: exp.Table) -> Name:
+    return Name(node.name, node.text("db") or None, node.text("catalog") or None)
+
+
+def undefined(name: Name) -> BoughError:
+    return BoughError("42P01", f'relation "{name}" does not exist')
+
+
+@lru_cache(maxsize=1024)
+def parse(sql: str) -> exp.Expr:
+    """The tree of a stored definition. Shared: copy before changing."""
+    return sqlglot.parse_one(sql, dialect=DIALECT)
+
+
+def _raw(sql: str, node: exp.Table) -> exp.Subquery:
+    """``sql`` in the place of ``node``, under its alias, with its sample and joins."""
+    alias = node.args.get("alias")
+    if alias is None or not alias.this:
+        named = exp.TableAlias(this=exp.to_identifier(node.name, quoted=True))
+        if alias is not None:
+            named.set("columns", alias.args.get("columns"))
+        alias = named
+    subquery = exp.Subquery(this=exp.Var(this=sql), alias=alias)
+    for key in ("sample", "joins", "pivots", "laterals"):
+        if value := node.args.get(key):
+            subquery.set(key, value)
+    return subquery
+
+
+def _is_cte(node: exp.Table) -> bool:
+    """Whether an unqualified table name is a CTE that is in scope at the node."""
+    name = node.name.lower()
+    below: exp.Expr = node
+    parent = node.parent
+    while parent is not None:
+        with_ = parent.args.get("with_")
+        if isinstance(with_, exp.With):
+            for cte in with_.expressions:
+                inside = below is with_ and _contains(cte, node)
+                if inside and not with_.args.get("recursive"):
+                    break  # only the CTEs before this one
+                if cte.alias.lower() == name:
+                    return True
+                if inside:
+                    break
+        below, parent = parent, parent.parent
+    return False
+
+
+def _contains(ancestor: exp.Expr, node: exp.Expr) -> bool:
+    current: exp.Expr | None = node
+    while current is not None:
+        if current is ancestor:
+            return True
+        current = current.parent
+    return False

@@ -1,0 +1,263 @@
+"""One transaction of one connection: what it has changed, and how that becomes durable in one engine transaction.
+
+Rules:
+
+1. The catalog and the storage map are those of the engine snapshot: taken before the first statement and confirmed
+   after it (``confirm``).
+2. The first write takes a version. What the transaction writes carries it; the ``commits`` row with it is the truth
+   about whether the transaction is durable.
+3. Where no fork exists, a write to the trunk leaves no history. Should a fork be taken before such a transaction
+   commits, ``settle`` writes the history then: nobody else can have changed those rows meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from branching import manifest, names
+from branching.database import change_key
+from branching.engine.base import Cursor, EngineError, ErrorKind, Parameters
+from branching.errors import BoughError
+from branching.manifest import Author, Change
+from branching.model import Catalog
+from branching.names import RID, VERSION
+from branching.physical import BaseTable, Physical
+
+if TYPE_CHECKING:
+    from branching.database import Database
+    from branching.lines import Line
+
+_DELETED = "temp.main._bough_deleted"
+
+
+class Transaction:
+    """Begun by a connection; ended by ``commit`` or ``rollback``, exactly once."""
+
+    def __init__(
+        self,
+        database: Database,
+        cursor: Cursor,
+        line: Line,
+        author: Author,
+        *,
+        explicit: bool,
+        read_only: bool = False,
+    ) -> None:
+        self.database = database
+        self.cursor = cursor
+        self.line = line
+        self.author = author
+        self.explicit = explicit
+        self.version: int | None = None
+        self.changes: list[Change] = []
+        self.bases: dict[int, BaseTable | None] = {}
+        self.storage: set[str] = set()
+        self.inserted = self.updated = self.deleted = 0
+        self.statement: str | None = None
+        self.merge: int | None = None
+        self._unarmed: set[int] = set()
+        self._deleted_noted = False
+        self.confirmed = False
+        self._newly_touched: set[int] = set()
+        with database.catalog_lock:
+            self.epoch = database.epoch
+            self.catalog: Catalog = line.catalog
+            self.seq = line.seq
+            self.physical: Physical = database.physical
+        cursor.begin(read_only)
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def confirm(self) -> bool:
+        """After the first statement: whether the catalog really is the one of the engine's snapshot."""
+        if not self.confirmed:
+            if self.database.stable_epoch() != self.epoch:
+                return False
+            self.confirmed = True
+        return True
+
+    # -- writing --------------------------------------------------------------------------------------------
+
+    def write(self) -> int:
+        """This transaction's version; takes it at the first call."""
+        if self.version is None:
+            with self.database.gate:
+                self.version = self.database.clock.take()
+                self.line.writers.add(self.version)
+            self.cursor.execute(f"SET VARIABLE {names.VERSION_VARIABLE} = {self.version}")
+            if not self.line.is_trunk:
+                self.cursor.execute(f"SET VARIABLE bough_branch = {self.line.id}")
+        return self.version
+
+    def arm(self, base: int) -> bool:
+        """Before a write to a base of the trunk: whether old images must be kept."""
+        version = self.write()
+        with self.database.gate:
+            self.database.note_write(base, version)
+            if self.database.has_forks():
+                return True
+            self._unarmed.add(base)
+            if not self.explicit:
+                self.database.unarmed_running.add(self)
+            return False
+
+    def note_deleted(self, base: int, rids: str, parameters: Parameters = ()) -> None:
+        """Remembers identities about to be deleted without history, should a fork come before the commit."""
+        if not self.explicit:
+            return
+        if not self._deleted_noted:
+            self.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_DELETED[10:]} (base BIGINT, rid BIGINT)")
+            self._deleted_noted = True
+        self.cursor.execute(f"INSERT INTO {_DELETED} SELECT {base}, {RID} FROM ({rids}) AS _gone", parameters)
+
+    def touch(self, table: int) -> None:
+        """The line is about to have rows or masks of its own in the table."""
+        self.write()
+        if table not in self.line.touched or table in self._newly_touched:
+            if table not in self._newly_touched:
+                self._newly_touched.add(table)
+                manifest.insert_touched(self.cursor, self.line.id, [table])
+            self.line.touched.add(table)
+
+    def change(self, change: Change) -> None:
+        self.write()
+        self.changes.append(change)
+        self.catalog = change.apply(self.catalog)
+
+    def put_base(self, base: BaseTable) -> None:
+        manifest.put_base(self.cursor, base)
+        self.bases[base.id] = base
+        self._refresh_physical()
+
+    def remove_base(self, base: int) -> None:
+        manifest.delete_base(self.cursor, base)
+        self.bases[base] = None
+        self._refresh_physical()
+
+    def add_storage(self, name: str) -> None:
+        """A storage table was created in this transaction."""
+        self.storage.add(name.rpartition(".")[2])
+        self._refresh_physical()
+
+    def _refresh_physical(self) -> None:
+        bases = {**self.physical.bases}
+        for identifier, base in self.bases.items():
+            if base is None:
+                bases.pop(identifier, None)
+            else:
+                bases[identifier] = base
+        self.physical = Physical(bases, self.physical.storage | self.storage)
+
+    # -- ending ---------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Makes everything durable, or nothing and raises."""
+        if self.version is None:
+            self.cursor.commit()
+            return
+        try:
+            manifest.insert_commit(
+                self.cursor,
+                self.version,
+                self.line.id,
+                self.author,
+                self.statement,
+                (self.inserted, self.updated, self.deleted),
+                self.merge,
+            )
+            self._prepare_forks()
+            if self.changes or self.bases or self.storage:
+                self._commit_catalog()
+            else:
+                self._commit_engine()
+        except BaseException:
+            self.cursor.rollback()
+            raise
+        finally:
+            self._done()
+
+    def _prepare_forks(self) -> None:
+        """Leaves history for forks taken since this transaction wrote without."""
+        while True:
+            with self.database.gate:
+                if not self._unarmed or not self.database.has_forks():
+                    if self._unarmed:
+                        self.database.unarmed_running.add(self)
+                    return
+                bases, self._unarmed = self._unarmed, set()
+            for base in sorted(bases):
+                self._settle(base)
+
+    def _settle(self, base: int) -> None:
+        from branching.history import ensure_history, insert_images
+
+        table = self.physical.bases.get(base)
+        if table is None or base not in self.database.physical.bases:
+            return
+        rids = f"SELECT {RID} FROM {table.sql} WHERE {VERSION} = {self.version}"
+        if self._deleted_noted:
+            rids += f" UNION SELECT rid FROM {_DELETED} WHERE base = {base}"
+        touched = self.cursor.arrow(rids)
+        outside = self.database.root.cursor()
+        try:
+            outside.register("_bough_rids", touched)
+            committed = self.database.physical.bases[base]
+            columns = ", ".join(f"{names.quote(name)} AS c{id_}" for id_, name in committed.columns.items())
+            images = outside.arrow(
+                f"SELECT {columns}, {RID}, {VERSION} FROM {committed.sql}"
+                f" WHERE {RID} IN (SELECT {RID} FROM _bough_rids)"
+            )
+        finally:
+            outside.close()
+        ensure_history(self, committed)
+        insert_images(self, committed, images)
+
+    def _commit_catalog(self) -> None:
+        database, line = self.database, self.line
+        with database.catalog_lock:
+            mine = {change_key(change) for change in self.changes}
+            if mine & database.changed_since(line, self.seq):
+                raise BoughError(
+                    "40001",
+                    "could not change the schema due to concurrent changes",
+                    hint="Retry the transaction.",
+                )
+            manifest.insert_changes(self.cursor, line.id, line.seq + 1, self.changes)
+            database.epoch += 1
+            try:
+                self._commit_engine()
+                database.record_changes(line, self.changes)
+                database.put_physical(self.bases, frozenset(self.storage))
+            finally:
+                database.epoch += 1
+                self._forget_version()
+
+    def _commit_engine(self) -> None:
+        try:
+            self.cursor.commit()
+        except EngineError as error:
+            # A COMMIT that reports an error may still be durable; our own row is the truth.
+            if error.kind is not ErrorKind.CONFLICT and self.version is not None:
+                other = self.database.root.cursor()
+                try:
+                    if manifest.committed(other, self.version):
+                        return
+                finally:
+                    other.close()
+            raise
+
+    def rollback(self) -> None:
+        self.cursor.rollback()
+        self._done()
+
+    def _forget_version(self) -> None:
+        if self.version is not None:
+            self.database.clock.settle(self.version)
+
+    def _done(self) -> None:
+        with self.database.gate:
+            self._forget_version()
+            if self.version is not None:
+                self.line.writers.discard(self.version)
+            self.database.unarmed_running.discard(self)
+            self.database.gate.notify_all()
