@@ -148,13 +148,21 @@ class Guc:
     help: str
     reported: bool = False
     read_only: bool = False
+    by_command: bool = False  # changed by SessionSettings.assign alone, after what it stands for was done
 
 
 _ISOLATION = _one_of("read uncommitted", "read committed", "repeatable read", "serializable")
 GUCS: tuple[Guc, ...] = (
     Guc("application_name", "", _text, "What the client calls itself.", reported=True),
     Guc("backslash_quote", "safe_encoding", _one_of("safe_encoding", "on", "off"), "Accepted."),
-    Guc("branch", "main", _any, "The session's branch; SET branch switches it.", reported=True),
+    Guc(
+        "branch",
+        "main",
+        _any,
+        "The session's branch; BRANCH SWITCH changes it.",
+        reported=True,
+        by_command=True,
+    ),
     Guc("bytea_output", "hex", _one_of("hex", "escape"), "Text form of bytea."),
     Guc("check_function_bodies", "on", _boolean, "Accepted."),
     Guc("client_encoding", "UTF8", _encoding, "Encoding of all text.", reported=True),
@@ -181,7 +189,24 @@ GUCS: tuple[Guc, ...] = (
         "Whether new transactions are read only.",
         reported=True,
     ),
+    *(
+        Guc(f"enable_{step}", "on", _boolean, "Accepted.")
+        for step in (
+            "bitmapscan",
+            "hashagg",
+            "hashjoin",
+            "indexonlyscan",
+            "indexscan",
+            "material",
+            "mergejoin",
+        )
+    ),
+    Guc("enable_nestloop", "on", _boolean, "Accepted."),
+    Guc("enable_partition_pruning", "on", _boolean, "Accepted."),
     Guc("enable_seqscan", "on", _boolean, "Accepted."),
+    Guc("enable_sort", "on", _boolean, "Accepted."),
+    Guc("effective_cache_size", "4GB", _any, "Accepted."),
+    Guc("effective_io_concurrency", "1", _integer(0, 1000), "Accepted."),
     Guc("escape_string_warning", "on", _boolean, "Accepted."),
     Guc("extra_float_digits", "1", _integer(-15, 3), "Digits of floats; always the shortest exact form."),
     Guc("geqo", "on", _boolean, "Accepted."),
@@ -194,7 +219,13 @@ GUCS: tuple[Guc, ...] = (
     Guc("idle_session_timeout", "0", _milliseconds, "Longest idle time of a session."),
     Guc("in_hot_standby", "off", _boolean, "Always off.", reported=True, read_only=True),
     Guc("integer_datetimes", "on", _boolean, "Always on.", reported=True, read_only=True),
-    Guc("IntervalStyle", "postgres", _one_of("postgres"), "Form of intervals.", reported=True),
+    Guc(
+        "IntervalStyle",
+        "postgres",
+        _one_of("postgres", "iso_8601"),
+        "Intervals are in postgres style; iso_8601 is accepted, because Rails sets it at every connect.",
+        reported=True,
+    ),
     Guc("is_superuser", "on", _boolean, "Whether the role may do everything.", reported=True, read_only=True),
     Guc("jit", "off", _boolean, "Accepted."),
     Guc("lc_collate", "C.UTF-8", _any, "Strings compare by code point.", read_only=True),
@@ -209,7 +240,9 @@ GUCS: tuple[Guc, ...] = (
     Guc("max_index_keys", "32", _integer(32, 32), "Longest key.", read_only=True),
     Guc("max_parallel_workers_per_gather", "2", _integer(0, 1024), "Accepted."),
     Guc("password_encryption", "scram-sha-256", _one_of("scram-sha-256"), "How passwords are kept."),
+    Guc("plan_cache_mode", "auto", _one_of("auto", "force_custom_plan", "force_generic_plan"), "Accepted."),
     Guc("quote_all_identifiers", "off", _boolean, "Accepted."),
+    Guc("random_page_cost", "4", _number(0, 1e308), "Accepted."),
     Guc("role", "none", _any, "The role that SET ROLE chose."),
     Guc("row_security", "on", _boolean, "Accepted."),
     Guc("scram_iterations", "4096", _integer(1, 2**31 - 1), "Cost of a password.", read_only=True),
@@ -240,11 +273,13 @@ GUCS: tuple[Guc, ...] = (
     Guc(
         "synchronous_commit", "on", _one_of("on", "off", "local", "remote_write", "remote_apply"), "Accepted."
     ),
+    Guc("temp_buffers", "8MB", _any, "Accepted."),
     Guc("TimeZone", "UTC", _time_zone, "Zone of timestamptz in text.", reported=True),
     Guc("transaction_deferrable", "off", _boolean, "Accepted."),
     Guc("transaction_isolation", "repeatable read", _ISOLATION, "Every transaction is a snapshot."),
     Guc("transaction_read_only", "off", _boolean, "Whether this transaction is read only."),
     Guc("transaction_timeout", "0", _milliseconds, "Longest time for one transaction."),
+    Guc("wal_level", "replica", _any, "Shown to tools that ask.", read_only=True),
     Guc("work_mem", "4MB", _any, "Accepted."),
     Guc("xmloption", "content", _one_of("content", "document"), "Accepted."),
 )

@@ -8,8 +8,8 @@ Rules:
    hands every borrower the same session.
 3. Maps are replaced, never changed in place, so that beginning a transaction costs two references.
 4. The server's own settings (``branch_ttl``) are shown beside the session's, and cannot be SET.
-5. ``branch`` is a setting like the others, except that moving to a branch is not undone by a ROLLBACK: the
-   session checks the name, moves, and then says so by ``assign``.
+5. ``branch`` is changed by a command: the session checks the name, moves, and then says so by ``assign``,
+   which no ROLLBACK undoes. After RESET ALL or the end of a transaction the session moves to what is here.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ class SessionSettings:
     def _find(self, name: str) -> Guc:
         return self._server.get(name.lower()) or find_guc(name)
 
+    def _changeable(self, name: str) -> Guc:
+        guc = self._find(name)
+        if guc.read_only or guc.by_command:
+            raise _cannot_change(guc)
+        return guc
+
     # -- values -----------------------------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
@@ -93,9 +99,7 @@ class SessionSettings:
 
     def set(self, name: str, value: str, *, local: bool = False) -> str:
         """SET [LOCAL]; returns the value as SHOW gives it. LOCAL outside a transaction changes nothing."""
-        guc = self._find(name)
-        if guc.read_only:
-            raise _cannot_change(guc)
+        guc = self._changeable(name)
         checked = check_value(guc, value)
         if local or guc.name in _TRANSACTION_ONLY:
             if self._begun is not None:
@@ -106,10 +110,13 @@ class SessionSettings:
         _check_count(len(self._startup) - len(self._server) + len(self._session) + len(self._local))
         return checked
 
-    def assign(self, name: str, value: str) -> None:
-        """Sets ``name`` so that no ROLLBACK undoes it."""
+    def assign(self, name: str, value: str, *, local: bool = False) -> None:
+        """Says what is the case now: no ROLLBACK undoes it; ``local`` lasts until the transaction ends."""
         guc = self._find(name)
         change = {guc.name: check_value(guc, value)}
+        if local:
+            self._local = {**self._local, **change}
+            return
         self._session = {**self._session, **change}
         self._local = _without(self._local, guc.name)
         if self._begun is not None:
@@ -121,9 +128,7 @@ class SessionSettings:
 
     def reset(self, name: str) -> None:
         """RESET name, and SET name TO DEFAULT."""
-        guc = self._find(name)
-        if guc.read_only:
-            raise _cannot_change(guc)
+        guc = self._changeable(name)
         self._session = _without(self._session, guc.name)
         self._local = _without(self._local, guc.name)
 

@@ -231,6 +231,7 @@ def temporary_server() -> Iterator[int]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "proxy", "serve", "demo.duckdb", "--host", "127.0.0.1"]
+        command += ["--set", "dev_mode=on"]
         log = Path(folder) / "log"
         with log.open("wb") as output:
             server = subprocess.Popen(

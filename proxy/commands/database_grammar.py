@@ -122,7 +122,7 @@ def read_set_branch(reader: Reader) -> Command:
     local = reader.accept("local")
     if not local:
         reader.accept("session")
-    reader.expect("branch")
+    reader.take()  # branch, perhaps in quotes
     if not reader.accept_symbol("="):
         reader.expect("to")
     name = None if reader.accept("default") else reader.name("branch name")
@@ -132,14 +132,16 @@ def read_set_branch(reader: Reader) -> Command:
 
 def read_reset_branch(reader: Reader) -> Command:
     reader.form = commands.ResetBranch.form
-    reader.expect("reset", "branch")
+    reader.expect("reset")
+    reader.take()
     reader.end()
     return commands.ResetBranch()
 
 
 def read_show_branch(reader: Reader) -> Command:
     reader.form = commands.ShowBranch.form
-    reader.expect("show", "branch")
+    reader.expect("show")
+    reader.take()
     reader.end()
     return commands.ShowBranch()
 

@@ -53,7 +53,7 @@ def parse_command(text: str) -> Command | None:
         return None
     reader = Reader(text)
     for words, read in READERS.items():
-        if reader.at(*words):
+        if reader.at(*words) or _quotes_setting(reader, words):
             return read(reader)
     if _describes_remote(reader):
         return remote.read_describe(reader)
@@ -69,6 +69,14 @@ def _first_word(text: str) -> str:
     while end < len(text) and end - start <= _LONGEST_FIRST and text[end].isalpha():
         end += 1
     return fold(text[start:end])
+
+
+def _quotes_setting(reader: Reader, words: tuple[str, ...]) -> bool:
+    """SET "branch" = …: some drivers quote the names of settings."""
+    if words[0] not in ("set", "reset", "show") or words[-1] != "branch" or not reader.at(*words[:-1]):
+        return False
+    name = reader.peek(len(words) - 1)
+    return name.kind == "quoted" and name.value == "branch"
 
 
 def _describes_remote(reader: Reader) -> bool:

@@ -54,6 +54,25 @@ def test_set_local_ends_with_the_transaction() -> None:
     assert session.get("work_mem") == "6MB"
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        # what drivers and tools set as they connect
+        {"client_min_messages": "warning", "standard_conforming_strings": "on", "intervalstyle": "iso_8601"},
+        {"extra_float_digits": "3", "application_name": "PostgreSQL JDBC Driver", "TimeZone": "Europe/Paris"},
+        {"DateStyle": "ISO", "client_encoding": "utf-8", "jit": "off", "enable_seqscan": "off"},
+        {"statement_timeout": "0", "lock_timeout": "0", "row_security": "off", "xmloption": "content"},
+        {"check_function_bodies": "false", "synchronize_seqscans": "off", "default_tablespace": ""},
+        {"search_path": "branch_0123456789ab,main", "hatidata_request_id": "", "transaction_timeout": "0"},
+    ],
+)
+def test_what_drivers_set(statements: dict[str, str]) -> None:
+    session = SessionSettings()
+    for name, value in statements.items():
+        session.set(name, value)
+        assert session.show(name)
+
+
 def test_savepoints() -> None:
     session = SessionSettings()
     session.begin()
@@ -116,6 +135,7 @@ def test_custom_names(name: str) -> None:
         ("standard_conforming_strings", "off", "22023"),
         ("application_name", "x" * 70000, "22023"),
         ("server_version", "99", "55P02"),
+        ("branch", "x\x00", "55P02"),
     ],
 )
 def test_refused(name: str, value: str, state: str) -> None:
@@ -167,7 +187,8 @@ def test_moving_to_a_branch_is_not_undone() -> None:
     session.changes()
     session.begin()
     session.savepoint("s")
-    session.set("branch", "l", local=True)
+    session.assign("branch", "l", local=True)
+    assert session.get("branch") == "l"
     session.assign("branch", "b")
     session.rollback_to("s")
     assert session.get("branch") == "b"
@@ -176,6 +197,14 @@ def test_moving_to_a_branch_is_not_undone() -> None:
     assert session.changes() == [("branch", "b")]
     session.reset_all()
     assert session.get("branch") == "a"
+    session.begin()
+    session.assign("branch", "c", local=True)
+    session.commit()
+    assert session.get("branch") == "a"
+    for change in (session.reset, lambda name: session.set(name, "b")):
+        with pytest.raises(BoughError) as caught:
+            change("branch")
+        assert "BRANCH SWITCH" in (caught.value.hint or "")
 
 
 def test_the_servers_settings_are_shown_and_not_set() -> None:
