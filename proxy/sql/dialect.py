@@ -17,12 +17,15 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
+from proxy.sql.split import separate_parameters
+
 _MARK = "\x1f"
 _KEPT = frozenset(
     """
     SUM COUNT MIN MAX AVG ARRAY_AGG COALESCE NULLIF GREATEST LEAST UNNEST GENERATE_SERIES
     CAST TRY_CAST EXTRACT OVERLAY POSITION SUBSTRING TRIM EXISTS ARRAY CASE AND OR LIKE FILTER COLLATE
-    IF INSERT PERCENTILE_CONT PERCENTILE_DISC GROUPING STRUCT MAP LIST DATE TIME TIMESTAMP DATETIME CHAR INT64 FLOAT64 STRING
+    IF INSERT PERCENTILE_CONT PERCENTILE_DISC GROUPING STRUCT MAP LIST
+    DATE TIME TIMESTAMP DATETIME CHAR INT64 FLOAT64 STRING
     CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP
     """.split()  # noqa: SIM905
 )
@@ -37,6 +40,7 @@ def read_postgres(text: str) -> exp.Expr:
     "SELECT DATE_PART('day', x)"
     """
     dialect = Dialect.get_or_raise("postgres")
+    text = separate_parameters(text)
     tokens = dialect.tokenize(text)
     marked = False
     for token, following in pairwise(tokens):

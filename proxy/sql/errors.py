@@ -277,11 +277,7 @@ def _no_function(signature: str) -> str:
 
 def from_engine(exception_type: str, message: str, scrub: Scrub = scrub) -> BoughError:
     """The Postgres error for an engine exception: its class name and its text (plain, or as JSON)."""
-    position: int | None = None
-    if message.lstrip().startswith("{"):
-        message, position = _from_json(message)
-    # FATAL counts by prefix only: user text in a message must not look like one
-    first = message.strip()
+    first = _from_json(message).strip()
     for pattern in PATTERNS:
         if match := pattern.text.search(first):
             text = pattern.message(match) if callable(pattern.message) else pattern.message
@@ -291,10 +287,9 @@ def from_engine(exception_type: str, message: str, scrub: Scrub = scrub) -> Boug
                 scrub(text if text is not None else _own_words(first)),
                 detail=scrub(detail) if detail else None,
                 hint=pattern.hint,
-                position=position,
             )
     sqlstate = _BY_TYPE.get(exception_type, "XX000")
-    return BoughError(sqlstate, scrub(_own_words(first)), position=position)
+    return BoughError(sqlstate, scrub(_own_words(first)))
 
 
 def _own_words(message: str) -> str:
@@ -302,10 +297,12 @@ def _own_words(message: str) -> str:
     return _PREFIX.sub("", first) or first
 
 
-def _from_json(message: str) -> tuple[str, int | None]:
+def _from_json(message: str) -> str:
+    """The text inside ``errors_as_json``. Its position counts in our rewritten text, so it is of no use."""
+    at = message.find('{"exception_type"')
+    if at < 0:
+        return message
     try:
-        parsed = json.loads(message)
-    except ValueError:
-        return message, None
-    raw = parsed.get("position")
-    return str(parsed.get("exception_message", message)), int(raw) + 1 if str(raw).isdecimal() else None
+        return str(json.loads(message[at:])["exception_message"])
+    except (ValueError, KeyError):
+        return message

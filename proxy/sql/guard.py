@@ -77,7 +77,9 @@ def _trees(payload: object) -> Iterator[exp.Expr]:
 
 def guard_tree(tree: exp.Expr, context: GuardContext) -> None:
     """Check every function and every table name of a tree."""
-    for node in tree.find_all(exp.Table, exp.Func, exp.Into, exp.Command, exp.Var):
+    if isinstance(tree, (exp.Summarize, exp.Describe)) and isinstance(tree.this, exp.Literal):
+        allowed_file(tree.this.name, context)
+    for node in tree.find_all(exp.Table, exp.Func, exp.Command):
         if isinstance(node, exp.Command):
             raise BoughError("0A000", "this statement cannot be proven to stay on its branch")
         if isinstance(node, exp.Table):

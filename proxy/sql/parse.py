@@ -25,7 +25,7 @@ from proxy.sql import ddl, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.postgres_grammar import SyntaxFailure
-from proxy.sql.split import MAX_TEXT, Source
+from proxy.sql.split import MAX_TEXT, Source, separate_parameters
 from proxy.sql.statements import Explain, Kind, Payload
 
 Dialect = Literal["postgres", "duckdb"]
@@ -139,6 +139,13 @@ def _made(
 ) -> Parsed:
     if tree.find(exp.Command):
         raise table.unreadable(None)
+    for write in tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Merge):
+        if write is not tree and isinstance(write.parent, (exp.CTE, exp.Subquery)):
+            raise BoughError(
+                "0A000",
+                "INSERT, UPDATE, DELETE and MERGE inside WITH are not supported",
+                hint="Send the write as a statement of its own; RETURNING works there.",
+            )
     numbers = [_number(parameter) for parameter in tree.find_all(exp.Parameter, exp.Placeholder)]
     rows = kind in _RETURNS_ROWS or tree.args.get("returning") is not None
     tag = "SELECT" if kind is Kind.CREATE_TABLE_AS else kind.value
@@ -178,7 +185,7 @@ def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
         return Parsed(source.text, source.offset, Kind.EXPLAIN, "EXPLAIN", parsed.dialect, None,
                       Explain(inner, options), 0, True)  # fmt: skip
     try:
-        tree = sqlglot.parse_one(source.text, read="duckdb")
+        tree = sqlglot.parse_one(separate_parameters(source.text), read="duckdb")
     except (ParseError, TokenError):
         raise syntax_error(failure, source)
     if isinstance(tree, (exp.Column, exp.Alias, exp.Literal)):

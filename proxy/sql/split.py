@@ -120,12 +120,34 @@ def _block_comment_end(text: str, at: int) -> int:
     return len(text)
 
 
+def separate_parameters(text: str) -> str:
+    """``text`` with a blank after each ``$n``: sqlglot reads ``$1,$`` as the tag of a dollar quote.
+
+    >>> separate_parameters("VALUES ($1,$2,'$3,$4')")
+    "VALUES ($1 ,$2 ,'$3,$4')"
+    """
+    if "$" not in text:
+        return text
+    parts, start = [], 0
+    for at in _marks(text, "$"):
+        if match := _DOLLAR_NUMBER.match(text, at):
+            parts += [text[start : match.end()], " "]
+            start = match.end()
+    return "".join([*parts, text[start:]])
+
+
 def _semicolons(text: str) -> Iterator[int]:
+    return _marks(text, ";")
+
+
+def _marks(text: str, wanted: str) -> Iterator[int]:
+    """Where ``wanted`` stands outside quotes and comments."""
     at, end = 0, len(text)
     while at < end:
         char = text[at]
-        if char == ";":
+        if char == wanted:
             yield at
+        if char == ";":
             at += 1
         elif char in "-/":
             at = max(_skip_blank(text, at, end), at + 1)

@@ -17,6 +17,12 @@ def clauses(tree: exp.Expr) -> exp.Expr:
     'SELECT a FROM t'
     """
     for node in list(tree.walk()):
+        if isinstance(node, exp.Column) and node.name.upper() == "DEFAULT" and not node.this.args["quoted"]:
+            if isinstance(node.parent, (exp.EQ, exp.Tuple)) and not node.args.get("table"):
+                node.replace(exp.Var(this="DEFAULT"))
+            continue
+        if isinstance(node, exp.ComputedColumnConstraint) and not isinstance(node.this, exp.Paren):
+            node.set("this", exp.Paren(this=node.this.copy()))
         if isinstance(node, exp.Query):
             if node.args.get("locks"):
                 node.set("locks", None)

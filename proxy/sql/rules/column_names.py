@@ -44,7 +44,7 @@ def _alias(item: exp.Expr) -> None:
 
 
 _FUNCTION_NAMES: dict[type[exp.Expr], str] = {
-    exp.CurrentTimestamp: "now",
+    exp.CurrentTimestamp: "current_timestamp",
     exp.StrPosition: "position",
     exp.Array: "array",
     exp.ExplodingGenerateSeries: "generate_series",
@@ -61,7 +61,7 @@ _FUNCTION_NAMES: dict[type[exp.Expr], str] = {
 }
 _NAMED_FUNCTIONS = (
     exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
-    exp.Extract, exp.Grouping, exp.PercentileCont, exp.PercentileDisc, exp.Substring, exp.Overlay, exp.Ceil, exp.Floor,
+    exp.Extract, exp.Grouping, exp.PercentileCont, exp.PercentileDisc, exp.Substring, exp.Overlay,
 )  # fmt: skip
 
 
@@ -120,8 +120,9 @@ _TYPE_NAMES = {
 
 
 def _type_name(type_: exp.Expr) -> str:
-    if not isinstance(type_, exp.DataType):
+    if not isinstance(type_.this, exp.DType):
         return type_.name.lower()
+    assert isinstance(type_, exp.DataType)
     if type_.this in (exp.DType.ARRAY, exp.DType.LIST) and type_.expressions:
         return _type_name(type_.expressions[0])
     if type_.this == exp.DType.USERDEFINED:

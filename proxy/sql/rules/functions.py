@@ -56,6 +56,11 @@ def functions(tree: exp.Expr) -> exp.Expr:
     >>> functions(read_postgres("SELECT initcap(a), length(b)")).sql("duckdb")
     'SELECT bough_fn.initcap(a), bough_fn.length(b)'
     """
+    for column in list(tree.find_all(exp.Column)):
+        name = column.name.lower()
+        plain = not column.this.args.get("quoted") and not column.args.get("table")
+        if plain and name in ("user", "current_role", "system_user"):
+            column.replace(function(name))
     for node in list(tree.find_all(exp.Anonymous, *_NODES)):
         new = _rewritten(node)
         if new is None:
@@ -74,6 +79,7 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
     if not isinstance(node, exp.Anonymous):
         return _NODES[type(node)](node)
     name = node.name.lower()
+    _split_distinct(node)
     arguments: Args = [argument.copy() for argument in node.expressions]
     parent = node.parent
     if isinstance(parent, exp.Dot) and parent.expression is node and parent.this.name.lower() != "pg_catalog":
@@ -89,6 +95,14 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
     if isinstance(parent, exp.Dot) and parent.this.name.lower() == "pg_catalog":
         return function(name, *arguments)
     return None
+
+
+def _split_distinct(node: exp.Expr) -> None:
+    """``string_agg(DISTINCT a, ',')``: sqlglot puts both arguments under DISTINCT."""
+    first = node.expressions[0] if node.expressions else None
+    if isinstance(first, exp.Distinct) and len(first.expressions) > 1:
+        value, *rest = first.expressions
+        node.set("expressions", [exp.Distinct(expressions=[value]), *rest, *node.expressions[1:]])
 
 
 def _string_to_array(a: Args) -> exp.Expr:
@@ -243,7 +257,17 @@ def _has_key(node: exp.Expr) -> exp.Expr:
     return call("json_has", node.this.copy(), node.expression.copy())
 
 
+def _session(name: str) -> Callable[[exp.Expr], exp.Expr]:
+    return lambda node: function(name)
+
+
+# The values only a session knows are all plain calls, whatever sqlglot read them as.
 _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
+    exp.CurrentSchema: _session("current_schema"),
+    exp.CurrentUser: _session("current_user"),
+    exp.SessionUser: _session("session_user"),
+    exp.CurrentCatalog: _session("current_catalog"),
+    exp.CurrentRole: _session("current_role"),
     exp.Substring: _substring,
     exp.Overlay: _overlay,
     exp.Extract: _extract,

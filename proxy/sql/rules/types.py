@@ -45,10 +45,13 @@ def types(tree: exp.Expr) -> exp.Expr:
 
 def _cast(node: exp.Cast) -> exp.Expr:
     to, value = node.to, node.this
-    name = (to.name if isinstance(to, exp.ObjectIdentifier) else named(to) or "").lower()
+    known = isinstance(to, exp.DataType) and isinstance(to.this, exp.DType)
+    name = (named(to) or "" if known else to.name).lower()
     if name in _REG:
         return _registered(name, value)
-    if not isinstance(to, exp.DataType):
+    if not known and name in ("oid", "xid", "cid"):
+        return exp.cast(value.copy(), "BIGINT", dialect="duckdb")
+    if not known:
         raise BoughError("42704", f'type "{to.sql("postgres").lower()}" does not exist')
     if to.this in (D.ARRAY, D.LIST) and isinstance(value, exp.Literal) and value.is_string:
         return _array(value.name, node)
