@@ -185,10 +185,20 @@ async def clean(connection: Any) -> None:
     await connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
 
 
+async def _connect(host: str, port: int, user: str) -> Any:
+    try:
+        return await asyncpg.connect(host=host, port=port, user=user, database="main", timeout=10)
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        raise DemoFailed(
+            f"cannot connect to {host}:{port}: {error or type(error).__name__}",
+            "Is it a Bough server? `bough demo --temporary` starts one.",
+        ) from error
+
+
 async def converse(host: str, port: int) -> None:
     """Connects twice, tells the story, and tidies up in any case."""
-    agent = await asyncpg.connect(host=host, port=port, user="agent", database="main", timeout=10)
-    main = await asyncpg.connect(host=host, port=port, user="main", database="main", timeout=10)
+    agent = await _connect(host, port, "agent")
+    main = await _connect(host, port, "main")
     try:
         await clean(main)
         try:

@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # the machine's trouble, not a bug: it has no more to say than one line
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}", None)
+        return 1
     except Exception as error:
         message = getattr(error, "message", None)
         if not isinstance(message, str):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +109,25 @@ def test_a_failed_demo_is_one_line_and_exit_code_1(
     captured = capsys.readouterr()
     assert captured.err == "bough: not as promised: 1 = 2\n"
     assert "All results are right" not in captured.out
+
+
+def test_something_else_on_the_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):  # raised by the shutdown below
+                while True:
+                    other.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        try:
+            assert main(["demo", "--set", f"port={port}"]) == 1
+        finally:
+            other.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    assert "cannot connect to 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_server_that_does_not_start_is_said(

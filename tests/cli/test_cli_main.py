@@ -93,6 +93,12 @@ def test_the_servers_refusal_is_one_line(listener: Listener, capsys: pytest.Capt
     assert _one_line(capsys) == "bough: x.duckdb is open elsewhere (Stop the other one.)\n"
 
 
+def test_the_machines_trouble_is_one_line(listener: Listener, capsys: pytest.CaptureFixture[str]) -> None:
+    listener.error = OSError(28, "No space left on device", "x.duckdb")
+    assert main(["serve", "x.duckdb"]) == 1
+    assert _one_line(capsys) == "bough: x.duckdb: No space left on device\n"
+
+
 def test_a_bug_is_not_hidden(listener: Listener) -> None:
     listener.error = RuntimeError("bug")
     with pytest.raises(RuntimeError):
