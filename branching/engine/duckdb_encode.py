@@ -1,8 +1,8 @@
 """Result rows as Postgres DataRow messages, computed by DuckDB itself.
 
-Encoding cells in Python costs more than the query. Here DuckDB computes each row's whole message as one BLOB
-(``'D' || length || columns || (length || value)…``) and hands it out as Arrow binary, whose data buffer is the
-very bytes for the socket.
+Encoding cells in Python costs more than the query. Here DuckDB computes each row's whole message as one
+BLOB (``'D' || length || columns || (length || value)…``) and hands it out as Arrow binary, whose data buffer
+is the very bytes for the socket.
 
 Rules:
 
@@ -83,6 +83,12 @@ def wrap(sql: str, columns: Sequence[EncodedColumn]) -> str:
     return _encoding(f"({sql}\n)", columns)
 
 
+def _form(column: EncodedColumn, name: str) -> str:
+    if column.format:
+        return binary_form(column.type, name, column.wire)
+    return text_form(column.type, name)
+
+
 def _field(column: EncodedColumn, name: str) -> str:
     """Length and value of one column, or the length that means NULL."""
     if column.format:
@@ -100,10 +106,7 @@ def _joined(parts: Sequence[str]) -> str:
 
 def _encoding(source: str, columns: Sequence[EncodedColumn]) -> str:
     names = [f"c{number}" for number in range(len(columns))]
-    forms = ", ".join(
-        f"{binary_form(column.type, name, column.wire) if column.format else text_form(column.type, name)} AS {name}"
-        for column, name in zip(columns, names, strict=True)
-    )
+    forms = ", ".join(f"{_form(column, name)} AS {name}" for column, name in zip(columns, names, strict=True))
     count = f"unhex('{len(columns):04x}')"
     body = _joined([count, *map(_field, columns, names)])
     if not columns:
@@ -162,14 +165,17 @@ class _Source:
     """The batches of a reader in runs of rows of like width.
 
     DuckDB fills its result batches by a number of rows fixed at the start. A run ends where rows become so
-    wide that a batch of that many would be far larger than ``BATCH_BYTES``; the next run has a smaller number.
+    wide that a batch of that many would be far larger than ``BATCH_BYTES``; the next has a smaller number.
     """
 
     def __init__(self, reader: pa.RecordBatchReader, names: Sequence[str]) -> None:
         self._batches = iter(reader)
-        # Names are ours: those of the query need not be unique.
+        # Names are ours: those of the query need not be unique. A field's metadata may name its real type.
         self._schema = pa.schema(
-            [field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]
+            [
+                field.with_type(_undictionaried(field.type)).with_name(name)
+                for field, name in zip(reader.schema, names, strict=True)
+            ]
         )
         self._waiting: pa.RecordBatch | None = None
         self._rows = 0
@@ -194,10 +200,26 @@ class _Source:
             if _rows_for(batch) * 4 < self._rows:
                 return
             self._waiting = None
-            yield pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+            arrays = [
+                array if array.type == type else array.cast(type)
+                for array, type in zip(batch.columns, self._schema.types, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
             self._waiting = next(self._batches, None)
+
+
+def _undictionaried(type: pa.DataType) -> pa.DataType:
+    """``type`` with plain strings for enums: DuckDB cannot read empty lists of dictionary-encoded values."""
+    if pa.types.is_dictionary(type):
+        return type.value_type
+    if pa.types.is_list(type):
+        return pa.list_(_undictionaried(type.value_type))
+    if pa.types.is_fixed_size_list(type):
+        return pa.list_(_undictionaried(type.value_type), type.list_size)
+    return type
 
 
 def _rows_for(batch: pa.RecordBatch) -> int:
     """How many rows like these make about ``BATCH_BYTES``."""
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * batch.num_rows // max(1, batch.nbytes)))
+    size: int = batch.nbytes
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * int(batch.num_rows) // max(1, size)))

@@ -117,7 +117,8 @@ def _float_text(x: str, limit: int) -> str:
         f"CASE WHEN abs({x}) < 1e{limit} AND {x} <> trunc({x}) THEN {shown} "
         f"WHEN abs({x}) < 1e{limit} AND {x} <> 0 THEN ({x})::BIGINT::VARCHAR "
         f"WHEN {x} = 0 THEN CASE WHEN signbit({x}) THEN '-0' ELSE '0' END "
-        f"WHEN isnan({x}) THEN 'NaN' WHEN isinf({x}) THEN CASE WHEN {x} > 0 THEN 'Infinity' ELSE '-Infinity' END "
+        f"WHEN isnan({x}) THEN 'NaN' "
+        f"WHEN isinf({x}) THEN CASE WHEN {x} > 0 THEN 'Infinity' ELSE '-Infinity' END "
         f"WHEN abs({x}) < 1e16 THEN {scientific} ELSE {shown} END"
     )
 
@@ -219,14 +220,18 @@ def _list_text(base: str, depth: int, x: str) -> str:
 def _numeric_binary(type_text: str, x: str) -> str:
     """numeric_send: groups of four digits without zero groups at either end."""
     width, scale = _width(type_text)
-    return _short_numeric(scale, x) if width <= 18 and width - scale <= 16 >= scale else _long_numeric(x)
+    return (
+        _short_numeric(scale, x) if width <= 18 and width - scale <= 16 and scale <= 9 else _long_numeric(x)
+    )
 
 
 def _short_numeric(scale: int, x: str) -> str:
-    """Up to four groups on either side of the point, each side packed into one 64-bit integer."""
-    digits = f"abs(({x} * {10**scale})::BIGINT)"
-    whole = f"({digits} // {10**scale})"
-    decimals = f"({digits} % {10**scale} * {10 ** (16 - scale)})"
+    """Up to four groups on either side of the point, each side packed into one 64-bit integer.
+
+    With more than nine decimals the engine's own product would overflow.
+    """
+    whole = f"trunc(abs({x}))::BIGINT"
+    decimals = f"((abs({x}) % 1 * {10**scale})::BIGINT * {10 ** (16 - scale)})"
     four, eight, twelve = 10**4, 10**8, 10**12
 
     def packed(value: str) -> str:

@@ -64,7 +64,8 @@ def float8_text(value: Any) -> bytes:
 def shortest_float4(value: float) -> str:
     """The fewest digits that read back as the same single-precision number."""
     packed = _FLOAT4.pack(value)
-    for digits in range(6, 9):
+    # Six digits always survive, but numbers too small to be normal may need fewer.
+    for digits in range(6 if abs(value) >= 1.17549435e-38 else 1, 9):
         text = f"{value:.{digits}g}"
         try:
             if _FLOAT4.pack(float(text)) == packed:
