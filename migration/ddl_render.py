@@ -78,7 +78,7 @@ def render(
     hidden = _hive_partitions(item, layout)
     keys = [key for key in table.keys if _can_hold(key, table, item, mappings, layout, notes)]
     elements = [
-        _column(column, mappings[column.name], table, item, layout, keys, notes)
+        _column(column, mappings[column.name], table, item, layout, notes)
         for column in columns
         if column.name not in hidden
     ]
@@ -180,12 +180,10 @@ def _column(
     table: TableSpec,
     item: DialectContract,
     layout: Layout | None,
-    keys: list[KeySpec],
     notes: list[str],
 ) -> str:
     name = quote_name(column.name, item)
-    in_key = any(key.kind == "primary" and column.name in key.columns for key in keys)
-    required = not column.nullable or in_key or _is_layout_key(column.name, layout)
+    required = not column.nullable or column.name in table.primary_key or _is_layout_key(column.name, layout)
     type_ = mapping.target_type
     if item.types.nullable and not required and not column.type.is_nested and "Nullable" not in type_:
         inner = (
@@ -215,9 +213,9 @@ def _column(
 
 
 def _is_layout_key(name: str, layout: Layout | None) -> bool:
-    """True for columns of a StarRocks primary key, which must be NOT NULL."""
-    choice = layout.choice("primary_key") if layout else None
-    return choice is not None and name in choice.columns
+    """True for columns that a clause of the layout needs to be NOT NULL."""
+    chosen = [layout.choice(clause) for clause in ("primary_key", "order_by")] if layout else []
+    return any(choice is not None and name in choice.columns for choice in chosen)
 
 
 def _identity(
@@ -259,6 +257,9 @@ def _can_hold(
         mappings[name].source.kind in ("json", "list", "map", "struct") for name in key.columns
     ):
         notes.append(f"{label} is left out: it holds nested values")
+        return False
+    if item.name == "duckdb" and any(mappings[name].source.kind == "interval" for name in key.columns):
+        notes.append(f"{label} is left out: DuckDB does not index intervals")
         return False
     if item.name == "greenplum" and key.kind in ("primary", "unique"):
         choice = layout.choice("distributed_by") if layout else None

@@ -237,6 +237,19 @@ def _says_null(subject: Subject, key: Reference) -> bool:
     return column is not None and column.has("null") and not column.has("not", "null")
 
 
+def duckdb(subject: Subject) -> Iterator[Violation]:
+    """Intervals and nested values are no index keys (*run* on 2.0.0)."""
+    if subject.contract.name != "duckdb":
+        return
+    for key in unique_keys(subject.table):
+        for name in key:
+            column = subject.table.column(name.name)
+            if column is not None and (
+                subject.type_of(column).kind == "interval" or subject.type_of(column).is_nested
+            ):
+                yield error("key.type", name.position, f"{column.type_text} cannot be a key")
+
+
 def sort_prefix(subject: Subject) -> Iterator[Violation]:
     """ClickHouse's PRIMARY KEY is a prefix of ORDER BY."""
     order, clause = subject.table.clause("order_by"), subject.table.clause("primary_key")
@@ -265,4 +278,4 @@ def lone_row(subject: Subject) -> Iterator[Violation]:
         yield warning("key.missing", subject.table.path[-1].position, "WITHOUT ROWID needs a PRIMARY KEY")
 
 
-RULES: tuple[Rule, ...] = (greenplum, redshift, mysql, clickhouse, sort_prefix, lone_row)
+RULES: tuple[Rule, ...] = (greenplum, redshift, mysql, clickhouse, duckdb, sort_prefix, lone_row)

@@ -83,7 +83,9 @@ def known_columns(subject: Subject) -> Iterator[Violation]:
     for constraint in subject.table.constraints:
         yield from _check(subject, constraint.columns, constraint.kind + " key")
     for clause in subject.table.clauses:
-        if clause.name in _LISTS and not clause.has("replicated") and not clause.has("randomly"):
+        if clause.name in _LISTS and not any(
+            clause.has(word) for word in ("replicated", "randomly", "random", "auto")
+        ):
             plain = clause_columns(clause)
             yield from _check(subject, plain, clause.spelled)
             if not plain and clause.name in ("order_by", "primary_key", "cluster_by"):

@@ -113,7 +113,7 @@ CONTRACT = DialectContract(
     ),
     recommends=(Clause("decimal", "DECIMAL(p,s) with both parameters: bare DECIMAL rounds to 3 digits"),),
     example_ddl="CREATE TABLE events (\n  id BIGINT PRIMARY KEY,\n  tags VARCHAR[],\n  payload JSON,\n"
-    "  at TIMESTAMP WITH TIME ZONE\n)",
+    "  created_at TIMESTAMP WITH TIME ZONE\n)",
     publish="rename_in_transaction",
     transactional_ddl=True,
     column_comment="statement",

@@ -1,8 +1,9 @@
 """Words that cannot name a column unless quoted.
 
 Where sqlglot keeps a dialect's list, it is used; PostgreSQL's and SQLite's are from their manuals
-(appendix C, "reserved" and "reserved (can be function or type)"; "SQLite Keywords"), DuckDB's from
-``duckdb_keywords()``, Snowflake's and Spark's from "Reserved & limited keywords" and "ANSI Compliance".
+(appendix C, "reserved" and "reserved (can be function or type)"; "SQLite Keywords"), DuckDB's are
+the words it refuses (*run* on 2.0.0), Snowflake's and Spark's from "Reserved & limited keywords" and "ANSI
+Compliance".
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ POSTGRES = frozenset(
 )
 DUCKDB = frozenset(
     words(
-        """all analyse analyze and any array as asc asymmetric both case cast check collate column constraint
-    create default deferrable desc describe distinct do else end except false fetch for foreign from
-    group having in initially intersect into lambda lateral leading limit not null offset on only or
-    order pivot pivot_longer pivot_wider placing primary qualify references returning select show some
-    summarize symmetric table then to trailing true union unique unpivot using variadic when where
-    window with"""
+        """all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case
+    cast check collate collation column concurrently constraint create cross default deferrable desc
+    describe distinct do else end except false fetch for foreign freeze from full glob group having
+    ilike in initially inner intersect into is isnull join lambda lateral leading left like limit
+    natural not notnull null offset on only or order outer overlaps pivot pivot_longer pivot_wider
+    placing positional primary qualify references returning right select semi show similar some
+    summarize symmetric table tablesample then to trailing true union unique unpack unpivot using
+    variadic verbose when where window with"""
     )
 )
 SQLITE = frozenset(

@@ -352,7 +352,8 @@ ACCEPTED = {
     "starrocks-new-types": (
         "starrocks",
         None,
-        f"CREATE TABLE t (id INT, b BOOLEAN, j JSON, a ARRAY<INT>, m MAP<INT, STRING>, s STRUCT<x INT>, v VARBINARY) {K} {D}",
+        f"CREATE TABLE t (id INT, b BOOLEAN, j JSON, a ARRAY<INT>, m MAP<INT, STRING>, s STRUCT<x "
+        f"INT>, v VARBINARY) {K} {D}",
     ),
     "starrocks-words-in-comment": (
         "starrocks",
@@ -391,7 +392,8 @@ ACCEPTED = {
     "mysql-options": (
         "mysql",
         None,
-        "CREATE TABLE t (id BIGINT NOT NULL, KEY k (id)) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COMMENT='x'",
+        "CREATE TABLE t (id BIGINT NOT NULL, KEY k (id)) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT "
+        "CHARSET=utf8mb4 COMMENT='x'",
     ),
     "clickhouse-bool": ("clickhouse", None, "CREATE TABLE t (b Bool) ENGINE = MergeTree ORDER BY b"),
     "clickhouse-varchar": (
@@ -426,7 +428,8 @@ ACCEPTED = {
     "trino-iceberg-transforms": (
         "trino-iceberg",
         None,
-        "CREATE TABLE t (id bigint, at timestamp(6)) WITH (partitioning = ARRAY['month(at)', 'bucket(id, 16)'])",
+        "CREATE TABLE t (id bigint, at timestamp(6)) WITH (partitioning = ARRAY['month(at)', "
+        "'bucket(id, 16)'])",
     ),
     "snowflake-types": ("snowflake", None, "CREATE TABLE T (V VARIANT, A ARRAY, O OBJECT, N NUMBER(38,0))"),
     "redshift-varchar-max": ("redshift", None, "CREATE TABLE t (v varchar(max))"),
@@ -444,7 +447,8 @@ ACCEPTED = {
     "bigquery-not-enforced": (
         "bigquery",
         None,
-        "CREATE TABLE d.t (id INT64, c TIMESTAMP, PRIMARY KEY (id) NOT ENFORCED) PARTITION BY TIMESTAMP_TRUNC(c, MONTH)",
+        "CREATE TABLE d.t (id INT64, c TIMESTAMP, PRIMARY KEY (id) NOT ENFORCED) PARTITION BY "
+        "TIMESTAMP_TRUNC(c, MONTH)",
     ),
     "sqlite-without-rowid": ("sqlite", None, "CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID"),
     "ctas": ("duckdb", None, "CREATE TABLE t AS SELECT 1 AS a"),
