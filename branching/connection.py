@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from branching.ddl_trunk import TrunkDdl
 from branching.dml import Write, Written
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
-from branching.engine.base import EngineError, ErrorKind, Frames, ResultColumn
+from branching.engine.base import Cursor, EngineError, ErrorKind, Frames, ResultColumn
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
@@ -39,6 +39,7 @@ from branching.transaction import Transaction
 
 Statement = exp.Expr | ddl_model.Ddl
 _TRIES = 12
+_PLANS = 500
 _DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
 
@@ -83,6 +84,8 @@ class Connection:
         self.statement_text: str | None = None
         self._masked = threading.Lock()
         self._closed = False
+        self._plans: dict[Hashable, Plan] = {}
+        self._aside: Cursor | None = None
         with database.gate:
             self.line.sessions += 1
 
@@ -168,6 +171,8 @@ class Connection:
         self._closed = True
         self.rollback()
         self.cursor.close()
+        if self._aside is not None:
+            self._aside.close()
         with self.database.gate:
             self.line.sessions -= 1
 
@@ -234,9 +239,17 @@ class Connection:
         return exp.select(*[item.copy() for item in returning.expressions]).from_(source).limit(0)
 
     def execute(
-        self, statement: Statement, parameters: Sequence[Any] = (), formats: Sequence[int] | None = None
+        self,
+        statement: Statement,
+        parameters: Sequence[Any] = (),
+        formats: Sequence[int] | None = None,
+        key: Hashable = None,
     ) -> Result:
-        """Runs one statement: autocommit if no transaction is open. ``formats`` asks for wire bytes of large results."""
+        """Runs one statement: autocommit if no transaction is open.
+
+        ``formats`` asks for wire bytes where the result is likely large. ``key`` stands for the statement's text:
+        the plan of a read is kept under it and used again while nothing it assumes has changed.
+        """
         self._check_alive()
         if self.failed:
             raise BoughError(
@@ -245,7 +258,7 @@ class Connection:
             )
         try:
             if isinstance(statement, exp.Expr) and not isinstance(statement, (*_DML, exp.Create)):
-                return self.read(statement, parameters, formats)
+                return self.read(statement, parameters, formats, key)
             return self._write(statement, parameters)
         except EngineError as error:
             self.failed = self.transaction is not None
@@ -259,18 +272,33 @@ class Connection:
         tree: exp.Expr,
         parameters: Sequence[Any] = (),
         formats: Sequence[int] | None = None,
-        plan: Plan | None = None,
+        key: Hashable = None,
     ) -> Result:
+        plan = self._plans.get(key) if key is not None else None
         for _ in range(_TRIES):
             epoch = self.database.stable_epoch() if self.transaction is None else 0
             if plan is None or not self._usable(plan):
                 plan = self.plan(tree)
+                if key is not None:
+                    self._keep_plan(key, plan)
             result = self._start(plan, parameters, formats)
             if plan.scope.still_true() and self._catalog_held(epoch):
                 return result
             result.close()
             plan = None
         raise BoughError("40001", "the schema kept changing while the statement was planned", hint="Retry.")
+
+    def _keep_plan(self, key: Hashable, plan: Plan) -> None:
+        if len(self._plans) >= _PLANS:
+            self._plans.pop(next(iter(self._plans)))
+        self._plans[key] = plan
+
+    def read_aside(self, sql: str) -> Result:
+        """Runs a query over catalog relations only, outside any transaction of this connection."""
+        if self._aside is None:
+            self._aside = self.database.root.cursor()
+        columns, rows = self._aside.open(sql)
+        return Result(columns, None, rows)
 
     def _usable(self, plan: Plan) -> bool:
         scope = self.scope()

@@ -151,6 +151,8 @@ class Scope:
         for node in tables:
             if node.meta.get("physical") or not isinstance(node.this, exp.Identifier):
                 continue
+            if node.text("catalog") == names.CATALOG_DATABASE:
+                continue
             if not node.args.get("db") and _is_cte(node):
                 continue
             replacement = self._replacement(node, depth)

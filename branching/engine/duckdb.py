@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from branching.engine import duckdb_encode
 from branching.engine.base import (
     Cursor,
     EngineError,
@@ -24,6 +25,7 @@ from branching.engine.base import (
     Parameters,
     ResultColumn,
 )
+from branching.engine.duckdb_frames import open_frames
 
 _CONFLICT_TEXTS = (
     "Conflict on update!",
@@ -76,7 +78,7 @@ class DuckDBCursor(Cursor):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._encoder: DuckDBCursor | None = None
+        self._encodes = False
         self._streaming = False
 
     @contextlib.contextmanager
@@ -153,10 +155,11 @@ class DuckDBCursor(Cursor):
     def frames(
         self, sql: str, parameters: Parameters, formats: Sequence[int]
     ) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
-        from branching.engine.duckdb_frames import open_frames
-
         self.end_stream()
         with self._errors(sql):
+            if not self._encodes:
+                duckdb_encode.prepare(self._connection)
+                self._encodes = True
             columns, iterator = open_frames(self._connection, sql, list(parameters), formats)
         return columns, self._guarded(iterator, sql)
 
