@@ -11,6 +11,9 @@ CREATE OR REPLACE MACRO bough_fn.width_bucket(x, low, high, n) AS CASE WHEN x < 
 CREATE OR REPLACE MACRO bough_fn.div(a, b) AS trunc(a // b);
 CREATE OR REPLACE MACRO bough_fn.to_hex(x) AS lower(to_hex(x));
 
+CREATE OR REPLACE MACRO bough_fn.ln(x) AS CASE WHEN x = 0 THEN error('cannot take logarithm of zero') WHEN x < 0 THEN error('cannot take logarithm of a negative number') ELSE ln(x) END;
+CREATE OR REPLACE MACRO bough_fn.sqrt(x) AS CASE WHEN x < 0 THEN error('cannot take square root of a negative number') ELSE sqrt(x) END;
+
 -- strings
 CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[[:alnum:]]+|[^[:alnum:]]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
 CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;

@@ -7,6 +7,7 @@ looks at a catalog, a branch or a setting; an error is not cached.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from branching.ddl_model import Ddl
+from branching.errors import BoughError
 from proxy.sql.guard import GuardContext, guard
 from proxy.sql.parse import Parsed, parse
 from proxy.sql.split import Source
@@ -27,6 +29,7 @@ class Prepared:
 
     parsed: Parsed
     tree: exp.Expr | None  # for Connection.execute, in the duckdb dialect; None where payload says it all
+    catalog: bool = False  # it reads system relations: the catalog layer answers from ``parsed.tree``
 
     @property
     def kind(self) -> Kind:
@@ -61,6 +64,33 @@ class Prepared:
         return self.parsed.notices
 
 
+_SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
+_REG_TYPES = re.compile(r"^reg(class|type|proc|procedure|namespace|role|oper|operator)$", re.IGNORECASE)
+
+
+def mentions_catalog(tree: exp.Expr) -> bool:
+    """Whether a tree reads a relation of pg_catalog or information_schema, or casts to a ``reg`` type."""
+    for node in tree.find_all(exp.Table, exp.Cast):
+        if isinstance(node, exp.Cast):
+            if _REG_TYPES.match(node.to.name):
+                return True
+        elif node.db.lower() in _SYSTEM_SCHEMAS or (not node.db and node.name.lower().startswith("pg_")):
+            return True
+    return False
+
+
+def _prepared(parsed: Parsed) -> Prepared:
+    if parsed.tree is None:
+        return Prepared(parsed, None)
+    catalog = mentions_catalog(parsed.tree)
+    try:
+        return Prepared(parsed, translate(parsed), catalog)
+    except BoughError:
+        if not catalog:
+            raise
+        return Prepared(parsed, None, catalog)
+
+
 class StatementCache:
     """The last ``size`` statements prepared, by text. Safe to share between threads."""
 
@@ -85,13 +115,13 @@ class StatementCache:
                 self.misses += 1
         if found is None:
             parsed = parse(source)
-            found = Prepared(parsed, translate(parsed) if parsed.tree is not None else None)
+            found = _prepared(parsed)
             if len(source.text) <= self._longest:
                 with self._lock:
                     self._entries[source.text] = found
                     while len(self._entries) > self._size:
                         self._entries.popitem(last=False)
-        guard(found.parsed, found.tree, context or GuardContext())
+        guard(found.parsed, found.parsed.tree if found.catalog else found.tree, context or GuardContext())
         return found
 
     def clear(self) -> None:

@@ -330,6 +330,17 @@ bit_and(7)
 1 << 4
 16 >> 2
 |/ 16.0
+initcap(lower(trim(substr('  HELLO world', 1, 8))))
+length(lpad(initcap('abc'), length('abcdef')))
+'5'::text::int::numeric(4,1)
+coalesce('{"a":{"b":[1,2]}}'::json -> 'a' -> 'b' ->> 1, 'none')
+((8/3)/2)::int * (7/2)
+upper(left(split_part('ab,cd', ',', 2), 1)) || lower(right('XYZ', 2))
+array_to_string(string_to_array('a b', ' '), length('ab')::text)
+(select max(x.n) from (select count(*) as n from (select 1) q) x)
+(select x.count from (select count(*) from (select 1) q) x)
+to_char(date_trunc('month', '2024-05-17'::timestamp), 'YYYY-MM')
+sqrt(ln(exp(16)))::int
 """
 
 QUERIES = r"""

@@ -13,7 +13,7 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
     >>> aggregates(sqlglot.parse_one("SELECT sum(a) FILTER (WHERE b)", read="postgres")).sql("duckdb")
     'SELECT bough_fn.sum(CASE WHEN b THEN a END)'
     """
-    for node in list(tree.find_all(exp.Sum)):
+    for node in reversed(list(tree.find_all(exp.Sum))):
         if isinstance(node.this, (exp.Distinct, exp.Order)):
             continue
         if isinstance(node.parent, exp.Filter):

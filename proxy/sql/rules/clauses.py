@@ -16,7 +16,7 @@ def clauses(tree: exp.Expr) -> exp.Expr:
     >>> clauses(sqlglot.parse_one("SELECT a FROM t LIMIT ALL FOR UPDATE", read="postgres")).sql("duckdb")
     'SELECT a FROM t'
     """
-    for node in list(tree.walk()):
+    for node in reversed(list(tree.walk())):
         if isinstance(node, exp.Column) and node.name.upper() == "DEFAULT" and not node.this.args["quoted"]:
             if isinstance(node.parent, (exp.EQ, exp.Tuple)) and not node.args.get("table"):
                 node.replace(exp.Var(this="DEFAULT"))
@@ -70,7 +70,7 @@ def _escape(node: exp.Expr) -> None:
 
 
 def _values(tree: exp.Expr) -> exp.Expr:
-    for node in list(tree.find_all(exp.Values)):
+    for node in reversed(list(tree.find_all(exp.Values))):
         parent = node.parent
         if isinstance(parent, exp.Insert):
             continue

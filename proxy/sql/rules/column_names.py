@@ -17,7 +17,7 @@ def column_names(tree: exp.Expr) -> exp.Expr:
     >>> column_names(sqlglot.parse_one("SELECT count(*), 1 + 1, a", read="postgres")).sql("duckdb")
     'SELECT COUNT(*) AS "count", 1 + 1 AS "?column?", a'
     """
-    for select in list(tree.find_all(exp.Select)):
+    for select in reversed(list(tree.find_all(exp.Select))):
         if _names_matter(select):
             for item in list(select.expressions):
                 _alias(item)

@@ -15,7 +15,7 @@ def division(tree: exp.Expr) -> exp.Expr:
     >>> division(sqlglot.parse_one("SELECT a / 2", read="postgres")).sql("duckdb")
     'SELECT a // 2'
     """
-    for node in list(tree.find_all(exp.Div)):
+    for node in reversed(list(tree.find_all(exp.Div))):
         if not _is_interval(node.this):
             _replace(node, exp.IntDiv(this=node.this, expression=node.expression))
     return tree

@@ -23,7 +23,7 @@ _MACROS = {
     "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace", "regexp_match": "regexp_match",
     "regexp_count": "regexp_count", "encode": "encode", "decode": "decode", "sha256": "sha256",
     "length": "length", "char_length": "length", "character_length": "length", "octet_length": "octet_length",
-    "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div", "strpos": "strpos",
+    "ln": "ln", "sqrt": "sqrt", "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div", "strpos": "strpos",
     "array_length": "array_length", "array_upper": "array_length", "array_lower": "array_lower",
     "cardinality": "cardinality", "array_to_string": "array_to_string", "array_remove": "array_remove",
     "array_replace": "array_replace", "array_positions": "array_positions",
@@ -60,8 +60,11 @@ def functions(tree: exp.Expr) -> exp.Expr:
         name = column.name.lower()
         plain = not column.this.args.get("quoted") and not column.args.get("table")
         if plain and name in ("user", "current_role", "system_user"):
-            column.replace(function(name))
-    for node in list(tree.find_all(exp.Anonymous, *_NODES)):
+            value = function(name)
+            column.replace(
+                exp.alias_(value, name, quoted=True) if isinstance(column.parent, exp.Select) else value
+            )
+    for node in reversed(list(tree.find_all(exp.Anonymous, *_NODES))):
         new = _rewritten(node)
         if new is None:
             continue

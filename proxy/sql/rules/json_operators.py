@@ -17,15 +17,19 @@ def json_operators(tree: exp.Expr) -> exp.Expr:
     >>> json_operators(sqlglot.parse_one("SELECT a ->> 'b'", read="postgres")).sql("duckdb")
     "SELECT bough_fn.json_key_text(a, 'b')"
     """
-    for node in list(tree.find_all(exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract,
-                                   exp.JSONBExtractScalar, exp.JSONBContains, exp.JSONBContainsAnyTopKeys,
-                                   exp.JSONBContainsAllTopKeys)):  # fmt: skip
+    for node in reversed(list(tree.find_all(*_OPERATORS))):
         new = _rewritten(node)
         if node is tree:
             tree = new
         else:
             node.replace(new)
     return tree
+
+
+_OPERATORS = (
+    exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONBContains,
+    exp.JSONBContainsAnyTopKeys, exp.JSONBContainsAllTopKeys,
+)  # fmt: skip
 
 
 def _rewritten(node: exp.Expr) -> exp.Expr:

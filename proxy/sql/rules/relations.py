@@ -17,14 +17,14 @@ def relations(tree: exp.Expr) -> exp.Expr:
     >>> relations(sqlglot.parse_one("SELECT generate_series(1, 3)", read="postgres")).sql("duckdb")
     'SELECT UNNEST(GENERATE_SERIES(1, 3))'
     """
-    for series in list(tree.find_all(exp.ExplodingGenerateSeries)):
+    for series in reversed(list(tree.find_all(exp.ExplodingGenerateSeries))):
         if not isinstance(series.parent, exp.Table):
             arguments = [series.args[key].copy() for key in ("start", "end", "step") if series.args.get(key)]
             listed = exp.Anonymous(this="generate_series", expressions=arguments)
             series.replace(exp.Anonymous(this="unnest", expressions=[listed]))
-    for table in list(tree.find_all(exp.Table)):
+    for table in reversed(list(tree.find_all(exp.Table))):
         _exploded_table(table)
-    for node in list(tree.find_all(exp.Any, exp.Anonymous)):
+    for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
         if isinstance(node, exp.Anonymous) and node.name.lower() != "all":
             continue
         inner = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this

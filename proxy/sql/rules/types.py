@@ -30,7 +30,7 @@ def types(tree: exp.Expr) -> exp.Expr:
     >>> types(sqlglot.parse_one("SELECT 'abc'::varchar(2)", read="postgres")).sql("duckdb")
     "SELECT LEFT(CAST('abc' AS TEXT), 2)"
     """
-    for node in list(tree.find_all(exp.Cast)):
+    for node in reversed(list(tree.find_all(exp.Cast))):
         new = _cast(node)
         if new is not node:
             if node is tree:
