@@ -14,6 +14,7 @@ from functools import cache
 import sqlglot
 from sqlglot import exp
 
+from branching.errors import BoughError
 from proxy.catalog import oids
 from proxy.catalog.context import Context
 from proxy.catalog.deparse import literal
@@ -24,6 +25,7 @@ from proxy.catalog.session import databases, role_names
 from proxy.catalog.shapes import shipped_rows
 
 _ACL = "CAST([] AS STRUCT(grantor BIGINT, grantee BIGINT, privilege_type VARCHAR, is_grantable BOOLEAN)[])"
+_BY_NAME = frozenset({"pg_get_viewdef", "pg_get_indexdef", "obj_description", "col_description"})
 _TYPE_NAMES = {
     "varchar": "text", "double": "double precision", "float": "real",
     "timestamp": "timestamp without time zone",
@@ -121,11 +123,14 @@ class Calls:
             if isinstance(text, exp.Literal):
                 found = self.resolve(name[3:], text.name)
                 return _oid(found, name[3:])
-        if name in ("col_description", "obj_description", "pg_get_serial_sequence") and arguments:
-            arguments = [
-                self._as_oid(arguments[0]) if name != "pg_get_serial_sequence" else arguments[0],
-                *arguments[1:],
-            ]
+        if (
+            name in _BY_NAME
+            and arguments
+            and isinstance(arguments[0], exp.Literal)
+            and arguments[0].is_string
+        ):
+            text = arguments[0].name
+            arguments[0] = _oid(int(text) if text.isdigit() else self.resolve("regclass", text), "oid")
         if name == "pg_typeof" and arguments:
             return self._typeof(arguments[0])
         if name == "_pg_expandarray":
@@ -262,10 +267,12 @@ class Calls:
             while isinstance(inner, exp.Cast) and isinstance(inner.this, exp.Literal):
                 inner = inner.this
             if isinstance(inner, exp.Literal) and inner.is_string:
-                return _oid(
-                    int(inner.name) if inner.name.isdigit() else self.resolve(target, inner.name), target
-                )
-            if source in ("text", "name", "character varying"):
+                return _oid(self._constant(target, inner.name), target)
+            made: exp.Expr
+            if isinstance(inner, (exp.Parameter, exp.Placeholder)):
+                number = exp.TryCast(this=inner.copy(), to=exp.DataType.build("BIGINT"))
+                made = exp.func("coalesce", number, self._fill(TEMPLATES[f"{target}_oid"], [inner]))
+            elif source in ("text", "name", "character varying"):
                 made = self._fill(TEMPLATES[f"{target}_oid"], [inner])
             else:
                 made = exp.paren(node.this.copy())
@@ -285,8 +292,21 @@ class Calls:
             return made
         return None
 
-    def _as_oid(self, node: exp.Expr) -> exp.Expr:
-        return node
+    def _constant(self, kind: str, text: str) -> int:
+        if text.isdigit() or text == "-":
+            return int(text) if text != "-" else 0
+        if (found := self.resolve(kind, text)) is not None:
+            return found
+        state, noun = {
+            "regclass": ("42P01", "relation"), "regtype": ("42704", "type"), "regproc": ("42883", "function"),
+            "regnamespace": ("3F000", "schema"), "regrole": ("42704", "role"), "regoper": ("42883", "operator"),
+        }.get(kind, ("42704", "object"))  # fmt: skip
+        raise BoughError(
+            state,
+            f'{noun} "{text}" does not exist',
+            detail=f"It is not on the search path ({', '.join(self._context.path)}) of this branch.",
+            hint=f"to_{kind}('{text}') gives NULL instead of an error.",
+        )
 
     def face(self, node: exp.Expr) -> exp.Expr:
         """What Postgres prints for an expression of a reg* or vector type; others stay."""

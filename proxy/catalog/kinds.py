@@ -123,9 +123,15 @@ def sources(select: exp.Select) -> list[exp.Expr]:
     for join in select.args.get("joins") or ():
         found.append(join.this)
     found.extend(select.args.get("laterals") or ())
-    for item in list(found):
+    for item in found:  # grows while it is walked: parenthesised joins hold further items
         for join in item.args.get("joins") or ():
             found.append(join.this)
+        if (
+            isinstance(item, exp.Subquery)
+            and not item.alias
+            and isinstance(item.this, (exp.Table, exp.Subquery))
+        ) or isinstance(item, exp.Paren):
+            found.append(item.this)
     return found
 
 
@@ -204,8 +210,15 @@ def kind_of(node: exp.Expr | None, depth: int = 0) -> str | None:
     if isinstance(node, (exp.Unnest, exp.Explode)):
         inner = kind_of(node.expressions[0] if node.expressions else node.this, depth + 1)
         return inner[:-2] if inner and inner.endswith("[]") else None
+    if (
+        isinstance(node, exp.Array)
+        and len(node.expressions) == 1
+        and isinstance(node.expressions[0], exp.Select)
+    ):
+        inner = kind_of(node.expressions[0].expressions[0], depth + 1)
+        return f"{inner}[]" if inner else None
     if isinstance(node, exp.ArrayAgg):
-        inner = kind_of(node.this, depth + 1)
+        inner = kind_of(node.this.this if isinstance(node.this, exp.Order) else node.this, depth + 1)
         return f"{inner}[]" if inner else None
     name = function_name(node)
     return _FUNCTIONS.get(name) if name else None
@@ -227,8 +240,18 @@ def result_types(tree: exp.Expr) -> list[str | None]:
         for source in sources(query):
             if wanted and source.alias_or_name.lower() != wanted:
                 continue
-            name = system_relation(source) if isinstance(source, exp.Table) else None
-            if name is None:
+            columns = _star(source)
+            if columns is None:
                 return []  # how many columns this star stands for is not known here
-            found.extend(relations()[name].values())
+            found.extend(columns)
     return found
+
+
+def _star(source: exp.Expr) -> list[str | None] | None:
+    """Types of all columns of a FROM item, or None where they cannot be told."""
+    if isinstance(source, exp.Table):
+        if (name := system_relation(source)) is not None:
+            return list(relations()[name].values())
+        cte = _cte(source, source.name) if not source.db else None
+        return (result_types(cte.this) or None) if cte is not None else None
+    return (result_types(source.this) or None) if isinstance(source, exp.Subquery) else None

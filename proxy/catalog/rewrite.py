@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 
+from branching.errors import BoughError
 from branching.model import Catalog
 from proxy.catalog import repairs
 from proxy.catalog.calls import Calls
@@ -118,6 +119,7 @@ class SystemCatalog:
 
     def rewrite(self, tree: exp.Expr, catalog: Catalog, context: Context) -> Rewritten:
         """``tree`` as it must be run for a session on the branch that ``catalog`` describes."""
+        refuse(tree)
         epoch, lease = self._store.epoch(catalog, context)
         calls = Calls(epoch.snapshot, context)
         tree = _named(repairs.unqualify(repairs.fold(tree.copy())))
@@ -149,6 +151,41 @@ class SystemCatalog:
                 return stored
             query = f"SELECT * REPLACE ({replaced}) FROM {stored.sql('duckdb')}"
         return exp.Subquery(this=_parse(query))
+
+
+def refuse(tree: exp.Expr) -> None:
+    """Raise for a statement that would change the catalog, keep a part of it, or read what is not in it."""
+    if isinstance(
+        tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Drop, exp.Alter, exp.TruncateTable)
+    ):
+        every = isinstance(tree, (exp.Drop, exp.TruncateTable))
+        for target in list(tree.find_all(exp.Table)) if every else [tree.this]:
+            table = target.this if isinstance(target, exp.Schema) else target
+            name = system_relation(table) if isinstance(table, exp.Table) else None
+            if name is not None:
+                raise BoughError(
+                    "42501",
+                    f'permission denied: "{name.partition(".")[2]}" is a system catalog',
+                    detail="System catalogs are computed from the branch; nothing can be written to them.",
+                    hint="Use CREATE, ALTER, DROP or COMMENT on the object itself.",
+                )
+    for table in tree.find_all(exp.Table):
+        name = system_relation(table)
+        if name is not None and isinstance(tree, exp.Create) and tree.kind == "VIEW":
+            raise BoughError(
+                "0A000",
+                f'a view over the system catalog "{name.partition(".")[2]}" is not supported',
+                detail="Its rows belong to one state of one branch.",
+                hint="Query the catalog directly, or keep its rows with CREATE TABLE … AS.",
+            )
+        of_system = table.db.lower() in ("pg_catalog", "information_schema")
+        if name is None and of_system and isinstance(table.this, exp.Identifier):
+            raise BoughError(
+                "42P01",
+                f'relation "{table.db.lower()}.{table.name}" does not exist',
+                detail="The catalog has the relations of PostgreSQL 15.",
+                hint="SELECT relname FROM pg_catalog.pg_class lists them.",
+            )
 
 
 def _parse(text: str) -> exp.Expr:
