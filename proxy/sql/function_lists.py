@@ -35,6 +35,16 @@ FILE_FUNCTIONS = _names(
     """
 )
 
+# Postgres' own, which the catalog layer answers; the engine has none of these names.
+CATALOG_TABLE_FUNCTIONS = _names(
+    """
+    pg_get_keywords pg_show_all_settings pg_lock_status pg_available_extensions
+    pg_available_extension_versions pg_stat_get_activity pg_prepared_statement pg_cursor
+    pg_get_publication_tables aclexplode current_schemas pg_partition_ancestors pg_options_to_table
+    pg_listening_channels pg_partition_tree
+    """
+)
+
 DENIED_TABLE_FUNCTIONS = _names(
     """
     arrow_scan arrow_scan_dumb pandas_scan python_arrow_scan python_map_function seq_scan checkpoint

@@ -23,7 +23,12 @@ from sqlglot import exp
 
 from branching import ddl_model
 from branching.errors import BoughError
-from proxy.sql.function_lists import DENIED_SCALARS, FILE_FUNCTIONS, TABLE_FUNCTIONS
+from proxy.sql.function_lists import (
+    CATALOG_TABLE_FUNCTIONS,
+    DENIED_SCALARS,
+    FILE_FUNCTIONS,
+    TABLE_FUNCTIONS,
+)
 from proxy.sql.parse import Parsed
 from proxy.sql.statements import Copy
 
@@ -37,6 +42,7 @@ class GuardContext:
     table_functions: frozenset[str] = frozenset()  # further ones that the session itself answers
 
 
+_TABLE_FUNCTIONS = TABLE_FUNCTIONS | CATALOG_TABLE_FUNCTIONS
 _GLOB = re.compile(r"[*?\[{]")
 _FILE_NAME = re.compile(
     r"(^[a-z0-9+]+://)|[/\\]|\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|db|duckdb|arrow|gz|zst|wal)$",
@@ -97,7 +103,7 @@ def _table(node: exp.Table, context: GuardContext) -> None:
         if name in FILE_FUNCTIONS:
             for path in _paths(inner):
                 allowed_file(path, context)
-        elif name not in TABLE_FUNCTIONS and name not in context.table_functions:
+        elif name not in _TABLE_FUNCTIONS and name not in context.table_functions:
             raise BoughError(
                 "0A000",
                 f"table function {name}() is not allowed",

@@ -70,13 +70,10 @@ _REG_TYPES = re.compile(r"^reg(class|type|proc|procedure|namespace|role|oper|ope
 
 def mentions_catalog(tree: exp.Expr) -> bool:
     """Whether a tree reads a relation of pg_catalog or information_schema, or casts to a ``reg`` type."""
-    for node in tree.find_all(exp.Table, exp.Cast):
-        if isinstance(node, exp.Cast):
-            if _REG_TYPES.match(node.to.name):
-                return True
-        elif node.db.lower() in _SYSTEM_SCHEMAS or (not node.db and node.name.lower().startswith("pg_")):
+    for table in tree.find_all(exp.Table):
+        if table.db.lower() in _SYSTEM_SCHEMAS or (not table.db and table.name.lower().startswith("pg_")):
             return True
-    return False
+    return any(_REG_TYPES.match(cast.to.name) for cast in tree.find_all(exp.Cast))
 
 
 def _prepared(parsed: Parsed) -> Prepared:

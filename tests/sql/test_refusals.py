@@ -9,6 +9,7 @@ import pytest
 
 from branching.errors import BoughError
 from proxy.sql.function_lists import (
+    CATALOG_TABLE_FUNCTIONS,
     DENIED_SCALARS,
     DENIED_TABLE_FUNCTIONS,
     FILE_FUNCTIONS,
@@ -136,5 +137,6 @@ def test_every_engine_function_is_classified() -> None:
     tables = {name for name, kind, _ in rows if kind in ("table", "table_macro")}
     assert tables - TABLE_FUNCTIONS - FILE_FUNCTIONS - DENIED_TABLE_FUNCTIONS == set()
     assert not (TABLE_FUNCTIONS & DENIED_TABLE_FUNCTIONS or FILE_FUNCTIONS & DENIED_TABLE_FUNCTIONS)
+    assert {name for name, _, _ in rows} & CATALOG_TABLE_FUNCTIONS <= {"current_schemas"}
     volatile = {name for name, kind, effects in rows if kind == "scalar" and effects}
     assert volatile - DENIED_SCALARS - HARMLESS_SIDE_EFFECTS == set()
