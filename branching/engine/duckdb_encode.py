@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from .duckdb_forms import NULL_SIZE, binary_form, size_form, text_form
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 32_768
 BATCH_BYTES = 8 * 1024 * 1024
 _SOURCE = "bough_encode_source"
 

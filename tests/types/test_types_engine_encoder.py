@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from branching.engine import duckdb_encode as encode
+from branching.engine.duckdb_rows import exact_rows
 from proxy import types
 from proxy.types.calendar import clock
 from proxy.types.intervals import engine_interval
@@ -271,3 +272,18 @@ def test_uuid_strings_and_objects_are_one(cursor):
     value = uuid.UUID(int=7)
     info = types.from_engine("UUID")
     assert types.encode_binary(str(value), info) == types.encode_binary(value, info)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_exact_rows_encode_as_the_engine_does(kind, cursor, data):
+    strategy, spell = TYPES[kind]
+    items = [None, *map(same, data.draw(st.lists(st.none() | strategy, max_size=8)))]
+    sql = source(kind, [None if item is None else spell(item) for item in items])
+    both = f"SELECT v, [v] AS w FROM ({sql})"
+    kinds = [kind, f"{kind}[]"]
+    rows = exact_rows(cursor().sql(both).to_arrow_table(), [("v", kinds[0]), ("w", kinds[1])], cursor())
+    for format in (0, 1):
+        columns = encode.columns_of([("v", one) for one in kinds], [format, format])
+        assert reference(rows, kinds, [format, format]) == through_query(cursor, both, columns)
