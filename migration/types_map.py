@@ -127,6 +127,39 @@ def type_hints(dialect: str, version: str | None = None) -> dict[str, str]:
     return hints
 
 
+def type_matrix(
+    source_dialect: str, target_dialect: str, version: str | None = None
+) -> list[tuple[str, str, str, str]]:
+    """Every type name of one dialect with its target, loss and note, as SHOW TYPE MAPPING shows them.
+
+    Names that need parameters are read with the dialect's defaults.
+    """
+    rows: list[tuple[str, str, str, str]] = []
+    for name, entry in contract(source_dialect).spellings.items():
+        if "(" in name or (not isinstance(entry, CanonicalType) and _needs_members(name)):
+            continue
+        mapping = map_type(source_dialect, name, target_dialect, version)
+        notes = [mapping.reason, *(f"only if {guard}" for guard in mapping.guards)]
+        rows.append((name, mapping.target_type, mapping.loss, "; ".join(note for note in notes if note)))
+    return rows
+
+
+def _needs_members(name: str) -> bool:
+    members = (
+        "array",
+        "map",
+        "struct",
+        "row",
+        "tuple",
+        "nested",
+        "list",
+        "enum",
+        "nullable",
+        "lowcardinality",
+    )
+    return name.startswith((*members, "simpleaggregate"))
+
+
 def _from_cell(source: CanonicalType, cell: Cell) -> Mapping:
     longest = max((len(value) for value in source.values), default=255) or 1
     octets = max((len(value.encode()) for value in source.values), default=1020) or 1

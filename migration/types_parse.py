@@ -32,7 +32,14 @@ _FOLLOWING = frozenset(
         "day hour minute second large object big bit data national byte"
     )
 )
-_FIRST_OF_TWO = {"national": ("character", "char", "varchar"), "long": ("varchar", "text", "raw", "blob")}
+_FIRST_OF_TWO = {
+    "national": ("character", "char", "varchar"),
+    "long": ("varchar", "text", "raw", "blob"),
+    "unsigned": ("big",),
+    "big": ("int",),
+    "native": ("character",),
+    "varying": ("character",),
+}
 _CONTINUED = frozenset(
     words(
         "timestamp time datetime double character char bit int integer bigint smallint tinyint "
@@ -119,7 +126,7 @@ class _Reader:
             raise _no_type(self.text)
         self.at += 1
         words = [first.lower()]
-        if words[0] in _FIRST_OF_TWO and self.peek()[1].lower() in _FIRST_OF_TWO[words[0]]:
+        while self.peek()[0] == "word" and self.peek()[1].lower() in _FIRST_OF_TWO.get(words[-1], ()):
             words.append(self.peek()[1].lower())
             self.at += 1
         self._more_words(words)

@@ -29,7 +29,7 @@ from migration.dialects import (
 )
 from migration.dialects.base import Clause, DialectContract, applies
 
-__all__ = ["CONTRACTS", "DialectContract", "capabilities", "contract", "is_known"]
+__all__ = ["CONTRACTS", "DialectContract", "capabilities", "capability_rows", "contract", "is_known"]
 
 CONTRACTS: tuple[DialectContract, ...] = (
     starrocks.CONTRACT,
@@ -103,6 +103,33 @@ def capabilities(dialect: str, version: str | None = None) -> dict[str, Any]:
             known.name for known in CONTRACTS
         )
     return result
+
+
+def capability_rows(dialect: str, version: str | None = None) -> list[tuple[str, str, str, str | None]]:
+    """The same facts as rows (kind, item, detail, since_version), as SHOW MIGRATION CAPABILITIES shows
+    them."""
+    item = contract(dialect)
+    groups = (("requires", item.requires), ("forbids", item.forbids), ("recommends", item.recommends))
+    rows: list[tuple[str, str, str, str | None]] = [
+        (kind, clause.id, clause.text, clause.since)
+        for kind, clauses in (*groups, ("note", item.notes))
+        for clause in clauses
+        if applies(clause, version)
+    ]
+    rows += [("type_hint", kind, hint, None) for kind, hint in _type_hints(item.name, version).items()]
+    rows += [
+        (
+            "publish",
+            item.publish,
+            "transactional DDL" if item.transactional_ddl else "no transactional DDL",
+            None,
+        ),
+        ("load", item.load_path, "", None),
+        ("example", "ddl", item.example_ddl, None),
+    ]
+    if not item.supported:
+        rows.insert(0, ("warning", dialect, "no contract: generic rules apply", None))
+    return rows
 
 
 def _type_hints(dialect: str, version: str | None) -> dict[str, str]:

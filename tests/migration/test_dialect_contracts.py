@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
 from migration.ddl import validate
-from migration.dialects import CONTRACTS, DialectContract, capabilities, contract
+from migration.dialects import CONTRACTS, DialectContract, capabilities, capability_rows, contract
 from migration.dialects.base import version_number
 
 SEED = "starrocks greenplum postgres mysql clickhouse trino snowflake redshift duckdb sqlite generic".split()  # noqa: SIM905
@@ -76,3 +78,24 @@ def test_hints_name_the_39_digits_of_a_128_bit_integer() -> None:
 def test_version_numbers() -> None:
     assert version_number("3.1.4-rc1") == (3, 1, 4)
     assert version_number("26.9") > version_number("8.0.41")
+
+
+def test_rows_say_the_same_as_the_dictionary() -> None:
+    rows = capability_rows("starrocks", "2.5")
+    assert [detail for kind, _, detail, _ in rows if kind == "forbids"] == capabilities("starrocks", "2.5")[
+        "forbids"
+    ]
+    assert capability_rows("frobnicate")[0][0] == "warning"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_names_every_dialect_and_every_rule() -> None:
+    page = (ROOT / "docs/dialects.md").read_text(encoding="utf-8")
+    for item in CONTRACTS:
+        assert f"| `{item.name}` |" in page
+    sources = [ROOT / "migration/ddl.py", *(ROOT / "migration/ddl_rules").glob("*.py")]
+    for path in sources:
+        for rule in re.findall(r'(?:error|warning)\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8")):
+            assert f"`{rule}`" in page, rule

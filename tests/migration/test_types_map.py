@@ -30,6 +30,7 @@ from migration.types import (
     timetz,
     unknown,
 )
+from migration.types_map import type_matrix
 
 TARGETS = [contract.name for contract in CONTRACTS]
 PLAIN = ["bool", "date", "interval", "uuid", "float32", "float64"]
@@ -310,3 +311,12 @@ def test_twenty_nine_common_spellings_are_read_by_their_dialects() -> None:
             if (spelling, target) == ("bytea", "doris"):
                 continue  # Doris has no type for bytes in CREATE TABLE
             assert map_type("postgres", spelling, target).loss != "unsupported", (spelling, target)
+
+
+@pytest.mark.parametrize("source", TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_matrix_has_every_type_name_with_a_note_where_something_changes(source: str, target: str) -> None:
+    rows = type_matrix(source, target)
+    assert rows
+    for name, written, loss, note in rows:
+        assert written and (loss == "exact" or note), (name, written, loss)
