@@ -17,10 +17,10 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.catalog import oids
 from proxy.catalog.context import Context
-from proxy.catalog.deparse import literal
 from proxy.catalog.functions import TEMPLATES
 from proxy.catalog.kinds import KIND, REG, function_name, kind_of, type_kind
 from proxy.catalog.objects import Snapshot
+from proxy.catalog.printer import literal
 from proxy.catalog.session import databases, role_names
 from proxy.catalog.shapes import shipped_rows
 

@@ -14,11 +14,11 @@ import sqlglot
 from sqlglot import exp
 
 from branching.model import Column, Constraint, Index, Table, View
+from proxy.catalog.printer import Printer, literal
 from proxy.catalog.shapes import shipped_rows
 from proxy.catalog.typenames import column_type
 
 _PLAIN = re.compile(r"^[a-z_][a-z0-9_$]*$")
-_NUMBERS = ("numeric", "double precision", "real")
 _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
@@ -33,10 +33,6 @@ def quoted(name: str) -> str:
     if _PLAIN.match(name) and name not in _reserved():
         return name
     return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def relation_name(schema: str, name: str) -> str:
@@ -59,15 +55,30 @@ def default_text(expression: str, engine: str, declared: str | None) -> str:
         return f"{literal(inner.name)}::{kind.formatted}"
     if isinstance(inner, exp.Null):
         return f"NULL::{kind.formatted}"
-    if isinstance(inner, (exp.Literal, exp.Neg)) and inner is not tree:
-        return inner.sql("postgres")
+    if isinstance(inner, (exp.Literal, exp.Neg)):
+        text = inner.sql("postgres")
+        return (
+            text
+            if text.replace(".", "").isdigit()
+            else f"{literal(text)}::{_number_kind(text, kind.formatted)}"
+        )
     if isinstance(inner, (exp.CurrentTimestamp, exp.Anonymous)) and inner.sql("duckdb").lower() in (
         "now()", "get_current_timestamp()", "current_timestamp",
     ):  # fmt: skip
         return "now()" if "now" in expression.lower() else "CURRENT_TIMESTAMP"
     if (name := sequence_of_default(expression)) is not None:
         return f"nextval({literal('.'.join(quoted(part) for part in name if part != 'public'))}::regclass)"
-    return _text(tree, {})
+    return Printer({}, quoted, pretty=False).text(tree)
+
+
+def _number_kind(text: str, kind: str) -> str:
+    own = "numeric" if "." in text else "integer"
+    return own if kind in ("smallint", "bigint", "numeric", own) else f"{own}::{kind}"
+
+
+def has_default(expression: str | None) -> bool:
+    """Whether a default is more than NULL, which Postgres does not keep."""
+    return expression is not None and expression.strip().upper() != "NULL"
 
 
 def sequence_of_default(expression: str) -> tuple[str, str] | None:
@@ -86,59 +97,7 @@ def check_text(expression: str, columns: tuple[Column, ...], *, pretty: bool) ->
     except sqlglot.errors.SqlglotError:
         return f"CHECK ({expression})"
     kinds = {column.name.lower(): column_type(column.type, column.declared).formatted for column in columns}
-    return f"CHECK ({_text(tree.unnest(), kinds, pretty=pretty)})"
-
-
-def _kind(node: exp.Expr, kinds: dict[str, str]) -> str:
-    return kinds.get(node.name.lower(), "") if isinstance(node, exp.Column) else ""
-
-
-def _operand(node: exp.Expr, other: str, kinds: dict[str, str], *, pretty: bool) -> str:
-    node = node.unnest()
-    if isinstance(node, exp.Literal):
-        if node.is_string and other:
-            kind = "text" if other == "character varying" else other.removesuffix("[]")
-            return f"{literal(node.name)}::{kind}"
-        if not node.is_string and node.name.isdigit() and other in _NUMBERS:
-            return f"{node.name}::{other}" if pretty else f"({node.name})::{other}"
-        return node.sql("postgres")
-    text = _text(node, kinds, pretty=pretty)
-    if other and _kind(node, kinds) == "character varying":
-        return f"{text}::text" if pretty else f"({text})::text"
-    return text
-
-
-def _text(node: exp.Expr, kinds: dict[str, str], *, pretty: bool = True) -> str:
-    """An expression, with the casts and parentheses Postgres' own printer gives it."""
-    if isinstance(node, exp.Paren):
-        return _text(node.unnest(), kinds, pretty=pretty)
-    if isinstance(node, exp.Column):
-        return quoted(node.name)
-    if isinstance(node, exp.Boolean):
-        return "true" if node.this else "false"
-    if isinstance(node, (exp.And, exp.Or)):
-        word = "AND" if isinstance(node, exp.And) else "OR"
-        parts = [_text(part, kinds, pretty=pretty) for part in node.flatten()]
-        joined = f" {word} ".join(parts)
-        return joined if pretty else f"({joined})"
-    symbols: dict[type[exp.Expr], str] = {
-        exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=", exp.EQ: "=", exp.NEQ: "<>",
-        exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Like: "~~", exp.DPipe: "||",
-    }  # fmt: skip
-    if (symbol := symbols.get(type(node))) is not None:
-        left, right = node.this, node.expression
-        one = _operand(left, _kind(right.unnest(), kinds), kinds, pretty=pretty)
-        two = _operand(right, _kind(left.unnest(), kinds), kinds, pretty=pretty)
-        return f"{one} {symbol} {two}" if pretty else f"({one} {symbol} {two})"
-    if isinstance(node, exp.In) and node.expressions:
-        other = _kind(node.this, kinds)
-        items = ", ".join(_operand(item, other, kinds, pretty=pretty) for item in node.expressions)
-        text = f"{_text(node.this, kinds, pretty=pretty)} = ANY (ARRAY[{items}])"
-        return text if pretty else f"({text})"
-    if isinstance(node, exp.Is):
-        text = f"{_text(node.this, kinds, pretty=pretty)} IS {node.expression.sql('postgres')}"
-        return text if pretty else f"({text})"
-    return node.sql("postgres")
+    return f"CHECK ({Printer(kinds, quoted, pretty=pretty).text(tree)})"
 
 
 def constraint_text(table: Table, constraint: Constraint, *, pretty: bool) -> str:

@@ -92,7 +92,7 @@ def columns(snapshot: Snapshot, owner: str) -> pa.Table:
             default = expression = None
             if column.generated is not None:
                 expression = deparse.default_text(column.generated, column.type, column.declared)
-            elif column.default is not None and not column.identity:
+            elif column.default is not None and deparse.has_default(column.default) and not column.identity:
                 default = deparse.default_text(column.default, column.type, column.declared)
             rows.append((
                 relation.schema, relation.name, column.name, number, default,

@@ -17,8 +17,8 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from branching.model import Column, Table, View
 from branching.model import Sequence as Counter
-from branching.model import Table, View
 from proxy.catalog import deparse, oids
 from proxy.catalog.contents import Objects, expression_columns, numbers
 from proxy.catalog.shapes import schema_of, shipped_rows
@@ -133,11 +133,7 @@ class Snapshot(Objects):
         sequences = {oids.object_oid(item.id) for item in self.sequences}
         rows: list[tuple[object, ...]] = []
         for oid, number, name, kind, column in self.attributes():
-            has_default = (
-                column is not None
-                and not column.identity
-                and (column.default or column.generated) is not None
-            )
+            has_default = column is not None and _has_default(column)
             rows.append((
                 oid, name, kind.oid, kind.length, number, kind.dimensions, kind.modifier, kind.by_value,
                 kind.align,
@@ -153,7 +149,7 @@ class Snapshot(Objects):
         rows = []
         for table in self.tables:
             for number, column in enumerate(table.columns, 1):
-                if column.generated is not None or (column.default is not None and not column.identity):
+                if _has_default(column):
                     text = deparse.default_text(
                         column.generated or column.default or "", column.type, column.declared
                     )
@@ -358,3 +354,8 @@ class Snapshot(Objects):
             provariadic=0, prosupport=0, prokind="f", prosecdef=False, proleakproof=False, proisstrict=False,
             provolatile="v", proparallel="u", pronargdefaults=0, prorettype=25,
         )  # fmt: skip
+
+
+def _has_default(column: Column) -> bool:
+    """Whether pg_attrdef has a row for the column: identity and a default of NULL are none."""
+    return column.generated is not None or (not column.identity and deparse.has_default(column.default))

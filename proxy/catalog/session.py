@@ -11,7 +11,7 @@ from datetime import datetime
 
 from proxy.catalog import oids
 from proxy.catalog.context import Context, Database, Role
-from proxy.catalog.deparse import literal
+from proxy.catalog.printer import literal
 from proxy.catalog.shapes import relations
 
 _TYPES = {

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from proxy.catalog.shapes import shipped_rows
 
 _ENGINE = {
+    "int": "int4",
     "bool": "bool", "boolean": "bool", "tinyint": "int2", "smallint": "int2", "integer": "int4",
     "bigint": "int8",
     "hugeint": "numeric", "utinyint": "int2", "usmallint": "int4", "uinteger": "int8", "ubigint": "numeric",
