@@ -12,7 +12,9 @@ The four losses, and what a planner does with each:
 Guards also stand beside exact mappings, for values a type admits and the target does not:
 
 ``finite`` no NaN, no infinity · ``no_nan`` · ``no_nul`` no NUL character · ``year:a..b`` years within ·
-``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits · ``octets:n`` at most n
+``time:0..24`` within a
+day, the end included (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th ·
+``digits:n`` at most n digits · ``octets:n`` at most n
 bytes of UTF-8 or data · ``no_null`` no NULL · ``json_unique_keys`` no object repeats a key ·
 ``json_double`` every JSON number
 survives
@@ -185,7 +187,9 @@ def _decimal(source: CanonicalType, target: DialectContract) -> Mapping:
         # A target such as NUMERIC(38,9) limits the digits before the point too: 29 of them.
         whole = max_precision - max_scale if rule.wider else max_precision
         if precision <= max_precision and scale <= max_scale and precision - scale <= whole:
-            return Mapping(source, template.format(p=precision, s=scale), loss, reason)
+            # PostgreSQL's numeric also holds NaN and infinity; no other DECIMAL does.
+            guards = () if target.spellings is contract("postgres").spellings else ("finite",)
+            return Mapping(source, template.format(p=precision, s=scale), loss, reason, "", guards)
     return _from_cell(source, rule.wide)
 
 
@@ -228,6 +232,10 @@ def _sized_bytes(source: CanonicalType, target: DialectContract) -> Mapping:
 
 def _clock(source: CanonicalType, target: DialectContract) -> Mapping:
     rule = target.types.clocks[source.kind]
+    if source.kind == "time" and rule.cast != "text" and target.name != "mysql":
+        # MySQL's TIME runs to 838 hours; PostgreSQL and DuckDB count 24:00:00 in.
+        inclusive = target.name in ("postgres", "greenplum", "duckdb")
+        rule = replace(rule, guards=(*rule.guards, "time:0..24" if inclusive else "time:0..<24"))
     precision = 6 if source.precision is None else source.precision
     if precision <= rule.max_precision:
         named = "{p}" in rule.template

@@ -7,8 +7,11 @@ subject.
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from migration.ddl import validate
+from migration.dialects import CONTRACTS
 
 K = "DUPLICATE KEY (id)"
 D = "DISTRIBUTED BY HASH (id) BUCKETS 4"
@@ -519,3 +522,17 @@ def test_the_target_is_the_one_named() -> None:
     ddl = "CREATE TABLE s.t (a int)"
     assert validate(ddl, "postgres", target_table="s.t") == []
     assert [found.id for found in validate(ddl, "postgres", target_table="s.u")] == ["target.mismatch"]
+
+
+FRAGMENTS = "CREATE TABLE t ( ) a INT , PRIMARY KEY DISTRIBUTED BY ENGINE = 'x' ORDER WITH < > [ ] AS ; NOT "
+FRAGMENTS += '` " $$ /* . --\n'
+
+
+@given(
+    st.sampled_from(["", "CREATE TABLE t ("]),
+    st.lists(st.sampled_from(FRAGMENTS.split(" ")), max_size=14),
+    st.sampled_from([contract.name for contract in CONTRACTS]),
+)
+def test_any_text_gets_violations_and_never_an_exception(start: str, words: list[str], dialect: str) -> None:
+    found = validate(f"{start} {' '.join(words)}", dialect)
+    assert all(violation.position >= 0 and violation.message for violation in found)

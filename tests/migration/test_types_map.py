@@ -283,6 +283,10 @@ def test_guards_name_what_a_profile_must_show() -> None:
     assert "no_nul" in map_type("duckdb", "VARCHAR", "postgres").guards
     assert "year:1900..2299" in map_type("postgres", "timestamp", "clickhouse").guards
     assert "finite" in map_type("duckdb", "DOUBLE", "mysql").guards
+    assert "finite" in map_type("postgres", "numeric(18,4)", "duckdb").guards
+    assert "finite" not in map_type("postgres", "numeric(18,4)", "greenplum").guards
+    assert "time:0..24" in map_type("mysql", "time(6)", "postgres").guards
+    assert "time:0..<24" in map_type("postgres", "time", "snowflake").guards
     assert "no_null" in map_type("duckdb", "INTEGER[]", "clickhouse").guards
     assert "octets:65535" in map_type("postgres", "text", "redshift").guards
 
