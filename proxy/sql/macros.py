@@ -33,6 +33,30 @@ def call(name: str, *arguments: exp.Expr) -> exp.Expr:
     )
 
 
+_AGGREGATES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        sum string_agg json_group_array json_group_object bool_and bool_or bit_and bit_or bit_xor stddev_samp
+        stddev_pop var_samp var_pop corr covar_pop covar_samp regr_slope regr_intercept mode any_value first
+        last listagg list count_if median max_by min_by arg_max arg_min
+        """,
+    )
+)
+
+
+def has_known_type(value: exp.Expr) -> bool:
+    """Whether the engine knows the type of ``value`` when it picks an overload: not yet that of an aggregate.
+
+    A macro is chosen before aggregates and windows are bound; given one, the engine picks a wrong overload
+    or none. Such calls must go to a function without overloads.
+    """
+    return not any(
+        isinstance(node, (exp.AggFunc, exp.Window)) or node.name.lower() in _AGGREGATES
+        for node in value.find_all(exp.AggFunc, exp.Window, exp.Anonymous)
+    )
+
+
 def function(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of a function of the engine, not read again by sqlglot."""
     return exp.Anonymous(this=name, expressions=list(arguments))

@@ -31,7 +31,7 @@ CREATE OR REPLACE MACRO bough_fn.similar_pattern(p) AS replace(replace(regexp_re
 CREATE OR REPLACE MACRO bough_fn.similar_to(s, p) AS regexp_full_match(s, bough_fn.similar_pattern(p), 's');
 CREATE OR REPLACE MACRO bough_fn.encode(b, f) AS CASE lower(f) WHEN 'hex' THEN lower(hex(b::BLOB)) WHEN 'base64' THEN to_base64(b::BLOB) WHEN 'escape' THEN b::BLOB::VARCHAR ELSE error('unrecognized encoding: "' || f || '"') END;
 CREATE OR REPLACE MACRO bough_fn.decode(s, f) AS CASE lower(f) WHEN 'hex' THEN unhex(s) WHEN 'base64' THEN from_base64(s) WHEN 'escape' THEN encode(s) ELSE error('unrecognized encoding: "' || f || '"') END;
-CREATE OR REPLACE MACRO bough_fn.length(s VARCHAR) AS length(s), (s BLOB) AS octet_length(s)::INTEGER, (s) AS length(s);
+CREATE OR REPLACE MACRO bough_fn.length(s VARCHAR) AS length(s)::INTEGER, (s BLOB) AS octet_length(s)::INTEGER, (s) AS length(s)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.octet_length(s BLOB) AS octet_length(s)::INTEGER, (s) AS strlen(s::VARCHAR)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.md5(s) AS md5(s);
 CREATE OR REPLACE MACRO bough_fn.sha256(s) AS unhex(sha256(s));

@@ -194,6 +194,8 @@ def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
         return _duckdb_create(source, tree, failure)
     for class_, kind in _DUCKDB_KINDS:
         if isinstance(tree, class_):
+            if isinstance(tree, (exp.Summarize, exp.Describe)) and isinstance(tree.this, exp.Table):
+                tree.set("this", exp.select("*").from_(tree.this.copy()))  # a query can be rewritten inside
             return _made(source, kind, "duckdb", tree, failure)
     if isinstance(tree, exp.Command) and not _is_duckdb_command(tree):
         raise syntax_error(failure, source)

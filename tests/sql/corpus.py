@@ -441,6 +441,28 @@ SELECT array(SELECT id FROM t ORDER BY id)
 SELECT avg(a) > 0, sum(d) FROM t
 SELECT t FROM (SELECT 1 AS t) AS q
 SELECT null AS n, '' AS e
+SELECT id::text FROM t GROUP BY id ORDER BY 1
+SELECT a::text, a + 1 FROM t WHERE a > 0 ORDER BY 2
+SELECT a::text, sum(b) FROM t GROUP BY a ORDER BY 2
+SELECT date_trunc('month', ts)::date, count(*) FROM t WHERE ts IS NOT NULL GROUP BY 1 ORDER BY 1
+SELECT date_trunc('year', ts), count(*) FROM t GROUP BY date_trunc('year', ts) ORDER BY 1
+SELECT max(a) + 1, max(a) FROM t HAVING count(*) > 1
+SELECT a % 2, count(*) FROM t GROUP BY a % 2 ORDER BY a % 2
+SELECT upper(s) FROM t GROUP BY s ORDER BY s
+SELECT DISTINCT upper(left(s, 1)) FROM t ORDER BY upper(left(s, 1))
+SELECT count(*) FROM t HAVING sum(a) > 100
+SELECT id, sum(a) FROM t GROUP BY id ORDER BY sum(a) DESC, id
+SELECT x.a, sum(x.b) AS s FROM t AS x GROUP BY x.a ORDER BY s
+SELECT id FROM t ORDER BY a / 2 DESC, id
+SELECT coalesce(sum(a), 0) FROM t WHERE false
+SELECT id, sum(a) OVER (PARTITION BY f), sum(b) FILTER (WHERE b > 0) OVER (ORDER BY id) FROM t ORDER BY id
+SELECT length(max(s)), octet_length(min(s)), date_trunc('month', max(ts)) FROM t
+SELECT length(lag(s) OVER (ORDER BY id)) FROM t ORDER BY id
+SELECT length(string_agg(s, ',')) FROM t
+SELECT sum(length(s)), sum(array_length(arr, 1)) FROM t JOIN u ON u.t_id = t.id
+SELECT extract(year FROM max(ts)) FROM t
+SELECT s, sum(a) FROM t GROUP BY s HAVING sum(a) > 0 ORDER BY sum(a)
+SELECT sum(sum(a)) OVER (ORDER BY f) FROM t GROUP BY f ORDER BY 1
 SELECT true, false
 SELECT corr(b, d)::numeric(10,6), regr_slope(b, d)::numeric(10,6) FROM t
 """

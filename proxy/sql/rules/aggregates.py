@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from proxy.sql.macros import call, function
+from proxy.sql.macros import call, function, has_known_type
 
 
 def aggregates(tree: exp.Expr) -> exp.Expr:
@@ -14,7 +14,7 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
     'SELECT bough_fn.sum(CASE WHEN b THEN a END)'
     """
     for node in reversed(list(tree.find_all(exp.Sum))):
-        if isinstance(node.this, (exp.Distinct, exp.Order)):
+        if isinstance(node.this, (exp.Distinct, exp.Order)) or not has_known_type(node.this):
             continue
         if isinstance(node.parent, exp.Filter):
             condition = node.parent.expression.this

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from branching.errors import BoughError
-from proxy.sql.macros import call, function
+from proxy.sql.macros import call, function, has_known_type
 from proxy.sql.rules import formats
 
 Args = list[exp.Expr]
@@ -30,6 +30,11 @@ _MACROS = {
     "json_typeof": "json_typeof", "jsonb_typeof": "json_typeof", "json_array_length": "json_array_length",
     "jsonb_array_length": "json_array_length", "date_trunc": "date_trunc", "date_part": "part",
     "date_bin": "date_bin", "make_interval": "make_interval",
+}  # fmt: skip
+# macros chosen by type, and the engine's function where the type is not known in time
+_OVERLOADED = {
+    "length": "length", "char_length": "length", "character_length": "length", "octet_length": "strlen",
+    "date_trunc": "date_trunc",
 }  # fmt: skip
 # to a function of the engine
 _RENAMED = {
@@ -87,6 +92,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
     parent = node.parent
     if isinstance(parent, exp.Dot) and parent.expression is node and parent.this.name.lower() != "pg_catalog":
         return None
+    if name in _OVERLOADED and not all(has_known_type(argument) for argument in arguments):
+        return function(_OVERLOADED[name], *arguments)
     if name in _MACROS and not isinstance(parent, exp.Table):
         return call(_MACROS[name], *arguments)
     if name in _RENAMED:
