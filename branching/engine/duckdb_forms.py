@@ -226,35 +226,38 @@ def _numeric_binary(type_text: str, x: str) -> str:
 
 
 def _short_numeric(scale: int, x: str) -> str:
-    """Up to four groups on either side of the point, each side packed into one 64-bit integer.
+    """Four groups before the point and ``after`` behind it, each side packed into one integer.
 
     With more than nine decimals the engine's own product would overflow.
     """
+    after = {0: 0, 1: 1, 2: 2, 3: 4}[-(-scale // 4)]
     whole = f"trunc(abs({x}))::BIGINT"
-    decimals = f"((abs({x}) % 1 * {10**scale})::BIGINT * {10 ** (16 - scale)})"
-    four, eight, twelve = 10**4, 10**8, 10**12
+    decimals = f"((abs({x}) % 1 * {10**scale})::BIGINT * {10 ** (4 * after - scale)})"
 
-    def packed(value: str) -> str:
-        return (
-            f"(({value} // {twelve} << 48) | ({value} // {eight} % {four} << 32) | "
-            f"({value} // {four} % {four} << 16) | ({value} % {four}))::BIT::BLOB"
-        )
+    def packed(value: str, groups: int) -> str:
+        parts = [
+            f"({value} // {10 ** (4 * group)}{' % 10000' if group < groups - 1 else ''} << {16 * group})"
+            for group in reversed(range(groups))
+        ]
+        integer = {1: "SMALLINT", 2: "INTEGER", 4: "BIGINT"}[groups]
+        return f"({' | '.join(parts)})::{integer}::BIT::BLOB"
 
-    front = (
-        f"(CASE WHEN {whole} >= {twelve} THEN 0 WHEN {whole} >= {eight} THEN 1 WHEN {whole} >= {four} THEN 2 "
-        f"WHEN {whole} > 0 THEN 3 WHEN {decimals} >= {twelve} THEN 4 WHEN {decimals} >= {eight} THEN 5 "
-        f"WHEN {decimals} >= {four} THEN 6 ELSE 7 END)"
-    )
+    # How many groups of zeros stand in front and behind.
+    heads = [f"{whole} >= {10**power}" for power in (12, 8, 4, 0)]
+    heads += [f"{decimals} >= {10 ** (4 * power)}" for power in reversed(range(after))]
+    tails = [f"{decimals} % {10 ** (4 * power)} > 0" for power in range(1, after + 1)]
+    tails += [f"{whole} % {10 ** (4 * power)} > 0" for power in range(1, 4)]
+    front = f"(CASE {' '.join(f'WHEN {test} THEN {at}' for at, test in enumerate(heads))} END)"
     behind = (
-        f"(CASE WHEN {decimals} % {four} > 0 THEN 0 WHEN {decimals} % {eight} > 0 THEN 1 "
-        f"WHEN {decimals} % {twelve} > 0 THEN 2 WHEN {decimals} > 0 THEN 3 WHEN {whole} % {four} > 0 THEN 4 "
-        f"WHEN {whole} % {eight} > 0 THEN 5 WHEN {whole} % {twelve} > 0 THEN 6 ELSE 7 END)"
+        f"(CASE {' '.join(f'WHEN {test} THEN {at}' for at, test in enumerate(tails))} ELSE {after + 3} END)"
     )
+    total = 4 + after
     head = (
-        f"(((8 - {front} - {behind})::BIGINT << 48) | (((3 - {front}) & 65535)::BIGINT << 32) | "
+        f"((({total} - {front} - {behind})::BIGINT << 48) | (((3 - {front}) & 65535)::BIGINT << 32) | "
         f"CASE WHEN {x} < 0 THEN {0x4000 << 16 | scale} ELSE {scale} END)::BIGINT::BIT::BLOB"
     )
-    groups = f"({packed(whole)} || {packed(decimals)})[2 * {front} + 1:16 - 2 * {behind}]"
+    digits = packed(whole, 4) + (f" || {packed(decimals, after)}" if after else "")
+    groups = f"({digits})[2 * {front} + 1:{2 * total} - 2 * {behind}]"
     return f"CASE WHEN {x} = 0 THEN unhex('{scale:016x}') WHEN {x} IS NOT NULL THEN {head} || {groups} END"
 
 
