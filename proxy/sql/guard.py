@@ -83,8 +83,11 @@ def _trees(payload: object) -> Iterator[exp.Expr]:
 
 def guard_tree(tree: exp.Expr, context: GuardContext) -> None:
     """Check every function and every table name of a tree."""
-    if isinstance(tree, (exp.Summarize, exp.Describe)) and isinstance(tree.this, exp.Literal):
-        allowed_file(tree.this.name, context)
+    for listing in tree.find_all(exp.Summarize, exp.Describe, exp.Show, exp.Pragma):
+        if isinstance(listing, (exp.Show, exp.Pragma)):
+            raise BoughError("0A000", "SHOW and PRAGMA inside a query are not supported")
+        if isinstance(listing.this, exp.Literal):
+            allowed_file(listing.this.name, context)
     for node in tree.find_all(exp.Table, exp.Func, exp.Command):
         if isinstance(node, exp.Command):
             raise BoughError("0A000", "this statement cannot be proven to stay on its branch")

@@ -119,6 +119,9 @@ class StatementCache:
                     while len(self._entries) > self._size:
                         self._entries.popitem(last=False)
         guard(found.parsed, found.parsed.tree if found.catalog else found.tree, context or GuardContext())
+        inner = getattr(found.payload, "inner", None) or getattr(found.payload, "query", None)
+        if isinstance(inner, Source):  # of PREPARE, DECLARE, EXPLAIN, COPY: refused here, not when it runs
+            self.prepare(inner, context)
         return found
 
     def clear(self) -> None:
