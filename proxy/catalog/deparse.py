@@ -41,7 +41,7 @@ def relation_name(schema: str, name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def default_text(expression: str, engine: str, declared: str | None) -> str:
+def default_text(expression: str, engine: str, declared: str | None, *, pretty: bool = False) -> str:
     """A column default as ``pg_get_expr`` prints it."""
     try:
         tree = sqlglot.parse_one(expression, read="duckdb")
@@ -68,7 +68,7 @@ def default_text(expression: str, engine: str, declared: str | None) -> str:
         return "now()" if "now" in expression.lower() else "CURRENT_TIMESTAMP"
     if (name := sequence_of_default(expression)) is not None:
         return f"nextval({literal('.'.join(quoted(part) for part in name if part != 'public'))}::regclass)"
-    return Printer({}, quoted, pretty=False).text(tree)
+    return Printer({}, quoted, pretty=pretty).text(tree)
 
 
 def _number_kind(text: str, kind: str) -> str:

@@ -62,7 +62,7 @@ TEMPLATES: dict[str, str] = {
     "quote_nullable": "COALESCE('''' || replace(CAST(_1 AS VARCHAR), '''', '''''') || '''', 'NULL')",
     "parse_ident": "string_split(replace(_1, '\"', ''), '.')",
     # definitions
-    "pg_get_expr": "_1",
+    "pg_get_expr": "split_part(_1, chr(31), CASE WHEN _3 AND contains(_1, chr(31)) THEN 2 ELSE 1 END)",
     "pg_get_constraintdef": """(SELECT CASE WHEN COALESCE(_2, FALSE) THEN _p ELSE _v END
         FROM lookup.constraint_def WHERE _k = _1)""",
     "pg_get_indexdef": """(SELECT CASE WHEN COALESCE(_3, FALSE) THEN _p ELSE _v END

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from branching.model import Constraint, Table
+from branching.model import Sequence as Counter
 from proxy.catalog import deparse, oids
 from proxy.catalog.contents import expression_columns
 from proxy.catalog.objects import Snapshot, arrow
@@ -74,6 +75,14 @@ def _limits(kind: PgType) -> tuple[object, ...]:
     return length, octets, precision, radix, scale, moment
 
 
+def _identity(sequence: Counter | None) -> tuple[object, ...]:
+    """Start, increment, maximum, minimum and cycle of an identity column's counter."""
+    if sequence is None:
+        return (None, None, None, None, "NO")
+    numbers = (sequence.start, sequence.increment, sequence.maximum, sequence.minimum)
+    return (*map(str, numbers), "YES" if sequence.cycle else "NO")
+
+
 def columns(snapshot: Snapshot, owner: str) -> pa.Table:
     varying = (
         "table_schema", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable",
@@ -82,9 +91,11 @@ def columns(snapshot: Snapshot, owner: str) -> pa.Table:
         "numeric_precision",
         "numeric_precision_radix", "numeric_scale", "datetime_precision", "is_identity",
         "identity_generation",
-        "is_generated", "generation_expression", "is_updatable",
+        "is_generated", "generation_expression", "is_updatable", "identity_start", "identity_increment",
+        "identity_maximum", "identity_minimum", "identity_cycle",
     )  # fmt: skip
     rows: list[tuple[object, ...]] = []
+    owned = {sequence.owned_by: sequence for sequence in snapshot.sequences}
     for relation in snapshot.readable:
         updatable = "YES" if isinstance(relation, Table) or deparse.updatable(relation) else "NO"
         for number, column in enumerate(relation.columns, 1):
@@ -101,10 +112,9 @@ def columns(snapshot: Snapshot, owner: str) -> pa.Table:
                 *_limits(kind),
                 "YES" if column.identity else "NO", {"a": "ALWAYS", "d": "BY DEFAULT"}.get(column.identity),
                 "ALWAYS" if expression is not None else "NEVER", expression, updatable,
+                *_identity(owned.get((relation.id, column.id)) if column.identity else None),
             ))  # fmt: skip
-    return arrow(
-        _I + "columns", varying, rows, udt_schema="pg_catalog", is_self_referencing="NO", identity_cycle="NO"
-    )
+    return arrow(_I + "columns", varying, rows, udt_schema="pg_catalog", is_self_referencing="NO")
 
 
 def _constraints(snapshot: Snapshot) -> Iterator[tuple[Table, Constraint]]:
@@ -214,7 +224,13 @@ def check_constraints(snapshot: Snapshot, owner: str) -> pa.Table:
 
 def sequences(snapshot: Snapshot, owner: str) -> pa.Table:
     rows = []
+    tables = {table.id: table for table in snapshot.tables}
     for item in snapshot.sequences:
+        owner_table = tables.get(item.owned_by[0]) if item.owned_by else None
+        if owner_table and any(
+            c.identity and item.owned_by == (owner_table.id, c.id) for c in owner_table.columns
+        ):
+            continue  # the counter of an identity column is part of the column
         kind = column_type(item.type, None)
         bits = _NUMERIC.get(kind.name, (64, 2, 0))[0]
         rows.append((

@@ -32,6 +32,10 @@ _OPCLASS = {"text": "text_ops", "varchar": "text_ops", "bpchar": "bpchar_ops", "
     "bytea": "bytea_ops", "time": "time_ops", "interval": "interval_ops", "jsonb": "jsonb_ops"}  # fmt: skip
 
 
+# Between the plain and the pretty text of a stored expression, which only pg_get_expr opens.
+PRETTY = "\x1f"
+
+
 def arrow(
     name: str, varying: tuple[str, ...], rows: Sequence[tuple[object, ...]], **fixed: object
 ) -> pa.Table:
@@ -150,8 +154,10 @@ class Snapshot(Objects):
         for table in self.tables:
             for number, column in enumerate(table.columns, 1):
                 if _has_default(column):
-                    text = deparse.default_text(
-                        column.generated or column.default or "", column.type, column.declared
+                    source = column.generated or column.default or ""
+                    text = PRETTY.join(
+                        deparse.default_text(source, column.type, column.declared, pretty=pretty)
+                        for pretty in (False, True)
                     )
                     rows.append((oids.default_oid(table.id, number), oids.object_oid(table.id), number, text))
         return arrow("pg_catalog.pg_attrdef", ("oid", "adrelid", "adnum", "adbin"), rows)

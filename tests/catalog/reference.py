@@ -102,6 +102,33 @@ def catalog() -> Catalog:
             on_delete="c"),
         ),
     )  # fmt: skip
+    pairs = Table(
+        21, "public", "pairs",
+        (
+            *(Column(n, name, "INTEGER", name in "xy") for n, name in enumerate(("x", "y", "parent_x", "parent_y"))),
+            Column(4, "both_of", "INTEGER", generated="x + y"),
+        ),
+        (
+            Constraint("pairs_pkey", "p", ("x", "y")),
+            Constraint("pairs_parent_x_parent_y_fkey", "f", ("parent_x", "parent_y"), None, "public", "pairs",
+                ("x", "y"), on_delete="n", on_update="c"),
+            Constraint("pairs_check", "c", (), "x <> y"),
+        ),
+    )  # fmt: skip
+    odd = Table(
+        22, "sales", "Odd Names",
+        (
+            Column(1, "select", "BIGINT", True, "nextval('sales.\"Odd Names_select_seq\"')", identity="d"),
+            Column(2, "a b", "VARCHAR", default="'x'", declared="character varying(5)"),
+            Column(3, "state", "VARCHAR"),
+        ),
+        (
+            Constraint("Odd Names_pkey", "p", ("select",)),
+            Constraint("Odd Names_a b_key", "u", ("a b",)),
+            Constraint("Odd Names_state_check", "c", ("state",), "state IN ('new', 'old')"),
+        ),
+        (Index(23, "Odd Index", ("state", "a b")),),
+    )  # fmt: skip
     late_columns = (
         Column(1, "id", "INTEGER"),
         Column(2, "carrier", "VARCHAR", declared="character varying(2)"),
@@ -113,6 +140,9 @@ def catalog() -> Catalog:
         Sequence(6, "public", "counter", "s6", start=5, increment=2),
         Sequence(7, "sales", "orders_id_seq", "s7", "INTEGER", maximum=2147483647, owned_by=(8, 1)),
         Table(9, "public", "plain", (Column(1, "a", "INTEGER"), Column(2, "Mixed Case", "VARCHAR"))),
+        pairs,
+        odd,
+        Sequence(24, "sales", "Odd Names_select_seq", "s24", owned_by=(22, 1)),
         View(10, "public", "late", "SELECT id, carrier FROM public.flights", late_columns),
     ]
     return Catalog(
