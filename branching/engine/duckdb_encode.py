@@ -61,8 +61,14 @@ def columns_of(
     )
 
 
-def prepare(cursor: Any) -> None:
-    """Makes ``cursor`` (and no other) able to encode."""
+def prepare(cursor: Any, time_zone: str | None = None) -> None:
+    """Makes ``cursor`` (and no other) able to encode; ``time_zone`` is that of the session.
+
+    Settings belong to one cursor: an encoder left at the default would show timestamptz in another zone.
+    """
+    if time_zone is not None:
+        quoted = time_zone.replace("'", "''")
+        cursor.execute(f"SET TimeZone = '{quoted}'").fetchall()
     cursor.execute(
         "SET VARIABLE bough_sizes = (SELECT list(n::INTEGER::BIT::BLOB ORDER BY n) FROM range(256) AS t(n))"
     ).fetchall()

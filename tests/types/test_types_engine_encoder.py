@@ -290,3 +290,13 @@ def test_exact_rows_encode_as_the_engine_does(kind, cursor, data):
     for format in (0, 1):
         columns = encode.columns_of([("v", one) for one in kinds], [format, format])
         assert reference(rows, kinds, [format, format]) == through_query(cursor, both, columns)
+
+
+def test_timestamptz_is_shown_in_the_session_zone(cursor):
+    tokyo = ROOT.cursor()
+    encode.prepare(tokyo, "Asia/Tokyo")
+    columns = encode.columns_of([("v", "TIMESTAMP WITH TIME ZONE")], [0])
+    reader = cursor().sql("SELECT TIMESTAMPTZ '2020-01-01 00:00:00+00'").to_arrow_reader(10)
+    data = b"".join(frames.data for frames in encode.encode_reader(reader, columns, tokyo))
+    assert data.endswith(b"2020-01-01 09:00:00+09")
+    tokyo.close()
