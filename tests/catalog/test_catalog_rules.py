@@ -315,3 +315,15 @@ def test_a_name_of_nothing_is_an_error_as_in_postgres(system: SystemCatalog, tex
     with pytest.raises(BoughError) as caught:
         system.rewrite(tree(f"SELECT {text}"), reference.catalog(), reference.context())
     assert caught.value.sqlstate == state
+
+
+def test_session_functions_alone_change_nothing_else(engine: reference.Engine, system: SystemCatalog) -> None:
+    text = "SELECT 7 / 2 AS half, current_database() AS db, obj_description('flights') AS d, \"Some\" AS s FROM Tab"
+    done = system.session_functions(tree(text), reference.catalog(), reference.context(database="x"))
+    assert done.tree.sql("duckdb").startswith("SELECT 7 / 2 AS half, 'x' AS db, ")
+    assert done.tree.sql("duckdb").endswith('"Some" AS s FROM Tab')
+    assert done.types == (None, "name", "text", None)
+    assert not done.only_catalog
+    text = "SELECT obj_description('flights'), pg_get_userbyid(10)"
+    done = system.session_functions(tree(text), reference.catalog(), reference.context())
+    assert engine.connection.execute(done.tree.sql("duckdb")).fetchall() == [("every flight", "postgres")]
