@@ -1,11 +1,14 @@
 """Postgres' catalog functions as expressions of the engine.
 
 A table, not code: each entry is the expression a call becomes. ``_1``, ``_2`` … stand for the arguments
-(NULL where fewer are given), ``lookup.x`` for one of our lookups, ``{path}`` and its like for values of the
+(NULL where fewer are given), ``pg_lookup.x`` for one of our lookups, ``{path}`` and its like for values of the
 session. A function that depends on literal arguments or changes shape is in ``calls`` instead.
 """
 
 from __future__ import annotations
+
+# Where templates find our lookups: a name no user can give a schema, since Postgres keeps pg_ to itself.
+LOOKUP_SCHEMA = "pg_lookup"
 
 _TRUE = "TRUE"
 _EMPTY = "CAST(NULL AS VARCHAR)"
@@ -15,7 +18,7 @@ TEMPLATES: dict[str, str] = {
     "format_type": """CASE
         WHEN _1 IS NULL THEN NULL
         WHEN _1 = 0 THEN '-'
-        WHEN _2 IS NULL OR _2 < 0 THEN COALESCE((SELECT _v FROM lookup.type_name WHERE _k = _1), '???')
+        WHEN _2 IS NULL OR _2 < 0 THEN COALESCE((SELECT _v FROM pg_lookup.type_name WHERE _k = _1), '???')
         WHEN _1 IN (1043,
         1015) THEN 'character varying(' || (_2 - 4) || ')' || CASE _1 WHEN 1015 THEN '[]' ELSE '' END
         WHEN _1 IN (1042,
@@ -24,32 +27,32 @@ TEMPLATES: dict[str, str] = {
         1231) THEN 'numeric(' || (((_2 - 4) >> 16) & 65535) || ',' || ((_2 - 4) & 2047) || ')'
             || CASE _1 WHEN 1231 THEN '[]' ELSE '' END
         WHEN _1 IN (1114, 1184, 1083, 1266) THEN replace(
-            (SELECT _v FROM lookup.type_name WHERE _k = _1), ' with', '(' || _2 || ') with')
-        WHEN _1 IN (1560, 1562) THEN (SELECT _v FROM lookup.type_name WHERE _k = _1) || '(' || _2 || ')'
-        ELSE COALESCE((SELECT _v FROM lookup.type_name WHERE _k = _1), '???') END""",
+            (SELECT _v FROM pg_lookup.type_name WHERE _k = _1), ' with', '(' || _2 || ') with')
+        WHEN _1 IN (1560, 1562) THEN (SELECT _v FROM pg_lookup.type_name WHERE _k = _1) || '(' || _2 || ')'
+        ELSE COALESCE((SELECT _v FROM pg_lookup.type_name WHERE _k = _1), '???') END""",
     "regclass_text": """CASE WHEN _1 = 0 THEN '-' ELSE COALESCE(
-        (SELECT CASE WHEN _s IN ({path}) THEN _v ELSE _q END FROM lookup.class_name WHERE _k = _1),
+        (SELECT CASE WHEN _s IN ({path}) THEN _v ELSE _q END FROM pg_lookup.class_name WHERE _k = _1),
         CAST(_1 AS VARCHAR)) END""",
     "regtype_text": """CASE WHEN _1 = 0 THEN '-' ELSE COALESCE(
-        (SELECT _v FROM lookup.type_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
+        (SELECT _v FROM pg_lookup.type_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
     "regproc_text": """CASE WHEN _1 = 0 THEN '-' ELSE COALESCE(
-        (SELECT _v FROM lookup.proc_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
+        (SELECT _v FROM pg_lookup.proc_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
     "regnamespace_text": """CASE WHEN _1 = 0 THEN '-' ELSE COALESCE(
-        (SELECT _v FROM lookup.namespace_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
-    "regoper_text": "COALESCE((SELECT _v FROM lookup.operator_name WHERE _k = _1), CAST(_1 AS VARCHAR))",
+        (SELECT _v FROM pg_lookup.namespace_name WHERE _k = _1), CAST(_1 AS VARCHAR)) END""",
+    "regoper_text": "COALESCE((SELECT _v FROM pg_lookup.operator_name WHERE _k = _1), CAST(_1 AS VARCHAR))",
     "regrole_text": "{roles}",
-    "regclass_oid": """(SELECT MAX(_k) FROM lookup.class_name
+    "regclass_oid": """(SELECT MAX(_k) FROM pg_lookup.class_name
         WHERE _q = _1 OR _s || '.' || _r = _1 OR ((_v = _1 OR _r = _1) AND _s IN ({path})))""",
-    "regtype_oid": "(SELECT MAX(_k) FROM lookup.type_name WHERE _v = _1)",
-    "regproc_oid": "(SELECT MIN(_k) FROM lookup.proc_name WHERE _v = _1)",
-    "regnamespace_oid": "(SELECT MAX(_k) FROM lookup.namespace_name WHERE _v = _1)",
-    "to_regclass": """(SELECT MAX(_k) FROM lookup.class_name
+    "regtype_oid": "(SELECT MAX(_k) FROM pg_lookup.type_name WHERE _v = _1)",
+    "regproc_oid": "(SELECT MIN(_k) FROM pg_lookup.proc_name WHERE _v = _1)",
+    "regnamespace_oid": "(SELECT MAX(_k) FROM pg_lookup.namespace_name WHERE _v = _1)",
+    "to_regclass": """(SELECT MAX(_k) FROM pg_lookup.class_name
         WHERE _q = _1 OR _s || '.' || _r = _1 OR ((_v = _1 OR _r = _1) AND _s IN ({path})))""",
-    "to_regtype": "(SELECT MAX(_k) FROM lookup.type_name WHERE _v = _1)",
-    "to_regproc": "(SELECT MIN(_k) FROM lookup.proc_name WHERE _v = _1)",
-    "to_regnamespace": "(SELECT MAX(_k) FROM lookup.namespace_name WHERE _v = _1)",
+    "to_regtype": "(SELECT MAX(_k) FROM pg_lookup.type_name WHERE _v = _1)",
+    "to_regproc": "(SELECT MIN(_k) FROM pg_lookup.proc_name WHERE _v = _1)",
+    "to_regnamespace": "(SELECT MAX(_k) FROM pg_lookup.namespace_name WHERE _v = _1)",
     "pg_get_userbyid": "{roles}",
-    "pg_table_is_visible": "(_1 IN (SELECT _k FROM lookup.class_name WHERE _s IN ({path}){shadowed}))",
+    "pg_table_is_visible": "(_1 IN (SELECT _k FROM pg_lookup.class_name WHERE _s IN ({path}){shadowed}))",
     "pg_encoding_to_char": "CASE _1 WHEN 6 THEN 'UTF8' WHEN 0 THEN 'SQL_ASCII' ELSE '' END",
     "pg_char_to_encoding": "CASE upper(_1) WHEN 'UTF8' THEN 6 WHEN 'SQL_ASCII' THEN 0 ELSE -1 END",
     "pg_client_encoding": "'UTF8'",
@@ -64,10 +67,10 @@ TEMPLATES: dict[str, str] = {
     # definitions
     "pg_get_expr": "split_part(_1, chr(31), CASE WHEN _3 AND contains(_1, chr(31)) THEN 2 ELSE 1 END)",
     "pg_get_constraintdef": """(SELECT CASE WHEN COALESCE(_2, FALSE) THEN _p ELSE _v END
-        FROM lookup.constraint_def WHERE _k = _1)""",
+        FROM pg_lookup.constraint_def WHERE _k = _1)""",
     "pg_get_indexdef": """(SELECT CASE WHEN COALESCE(_3, FALSE) THEN _p ELSE _v END
-        FROM lookup.index_def WHERE _k = _1 AND _n = COALESCE(_2, 0))""",
-    "pg_get_viewdef": "(SELECT _v FROM lookup.view_def WHERE _k = _1)",
+        FROM pg_lookup.index_def WHERE _k = _1 AND _n = COALESCE(_2, 0))""",
+    "pg_get_viewdef": "(SELECT _v FROM pg_lookup.view_def WHERE _k = _1)",
     "pg_get_ruledef": _EMPTY,
     "pg_get_triggerdef": _EMPTY,
     "pg_get_partkeydef": _EMPTY,
@@ -76,12 +79,12 @@ TEMPLATES: dict[str, str] = {
     "pg_get_statisticsobjdef_columns": _EMPTY,
     "pg_get_functiondef": _EMPTY,
     "pg_get_function_sqlbody": _EMPTY,
-    "pg_get_function_arguments": "(SELECT _v FROM lookup.function_arguments WHERE _k = _1)",
-    "pg_get_function_identity_arguments": "(SELECT _v FROM lookup.function_arguments WHERE _k = _1)",
-    "pg_get_function_result": "(SELECT _r FROM lookup.function_arguments WHERE _k = _1)",
-    "pg_get_serial_sequence": """(SELECT MAX(_v) FROM lookup.serial_sequence
+    "pg_get_function_arguments": "(SELECT _v FROM pg_lookup.function_arguments WHERE _k = _1)",
+    "pg_get_function_identity_arguments": "(SELECT _v FROM pg_lookup.function_arguments WHERE _k = _1)",
+    "pg_get_function_result": "(SELECT _r FROM pg_lookup.function_arguments WHERE _k = _1)",
+    "pg_get_serial_sequence": """(SELECT MAX(_v) FROM pg_lookup.serial_sequence
         WHERE _k = _1 AND _c = _2)""",
-    "obj_description": """(SELECT MAX(_v) FROM lookup.description WHERE _k = _1 AND _n = 0 AND _c = COALESCE(
+    "obj_description": """(SELECT MAX(_v) FROM pg_lookup.description WHERE _k = _1 AND _n = 0 AND _c = COALESCE(
         CASE _2 WHEN 'pg_class' THEN 1259 WHEN 'pg_namespace' THEN 2615 WHEN 'pg_proc' THEN 1255
             WHEN 'pg_type' THEN 1247 WHEN 'pg_constraint' THEN 2606 WHEN 'pg_am' THEN 2601
             WHEN 'pg_cast' THEN 2605
@@ -93,7 +96,7 @@ TEMPLATES: dict[str, str] = {
             WHEN 'pg_statistic_ext' THEN 3381 WHEN 'pg_ts_config' THEN 3602 WHEN 'pg_ts_dict' THEN 3600
             WHEN 'pg_ts_parser' THEN 3601 WHEN 'pg_ts_template' THEN 3764
             ELSE CASE WHEN _2 IS NULL THEN NULL ELSE -1 END END, _c))""",
-    "col_description": "(SELECT MAX(_v) FROM lookup.description WHERE _k = _1 AND _c = 1259 AND _n = _2)",
+    "col_description": "(SELECT MAX(_v) FROM pg_lookup.description WHERE _k = _1 AND _c = 1259 AND _n = _2)",
     "shobj_description": "{shared_comments}",
     # privileges: what a role may do is decided where statements run, not here
     **dict.fromkeys(

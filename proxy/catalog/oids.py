@@ -16,7 +16,6 @@ from __future__ import annotations
 
 FIRST_USER_OID = 16384
 PUBLIC = 2200
-PG_CATALOG = 11
 OWNER = 10
 CLASS_CLASS = 1259
 CLASS_CONSTRAINT = 2606

@@ -22,7 +22,7 @@ from branching.model import Catalog
 from proxy.catalog import information, listings
 from proxy.catalog.context import Context, Executor
 from proxy.catalog.objects import Snapshot
-from proxy.catalog.shapes import relations, shipped_rows
+from proxy.catalog.shapes import shipped_rows
 
 DATABASE = "bough_catalog"
 SHARED = "shared"
@@ -114,8 +114,3 @@ class Store:
             static = shipped_rows(name)
             return pa.concat_tables([static, view(epoch.snapshot, context.owner)])
         return epoch.snapshot.rows(name)
-
-
-def known(name: str) -> bool:
-    """Whether Postgres 15 has the relation ``schema.name``."""
-    return name in relations()

@@ -22,7 +22,7 @@ from branching.model import Catalog
 from proxy.catalog import repairs
 from proxy.catalog.calls import Calls
 from proxy.catalog.context import Context, Executor
-from proxy.catalog.functions import TEMPLATES
+from proxy.catalog.functions import LOOKUP_SCHEMA, TEMPLATES
 from proxy.catalog.kinds import (
     REG,
     function_name,
@@ -33,6 +33,7 @@ from proxy.catalog.kinds import (
     system_relation,
     type_kind,
 )
+from proxy.catalog.listings import LOOKUPS
 from proxy.catalog.relations import Epoch, Lease, Store
 from proxy.catalog.session import constants, settings_case
 from proxy.catalog.sets import put, table_function, zipped
@@ -122,7 +123,8 @@ class SystemCatalog:
         for unnest in list(tree.find_all(exp.Unnest)):
             zipped(unnest)
         for table in list(tree.find_all(exp.Table)):
-            name = "lookup." + table.name if table.db == "lookup" else system_relation(table)
+            is_lookup = table.db == LOOKUP_SCHEMA and table.name in LOOKUPS
+            name = "lookup." + table.name if is_lookup else system_relation(table)
             if name is not None:
                 put(table, self._relation(name, epoch, context, says_main))
             elif isinstance(table.this, exp.Identifier):

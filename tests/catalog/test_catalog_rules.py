@@ -327,3 +327,9 @@ def test_session_functions_alone_change_nothing_else(engine: reference.Engine, s
     text = "SELECT obj_description('flights'), pg_get_userbyid(10)"
     done = system.session_functions(tree(text), reference.catalog(), reference.context())
     assert engine.connection.execute(done.tree.sql("duckdb")).fetchall() == [("every flight", "postgres")]
+
+
+def test_a_schema_called_lookup_is_the_users_own(system: SystemCatalog) -> None:
+    text = "SELECT class_name.a FROM lookup.class_name, pg_class"
+    done = system.rewrite(tree(text), reference.catalog(), reference.context())
+    assert "FROM lookup.class_name" in done.tree.sql("duckdb")
