@@ -333,3 +333,10 @@ def test_a_schema_called_lookup_is_the_users_own(system: SystemCatalog) -> None:
     text = "SELECT class_name.a FROM lookup.class_name, pg_class"
     done = system.rewrite(tree(text), reference.catalog(), reference.context())
     assert "FROM lookup.class_name" in done.tree.sql("duckdb")
+
+
+def test_the_shipped_files_are_in_packages_so_that_they_are_installed() -> None:
+    from proxy.catalog.shapes import HERE
+
+    for path in (*HERE.rglob("*.parquet"), *HERE.rglob("*.json")):
+        assert (path.parent / "__init__.py").exists()
