@@ -195,7 +195,7 @@ def _fork_branch(database: Database, source: Line, draft: Record) -> Line:
         raise
     finally:
         cursor.close()
-    return Line(record, catalog, touched=touched)
+    return Line(record, catalog, touched=touched, stored=set(touched))
 
 
 def _tables_ever(database: Database, line: Line) -> list[Table]:
@@ -270,7 +270,7 @@ def discard(
 
 def restore(database: Database, name: str) -> Line:
     """Takes the newest discarded branch of that name out of the trash."""
-    found = [line for line in database.trash.values() if line.name == name]
+    found = [line for line in database.trash.values() if line.name == name and line.record.state == "trash"]
     if not found:
         raise BoughError(
             "42704", f'no discarded branch "{name}"', hint="The trash is emptied after the grace time."
@@ -308,7 +308,8 @@ def alter(database: Database, name: str, **changes: object) -> None:
 def used(database: Database, line: Line) -> None:
     """A session has just been on the branch: its TTL counts from now."""
     if not line.is_trunk and line.record.state == "live":
-        line.record = replace(line.record, last_used_at=manifest.now())
+        with database.gate:
+            line.record = replace(line.record, last_used_at=manifest.now())
 
 
 def expires_at(record: Record) -> datetime | None:

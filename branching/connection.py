@@ -33,9 +33,10 @@ from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Column, Table
+from branching.names import quote
 from branching.resolve import DIALECT, Plain, Scope, Untouched, table_name
 from branching.shape import likely_small
-from branching.transaction import Transaction
+from branching.transaction import Transaction, release
 
 Statement = exp.Expr | ddl_model.Ddl
 _TRIES = 12
@@ -185,16 +186,30 @@ class Connection:
                 hint="BRANCH SWITCH main, or BRANCH RESTORE within the grace time.",
             )
 
-    def _new_transaction(self, *, explicit: bool, read_only: bool = False) -> Transaction:
+    def _new_transaction(
+        self, *, explicit: bool, read_only: bool = False, token: object | None = None
+    ) -> Transaction:
         self.database.loaded(self.line)
         return Transaction(
-            self.database, self.cursor, self.line, self.author, explicit=explicit, read_only=read_only
+            self.database,
+            self.cursor,
+            self.line,
+            self.author,
+            explicit=explicit,
+            read_only=read_only,
+            token=token,
         )
 
     def scope(self) -> Scope:
         """What a statement sees now."""
         transaction = self.transaction
         if transaction is not None:
+            if transaction.fork is not transaction.line.record.fork and transaction.confirmed:
+                raise BoughError(
+                    "40001",
+                    f'branch "{self.line.name}" was refreshed while the transaction was open',
+                    hint="Retry the transaction.",
+                )
             catalog, physical = transaction.catalog, transaction.physical
         else:
             with self.database.catalog_lock:
@@ -281,7 +296,13 @@ class Connection:
                 plan = self.plan(tree)
                 if key is not None:
                     self._keep_plan(key, plan)
-            result = self._start(plan, parameters, formats)
+            try:
+                result = self._start(plan, parameters, formats)
+            except EngineError:
+                if plan.scope.still_true() and self._catalog_held(epoch):
+                    raise
+                plan = None
+                continue
             if plan.scope.still_true() and self._catalog_held(epoch):
                 return result
             result.close()
@@ -293,12 +314,33 @@ class Connection:
             self._plans.pop(next(iter(self._plans)))
         self._plans[key] = plan
 
-    def read_aside(self, sql: str) -> Result:
-        """Runs a query over catalog relations only, outside any transaction of this connection."""
+    @property
+    def aside(self) -> Cursor:
+        """A cursor outside any transaction of this connection."""
         if self._aside is None:
             self._aside = self.database.root.cursor()
-        columns, rows = self._aside.open(sql)
+        return self._aside
+
+    def read_aside(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
+        """Runs a query over catalog relations only, outside any transaction of this connection."""
+        columns, rows = self.aside.open(sql, parameters)
         return Result(columns, None, rows)
+
+    def describe_aside(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[ResultColumn, ...]:
+        """The columns of a query over catalog relations."""
+        return self.aside.describe(sql, parameters)
+
+    def explain(self, tree: exp.Expr, *, analyze: bool = False) -> list[str]:
+        """The engine's plan of a query, a line each, naming no storage."""
+        plan = self.plan(tree)
+        rows = self.cursor.query(f"EXPLAIN {'ANALYZE ' if analyze else ''}{plan.sql}")
+        return [line for row in rows for line in str(row[-1]).splitlines()]
+
+    def drop_temporary(self) -> None:
+        """Drops this session's temporary tables."""
+        for name in self.temporary:
+            self.cursor.execute(f"DROP TABLE IF EXISTS temp.main.{quote(name)}")
+        self.temporary = {}
 
     def _usable(self, plan: Plan) -> bool:
         scope = self.scope()
@@ -335,25 +377,41 @@ class Connection:
         if self.transaction is not None:
             for _ in range(_TRIES):
                 fresh = not self.transaction.confirmed and self.transaction.version is None
-                result = self._run_write(self.transaction, statement, parameters)
-                if self.transaction.confirm():
-                    return result
+                try:
+                    result = self._run_write(self.transaction, statement, parameters)
+                    if self.transaction.confirm():
+                        return result
+                except (BoughError, EngineError) as error:
+                    # A first statement has no snapshot to keep: what moved since BEGIN is no conflict.
+                    if not (fresh and (_is_conflict(error) or not self.transaction.confirm())):
+                        raise
                 if not fresh:
                     break
                 self.transaction.rollback()
                 self.transaction = self._new_transaction(explicit=True)
+                self.transaction.rebuilds_indexes = True
             raise BoughError(
                 "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
             )
         return self._autocommit(statement, parameters)
 
     def _autocommit(self, statement: Statement, parameters: Sequence[Any]) -> Result:
+        token = object()  # claims on tables outlive a try: the next one finds them free of writers
+        try:
+            return self._tried(statement, parameters, token)
+        finally:
+            with self.database.gate:
+                release(self.line, token)
+                self.database.gate.notify_all()
+
+    def _tried(self, statement: Statement, parameters: Sequence[Any], token: object) -> Result:
         last: EngineError | BoughError | None = None
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(min(0.002 * 2**attempt, 0.25))
-            transaction = self._new_transaction(explicit=False)
+            transaction = self._new_transaction(explicit=False, token=token)
             self.transaction = transaction
+            transaction.rebuilds_indexes = attempt > 0
             try:
                 result = self._run_write(transaction, statement, parameters)
                 if transaction.confirm():
@@ -361,14 +419,11 @@ class Connection:
                         transaction.commit()
                     return result
                 transaction.rollback()
-            except EngineError as error:
+            except (BoughError, EngineError) as error:
+                # An error on a catalog that was not the snapshot's says nothing.
+                moved = not transaction.confirm()
                 transaction.rollback()
-                if error.kind is not ErrorKind.CONFLICT:
-                    raise
-                last = error
-            except BoughError as error:
-                transaction.rollback()
-                if error.sqlstate != "40001":
+                if not moved and not _is_conflict(error):
                     raise
                 last = error
             except BaseException:
@@ -493,6 +548,7 @@ class Connection:
                 self.cursor.execute(f"DELETE FROM temp.main.{target.this.sql(DIALECT)}")
                 continue
             table = scope.target(name)
+            transaction.claim(table.id)
             tree = exp.Delete(this=target)
             self._writer(transaction, scope, ()).run(tree)
             foreign_keys.check(self, transaction, scope, table, tree)
@@ -513,6 +569,12 @@ class Connection:
         if error.kind is ErrorKind.INTERRUPTED:
             return BoughError("57014", "canceling statement due to user request")
         return error
+
+
+def _is_conflict(error: BoughError | EngineError) -> bool:
+    if isinstance(error, EngineError):
+        return error.kind is ErrorKind.CONFLICT
+    return error.sqlstate == "40001"
 
 
 def _storable(kind: str) -> str:

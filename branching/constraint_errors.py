@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from branching import ddl_model as d
 from branching import names
 from branching.engine.base import EngineError
 from branching.errors import BoughError
@@ -51,6 +52,50 @@ def explain(error: EngineError, table: Table) -> BoughError | None:
             constraint=constraint,
         )
     return None
+
+
+def explain_existing(error: EngineError, table: Table, action: d.Action) -> BoughError | None:
+    """The error for a client whose ALTER TABLE the table's own rows refuse."""
+    if isinstance(action, d.AddConstraint):
+        wanted = action.constraint
+        name = wanted.name or f"{table.name}_{'pkey' if wanted.kind == 'p' else 'key'}"
+        if wanted.kind in "pu" and not _NOT_NULL.search(error.message):
+            return not_unique(error, table, name, wanted.columns)
+        if wanted.kind == "c":
+            return BoughError(
+                "23514",
+                f'check constraint "{wanted.name or table.name + "_check"}" of relation "{table.name}"'
+                " is violated by some row",
+                table=table.name,
+                constraint=wanted.name,
+            )
+    if found := _NOT_NULL.search(error.message):
+        column = found["column"].strip().strip('"')
+        return BoughError(
+            "23502",
+            f'column "{column}" of relation "{table.name}" contains null values',
+            table=table.name,
+            column=column,
+        )
+    return explain(error, table)
+
+
+def not_unique(error: EngineError, table: Table, name: str, columns: tuple[str, ...]) -> BoughError:
+    """Rows that are there already are not unique in ``columns``."""
+    found = _NAMED_KEY.search(error.message) or _PLAIN_KEY.search(error.message)
+    if found is None:
+        detail = None
+    else:
+        values = [part.partition(": ")[2] or part for part in found["key"].split(", ")]
+        detail = f"Key ({', '.join(columns)})=({', '.join(values)}) is duplicated."
+    return BoughError(
+        "23505",
+        f'could not create unique index "{name}"',
+        detail=detail,
+        schema=table.schema,
+        table=table.name,
+        constraint=name,
+    )
 
 
 def _duplicate(

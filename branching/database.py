@@ -62,6 +62,7 @@ class Database:
         self._reserved = 0
         self.unarmed_running: set[Transaction] = set()
         self.pending_forks = 0
+        self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False
 
     # -- opening --------------------------------------------------------------------------------------------
@@ -74,8 +75,11 @@ class Database:
                 f'"{self.path}" has manifest format {found}; this Bough reads {manifest.FORMAT}',
                 "use the Bough version that wrote it",
             )
+        records = manifest.branch_rows(self.root)
         version, last_id = manifest.last_numbers(self.root)
-        self.clock = Clock(version, last_id)
+        # A point may name versions of transactions that never committed: they must not be handed out again.
+        points = (point.version for record in records for point in (record.fork, record.base))
+        self.clock = Clock(max(version, *points), last_id)
         self._reserved = last_id
         self.physical = Physical(
             MappingProxyType({base.id: base for base in manifest.base_rows(self.root)}),
@@ -83,10 +87,10 @@ class Database:
         )
         for owner, seq, change in manifest.change_rows(self.root):
             self._changes.setdefault(owner, []).append((seq, change))
-        for record in manifest.branch_rows(self.root):
+        for record in records:
             line = Line(record, _LAZY)
             line.seq = self._changes[line.id][-1][0] if self._changes.get(line.id) else 0
-            if record.state == "trash":
+            if record.state != "live":
                 self.trash[line.id] = line
             else:
                 self.lines[line.id] = line
@@ -95,6 +99,7 @@ class Database:
         for branch, table in manifest.touched_rows(self.root):
             if holder := self.lines.get(branch) or self.trash.get(branch):
                 holder.touched.add(table)
+                holder.stored.add(table)
 
     def catalog_at(self, ref: CatalogRef) -> Catalog:
         """A line's catalog after its ``ref.seq``-th change."""
@@ -178,6 +183,13 @@ class Database:
         if own:
             line = self.lines.get(record.id) or self.trash[record.id]
             line.record = record
+
+    def put_records(self, records: Sequence[Record]) -> None:
+        """Makes records that a transaction stored current, keeping what is only known here."""
+        with self.gate:
+            for record in records:
+                line = self.lines.get(record.id) or self.trash[record.id]
+                line.record = replace(record, last_used_at=line.record.last_used_at)
 
     def next_id(self) -> int:
         """A fresh id, durable in blocks."""

@@ -287,6 +287,7 @@ class Ddl:
                 other, constraint = item
                 kept = tuple(c for c in other.constraints if c.name != constraint.name)
                 self.put(replace(other, constraints=kept))
+        self.transaction.claim(table.id)
         self.drop_storage(table)
         self.remove(table)
         for sequence in list(self.catalog.sequences()):
@@ -310,6 +311,7 @@ class Ddl:
             if isinstance(action, d.RenameTable | d.SetSchema):
                 relation = self._move(relation, action)
             elif isinstance(relation, Table):
+                self.transaction.claim(relation.id)
                 changed = self.alter(relation, action)
                 if changed is not relation:
                     self.put(changed)
@@ -330,6 +332,7 @@ class Ddl:
             raise BoughError("42P07", f'relation "{name}" already exists')
         moved = replace(relation, schema=schema, name=name)
         if isinstance(relation, Table) and isinstance(moved, Table):
+            self.transaction.claim(relation.id)
             moved = self.move_storage(relation, moved)
         self.remove(relation)
         self.put(moved)
@@ -428,6 +431,7 @@ class Ddl:
                 hint="Use DROP ... CASCADE to drop the dependent objects too.",
             )
         for table, column in users:
+            self.transaction.claim(table.id)
             self.put(self.alter(table, d.DropDefault(column.name)))
         self.remove(sequence)
 
@@ -634,6 +638,7 @@ class Ddl:
             number += 1
             name = f"{wanted}{number}"
         index = Index(self.next_id(), name, tuple(columns), statement.unique)
+        self.transaction.claim(table.id)
         table = self.create_index_storage(table, index)
         self.put(replace(table, indexes=(*table.indexes, index)))
 
@@ -653,6 +658,7 @@ class Ddl:
                 return
             raise BoughError("42704", f'index "{name}" does not exist')
         table, index = found
+        self.transaction.claim(table.id)
         table = self.drop_index_storage(table, index)
         self.put(replace(table, indexes=tuple(item for item in table.indexes if item.id != index.id)))
 
@@ -661,6 +667,7 @@ class Ddl:
         if found is None:
             raise BoughError("42P01", f'relation "{statement.name}" does not exist')
         table, index = found
+        self.transaction.claim(table.id)
         for action in statement.actions:
             if isinstance(action, d.RenameTable):
                 table = self.drop_index_storage(table, index)

@@ -12,16 +12,15 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from sqlglot import exp
 
+from branching import constraint_errors, names
 from branching import ddl_model as d
-from branching import names
 from branching.ddl import Ddl, need_column, rename_in_expression, renamed_column, replace_column
 from branching.ddl_parse import parse_column
+from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
 from branching.names import RID, VERSION, quote
@@ -33,6 +32,31 @@ from branching.storage import base_sql, column_sql
 def file_schema(name: str) -> str:
     """The schema's name in the database file."""
     return "main" if name == DEFAULT_SCHEMA else name
+
+
+_OLD_VERSIONS = ("outstanding updates", "contains duplicates on indexed")
+
+
+def check_unique(cursor: Cursor, table: Table, rows: str, index: Index) -> None:
+    """Refuses (23505) a unique index that the rows break."""
+    known = {column.name for column in table.columns}
+    listed = ", ".join(quote(text) if text in known else f"({text})" for text in index.columns)
+    present = " AND ".join(
+        f"{quote(text) if text in known else f'({text})'} IS NOT NULL" for text in index.columns
+    )
+    found = cursor.query(
+        f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
+    )
+    if found:
+        shown = ", ".join(str(value) for value in found[0])
+        raise BoughError(
+            "23505",
+            f'could not create unique index "{index.name}"',
+            detail=f"Key ({', '.join(index.columns)})=({shown}) is duplicated.",
+            schema=table.schema,
+            table=table.name,
+            constraint=index.name,
+        )
 
 
 class TrunkDdl(Ddl):
@@ -98,13 +122,23 @@ class TrunkDdl(Ddl):
     def move_storage(self, table: Table, moved: Table) -> Table:
         if moved.schema != table.schema:
             return self._rebuild(table, moved, {})
-        with self._without_indexes(table):
-            self._rename_base(self._base(table), self._free_name(moved))
-        return moved
+        self._drop_indexes(table, self._base(table))
+        self._rename_base(self._base(table), self._free_name(moved))
+        return self._indexed(moved)
 
     # -- columns and constraints --------------------------------------------------------------------------------
 
     def alter(self, table: Table, action: d.Action) -> Table:
+        try:
+            return self._altered(table, action)
+        except EngineError as error:
+            if error.kind is ErrorKind.CONSTRAINT and (
+                explained := constraint_errors.explain_existing(error, table, action)
+            ):
+                raise explained from error
+            raise
+
+    def _altered(self, table: Table, action: d.Action) -> Table:
         base = self._base(table)
         self.transaction.arm(base.id)
         if isinstance(action, d.AddColumn):
@@ -114,31 +148,37 @@ class TrunkDdl(Ddl):
         if isinstance(action, d.RenameColumn):
             column = need_column(table, action.column)
             changed = renamed_column(table, action.column, action.to)
-            with self._without_indexes(table, changed):
-                self._rename_column(base, column, action.to)
-            return replace(changed, storage=self._new_shape(table))
+            self._drop_indexes(table, base)
+            self._rename_column(base, column, action.to)
+            return self._indexed(replace(changed, storage=self._new_shape(table)))
         if isinstance(action, d.AlterType):
             return self._alter_type(table, action)
         if isinstance(action, d.SetDefault):
             column = replace(need_column(table, action.column), default=action.default.sql(DIALECT))
-            self._native(
-                table, f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}"
+            return self._native(
+                table,
+                replace_column(table, column),
+                f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}",
             )
-            return self._reshaped(replace_column(table, column))
         if isinstance(action, d.DropDefault):
             column = replace(need_column(table, action.column), default=None)
-            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP DEFAULT")
-            return self._reshaped(replace_column(table, column))
+            return self._native(
+                table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} DROP DEFAULT"
+            )
         if isinstance(action, d.SetNotNull):
             column = replace(need_column(table, action.column), not_null=True)
-            self._native(table, f"ALTER COLUMN {quote(column.name)} SET NOT NULL")
-            return self._reshaped(replace_column(table, column))
+            return self._native(
+                table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} SET NOT NULL"
+            )
         if isinstance(action, d.DropNotNull):
             column = need_column(table, action.column)
             if any(item.kind == "p" and column.name in item.columns for item in table.constraints):
                 raise BoughError("42P16", f'column "{column.name}" is in a primary key')
-            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP NOT NULL")
-            return self._reshaped(replace_column(table, replace(column, not_null=False)))
+            return self._native(
+                table,
+                replace_column(table, replace(column, not_null=False)),
+                f"ALTER COLUMN {quote(column.name)} DROP NOT NULL",
+            )
         if isinstance(action, d.AddConstraint):
             taken = {item.name for item in table.constraints}
             changed = self._with_constraint(table, action.constraint, taken)
@@ -170,14 +210,16 @@ class TrunkDdl(Ddl):
             column = need_column(table, action.column)
             column = self._serial(table.schema, table.name, column, action.options)
             changed = replace_column(table, replace(column, identity=action.identity))
-            self._native(
-                table, f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}"
+            return self._native(
+                table,
+                changed,
+                f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}",
             )
-            return self._reshaped(changed)
         if isinstance(action, d.DropIdentity):
             column = replace(need_column(table, action.column), identity="", default=None)
-            self._native(table, f"ALTER COLUMN {quote(column.name)} DROP DEFAULT")
-            return self._reshaped(replace_column(table, column))
+            return self._native(
+                table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} DROP DEFAULT"
+            )
         raise BoughError("0A000", "this ALTER TABLE action is not supported")
 
     def _new_shape(self, table: Table) -> Storage:
@@ -186,20 +228,42 @@ class TrunkDdl(Ddl):
     def _reshaped(self, table: Table) -> Table:
         return replace(table, storage=self._new_shape(table))
 
-    def _native(self, table: Table, action: str) -> None:
-        with self._without_indexes(table):
-            self.cursor.execute(f"ALTER TABLE {self._base(table).sql} {action}")
-
-    @contextmanager
-    def _without_indexes(self, table: Table, after: Table | None = None) -> Iterator[None]:
+    def _native(self, table: Table, changed: Table, action: str) -> Table:
         base = self._base(table)
         self._drop_indexes(table, base)
-        yield
-        self._make_indexes(after or table)
+        self.cursor.execute(f"ALTER TABLE {base.sql} {action}")
+        return self._indexed(self._reshaped(changed))
 
     def _drop_indexes(self, table: Table, base: BaseTable) -> None:
         for index in table.indexes:
             self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(_file_name(index))}")
+
+    def _indexed(self, table: Table) -> Table:
+        """The table with its indexes made again: in place where the engine can."""
+        if not table.indexes:
+            return table
+        if self._needs_fresh_rows(table):
+            return self._rebuild(table, table, {})
+        try:
+            self._make_indexes(table)
+        except EngineError as error:
+            self._explain_index(error)
+            raise
+        return table
+
+    def _needs_fresh_rows(self, table: Table) -> bool:
+        """The engine makes no index over rows whose older versions somebody may still see."""
+        return self.transaction.rebuilds_indexes or self.transaction.has_written(table.id)
+
+    def _explain_index(self, error: EngineError) -> None:
+        """Old row versions in the way: not the client's fault, and a try that rebuilds the table succeeds."""
+        if any(text in error.message for text in _OLD_VERSIONS):
+            raise BoughError(
+                "40001",
+                "could not make an index while older versions of the rows are in use",
+                detail="A session still reads the table as it was.",
+                hint="Retry the transaction.",
+            ) from error
 
     def _make_indexes(self, table: Table) -> None:
         for index in table.indexes:
@@ -214,7 +278,16 @@ class TrunkDdl(Ddl):
 
     def create_index_storage(self, table: Table, index: Index) -> Table:
         self.transaction.arm(self._base(table).id)
-        self._make_index(table, index)
+        if index.unique:
+            check_unique(self.cursor, table, self._base(table).sql, index)
+        if self._needs_fresh_rows(table):
+            made = self._rebuild(table, replace(table, indexes=(*table.indexes, index)), {})
+            return replace(made, indexes=table.indexes)
+        try:
+            self._make_index(table, index)
+        except EngineError as error:
+            self._explain_index(error)
+            raise
         return self._reshaped(table) if index.unique else table
 
     def drop_index_storage(self, table: Table, index: Index) -> Table:
@@ -249,13 +322,14 @@ class TrunkDdl(Ddl):
             return self._rebuild(table, changed, {column.name: self.default_sql(column.default) or "NULL"})
         base = self._base(table)
         physical = replace(column, default=self.default_sql(column.default))
+        self._drop_indexes(table, base)
         self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {column_sql(physical)}")
         history = names.history(base.id)
         if self.transaction.physical.has(history):
             self.cursor.execute(f"ALTER TABLE {history} ADD COLUMN c{column.id} {column.type}")
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
         self._own_sequences(changed)
-        return self._reshaped(changed)
+        return self._indexed(self._reshaped(changed))
 
     def _drop_column(self, table: Table, action: d.DropColumn) -> Table:
         column = table.column(action.column)
@@ -271,18 +345,14 @@ class TrunkDdl(Ddl):
         ):
             return self._rebuild(table, changed, {})
         base = self._base(table)
-        with self._without_indexes(table, changed):
-            if column.generated is None:
-                if column.not_null:
-                    self.cursor.execute(
-                        f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
-                    )
-                if column.default is not None:
-                    self.cursor.execute(
-                        f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP DEFAULT"
-                    )
-            self._rename_column(base, column, f"{names.HIDDEN_PREFIX}dropped_{column.id}")
-        return self._reshaped(changed)
+        self._drop_indexes(table, base)
+        if column.generated is None:
+            if column.not_null:
+                self.cursor.execute(f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP NOT NULL")
+            if column.default is not None:
+                self.cursor.execute(f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP DEFAULT")
+        self._rename_column(base, column, f"{names.HIDDEN_PREFIX}dropped_{column.id}")
+        return self._indexed(self._reshaped(changed))
 
     def _rename_column(self, base: BaseTable, column: Column, name: str) -> None:
         self.cursor.execute(f"ALTER TABLE {base.sql} RENAME COLUMN {quote(column.name)} TO {quote(name)}")

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +92,7 @@ class Write:
         if name.schema is None and name.catalog is None and name.name in self.scope.temporary:
             return self._temporary(tree, node, name)
         table = self.scope.target(name)
+        self.transaction.share(table.id)
         alias = node.alias or node.name
         self.scope.resolve(tree, skip=node)
         _plain_target_columns(tree)
@@ -182,6 +184,13 @@ def is_volatile(*nodes: exp.Expr | None) -> bool:
             if name.lower() in _VOLATILE or isinstance(function, exp.Rand | exp.Uuid):
                 return True
     return False
+
+
+def reads(source: exp.Expr | None, storage: str, times: int = 1) -> bool:
+    """Whether a resolved query reads a storage table (at least so many times)."""
+    if not isinstance(source, exp.Query):
+        return False
+    return len(re.findall(re.escape(storage) + r"(?!\w)", source.sql(DIALECT))) >= times
 
 
 def raw_target(sql: str, alias: str) -> exp.Table:

@@ -31,6 +31,7 @@ from branching.dml import (
     is_volatile,
     key_columns,
     raw_target,
+    reads,
     rewritten_by_engine,
     set_columns,
     set_version,
@@ -52,6 +53,8 @@ class BranchWrite(Write):
         version = self.transaction.write()
         columns = insert_columns(tree, table)
         conflict = tree.args.get("conflict")
+        if conflict is None and reads(tree.expression, names.delta(table.storage.shape)):
+            self.stage_source(tree, columns)  # or it would read what it inserts
         if conflict is not None:
             if tree.expression is not None:
                 self.stage_source(tree, columns)

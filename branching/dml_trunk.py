@@ -17,6 +17,7 @@ from branching.dml import (
     is_volatile,
     key_columns,
     raw_target,
+    reads,
     rewritten_by_engine,
     set_columns,
     set_version,
@@ -41,6 +42,8 @@ class TrunkWrite(Write):
         target = raw_target(base.sql, alias)
         conflict = tree.args.get("conflict")
         armed = transaction.arm(base.id)
+        if conflict is None and reads(tree.expression, base.sql, times=2):
+            self.stage_source(tree, columns)  # or it would read what it inserts
         if conflict is not None and conflict.expressions:
             set_version(conflict.expressions, version)
             if armed and tree.expression is not None:

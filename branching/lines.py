@@ -4,7 +4,8 @@ A ``Record`` is what the manifest stores of a line; a ``Line`` is the living thi
 
 1. A line's catalog is replaced, never changed, and only by the transaction that commits the change.
 2. ``touched`` is set before the first write to a table begins and never unset while the line lives: a reader that
-   still finds a table untouched after its own snapshot was taken may read the table below as it is.
+   still finds a table untouched after its own snapshot was taken may read the table below as it is. A transaction that
+   rolls back leaves it set; ``stored`` says what a restart will know.
 3. ``base`` says since when changes count as the branch's own: the fork, or the last merge between it and its parent.
 """
 
@@ -50,14 +51,27 @@ class Record:
     inherited: bool = False  # holds rows that are part of its base (forked from a branch, or merged since)
 
 
+@dataclass(slots=True)
+class TableUse:
+    """Who writes a table of a line now, and when that last ended well. Guarded by the database's ``gate``."""
+
+    writers: set[int] = field(default_factory=set)  # versions that write rows
+    claimed_by: object | None = None  # who changes it as a whole: its shape, or all of its rows
+    written: int = 0  # the database's stamp after the last commit that wrote rows
+    changed: int = 0  # … that changed it as a whole
+
+
 @dataclass(slots=True, eq=False)
 class Line:
     record: Record
     catalog: Catalog
     seq: int = 0
     touched: set[int] = field(default_factory=set)  # ids of tables with rows or masks of its own
+    stored: set[int] = field(default_factory=set)  # those of them that the manifest has durably
     sessions: int = 0
     writers: set[int] = field(default_factory=set)  # versions in flight on this line
+    uses: dict[int, TableUse] = field(default_factory=dict)  # by table id
+    sealed: object | None = None  # the merge that is moving the line's base: nobody else may begin to write
 
     @property
     def id(self) -> int:

@@ -6,7 +6,10 @@ Rules:
    after it (``confirm``).
 2. The first write takes a version. What the transaction writes carries it; the ``commits`` row with it is the truth
    about whether the transaction is durable.
-3. Where no fork exists, a write to the trunk leaves no history. Should a fork be taken before such a transaction
+3. Writers of rows share a table, DDL and TRUNCATE claim it: the engine alone would let an UPDATE and a TRUNCATE of the
+   same table both commit. A claim waits for running writers (outside a block) and refuses (40001) whoever would work
+   on a snapshot from before the other's commit.
+4. Where no fork exists, a write to the trunk leaves no history. Should a fork be taken before such a transaction
    commits, ``settle`` writes the history then: nobody else can have changed those rows meanwhile.
 """
 
@@ -15,9 +18,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from branching import manifest, names
-from branching.database import change_key
+from branching.database import FORK_WAIT, change_key
 from branching.engine.base import Cursor, EngineError, ErrorKind, Parameters
 from branching.errors import BoughError
+from branching.lines import Line, TableUse
 from branching.manifest import Author, Change
 from branching.model import Catalog
 from branching.names import RID, VERSION
@@ -25,8 +29,9 @@ from branching.physical import BaseTable, Physical
 
 if TYPE_CHECKING:
     from branching.database import Database
-    from branching.lines import Line
+    from branching.lines import Line, Record
 
+LOCK_WAIT = 10.0  # seconds a statement outside a block waits for a table
 _DELETED = "temp.main._bough_deleted"
 
 
@@ -42,6 +47,7 @@ class Transaction:
         *,
         explicit: bool,
         read_only: bool = False,
+        token: object | None = None,
     ) -> None:
         self.database = database
         self.cursor = cursor
@@ -52,6 +58,8 @@ class Transaction:
         self.changes: list[Change] = []
         self.bases: dict[int, BaseTable | None] = {}
         self.storage: set[str] = set()
+        self.records: list[Record] = []
+        self.fork = line.record.fork
         self.inserted = self.updated = self.deleted = 0
         self.statement: str | None = None
         self.merge: int | None = None
@@ -59,6 +67,13 @@ class Transaction:
         self._deleted_noted = False
         self.confirmed = False
         self._newly_touched: set[int] = set()
+        self._token = self if token is None else token  # what claims are held by
+        self._shared: set[int] = set()
+        self._claimed: set[int] = set()
+        self._committed = False
+        self.rebuilds_indexes = False  # a try before this one found old row versions in the way of an index
+        with database.gate:
+            self.stamp = database.stamp
         with database.catalog_lock:
             self.epoch = database.epoch
             self.catalog: Catalog = line.catalog
@@ -82,6 +97,7 @@ class Transaction:
         """This transaction's version; takes it at the first call."""
         if self.version is None:
             with self.database.gate:
+                self._await_seal()
                 self.version = self.database.clock.take()
                 self.line.writers.add(self.version)
             self.cursor.execute(f"SET VARIABLE {names.VERSION_VARIABLE} = {self.version}")
@@ -89,11 +105,71 @@ class Transaction:
                 self.cursor.execute(f"SET VARIABLE bough_branch = {self.line.id}")
         return self.version
 
+    def _await_seal(self) -> None:
+        """Waits while a merge moves the line's base: what counts as the branch's own changes is settled then."""
+        line = self.line
+        if not self.database.gate.wait_for(lambda: line.sealed in (None, self), timeout=FORK_WAIT):
+            raise BoughError(
+                "55P03",
+                f'branch "{line.name}" is being merged',
+                detail=f"The merge has been running for {FORK_WAIT:.0f} s.",
+                hint="Try again when it has ended.",
+            )
+
+    def put_record(self, record: Record) -> None:
+        """Stores a line's changed record; it becomes current with the commit."""
+        self.write()
+        manifest.update_branch(self.cursor, record)
+        self.records.append(record)
+
+    def has_written(self, table: int) -> bool:
+        """Whether this transaction may have changed rows of the table."""
+        return table in self._shared
+
+    def share(self, table: int) -> None:
+        """Before a write of rows: others may write other rows of the table, nobody may change it as a whole."""
+        version = self.write()
+        gate = self.database.gate
+        with gate:
+            use = self.line.uses.setdefault(table, TableUse())
+            if use.claimed_by not in (None, self._token):
+                if self.explicit:
+                    raise stale()
+                if not gate.wait_for(lambda: use.claimed_by is None, timeout=LOCK_WAIT):
+                    raise busy()
+            if use.changed > self.stamp:
+                raise stale()
+            use.writers.add(version)
+            self._shared.add(table)
+
+    def claim(self, table: int) -> None:
+        """Before a change of the whole table: nobody else may write it, nor have written it since our snapshot."""
+        version = self.write()
+        gate = self.database.gate
+        with gate:
+            use = self.line.uses.setdefault(table, TableUse())
+            if use.claimed_by is not self._token:
+                if use.claimed_by is not None and self.explicit:
+                    raise stale()
+                if not gate.wait_for(lambda: use.claimed_by is None, timeout=LOCK_WAIT):
+                    raise busy()
+                use.claimed_by = self._token
+            self._claimed.add(table)
+            if use.writers - {version}:
+                if self.explicit:
+                    raise stale()
+                if not gate.wait_for(lambda: not use.writers - {version}, timeout=LOCK_WAIT):
+                    raise busy()
+            if max(use.written, use.changed) > self.stamp:
+                raise stale()
+
     def arm(self, base: int) -> bool:
         """Before a write to a base of the trunk: whether old images must be kept."""
         version = self.write()
         with self.database.gate:
             self.database.note_write(base, version)
+            if base in self._unarmed:
+                return False  # the commit leaves history for all that this transaction wrote there
             if self.database.has_forks():
                 return True
             self._unarmed.add(base)
@@ -113,11 +189,10 @@ class Transaction:
     def touch(self, table: int) -> None:
         """The line is about to have rows or masks of its own in the table."""
         self.write()
-        if table not in self.line.touched or table in self._newly_touched:
-            if table not in self._newly_touched:
-                self._newly_touched.add(table)
-                manifest.insert_touched(self.cursor, self.line.id, [table])
+        if table not in self.line.stored and table not in self._newly_touched:
+            self._newly_touched.add(table)
             self.line.touched.add(table)
+            manifest.insert_touched(self.cursor, self.line.id, [table])
 
     def change(self, change: Change) -> None:
         self.write()
@@ -166,10 +241,12 @@ class Transaction:
                 self.merge,
             )
             self._prepare_forks()
-            if self.changes or self.bases or self.storage:
+            if self.changes or self.bases or self.storage or self.records:
                 self._commit_catalog()
             else:
                 self._commit_engine()
+            self.line.stored |= self._newly_touched
+            self._committed = True
         except BaseException:
             self.cursor.rollback()
             raise
@@ -209,7 +286,7 @@ class Transaction:
             )
         finally:
             outside.close()
-        ensure_history(self, committed)
+        ensure_history(self, table)  # by its own name of the table, which this transaction may have renamed
         insert_images(self, committed, images)
 
     def _commit_catalog(self) -> None:
@@ -228,6 +305,7 @@ class Transaction:
                 self._commit_engine()
                 database.record_changes(line, self.changes)
                 database.put_physical(self.bases, frozenset(self.storage))
+                database.put_records(self.records)
             finally:
                 database.epoch += 1
                 self._forget_version()
@@ -260,4 +338,46 @@ class Transaction:
             if self.version is not None:
                 self.line.writers.discard(self.version)
             self.database.unarmed_running.discard(self)
+            if self._shared or self._claimed:
+                self._end_uses()
             self.database.gate.notify_all()
+
+    def _end_uses(self) -> None:
+        """Lets go of the tables; the caller holds the gate."""
+        if self._committed:
+            self.database.stamp += 1
+        for table in self._shared | self._claimed:
+            use = self.line.uses[table]
+            use.writers.discard(self.version or 0)
+            if self._committed:
+                if table in self._shared:
+                    use.written = self.database.stamp
+                if table in self._claimed:
+                    use.changed = self.database.stamp
+            if use.claimed_by is self:
+                use.claimed_by = None
+
+
+def release(line: Line, token: object) -> None:
+    """Ends the claims held by ``token`` over several tries; the caller holds the gate."""
+    for use in line.uses.values():
+        if use.claimed_by is token:
+            use.claimed_by = None
+
+
+def stale() -> BoughError:
+    return BoughError(
+        "40001",
+        "could not serialize access due to concurrent changes of the table",
+        detail="Another transaction altered or truncated the table, or is about to.",
+        hint="Retry the transaction.",
+    )
+
+
+def busy() -> BoughError:
+    return BoughError(
+        "55P03",
+        "could not obtain lock on table",
+        detail=f"Other transactions have used it for more than {LOCK_WAIT:.0f} s.",
+        hint="Try again when they have ended; bough.sessions shows them.",
+    )
