@@ -89,6 +89,10 @@ class Backend:
         """The client waits for ReadyForQuery: after a simple query, after Sync, or to begin with."""
         return self.state in (State.SIMPLE, State.SYNC, State.STARTING)
 
+    def sync_is_next(self) -> bool:
+        """Whether the next message in the buffer is a Sync."""
+        return self.buffered > 0 and self._buffer[self._at : self._at + 1] == b"S"
+
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Takes what the socket gave; empty means that the client will send no more."""
         if not data:

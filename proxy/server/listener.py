@@ -1,0 +1,152 @@
+"""The server process: opens the database, listens, runs the background work, and ends cleanly on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+import branching
+from branching import Database, gc
+from branching.manifest import now
+from proxy.server.client import Client
+from proxy.server.logs import configure
+from proxy.session.service import Service
+from proxy.settings import Settings, SettingsError
+
+log = structlog.get_logger("bough")
+Ready = Callable[[str, int], None]
+
+
+def run(settings: Settings, *, ready: Ready = lambda _host, _port: None) -> int:
+    """Serves until SIGINT or SIGTERM; returns the exit code. What a person can mend is raised."""
+    configure(settings.log, settings.log_level)
+    database = open_database(settings)
+    try:
+        return uvloop.run(_main(settings, database, ready))
+    finally:
+        database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """The database file of the settings, adopted if it is new to Bough."""
+    engine: list[tuple[str, str]] = []
+    if settings.memory_limit:
+        engine.append(("memory_limit", str(settings.memory_limit)))
+    if settings.threads:
+        engine.append(("threads", str(settings.threads)))
+    return branching.open(
+        settings.file,
+        settings=engine,
+        progress=lambda line: print(line, flush=True),
+        retention=int(settings.retention.total_seconds()),
+    )
+
+
+async def _main(settings: Settings, database: Database, ready: Ready) -> int:
+    server = Server(settings, database)
+    await server.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    ready(settings.host, server.port)
+    await stop.wait()
+    await server.stop()
+    return 0
+
+
+class Server:
+    """Listens and serves; also what tests start in their own loop."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.service = Service(database, settings)
+        self.service.collect = self.collect
+        self.port = settings.port
+        self._clients: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        try:
+            self._server = await asyncio.start_server(
+                self._accept, self.settings.host, self.settings.port, limit=256 * 1024, backlog=512
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {self.settings.host}:{self.settings.port}: {error.strerror or error}",
+                hint="Choose another --port.",
+            ) from None
+        self.port = self._server.sockets[0].getsockname()[1]
+        log.info("listening", host=self.settings.host, port=self.port, file=Path(self.settings.file).name)
+        self._background.append(asyncio.create_task(self._collect_forever()))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        writer.transport.set_write_buffer_limits(high=1024 * 1024)
+        try:
+            await Client(self.service, reader, writer).serve()
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            log.exception("connection_failed")
+        finally:
+            self._clients.discard(task)
+
+    # -- background work --------------------------------------------------------------------------------------------
+
+    def collect(self) -> list[tuple[Any, ...]]:
+        """One collection pass. On the pool."""
+        service = self.service
+        busy = {
+            session.connection.line.id
+            for session in list(service.sessions.values())
+            if session.connection is not None
+        }
+        found = gc.collect(service.database, now=now(), grace=self.settings.trash_grace, busy=frozenset(busy))
+        return [(item.branch, item.action, item.bytes_freed) for item in found]
+
+    async def _collect_forever(self) -> None:
+        interval = self.settings.gc_interval.total_seconds()
+        loop = asyncio.get_running_loop()
+        while interval:
+            try:
+                found = await loop.run_in_executor(self.service.pool, self.collect)
+                for branch, action, freed in found:
+                    log.info("collected", branch=branch, action=action, bytes_freed=freed)
+            except Exception:
+                log.exception("collection_failed")
+            await asyncio.sleep(interval)
+
+    async def stop(self) -> None:
+        """No new clients; running statements get ``shutdown_timeout``, then everything ends."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._background:
+            task.cancel()
+        for session in list(self.service.sessions.values()):
+            session.terminated = True
+        deadline = self.settings.shutdown_timeout.total_seconds()
+        busy = [s for s in self.service.sessions.values() if s.state == "active"]
+        if busy and deadline:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(deadline):
+                    while any(session.state == "active" for session in self.service.sessions.values()):
+                        await asyncio.sleep(0.02)
+        for task in list(self._clients):
+            task.cancel()
+        for session in list(self.service.sessions.values()):
+            session.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=5)
+        self.service.pool.shutdown(wait=True, cancel_futures=True)
+        self.service.database.close()

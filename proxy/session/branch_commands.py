@@ -1,0 +1,357 @@
+"""Branch commands carried out: each dataclass of ``proxy.commands.branch`` has its method here. Runs on the pool.
+
+They work on the committed state, in engine transactions of their own, whatever the session's transaction sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING, Any
+
+from branching import Author, branches, conflicts, diff, gc, merge_apply
+from branching.errors import BoughError
+from branching.manifest import now
+from proxy.commands import UNSET, Command, TableName
+from proxy.commands import branch as c
+from proxy.commands.results import BRANCHES
+from proxy.session import shadow, views
+from proxy.session.outcome import Outcome, done, of_result, table
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+
+class BranchCommands:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._database = session.service.database
+
+    @singledispatchmethod
+    def run(self, command: Command) -> Outcome:
+        """Carries out ``command``."""
+        from proxy.session.remote_commands import RemoteCommands
+
+        return RemoteCommands(self._session).run(command)
+
+    # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _here(self) -> str:
+        connection = self._session.connection
+        assert connection is not None
+        return connection.branch
+
+    def _author(self) -> Author:
+        session = self._session
+        return Author(
+            session.user,
+            session.setting("application_name"),
+            session.agent,
+            session.setting("hatidata_request_id"),
+        )
+
+    def _notice(self, text: str) -> None:
+        assert self._session.connection is not None
+        self._session.connection.notices.append(text)
+
+    def _need_isolation(self) -> None:
+        if not self._session.service.settings.branch_isolation_enabled:
+            raise BoughError(
+                "0A000", "branches are turned off", hint="Set branch_isolation_enabled to true and restart."
+            )
+
+    def _rows(self, command: Command, rows: Sequence[Any]) -> Outcome:
+        columns = command.columns or ()
+        found = [
+            tuple(getattr(row, name) for name, _ in columns) if not isinstance(row, tuple) else row
+            for row in rows
+        ]
+        return table(columns, found, lambda sent: f"SELECT {sent}")
+
+    def _target(self, branch: str, named: str | None) -> str:
+        """The branch to compare with or merge into: the one named, else the parent."""
+        if named is not None:
+            self._database.line(named)
+            return named
+        record = self._database.line(branch).record
+        parent = None if record.parent is None else self._database.lines.get(record.parent)
+        if parent is None:
+            if record.parent is None:
+                raise BoughError("22023", f'branch "{branch}" has no parent', hint="Name the other branch.")
+            return "main"
+        return parent.name
+
+    # -- making, switching, ending ------------------------------------------------------------------------------
+
+    @run.register
+    def _create(self, command: c.CreateBranch) -> Outcome:
+        self._need_isolation()
+        settings = self._session.service.settings
+        source = command.source or self._here()
+        if self._session.means_main(source) and not self._database.has_branch(source):
+            source = "main"
+        if source in ("template0", "template1"):
+            source = self._here()
+        if command.as_of is not None:
+            raise BoughError(
+                "0A000",
+                "a fork AS OF an older version is not supported yet",
+                hint="Fork the branch as it is now, or read with FROM t AS OF VERSION n.",
+            )
+        ttl = settings.branch_ttl if command.ttl is UNSET else command.ttl
+        branches.create(
+            self._database,
+            command.name,
+            source,
+            role=self._session.user,
+            if_not_exists=command.if_not_exists,
+            ttl=_seconds(ttl),
+            protected=command.protected,
+            comment=command.comment,
+            limit=settings.max_branches,
+            notice=self._notice,
+        )
+        return done(command.tag)
+
+    @run.register
+    def _switch(self, command: c.SwitchBranch) -> Outcome:
+        self.switch(command.name or self._session.start_branch, local=isinstance(command, c.SetLocalBranch))
+        return done(command.tag)
+
+    def switch(self, name: str, *, local: bool = False) -> None:
+        """Moves the session to a branch."""
+        session = self._session
+        connection = session.connection
+        assert connection is not None
+        if not self._database.has_branch(name) and session.means_main(name):
+            name = "main"
+        branches.used(self._database, connection.line)
+        connection.switch(name)
+        branches.used(self._database, connection.line)
+        session.settings.assign("branch", name, local=local)
+
+    @run.register
+    def _show(self, command: c.ShowBranch) -> Outcome:
+        return table(command.result, [(self._here(),)], lambda _rows: "SHOW")
+
+    @run.register
+    def _list(self, command: c.ListBranches) -> Outcome:
+        return table(BRANCHES, views.branch_rows(self._session), lambda rows: f"SELECT {rows}")
+
+    @run.register
+    def _discard(self, command: c.DiscardBranch) -> Outcome:
+        session = self._session
+        connection = session.connection
+        assert connection is not None
+        own = 0
+        if self._database.has_branch(command.branch) and connection.line is self._database.line(
+            command.branch
+        ):
+            raise BoughError(
+                "55006",
+                f'cannot discard the branch "{command.branch}" that the session is on',
+                hint="BRANCH SWITCH main first.",
+            )
+        branches.discard(
+            self._database,
+            command.branch,
+            if_exists=command.if_exists,
+            cascade=command.cascade,
+            force=command.force,
+            sessions=session.service.on_branch,
+            own_sessions=own,
+            notice=self._notice,
+        )
+        return done(command.tag)
+
+    @run.register
+    def _restore(self, command: c.RestoreBranch) -> Outcome:
+        branches.restore(self._database, command.branch)
+        return done(command.tag)
+
+    @run.register
+    def _rename(self, command: c.RenameBranch) -> Outcome:
+        branches.rename(self._database, command.branch, command.name)
+        return done(command.tag)
+
+    @run.register
+    def _alter(self, command: c.AlterBranch) -> Outcome:
+        changes: dict[str, object] = {}
+        if command.ttl is not UNSET:
+            changes["ttl"] = _seconds(command.ttl)
+        if command.protected is not UNSET:
+            changes["protected"] = command.protected
+        if command.comment is not UNSET:
+            changes["comment"] = command.comment
+        branches.alter(self._database, command.branch, **changes)
+        return done(command.tag)
+
+    @run.register
+    def _reset(self, command: c.ResetBranchData) -> Outcome:
+        if command.version is not None:
+            raise BoughError(
+                "0A000",
+                "BRANCH RESET … TO VERSION is not supported yet",
+                hint="BRANCH RESET throws all changes away.",
+            )
+        branches.reset(self._database, command.branch)
+        return done(command.tag)
+
+    @run.register
+    def _collect(self, command: c.CollectGarbage) -> Outcome:
+        return self._rows(command, self._session.service.collect())
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    @run.register
+    def _status(self, command: c.BranchStatus) -> Outcome:
+        assert self._session.connection is not None
+        return self._rows(command, diff.status(self._session.connection, command.branch or self._here()))
+
+    @run.register
+    def _diff(self, command: c.DiffBranch) -> Outcome:
+        connection = self._session.connection
+        assert connection is not None
+        branch = command.branch or self._here()
+        against = self._target(branch, command.against)
+        if command.as_of is not None or command.against_as_of is not None:
+            raise BoughError("0A000", "BRANCH DIFF AS OF is not supported yet")
+        tag: Callable[[int], str] = lambda rows: f"SELECT {rows}"  # noqa: E731
+        if command.format == "rows":
+            assert command.table is not None
+            result = diff.rows(
+                connection,
+                branch,
+                _dotted(command.table),
+                against,
+                limit=command.limit,
+                offset=command.offset,
+                direct=command.direct,
+            )
+            return of_result(result, tag)
+        if command.format == "sql":
+            lines = diff.sql(connection, branch, against, direct=command.direct)
+            rows: list[Any] = [(line,) for line in lines]
+        elif command.format == "schema":
+            rows = diff.schema(connection, branch, against, direct=command.direct)
+        else:
+            rows = diff.summary(connection, branch, against, direct=command.direct)
+        outcome = self._rows(command, rows)
+        if command.table is not None and command.format in ("summary", "schema"):
+            wanted = (command.table.schema or "public", command.table.name)
+            kept = [row for row in outcome.take(0) if (row[0], row[1]) == wanted]
+            outcome = table(command.columns or (), kept, tag)
+        return outcome
+
+    @run.register
+    def _diff_table(self, command: c.DiffTable) -> Outcome:
+        connection = self._session.connection
+        assert connection is not None
+        branch = command.target or self._here()
+        against = self._target(branch, command.source)
+        result = diff.rows(connection, branch, _dotted(command.table), against)
+        return of_result(result, lambda rows: f"SELECT {rows}")
+
+    @run.register
+    def _conflicts(self, command: c.ShowConflicts) -> Outcome:
+        branch = command.branch or self._here()
+        found: Sequence[Any] = []
+        if not command.preview:
+            found = conflicts.open_conflicts(self._database, branch, command.target)
+        if not found:
+            found = conflicts.preview_conflicts(self._database, branch, self._target(branch, command.target))
+        return self._rows(command, list(found))
+
+    # -- merging ------------------------------------------------------------------------------------------------------
+
+    def _merge_arguments(self, command: c.MergeBranch) -> dict[str, Any]:
+        return {
+            "strategy": command.strategy,
+            "per_table": {_dotted(name): strategy for name, strategy in command.per_table} or None,
+            "tables": [_dotted(name) for name in command.tables] or None,
+        }
+
+    @run.register
+    def _merge(self, command: c.MergeBranch) -> Outcome:
+        target = self._target(command.branch, command.target)
+        self._not_protected(target)
+        result = merge_apply.merge(
+            self._database,
+            command.branch,
+            target,
+            **self._merge_arguments(command),
+            token=command.token,
+            discard=command.discard,
+            author=self._author(),
+        )
+        return self._rows(command, result.rows)
+
+    def _not_protected(self, target: str) -> None:
+        line = self._database.line(target)
+        if line.record.protected:
+            raise BoughError(
+                "25006",
+                f'branch "{target}" is protected',
+                hint=f"BRANCH ALTER {target} SET (protected false) first.",
+            )
+
+    @run.register
+    def _explain(self, command: c.ExplainMerge) -> Outcome:
+        merge = command.merge
+        target = self._target(merge.branch, merge.target)
+        rows, token = merge_apply.explain(
+            self._database, merge.branch, target, **self._merge_arguments(merge)
+        )
+        columns = command.columns or ()
+        found = [(*(getattr(row, name) for name, _ in columns if name != "token"), token) for row in rows]
+        return table(columns, found, lambda _rows: "EXPLAIN")
+
+    @run.register
+    def _continue(self, command: c.ContinueMerge) -> Outcome:
+        return self._rows(
+            command, merge_apply.continue_merge(self._database, command.branch, self._author()).rows
+        )
+
+    @run.register
+    def _abort(self, command: c.AbortMerge) -> Outcome:
+        result = merge_apply.abort_merge(self._database, command.branch)
+        return self._rows(command, getattr(result, "rows", ()))
+
+    @run.register
+    def _resolve(self, command: c.ResolveConflicts) -> Outcome:
+        count = conflicts.resolve(
+            self._database,
+            command.branch,
+            table=_dotted(command.table) if command.table is not None else None,
+            conflict=command.conflict,
+            using=command.resolution,
+        )
+        return done(f"{command.tag} {count}")
+
+    @run.register
+    def _revert(self, command: c.RevertMerge) -> Outcome:
+        return self._rows(command, merge_apply.revert(self._database, command.merge, self._author()).rows)
+
+    @run.register
+    def _refresh(self, command: c.RefreshBranch) -> Outcome:
+        result = merge_apply.refresh(self._database, command.branch, command.strategy, self._author())
+        return self._rows(command, result.rows)
+
+    @run.register
+    def _shadow(self, command: c.ShadowQuery) -> Outcome:
+        return shadow.run(self._session, command)
+
+
+def _seconds(ttl: Any) -> int | None:
+    if ttl is None:
+        return None
+    assert isinstance(ttl, timedelta)
+    return int(ttl.total_seconds()) or None
+
+
+def _dotted(name: TableName) -> str:
+    return f"{name.schema}.{name.name}" if name.schema else name.name
+
+
+__all__ = ["BranchCommands", "gc", "now"]

@@ -1,0 +1,42 @@
+"""Any failure as an ErrorResponse. What is not foreseen is XX000 and goes to the log, never to the client."""
+
+from __future__ import annotations
+
+import structlog
+
+from branching import EngineError
+from proxy.sql.errors import from_engine
+from proxy.wire import ErrorResponse, NoticeResponse
+
+log = structlog.get_logger("bough")
+
+
+def error_response(error: BaseException, *, fatal: bool = False, offset: int = 0) -> ErrorResponse:
+    """``offset``: where the statement began in the text the client sent (positions inside statements count from it)."""
+    severity = "FATAL" if fatal else "ERROR"
+    if isinstance(error, EngineError):
+        error = from_engine(error.exception, error.message)
+    sqlstate = getattr(error, "sqlstate", None)
+    if sqlstate is None:
+        if isinstance(error, RecursionError):
+            return ErrorResponse(
+                severity, "54001", "stack depth limit exceeded", hint="Simplify the statement."
+            )
+        log.error("internal_error", exc_info=error)
+        return ErrorResponse(severity, "XX000", "internal error", detail=type(error).__name__)
+    return ErrorResponse(
+        severity,
+        sqlstate,
+        getattr(error, "message", str(error)),
+        detail=getattr(error, "detail", None),
+        hint=getattr(error, "hint", None),
+        position=getattr(error, "position", None),
+        schema=getattr(error, "schema", None),
+        table=getattr(error, "table", None),
+        column=getattr(error, "column", None),
+        constraint=getattr(error, "constraint", None),
+    )
+
+
+def notice(text: str, sqlstate: str = "00000", severity: str = "NOTICE") -> NoticeResponse:
+    return NoticeResponse(severity, sqlstate, text)  # type: ignore[arg-type]

@@ -1,0 +1,165 @@
+"""Calls that the session answers itself: branch commands as functions, ``set_config``, ``pg_cancel_backend`` …
+
+They are found in the statement's tree, their constant arguments evaluated, and their answer put in their place; what is
+left is an ordinary query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from branching.errors import BoughError
+from proxy.commands import FUNCTIONS, from_function
+from proxy.commands.functions import function_columns
+from proxy.session import views
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+_BACKEND = frozenset({"pg_cancel_backend", "pg_terminate_backend"})
+_NOTHING = {
+    "pg_advisory_unlock_all": "",
+    "pg_advisory_lock": "",
+    "pg_advisory_xact_lock": "",
+    "pg_notify": "",
+}
+_TRUE = frozenset({"pg_try_advisory_lock", "pg_advisory_unlock", "pg_try_advisory_xact_lock"})
+SESSION_CALLS = frozenset({"set_config", *_BACKEND, *_NOTHING, *_TRUE, "current_branch"})
+
+
+def called(node: exp.Expr) -> str:
+    """The lower-case name of a function call, with its schema if it is ours."""
+    inner = node.this if isinstance(node, exp.Table) else node
+    if not isinstance(inner, exp.Anonymous):
+        return ""
+    name = inner.name.lower()
+    schema = node.text("db").lower() if isinstance(node, exp.Table) else ""
+    if isinstance(inner.parent, exp.Dot) and inner.arg_key == "expression":
+        schema = inner.parent.this.name.lower()
+    return f"{schema}.{name}" if schema == "bough" else name
+
+
+def commands_in(tree: exp.Expr) -> list[exp.Expr]:
+    """The calls of branch commands in a statement."""
+    found: list[exp.Expr] = []
+    for node in tree.find_all(exp.Anonymous):
+        holder: exp.Expr = node.parent if isinstance(node.parent, exp.Table) else node
+        if called(holder) in FUNCTIONS:
+            found.append(holder)
+    return found
+
+
+def substitute_commands(session: Session, tree: exp.Expr, parameters: Sequence[Any]) -> exp.Expr:
+    """Runs the commands called in ``tree`` (which it changes) and puts their rows in their place."""
+    for node in commands_in(tree):
+        call = node.this if isinstance(node, exp.Table) else node
+        positional, named = arguments(call, parameters)
+        command = from_function(called(node), positional, named)
+        outcome = session.commands.run(command)
+        rows = outcome.take(0)
+        columns = function_columns(command)
+        if not command.returns_rows:
+            rows = [(outcome.tag(0),)]
+        if columns is None:
+            columns = tuple((name, "VARCHAR") for name, _ in outcome.columns or ())  # type: ignore[misc]
+        if isinstance(node, exp.Table):
+            views.replace(node, views.values_sql(columns, rows))
+        else:
+            value = rows[0][0] if rows else None
+            holder = node.parent if isinstance(node.parent, exp.Dot) else node
+            holder.replace(exp.Var(this=views.constant(value)))
+    return tree
+
+
+def arguments(call: exp.Expr, parameters: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """A call's arguments as Python values."""
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for item in call.expressions:
+        if isinstance(item, exp.Kwarg | exp.PropertyEQ | exp.EQ) and isinstance(
+            item.this, exp.Identifier | exp.Var | exp.Column
+        ):
+            named[item.this.name] = evaluate(item.expression, parameters)
+        else:
+            positional.append(evaluate(item, parameters))
+    return positional, named
+
+
+def evaluate(node: exp.Expr, parameters: Sequence[Any]) -> Any:
+    """The value of a constant."""
+    if isinstance(node, exp.Cast | exp.TryCast | exp.Paren):
+        return evaluate(node.this, parameters)
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return node.name
+        return int(node.name) if node.name.isdigit() else float(node.name)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Neg):
+        return -evaluate(node.this, parameters)
+    if isinstance(node, exp.Array | exp.Tuple):
+        return [evaluate(item, parameters) for item in node.expressions]
+    if isinstance(node, exp.Placeholder):
+        return parameters[int(node.name) - 1]
+    raise BoughError(
+        "0A000",
+        "an argument of this function must be a constant",
+        detail=f"It is {node.sql('duckdb')}.",
+        hint="Write a literal or a parameter.",
+    )
+
+
+def session_calls(tree: exp.Expr) -> list[exp.Anonymous]:
+    return [node for node in tree.find_all(exp.Anonymous) if node.name.lower() in SESSION_CALLS]
+
+
+def substitute_session_calls(session: Session, tree: exp.Expr, parameters: Sequence[Any]) -> exp.Expr:
+    """Answers ``set_config`` and its like, in place."""
+    for node in session_calls(tree):
+        name = node.name.lower()
+        positional, _ = arguments(node, parameters)
+        if name == "set_config":
+            if len(positional) != 3 or positional[0] is None:
+                raise BoughError("42883", "set_config(text, text, boolean) takes three arguments")
+            made = session.set_variable(
+                str(positional[0]), str(positional[1] or ""), local=bool(positional[2])
+            )
+            value: exp.Expr = exp.Literal.string(made)
+        elif name in _BACKEND:
+            value = exp.Boolean(this=session.signal(int(positional[0]), terminate=name.startswith("pg_term")))
+        elif name in _TRUE:
+            value = exp.Boolean(this=True)
+        elif name == "current_branch":
+            assert session.connection is not None
+            value = exp.Literal.string(session.connection.branch)
+        else:
+            value = exp.Literal.string("")
+        node.replace(value)
+    return tree
+
+
+def sleep_seconds(tree: exp.Expr) -> exp.Expr | None:
+    """The argument of a statement that is nothing but ``SELECT pg_sleep(n)``."""
+    if not isinstance(tree, exp.Select) or tree.args.get("from_") is not None or len(tree.expressions) != 1:
+        return None
+    item = tree.expressions[0].unalias()
+    if isinstance(item, exp.Dot):
+        item = item.expression
+    if isinstance(item, exp.Anonymous) and item.name.lower() == "pg_sleep" and len(item.expressions) == 1:
+        argument: exp.Expr = item.expressions[0]
+        return argument
+    return None
+
+
+def silent(tree: exp.Expr) -> exp.Expr:
+    """``tree`` (which it changes) with session calls replaced by empty answers: for describing."""
+    for node in session_calls(tree):
+        name = node.name.lower()
+        boolean = name in _TRUE or name in _BACKEND
+        node.replace(exp.Boolean(this=True) if boolean else exp.Literal.string(""))
+    return tree

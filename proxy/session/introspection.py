@@ -1,0 +1,163 @@
+"""Looking like Postgres: system relations and functions put in place, declared types, columns of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace as changed
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from branching import ddl_model
+from branching.errors import BoughError
+from branching.model import Table
+from branching.names import CATALOG_DATABASE
+from branching.resolve import table_name
+from proxy.catalog.context import Backend, Context, Database, Role
+from proxy.catalog.rewrite import Rewritten
+from proxy.commands import Command
+from proxy.commands.functions import function_columns
+from proxy.gucs import SERVER_VERSION
+from proxy.session import functions, views
+from proxy.session.outcome import Columns
+from proxy.types import BY_NAME, from_engine
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+VOID = BY_NAME.get("void", from_engine("VARCHAR"))
+_FIRST_BRANCH_OID = 20000
+_DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
+
+
+def context(session: Session) -> Context:
+    """What the system catalog is told of the session."""
+    service = session.service
+    databases = [
+        Database(5 if line.is_trunk else _FIRST_BRANCH_OID + line.id, name, line.record.comment)
+        for name, line in sorted((line.name, line) for line in list(service.database.lines.values()))
+    ]
+    current = session.current_database()
+    if current not in {item.name for item in databases}:
+        databases.insert(0, Database(4, current))
+    backends = tuple(
+        Backend(
+            other.pid, other.user, other.connection.branch, other.setting("application_name"), other.client,
+            other.started_at, other.state, other.statement,
+        )
+        for other in list(service.sessions.values())
+        if other.connection is not None
+    )  # fmt: skip
+    names = {session.user} | {backend.role for backend in backends}
+    owner = "bough"
+    roles = [Role(10, owner, superuser=True)]
+    roles += [
+        Role(16000 + number, name, superuser=True) for number, name in enumerate(sorted(names - {owner}))
+    ]
+    settings = {name: value for name, value, _ in session.settings.rows()}
+    return Context(
+        database=current,
+        user=session.user,
+        databases=tuple(databases),
+        search_path=session.search_path(),
+        settings=MappingProxyType(settings),
+        pid=session.pid,
+        port=service.settings.port,
+        backends=backends,
+        roles=tuple(roles),
+        version=f"PostgreSQL {SERVER_VERSION} (Bough), with branches",
+        started_at=service.started_at,
+    )
+
+
+def rewrite(session: Session, tree: exp.Expr, relations: bool) -> Rewritten:
+    """``tree`` with system functions, and if it has any, system ``relations``, in place."""
+    for node in tree.find_all(exp.Table):
+        if node.text("catalog") == CATALOG_DATABASE:
+            raise BoughError("42P01", f'relation "{node.name}" does not exist')
+    assert session.connection is not None
+    catalog = session.service.catalog
+    fill = catalog.rewrite if relations else catalog.session_functions
+    return fill(tree, session.connection.catalog, context(session))
+
+
+def command_columns(session: Session, command: Command) -> Columns | None:
+    """The columns of a command; those that only the data tells are found by running it (it only reads)."""
+    if not command.returns_rows:
+        return None
+    if command.columns is None:
+        return session.commands.run(command).columns
+    return tuple((name, from_engine(kind)) for name, kind in command.columns)
+
+
+def empty_stand_ins(session: Session, tree: exp.Expr) -> exp.Expr:
+    """``tree`` (which it changes) with commands and system views replaced by no rows of their shape."""
+    from proxy.commands import VIEWS, from_function
+
+    for node in functions.commands_in(tree):
+        call = node.this if isinstance(node, exp.Table) else node
+        count = max((int(item.name) for item in call.find_all(exp.Placeholder)), default=0)
+        positional, named = functions.arguments(call, ["main"] * count)
+        command = from_function(functions.called(node), positional, named)
+        columns = function_columns(command)
+        if columns is None:
+            found = session.commands.run(command).columns or ()
+            columns = tuple((name, "VARCHAR") for name, _ in found)  # type: ignore[misc]
+        if isinstance(node, exp.Table):
+            views.replace(node, views.values_sql(columns, []))
+        else:
+            holder = node.parent if isinstance(node.parent, exp.Dot) else node
+            holder.replace(exp.Var(this="CAST(NULL AS VARCHAR)"))
+    for node in views.mentioned(tree):
+        if node.name not in VIEWS:
+            raise BoughError("42P01", f'relation "bough.{node.name}" does not exist')
+        views.replace(node, views.values_sql(VIEWS[node.name], []))
+    return tree
+
+
+def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:
+    """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``)."""
+    if not isinstance(tree, exp.Select) or session.connection is None:
+        return ()
+    catalog = session.connection.catalog
+    sources: dict[str, Table] = {}
+    from_ = tree.args.get("from_")
+    joins = tree.args.get("joins") or []
+    nodes = ([from_.this] if from_ is not None else []) + [join.this for join in joins]
+    scope = session.connection.scope()
+    for node in nodes:
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            continue
+        found = scope.find(table_name(node))
+        if found is not None and isinstance(found[2], Table) and found[1] is catalog:
+            sources[node.alias_or_name] = found[2]
+    if not any(column.declared for table in sources.values() for column in table.columns):
+        return ()
+    types: list[str | None] = []
+    for item in tree.expressions:
+        if isinstance(item, exp.Star) and len(nodes) == len(sources):
+            types += [column.declared for table in sources.values() for column in table.columns]
+        elif isinstance(item, exp.Star):
+            return ()
+        else:
+            types.append(_declared(item.unalias(), sources))
+    return types
+
+
+def _declared(item: exp.Expr, sources: dict[str, Table]) -> str | None:
+    if not isinstance(item, exp.Column) or isinstance(item.this, exp.Star):
+        return None
+    tables = [sources[item.table]] if item.table in sources else list(sources.values())
+    found = [column for table in tables if (column := table.column(item.name)) is not None]
+    return found[0].declared if len(found) == 1 else None
+
+
+def ddl_with_views(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:
+    """A view over system relations cannot be stored: their place in storage is of the moment."""
+    if isinstance(what, ddl_model.CreateView) and views.mentioned(what.query):
+        raise BoughError("0A000", "a view cannot read the system views of schema bough")
+    return what
+
+
+__all__ = ["changed", "context", "rewrite"]

@@ -1,0 +1,286 @@
+"""One client's session: settings, transaction, prepared statements, and the door to everything below.
+
+Rules:
+
+1. The client's loop calls one method at a time; whatever touches the engine runs on the pool, never on the loop.
+2. The transaction state that a client sees (idle, in a block, failed) is kept here; the engine's follows it.
+3. A block is *explicit* (BEGIN) or *implicit*: several statements in one simple query, or a pipeline before its Sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from branching import Author, Connection
+from branching.errors import BoughError
+from proxy.commands import parse_command
+from proxy.session.branch_commands import BranchCommands
+from proxy.session.outcome import Outcome
+from proxy.session.service import Service
+from proxy.session.statements import Statements
+from proxy.session.transactions import Transactions
+from proxy.session_settings import SessionSettings, parse_startup_options
+from proxy.sql.split import Source
+from proxy.sql.statements import Kind
+from proxy.wire import StartupMessage
+
+log = structlog.get_logger("bough")
+_T = TypeVar("_T")
+_RESERVED = frozenset({"user", "database", "options", "replication", "branch"})
+
+
+class Session:
+    """Made when a client has said who it is; ``close`` ends it."""
+
+    def __init__(self, service: Service, startup: StartupMessage, client: str) -> None:
+        self.service = service
+        self.client = client
+        self.user = startup.parameters.get("user", "")
+        self.database = startup.parameters.get("database") or self.user
+        self.started_at = datetime.now(UTC)
+        self.state: Literal["active", "idle", "idle in transaction", "idle in transaction (aborted)"] = "idle"
+        self.statement = ""
+        self.connection: Connection | None = None
+        self.terminated = False
+        self.timed_out = False
+        self._loop = asyncio.get_running_loop()
+        self._sleeper: asyncio.Event | None = None
+        self._busy = threading.Event()
+        options = parse_startup_options(startup.parameters.get("options", ""))
+        given = {
+            name: value
+            for name, value in startup.parameters.items()
+            if name not in _RESERVED and not name.startswith("_pq_.")
+        }
+        branch = startup.parameters.get("branch") or options.pop("branch", None)
+        self.start_branch = self._resolve_branch(self.database, branch)
+        settings = {**options, **given}
+        self.settings = SessionSettings(
+            {name: value for name, value in settings.items() if _acceptable(name)},
+            server=service.settings,
+        )
+        self.settings.assign("branch", self.start_branch)
+        self.pid, self.key = service.enrol(self)
+        self.transactions = Transactions(self)
+        self.statements = Statements(self)
+        self.commands = BranchCommands(self)
+        self._applied_zone = "UTC"
+
+    # -- beginning and end --------------------------------------------------------------------------------------
+
+    def _resolve_branch(self, database: str, asked: str | None) -> str:
+        """The branch a database name means. FATAL 3D000 if none."""
+        known = self.service.database
+        if asked is not None:
+            if known.has_branch(asked):
+                return asked
+            raise _no_branch(asked, "branch")
+        if known.has_branch(database):
+            return database
+        if self.means_main(database):
+            return "main"
+        for mark in ("/", "@"):
+            head, found, tail = database.partition(mark)
+            if found and tail and self.means_main(head) and known.has_branch(tail):
+                return tail
+        raise _no_branch(database, "database")
+
+    def means_main(self, database: str) -> bool:
+        """Whether a database name is one of the names of ``main``."""
+        return database in self.service.main_names or database == self.user
+
+    async def open(self) -> None:
+        """Connects to the branch."""
+        self.connection = await self.run(
+            lambda: self.service.database.connect(self.start_branch, role=self.user)
+        )
+        self.connection.database_names = frozenset({self.database, *self.service.main_names})
+
+    def close(self) -> None:
+        """Ends the session: an open transaction is rolled back. From the pool."""
+        self.service.leave(self)
+        if self.connection is not None:
+            self.connection.close()
+
+    # -- running on the engine ------------------------------------------------------------------------------------
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """``work`` on the pool."""
+        return await self._loop.run_in_executor(self.service.pool, work)
+
+    def cancel(self) -> None:
+        """Stops what runs now; nothing if nothing does."""
+        if self._sleeper is not None:
+            self._loop.call_soon_threadsafe(self._sleeper.set)
+        elif self._busy.is_set() and self.connection is not None:
+            self.connection.interrupt()
+
+    def signal(self, pid: int, *, terminate: bool) -> bool:
+        """pg_cancel_backend and pg_terminate_backend."""
+        other = self.service.sessions.get(pid)
+        if other is None:
+            return False
+        if terminate:
+            other.terminated = True
+        other.cancel()
+        return True
+
+    async def sleep(self, seconds: float) -> None:
+        """pg_sleep: wakes early, with an error, if cancelled."""
+        self._sleeper = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._sleeper.wait(), timeout=max(seconds, 0))
+        except TimeoutError:
+            return
+        finally:
+            self._sleeper = None
+        raise BoughError("57014", self.cancel_reason())
+
+    def cancel_reason(self) -> str:
+        if self.timed_out:
+            return "canceling statement due to statement timeout"
+        return "canceling statement due to user request"
+
+    async def execute(self, source: Source, text_key: Any = None) -> Outcome:
+        """One statement of a simple query."""
+        return await self.guarded(lambda: self.statements.run_text(source))
+
+    async def guarded(self, work: Callable[[], _T]) -> _T:
+        """``work`` on the pool, under the statement timeout, open to cancels. Failures fail the block."""
+        timeout = self.timeout_seconds("statement_timeout")
+        timer = self._loop.call_later(timeout, self._time_out) if timeout else None
+        self.timed_out = False
+        self._busy.set()
+        self.state = "active"
+        try:
+            return await self.run(work)
+        except BaseException as error:
+            self.transactions.fail()
+            if getattr(error, "sqlstate", None) == "57014":
+                raise BoughError("57014", self.cancel_reason()) from error
+            raise
+        finally:
+            self._busy.clear()
+            if timer is not None:
+                timer.cancel()
+            self.state = self.idle_state()
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.cancel()
+
+    def timeout_seconds(self, name: str) -> float:
+        """A duration setting of the session, in seconds; 0 for none."""
+        from proxy.units import parse_duration
+
+        value = self.settings.get(name) or "0"
+        return parse_duration(value, unit="ms").total_seconds()
+
+    def idle_state(self) -> Any:
+        status = self.transactions.status
+        return {"I": "idle", "T": "idle in transaction", "E": "idle in transaction (aborted)"}[status]
+
+    def transactions_allow(self, kind: Kind) -> None:
+        """25P02 in a failed block for everything that does not end it."""
+        if kind not in (Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO):
+            self.transactions.check()
+
+    # -- what statements see ----------------------------------------------------------------------------------------
+
+    def setting(self, name: str) -> str:
+        return self.settings.get(name) or ""
+
+    @property
+    def agent(self) -> str:
+        return self.setting("hatidata_agent_id") or self.setting("bough.agent_id")
+
+    def prepare_connection(self) -> Connection:
+        """The connection, with the session's settings applied to it. From the pool."""
+        connection = self.connection
+        assert connection is not None
+        connection.search_path = self.search_path()
+        connection.author = Author(
+            self.user,
+            self.setting("application_name"),
+            self.agent,
+            self.setting("hatidata_request_id") or self.setting("bough.request_id"),
+        )
+        zone = self.setting("TimeZone") or "UTC"
+        if zone != self._applied_zone and not connection.failed:
+            connection.cursor.execute(f"SET TimeZone = '{zone}'")
+            self._applied_zone = zone
+        return connection
+
+    def search_path(self) -> tuple[str, ...]:
+        found = []
+        for item in self.setting("search_path").split(","):
+            name = item.strip()
+            if name.startswith('"') and name.endswith('"') and len(name) > 1:
+                name = name[1:-1].replace('""', '"')
+            if name == "$user":
+                name = self.user
+            if name:
+                found.append(name)
+        return tuple(found)
+
+    def set_variable(self, name: str, value: str, *, local: bool = False) -> str:
+        """SET, and set_config: the value as SHOW gives it."""
+        if name.lower() == "branch":
+            self.commands.switch(value, local=local)
+            return value
+        return self.settings.set(name, value, local=local)
+
+    def current_database(self) -> str:
+        """The name the client connected with, until the session switches; then the branch's."""
+        connection = self.connection
+        if connection is None or connection.branch == self.start_branch:
+            return self.database
+        return connection.branch
+
+    def follow_branch_setting(self) -> None:
+        """After RESET ALL or the end of a transaction: go where the setting says."""
+        connection = self.connection
+        wanted = self.settings.get("branch") or self.start_branch
+        if connection is not None and connection.branch != wanted:
+            if self.service.database.has_branch(wanted):
+                connection.switch(wanted)
+            else:
+                self.settings.assign("branch", connection.branch)
+
+    def notices(self) -> Iterator[str]:
+        """Notices that have come up, once each."""
+        if self.connection is not None:
+            while self.connection.notices:
+                yield self.connection.notices.pop(0)
+
+
+def _acceptable(name: str) -> bool:
+    """Unknown startup parameters of strange clients are not worth refusing a connection."""
+    from proxy.gucs import find_guc
+
+    try:
+        found = find_guc(name)
+    except BoughError:
+        return False
+    return not found.read_only
+
+
+def _no_branch(name: str, what: str) -> BoughError:
+    return BoughError(
+        "3D000",
+        f'{what} "{name}" does not exist',
+        hint=f'Branches are databases: connect to "main" and run BRANCH CREATE {_quoted(name)}, or BRANCH LIST.',
+    )
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() and name == name.lower() else '"' + name.replace('"', '""') + '"'
+
+
+__all__ = ["Sequence", "Session", "log", "parse_command"]

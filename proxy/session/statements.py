@@ -1,0 +1,333 @@
+"""Running one statement: which kind it is decides who carries it out. Everything here runs on the pool.
+
+Order: a command of ours by its first word; then Postgres' grammar; statements of the session itself (SET, SHOW, BEGIN,
+cursors, EXPLAIN) are answered here, the rest goes to the connection with system relations and functions put in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from branching import EngineError
+from branching.errors import BoughError
+from proxy.catalog import mentions_catalog
+from proxy.commands import FUNCTIONS, Command, parse_command
+from proxy.session import functions, introspection, utility, views
+from proxy.session.outcome import Columns, Outcome, described, done, of_result
+from proxy.session.parameters import columns_of, engine_types, oids
+from proxy.session.portals import Portal, PreparedStatement, SqlCursor
+from proxy.sql.errors import from_engine
+from proxy.sql.guard import GuardContext
+from proxy.sql.parameters import parameter_types, typed_parameters
+from proxy.sql.prepare import Prepared
+from proxy.sql.split import Source
+from proxy.sql.statements import Execute, Explain, Kind, Prepare
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+_WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
+_OURS = frozenset(FUNCTIONS) | frozenset(name.rpartition(".")[2] for name in FUNCTIONS)
+_KEPT_ANALYSES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a statement mentions that the session must put in place, found once per text."""
+
+    catalog: bool = False
+    views: bool = False
+    commands: bool = False
+    calls: bool = False
+    sleeps: bool = False
+
+
+class Statements:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.prepared: dict[str, PreparedStatement] = {}
+        self.portals: dict[str, Portal] = {}
+        self.cursors: dict[str, SqlCursor] = {}
+        self._analyses: dict[str, Analysis] = {}
+        service = session.service
+        self.guard = GuardContext(service.guard.file_directories, service.guard.database_path, _OURS)
+
+    # -- reading a statement ------------------------------------------------------------------------------------
+
+    def prepare(self, name: str, source: Source | None, given: Sequence[int] = ()) -> PreparedStatement:
+        """Reads a statement and finds the types of its parameters."""
+        if source is None:
+            return PreparedStatement(name, None)
+        command = parse_command(source.text)
+        if command is not None:
+            return PreparedStatement(name, source, command=command)
+        prepared = self._session.service.statements.prepare(source, self.guard)
+        self._session.transactions_allow(prepared.kind)
+        connection = self._session.connection
+        assert connection is not None
+        inferred: list[str | None] = []
+        if prepared.parameter_count:
+            inferred = parameter_types(
+                prepared.parsed, columns_of(connection.catalog, self._session.search_path())
+            )
+        count = max(prepared.parameter_count, len(given))
+        return PreparedStatement(name, source, prepared, types=oids(given, inferred, count))
+
+    def tree(self, statement: PreparedStatement, values: Sequence[Any]) -> exp.Expr:
+        """The statement's tree with its parameters typed for these values."""
+        prepared = statement.prepared
+        assert prepared is not None
+        tree = prepared.parsed.tree if prepared.catalog else prepared.tree
+        assert tree is not None
+        if not prepared.parameter_count:
+            return tree
+        key = engine_types(statement.types[: prepared.parameter_count], values[: prepared.parameter_count])
+        found = statement.trees.get(key)
+        if found is None:
+            if len(statement.trees) > 16:
+                statement.trees.clear()
+            found = statement.trees[key] = typed_parameters(tree, key)
+        return found
+
+    def describe(self, statement: PreparedStatement) -> Columns | None:
+        """The result's columns, without running anything; None where there are none."""
+        connection = self._session.prepare_connection()
+        if statement.command is not None:
+            return introspection.command_columns(self._session, statement.command)
+        prepared = statement.prepared
+        if prepared is None:
+            return None
+        if prepared.parsed.tree is None and prepared.statement is None:
+            return utility.describe(self._session, prepared)
+        if not prepared.returns_rows or prepared.parsed.tree is None:
+            return None
+        if statement.columns is not None and statement.described is connection.catalog:
+            return statement.columns
+        values: list[Any] = [None] * prepared.parameter_count
+        tree = self.tree(statement, values)
+        analysis = self.analyse(prepared)
+        declared: Sequence[str | None] = ()
+        if analysis.sleeps:
+            return (("pg_sleep", introspection.VOID),)
+        if analysis.commands or analysis.views:
+            tree = introspection.empty_stand_ins(self._session, tree.copy())
+        if analysis.calls or analysis.catalog:
+            found = introspection.rewrite(self._session, functions.silent(tree.copy()), prepared.catalog)
+            if found.only_catalog:
+                columns = connection.describe_aside(found.tree.sql("duckdb"), values)
+                return described(columns, found.types)
+            tree, declared = found.tree, found.types
+        result = connection.describe(tree, values)
+        if result is None:
+            return None
+        declared = declared or introspection.declared_types(self._session, tree)
+        statement.columns, statement.described = described(result, declared), connection.catalog
+        return statement.columns
+
+    def analyse(self, prepared: Prepared) -> Analysis:
+        key = prepared.parsed.text
+        found = self._analyses.get(key)
+        if found is None:
+            tree = prepared.parsed.tree if prepared.catalog else prepared.tree
+            if tree is None:
+                found = Analysis()
+            else:
+                found = Analysis(
+                    prepared.catalog or mentions_catalog(tree),
+                    bool(views.mentioned(tree)),
+                    bool(functions.commands_in(tree)),
+                    bool(functions.session_calls(tree)),
+                    functions.sleep_seconds(tree) is not None,
+                )
+            if len(self._analyses) > _KEPT_ANALYSES:
+                self._analyses.clear()
+            self._analyses[key] = found
+        return found
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def run_text(self, source: Source) -> Outcome:
+        """A statement of a simple query."""
+        return self.run(self.prepare("", source), [], (0,))
+
+    def run(
+        self, statement: PreparedStatement, values: Sequence[Any], formats: Sequence[int] | None
+    ) -> Outcome:
+        """Runs a prepared statement. ``formats`` None: rows are wanted piece by piece, not encoded."""
+        session = self._session
+        if statement.source is not None:
+            session.statement = statement.source.text
+        self._spare_open_results()
+        connection = session.prepare_connection()
+        connection.statement_text = session.statement
+        try:
+            if statement.command is not None:
+                return self._command(statement.command)
+            prepared = statement.prepared
+            assert prepared is not None
+            if prepared.kind not in (Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO):
+                session.transactions.check()
+            connection.notices.extend(prepared.notices)
+            if prepared.parsed.tree is None and prepared.statement is None:
+                return utility.run(session, prepared, values)
+            return self._data(statement, prepared, values, formats)
+        except EngineError as error:
+            raise from_engine(error.exception, error.message) from error
+
+    def _spare_open_results(self) -> None:
+        """Reads the rest of results that are still open into memory: the connection is needed."""
+        for portal in self.portals.values():
+            if portal.outcome is not None and not portal.completed:
+                portal.outcome.materialise()
+        for cursor in self.cursors.values():
+            cursor.outcome.materialise()
+
+    def _command(self, command: Command) -> Outcome:
+        session = self._session
+        session.transactions.check()
+        connection = session.connection
+        assert connection is not None
+        if command.before_writes and connection.has_written:
+            raise BoughError(
+                "25001",
+                f"{command.tag} cannot run in a transaction block that has written",
+                hint="COMMIT or ROLLBACK first.",
+            )
+        outcome = session.commands.run(command)
+        if command.changes_branches:
+            connection.restart()
+        return outcome
+
+    def _data(
+        self,
+        statement: PreparedStatement,
+        prepared: Prepared,
+        values: Sequence[Any],
+        formats: Sequence[int] | None,
+    ) -> Outcome:
+        session = self._session
+        connection = session.connection
+        assert connection is not None
+        tag = tag_of(prepared)
+        if prepared.parsed.tree is None:
+            self._writing()
+            what = prepared.statement
+            assert what is not None
+            connection.execute(introspection.ddl_with_views(session, what))
+            return done(prepared.tag)
+        used = list(values[: prepared.parameter_count])
+        tree = self.tree(statement, used)
+        analysis = self.analyse(prepared)
+        declared: Sequence[str | None] = ()
+        keep: Any = None
+        key: Any = None
+        if analysis.commands or analysis.calls or analysis.views or analysis.catalog:
+            tree = tree.copy()
+            if analysis.commands:
+                functions.substitute_commands(session, tree, used)
+                if connection.transaction is not None and not connection.has_written:
+                    connection.restart()
+            if analysis.calls:
+                functions.substitute_session_calls(session, tree, used)
+            if analysis.views:
+                views.substitute(session, tree)
+            if analysis.catalog:
+                found = introspection.rewrite(session, tree, prepared.catalog)
+                if found.only_catalog and prepared.kind is Kind.SELECT:
+                    outcome = of_result(
+                        connection.read_aside(found.tree.sql("duckdb"), used), tag, found.types
+                    )
+                    outcome.keep = found
+                    return outcome
+                tree, declared, keep = found.tree, found.types, found
+            used = used if next(tree.find_all(exp.Placeholder), None) is not None else []
+        elif prepared.kind is Kind.SELECT:
+            key = (prepared.parsed.text, id(tree))
+        if prepared.kind in _WRITES or isinstance(tree, exp.Create):
+            self._writing()
+        result = connection.execute(tree, used, formats, key)
+        if result.columns is None:
+            count = result.rowcount
+            if isinstance(tree, exp.Create):
+                return done("CREATE TABLE" if tree.expression is None else f"SELECT {count or 0}")
+            return done(tag(count or 0))
+        if prepared.kind in _WRITES:
+            written = result.rowcount or 0
+            return of_result(result, lambda _rows: tag(written), declared)
+        outcome = of_result(result, tag, declared or introspection.declared_types(session, tree))
+        outcome.keep = (keep, tree)
+        return outcome
+
+    def _writing(self) -> None:
+        transactions = self._session.transactions
+        transactions.writes += 1
+        if transactions.read_only:
+            raise BoughError("25006", "cannot execute a write in a read-only transaction")
+
+    # -- statements that hold other statements --------------------------------------------------------------------
+
+    def inner(self, source: Source, values: Sequence[Any] = ()) -> Outcome:
+        """Runs the statement inside another (EXECUTE, DECLARE)."""
+        return self.run(self.prepare("", source), values, None)
+
+    def sql_prepare(self, what: Prepare) -> Outcome:
+        if what.name in self.prepared:
+            raise BoughError("42P05", f'prepared statement "{what.name}" already exists')
+        statement = self.prepare(what.name, what.inner, utility.type_oids(what.types))
+        self.prepared[what.name] = statement
+        return done("PREPARE")
+
+    def sql_execute(self, what: Execute) -> Outcome:
+        statement = self.named(what.name)
+        values = [utility.constant_argument(self._session, text) for text in what.arguments]
+        if len(values) != len(statement.types):
+            raise BoughError(
+                "42601",
+                f'wrong number of parameters for prepared statement "{what.name}"',
+                detail=f"Expected {len(statement.types)} parameters but got {len(values)}.",
+            )
+        return self.run(statement, values, None)
+
+    def named(self, name: str) -> PreparedStatement:
+        found = self.prepared.get(name)
+        if found is None:
+            what = f'prepared statement "{name}"' if name else "unnamed prepared statement"
+            raise BoughError("26000", f"{what} does not exist")
+        return found
+
+    def explain(self, what: Explain) -> Outcome:
+        inner = self.prepare("", what.inner)
+        prepared = inner.prepared
+        if prepared is None or prepared.tree is None:
+            raise BoughError("0A000", "EXPLAIN of this statement is not supported")
+        if what.analyze and prepared.kind is not Kind.SELECT:
+            raise BoughError(
+                "0A000",
+                "EXPLAIN ANALYZE of a statement that writes is not supported",
+                hint="Run it on a branch: BRANCH CREATE, BRANCH SWITCH, then the statement itself.",
+            )
+        tree = prepared.tree
+        if self.analyse(prepared).catalog:
+            tree = introspection.rewrite(self._session, tree, prepared.catalog).tree
+        connection = self._session.connection
+        assert connection is not None
+        lines = connection.explain(tree, analyze=what.analyze)
+        return utility.text_rows("QUERY PLAN", lines, "EXPLAIN")
+
+    def end_of_transaction(self) -> None:
+        """Portals and cursors without HOLD live as long as their transaction."""
+        self.portals = {}
+        self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.hold}
+
+
+def tag_of(prepared: Prepared) -> Callable[[int], str]:
+    """The command tag, from the number of rows."""
+    if prepared.kind is Kind.INSERT:
+        return lambda rows: f"INSERT 0 {rows}"
+    if prepared.kind in _WRITES:
+        return lambda rows: f"{prepared.kind.value} {rows}"
+    return lambda rows: f"SELECT {rows}"

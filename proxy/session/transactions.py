@@ -1,0 +1,222 @@
+"""Transaction blocks as a client sees them: BEGIN to COMMIT, implicit blocks, savepoints, the failed state.
+
+Savepoints: the engine has none. One is remembered with how much had been written; going back to it is possible while
+nothing was written since (and, after an error, only if the whole block has written nothing, because the engine has
+then thrown the block away and it is begun anew). Anything else is refused with 0A000 rather than half undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from branching.errors import BoughError
+from proxy.session.outcome import Outcome, done
+from proxy.sql.statements import Kind, Transaction
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+Block = Literal["none", "explicit", "implicit"]
+
+
+@dataclass(slots=True)
+class Savepoint:
+    name: str
+    writes: int
+
+
+class Transactions:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.block: Block = "none"
+        self.failed = False
+        self.writes = 0  # writing statements in this block
+        self._savepoints: list[Savepoint] = []
+        self.read_only = False
+
+    @property
+    def status(self) -> Literal["I", "T", "E"]:
+        if self.failed and self.block != "none":
+            return "E"
+        return "T" if self.block == "explicit" else "I"
+
+    def fail(self) -> None:
+        """A statement failed: the block, if there is one, is aborted."""
+        if self.block != "none":
+            self.failed = True
+
+    def check(self) -> None:
+        if self.failed:
+            raise BoughError(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+                hint="ROLLBACK.",
+            )
+
+    # -- blocks -----------------------------------------------------------------------------------------------
+
+    def begin_implicit(self) -> None:
+        """Several statements are about to stand or fall together."""
+        if self.block == "none":
+            self._begin("implicit", read_only=self._default_read_only())
+
+    def end_implicit(self, *, failed: bool) -> None:
+        if self.block == "implicit":
+            if failed or self.failed:
+                self._rollback()
+            else:
+                self._commit()
+
+    def _default_read_only(self) -> bool:
+        return self._session.setting("default_transaction_read_only") == "on"
+
+    def _begin(self, block: Block, *, read_only: bool) -> None:
+        session = self._session
+        connection = session.prepare_connection()
+        connection.begin(read_only)
+        session.settings.begin()
+        self.block = block
+        self.failed = False
+        self.writes = 0
+        self.read_only = read_only
+        self._savepoints.clear()
+
+    def _end(self) -> None:
+        self.block = "none"
+        self.failed = False
+        self.read_only = False
+        self._savepoints.clear()
+        self._session.statements.end_of_transaction()
+
+    def _commit(self) -> None:
+        session = self._session
+        assert session.connection is not None
+        try:
+            session.connection.commit()
+        except BaseException:
+            session.settings.rollback()
+            self._end()
+            session.follow_branch_setting()
+            raise
+        session.settings.commit()
+        self._end()
+        session.follow_branch_setting()
+
+    def _rollback(self) -> None:
+        session = self._session
+        assert session.connection is not None
+        session.connection.rollback()
+        session.settings.rollback()
+        self._end()
+        session.follow_branch_setting()
+
+    # -- statements -------------------------------------------------------------------------------------------
+
+    def run(self, kind: Kind, what: Transaction) -> Outcome:
+        """BEGIN, COMMIT, ROLLBACK, SET TRANSACTION."""
+        if what.isolation == "serializable":
+            raise BoughError(
+                "0A000",
+                "isolation level SERIALIZABLE is not supported",
+                detail="Transactions run at REPEATABLE READ (snapshot isolation).",
+                hint="Use REPEATABLE READ, and lock what you read by writing it.",
+            )
+        connection = self._session.connection
+        assert connection is not None
+        if kind is Kind.BEGIN:
+            read_only = self._default_read_only() if what.read_only is None else what.read_only
+            if self.block == "explicit":
+                connection.notices.append("WARNING: there is already a transaction in progress")
+                return done("BEGIN")
+            if self.block == "implicit":
+                self.block = "explicit"
+                return done("BEGIN")
+            self._begin("explicit", read_only=read_only)
+            return done("BEGIN")
+        if kind is Kind.SET_TRANSACTION:
+            self._characteristics(what)
+            return done("SET")
+        chained = what.chain
+        if kind is Kind.COMMIT:
+            tag = self._end_block("COMMIT", commit=not self.failed)
+        else:
+            tag = self._end_block("ROLLBACK", commit=False)
+        if chained:
+            self._begin("explicit", read_only=False)
+        return done(tag)
+
+    def _end_block(self, word: str, *, commit: bool) -> str:
+        connection = self._session.connection
+        assert connection is not None
+        if self.block == "none":
+            connection.notices.append("WARNING: there is no transaction in progress")
+            return word
+        if commit:
+            self._commit()
+            return "COMMIT"
+        self._rollback()
+        return "ROLLBACK"
+
+    def _characteristics(self, what: Transaction) -> None:
+        session = self._session
+        if what.session:
+            if what.read_only is not None:
+                session.settings.set("default_transaction_read_only", "on" if what.read_only else "off")
+            if what.isolation is not None:
+                session.settings.set("default_transaction_isolation", what.isolation)
+            return
+        if what.read_only is not None and self.block != "none" and what.read_only != self.read_only:
+            assert session.connection is not None
+            if session.connection.has_written:
+                raise BoughError("25001", "transaction read-write mode must be set before any query")
+            session.connection.rollback()
+            session.connection.begin(what.read_only)
+            self.read_only = what.read_only
+
+    # -- savepoints ---------------------------------------------------------------------------------------------
+
+    def savepoint(self, kind: Kind, name: str) -> Outcome:
+        if self.block == "none":
+            raise BoughError(
+                "25P01",
+                f"{'SAVEPOINT' if kind is Kind.SAVEPOINT else kind.value} can only be used in transaction blocks",
+            )
+        if kind is Kind.SAVEPOINT:
+            self.check()
+            self._savepoints.append(Savepoint(name, self.writes))
+            self._session.settings.savepoint(name)
+            return done("SAVEPOINT")
+        index = self._find(name)
+        if kind is Kind.RELEASE:
+            self.check()
+            del self._savepoints[index:]
+            self._session.settings.release(name)
+            return done("RELEASE")
+        self._go_back(index)
+        self._session.settings.rollback_to(name)
+        return done("ROLLBACK")
+
+    def _find(self, name: str) -> int:
+        for index in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[index].name == name:
+                return index
+        raise BoughError("3B001", f'savepoint "{name}" does not exist')
+
+    def _go_back(self, index: int) -> None:
+        savepoint = self._savepoints[index]
+        connection = self._session.connection
+        assert connection is not None
+        wrote_since = self.writes > savepoint.writes
+        if wrote_since or (self.failed and self.writes):
+            raise BoughError(
+                "0A000",
+                f'cannot roll back to savepoint "{savepoint.name}": the transaction has written',
+                detail="The engine has no savepoints; only a block that has not written can go back to one.",
+                hint="ROLLBACK the whole transaction; a branch is the better place to try something.",
+            )
+        if self.failed:
+            connection.rollback()
+            connection.begin(self.read_only)
+            self.failed = False
+        del self._savepoints[index + 1 :]

@@ -1,0 +1,210 @@
+"""Statements of the session itself: SET, SHOW, RESET, DISCARD, cursors, PREPARE, EXPLAIN, and what is accepted and idle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from branching.errors import BoughError
+from proxy.session import functions
+from proxy.session.outcome import Columns, Outcome, done, table
+from proxy.session.portals import SqlCursor
+from proxy.sql import statements as s
+from proxy.sql.prepare import Prepared
+from proxy.sql.statements import Kind
+from proxy.types import BY_NAME, from_engine
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+_TEXT = "VARCHAR"
+_SHOW_ALL = (("name", _TEXT), ("setting", _TEXT), ("description", _TEXT))
+_IDLE = {
+    Kind.VACUUM: "VACUUM",
+    Kind.ANALYZE: "ANALYZE",
+    Kind.CHECKPOINT: "CHECKPOINT",
+    Kind.REINDEX: "REINDEX",
+    Kind.LOCK: "LOCK TABLE",
+    Kind.LISTEN: "LISTEN",
+    Kind.UNLISTEN: "UNLISTEN",
+    Kind.NOTIFY: "NOTIFY",
+    Kind.SET_CONSTRAINTS: "SET CONSTRAINTS",
+}
+
+
+def text_rows(name: str, lines: Sequence[str], tag: str) -> Outcome:
+    return table([(name, _TEXT)], [(line,) for line in lines], lambda _rows: tag)
+
+
+def describe(session: Session, prepared: Prepared) -> Columns | None:
+    """The columns of a session statement."""
+    what = prepared.payload
+    if isinstance(what, s.ShowVariable):
+        if what.name == "all":
+            return tuple((name, from_engine(kind)) for name, kind in _SHOW_ALL)
+        return ((session.settings.show(what.name)[0], from_engine(_TEXT)),)
+    if isinstance(what, s.Explain):
+        return (("QUERY PLAN", from_engine(_TEXT)),)
+    if isinstance(what, s.Execute):
+        return session.statements.describe(session.statements.named(what.name))
+    if isinstance(what, s.Fetch) and prepared.kind is Kind.FETCH:
+        return _cursor(session, what.cursor).outcome.columns
+    return None
+
+
+def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
+    """Carries out a session statement."""
+    what, kind = prepared.payload, prepared.kind
+    if isinstance(what, s.Transaction):
+        return session.transactions.run(kind, what)
+    if isinstance(what, s.Savepoint):
+        return session.transactions.savepoint(kind, what.name)
+    if isinstance(what, s.SetVariable):
+        if what.value is None:
+            _reset(session, what.name)
+        else:
+            session.set_variable(what.name, what.value, local=what.local)
+        return done("SET")
+    if isinstance(what, s.ResetVariable):
+        _reset(session, what.name)
+        return done("RESET")
+    if isinstance(what, s.ShowVariable):
+        return show(session, what.name)
+    if isinstance(what, s.Discard):
+        return discard(session, what)
+    if isinstance(what, s.Prepare):
+        return session.statements.sql_prepare(what)
+    if isinstance(what, s.Execute):
+        return session.statements.sql_execute(what)
+    if isinstance(what, s.Deallocate):
+        return deallocate(session, what.name)
+    if isinstance(what, s.Explain):
+        return session.statements.explain(what)
+    if isinstance(what, s.Declare):
+        return declare(session, what)
+    if isinstance(what, s.Fetch):
+        return fetch(session, what, move=kind is Kind.MOVE)
+    if isinstance(what, s.Close):
+        return close(session, what.cursor)
+    if isinstance(what, s.Extension):
+        return done("CREATE EXTENSION")
+    if kind in _IDLE:
+        return done(_IDLE[kind])
+    if isinstance(what, s.Copy):
+        raise BoughError(
+            "0A000", "COPY is not supported yet", hint="Use INSERT with several rows, or INSERT … SELECT."
+        )
+    raise BoughError("0A000", f"{prepared.tag} is not supported", hint="docs/dialect.md lists what is.")
+
+
+def _reset(session: Session, name: str | None) -> None:
+    if name is None:
+        session.settings.reset_all()
+        session.settings.assign("branch", session.start_branch)
+        session.follow_branch_setting()
+    elif name.lower() == "branch":
+        session.commands.switch(session.start_branch)
+    else:
+        session.settings.reset(name)
+
+
+def show(session: Session, name: str) -> Outcome:
+    if name == "all":
+        return table(_SHOW_ALL, list(session.settings.rows()), lambda _rows: "SHOW")
+    shown, value = session.settings.show(name)
+    return table([(shown, _TEXT)], [(value,)], lambda _rows: "SHOW")
+
+
+def discard(session: Session, what: s.Discard) -> Outcome:
+    if what.what == "all":
+        if session.transactions.block == "explicit":
+            raise BoughError("25001", "DISCARD ALL cannot run inside a transaction block")
+        session.statements.prepared.clear()
+        session.statements.portals.clear()
+        session.statements.cursors.clear()
+        _reset(session, None)
+    if what.what in ("all", "temp"):
+        assert session.connection is not None
+        session.connection.drop_temporary()
+    if what.what == "plans":
+        pass  # plans are checked before each use
+    return done(f"DISCARD {what.what.upper()}")
+
+
+def deallocate(session: Session, name: str | None) -> Outcome:
+    if name is None:
+        session.statements.prepared.clear()
+        return done("DEALLOCATE ALL")
+    session.statements.named(name)
+    del session.statements.prepared[name]
+    return done("DEALLOCATE")
+
+
+def declare(session: Session, what: s.Declare) -> Outcome:
+    if session.transactions.block == "none" and not what.hold:
+        raise BoughError(
+            "25P01",
+            "DECLARE CURSOR can only be used in transaction blocks",
+            hint="BEGIN first, or WITH HOLD.",
+        )
+    if what.scroll:
+        raise BoughError(
+            "0A000", "scrollable cursors are not supported", hint="Leave SCROLL out and fetch forward."
+        )
+    if what.name in session.statements.cursors:
+        raise BoughError("42P03", f'cursor "{what.name}" already exists')
+    outcome = session.statements.inner(what.inner)
+    if what.hold:
+        outcome.materialise()
+    session.statements.cursors[what.name] = SqlCursor(what.name, outcome, what.hold)
+    return done("DECLARE CURSOR")
+
+
+def _cursor(session: Session, name: str) -> SqlCursor:
+    found = session.statements.cursors.get(name)
+    if found is None:
+        raise BoughError("34000", f'cursor "{name}" does not exist')
+    return found
+
+
+def fetch(session: Session, what: s.Fetch, *, move: bool) -> Outcome:
+    cursor = _cursor(session, what.cursor)
+    if what.direction not in ("forward", "relative") or (what.count is not None and what.count < 0):
+        raise BoughError("55000", "cursor can only scan forward", hint="Declare it anew to begin again.")
+    if what.count == 0:
+        rows: list[Any] = []
+    else:
+        rows = cursor.outcome.take(what.count or 0)
+    word = "MOVE" if move else "FETCH"
+    if move:
+        return done(f"MOVE {len(rows)}")
+    return Outcome(lambda sent: f"{word} {sent}", cursor.outcome.columns, iter([rows] if rows else []))
+
+
+def close(session: Session, name: str | None) -> Outcome:
+    if name is None:
+        session.statements.cursors.clear()
+        return done("CLOSE CURSOR ALL")
+    _cursor(session, name)
+    del session.statements.cursors[name]
+    return done("CLOSE CURSOR")
+
+
+def type_oids(types: Sequence[str]) -> list[int]:
+    """OIDs of the types a PREPARE declares."""
+    return [from_engine("VARCHAR", name).oid if name != "unknown" else 0 for name in types]
+
+
+def constant_argument(session: Session, text: str) -> Any:
+    """The value of an EXECUTE's argument: a constant, or an expression the engine evaluates."""
+    prepared = session.service.statements.prepare(f"SELECT {text}", session.statements.guard)
+    assert prepared.tree is not None
+    item = prepared.tree.expressions[0].unalias()
+    try:
+        return functions.evaluate(item, ())
+    except BoughError:
+        assert session.connection is not None
+        return session.connection.execute(prepared.tree).fetchall()[0][0]
+
+
+__all__ = ["BY_NAME", "describe", "run"]
