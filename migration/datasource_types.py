@@ -1,0 +1,215 @@
+"""The types a datasource can have: dialect, connector, options; as data.
+
+A type without a connector is known by name so that its error can say so; it is never half there. Options are
+listed once, with the spellings users bring along from Datus, libpq and the drivers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from migration.errors import MigrationError
+from migration.secrets import PLACEHOLDER
+
+COMMON = ("uri", "database", "schema", "role", "access", "read_only", "default", "extra", "connect_timeout")
+_SERVER = ("host", "port", "user", "password", "statement_timeout", "read_timeout", "auth_mode")
+_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
+_POSTGRES = (*_SERVER, *_TLS, "service", "application_name", "passfile")
+_MYSQL = (*_SERVER, *_TLS, "charset", "autocommit", "unix_socket", "ssl_verify_cert", "ssl_verify_identity")
+_FILES = ("path", "path_pattern", "statement_timeout")
+SECRET_OPTIONS = frozenset(
+    {
+        "password",
+        "sslpassword",
+        "private_key",
+        "private_key_file_pwd",
+        "token",
+        "credentials_info",
+        "credentials_base64",
+        "access_key",
+        "secret_key",
+        "access_token",
+    }
+)
+_ALIASES = {
+    "username": "user",
+    "passwd": "password",
+    "pass": "password",
+    "dbname": "database",
+    "db": "database",
+    "schema_name": "schema",
+    "url": "uri",
+    "hostname": "host",
+    "ssl_ca": "sslrootcert",
+    "ssl_cert": "sslcert",
+    "ssl_key": "sslkey",
+    "ca_cert": "sslrootcert",
+    "timeout_seconds": "connect_timeout",
+    "timeout": "connect_timeout",
+    "query_timeout_seconds": "statement_timeout",
+    "read_timeout_seconds": "read_timeout",
+    "readonly": "read_only",
+    "file": "path",
+    "socket": "unix_socket",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasourceType:
+    """One type. ``connector`` is a module of ``migration.connectors``; "" = there is none yet."""
+
+    name: str
+    dialect: str
+    connector: str
+    extra: str  # what to install, "" = nothing
+    options: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    status: str = "tested"  # as docs/support.md: tested | stand-in | untested | none
+
+    @property
+    def spelled(self) -> str:
+        """Its options in one line."""
+        return ", ".join((*self.options, *COMMON))
+
+
+TYPES: tuple[DatasourceType, ...] = (
+    DatasourceType(
+        "duckdb", "duckdb", "duckdb", "", (*_FILES, "memory_limit", "enable_external_access"), (), ("duckdb",)
+    ),
+    DatasourceType("sqlite", "sqlite", "sqlite", "", _FILES, ("sqlite3",), ("sqlite",)),
+    DatasourceType(
+        "postgres",
+        "postgres",
+        "postgres",
+        "postgres",
+        _POSTGRES,
+        ("postgresql", "pg", "hologres", "gaussdb", "cockroachdb"),
+        ("postgres", "postgresql"),
+    ),
+    DatasourceType(
+        "greenplum",
+        "greenplum",
+        "postgres",
+        "postgres",
+        _POSTGRES,
+        ("gp",),
+        ("greenplum",),
+        status="untested",
+    ),
+    DatasourceType(
+        "redshift", "redshift", "postgres", "postgres", _POSTGRES, (), ("redshift",), status="untested"
+    ),
+    DatasourceType("mysql", "mysql", "mysql", "mysql", _MYSQL, ("mariadb",), ("mysql", "mariadb")),
+    DatasourceType(
+        "clickhouse",
+        "clickhouse",
+        "clickhouse",
+        "clickhouse",
+        (*_SERVER, *_TLS, "protocol", "verify", "path"),
+        ("chdb",),
+        ("clickhouse", "chdb"),
+    ),
+    *(
+        DatasourceType(name, name, "", name, (), aliases, (name,), status="none")
+        for name, aliases in (
+            ("starrocks", ()),
+            ("doris", ()),
+            ("trino", ("presto",)),
+            ("snowflake", ()),
+            ("bigquery", ()),
+            ("spark", ("databricks",)),
+            ("hive", ()),
+        )
+    ),
+    DatasourceType("sqlalchemy", "generic", "", "sqlalchemy", (), ("generic", "oracle"), status="none"),
+)
+_BY_NAME = {name: kind for kind in TYPES for name in (kind.name, *kind.aliases)}
+
+
+def datasource_type(name: str) -> DatasourceType:
+    """The type of that name or alias; HV00A if there is none."""
+    found = _BY_NAME.get(name.strip().lower())
+    if found is None:
+        close = difflib.get_close_matches(name.lower(), list(_BY_NAME), n=1)
+        known = ", ".join(kind.name for kind in TYPES)
+        raise MigrationError(
+            "HV00A",
+            f'unknown datasource type "{name}"',
+            hint=(f"Did you mean {close[0]}? " if close else "") + f"Types: {known}.",
+        )
+    return found
+
+
+def option_name(written: str, kind: DatasourceType) -> str:
+    """The name we use for an option of ``kind``; HV00D if it has no such option."""
+    folded = written.strip().lower().replace("-", "_")
+    name = _ALIASES.get(folded, folded)
+    if name == "role" and kind.name != "snowflake":
+        name = "access"
+    if not kind.connector or name in kind.options or name in COMMON:
+        return name
+    close = difflib.get_close_matches(name, (*kind.options, *COMMON), n=1)
+    raise MigrationError(
+        "HV00D",
+        f'a {kind.name} datasource has no option "{written}"',
+        hint=(f"Did you mean {close[0]}? " if close else "") + f"Options: {kind.spelled}.",
+    )
+
+
+def read_uri(uri: str, kind: DatasourceType) -> dict[str, str]:
+    """The options inside a URL; placeholders may stand anywhere in it.
+
+    >>> read_uri("postgresql://u:${PW}@db:5433/sales?sslmode=require", datasource_type("postgres"))["password"]
+    '${PW}'
+    """
+    kept: list[str] = []
+
+    def shelve(match: re.Match[str]) -> str:
+        kept.append(match[0])
+        return f"\ue000{len(kept) - 1}\ue001"
+
+    def restore(text: str) -> str:
+        return re.sub("\ue000(\\d+)\ue001", lambda match: kept[int(match[1])], unquote(text))
+
+    scheme, separator, rest = PLACEHOLDER.sub(shelve, uri).partition("://")
+    scheme = scheme.partition("+")[0].lower()
+    if not separator or (kind.schemes and scheme not in kind.schemes):
+        raise MigrationError(
+            "HV00A",
+            f"the uri of a {kind.name} datasource starts with {' or '.join(kind.schemes)}://",
+            hint="A value without :// is given as an option of its own, as host or path.",
+        )
+    rest, _, query = rest.partition("?")
+    options = {
+        option_name(name, kind): restore(value) for name, value in parse_qsl(query, keep_blank_values=True)
+    }
+    if kind.name in ("duckdb", "sqlite"):
+        return {**options, "path": restore(rest.removeprefix("/"))}
+    authority, _, database = rest.partition("/")
+    credentials, at, host = authority.rpartition("@")
+    if at:
+        user, colon, password = credentials.partition(":")
+        options["user"] = restore(user)
+        if colon:
+            options["password"] = restore(password)
+    host, port = _host_and_port(host)
+    if host:
+        options["host"] = restore(host)
+    if port:
+        options["port"] = restore(port)
+    if database:
+        options["database"] = restore(database)
+    return {name: value for name, value in options.items() if value}
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    if text.startswith("["):  # an IPv6 address
+        host, _, port = text[1:].partition("]")
+        return host, port.removeprefix(":")
+    host, colon, port = text.rpartition(":")
+    return (host, port) if colon else (text, "")

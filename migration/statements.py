@@ -1,0 +1,198 @@
+"""What a statement for another database may be: read by that database's grammar, never searched as text.
+
+Rules:
+
+1. One statement. PostgreSQL and its relatives are read by PostgreSQL's own parser, everything else by sqlglot
+   in its dialect; a text that neither reads is refused, because nobody can say what it does.
+2. A query reads: no data-modifying part anywhere in the tree, no INTO, no row locks, no command. Functions
+   that reach files, other servers, other sessions or settings are refused by name. The engine's own
+   read-only mode stands behind this; neither is enough alone.
+3. Executable comments (``/*! ... */``) are statements in disguise and refused.
+4. EXECUTE takes one statement too, and no transaction control: the caller decides what is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import pglast
+import sqlglot
+from pglast import ast as pg
+from pglast.visitors import Visitor
+from sqlglot import exp
+
+from migration.dialects import contract
+from migration.errors import MigrationError
+
+StatementKind = Literal["query", "dml", "ddl"]
+
+_PG_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+_PG_QUERIES = ("SelectStmt", "VariableShowStmt")
+_PG_TRANSACTION = (
+    "TransactionStmt",
+    "VariableSetStmt",
+    "DiscardStmt",
+    "PrepareStmt",
+    "ExecuteStmt",
+    "DoStmt",
+)
+_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Drop, exp.Alter, exp.TruncateTable)
+_FORBIDDEN = (exp.Command, exp.Copy, exp.Attach, exp.Detach, exp.Set, exp.Pragma, exp.Use, exp.Kill, exp.Into)
+_TRANSACTION = (exp.Transaction, exp.Commit, exp.Rollback, exp.Set, exp.Use, exp.Kill, exp.Attach, exp.Detach)
+_REACHING = re.compile(
+    r"(?:pg_(?:read|ls|stat_file|terminate|cancel|reload|rotate|advisory|logical|create|drop|replication|promote"
+    r"|switch|export_snapshot|wal|file|import|sleep|backup|start|stop|notify|restore|log_|execute).*"
+    r"|lo_.*|dblink.*|set_config|setval|nextval|query_to_xml.*|database_to_xml.*|schema_to_xml.*|table_to_xml.*"
+    r"|cursor_to_xml.*|ts_stat|txid_current|load_file|get_lock|release_lock|release_all_locks|sys_exec|sys_eval"
+    r"|master_pos_wait|load_extension|readfile|writefile|edit|fts3_tokenizer"
+    r"|read_(?:csv|json|ndjson|parquet|text|blob|xlsx).*|parquet_.*|sniff_csv|query|query_table|getenv"
+    r"|sqlite_(?:scan|attach|query)|postgres_(?:scan|query|execute|attach).*|mysql_(?:scan|query|execute)"
+    r"|iceberg_.*|delta_scan|duckdb_secrets|which_secret|from_substrait.*|pragma_.*|checkpoint|force_checkpoint"
+    r"|url(?:cluster)?|file(?:cluster)?|s3(?:cluster|queue)?|gcs|hdfs(?:cluster)?|azureblobstorage(?:cluster)?"
+    r"|remote(?:secure)?|cluster(?:allreplicas)?|executable|jdbc|odbc|mysql|postgresql|mongodb|redis|sqlite"
+    r"|deltalake|hudi|iceberg|input|mergetreeindex|python|arrowstream)"
+)
+
+
+def check_query(text: str, dialect: str) -> None:
+    """Raises unless ``text`` is one statement of ``dialect`` that only reads: 25006, 42601.
+
+    >>> check_query("WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d", "postgres")
+    Traceback (most recent call last):
+    migration.errors.MigrationError: the statement would write
+    """
+    if contract(dialect).sqlglot in ("postgres", "redshift"):
+        _check_postgres_query(_one_postgres(text))
+        return
+    tree = _one(text, dialect)
+    if not isinstance(tree, exp.Query | exp.Describe | exp.Show):
+        raise _writes(f"{tree.key.upper()} is no query")
+    for node in tree.walk():
+        if isinstance(node, (*_WRITES, *_FORBIDDEN)):
+            raise _writes(f"It contains {node.key.upper()}")
+        if isinstance(node, exp.Lock) or node.args.get("locks"):
+            raise _writes("It locks rows")
+        if node.args.get("settings"):
+            raise _reaches("SETTINGS")
+        name = _function_name(node)
+        if name is not None and _REACHING.fullmatch(name.lower()):
+            raise _reaches(name)
+
+
+def check_statement(text: str, dialect: str) -> StatementKind:
+    """Raises unless ``text`` is one statement that EXECUTE may run; says what it is."""
+    if contract(dialect).sqlglot in ("postgres", "redshift"):
+        kind = type(_one_postgres(text, dialect)).__name__
+        if kind in _PG_TRANSACTION:
+            raise _no_control(kind.removesuffix("Stmt"))
+        return "query" if kind in _PG_QUERIES else "dml" if kind in _PG_WRITES else "ddl"
+    tree = _one(text, dialect)
+    if isinstance(tree, _TRANSACTION) or (
+        isinstance(tree, exp.Command)
+        and tree.name.upper() in ("BEGIN", "START", "COMMIT", "ROLLBACK", "LOCK")
+    ):
+        raise _no_control(tree.key.upper())
+    if isinstance(tree, exp.Query):
+        return "query"
+    return "dml" if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge) else "ddl"
+
+
+def _one_postgres(text: str, dialect: str = "postgres") -> Any:
+    try:
+        statements = pglast.parse_sql(text)
+    except pglast.parser.ParseError as reason:
+        if dialect == "greenplum" and re.search(r"\bDISTRIBUTED\b", text, re.IGNORECASE):
+            return _one_postgres(
+                re.sub(r"(?i)\bDISTRIBUTED\s+(BY\s*\([^()]*\)|RANDOMLY|REPLICATED)", "", text)
+            )
+        location = reason.args[1] if len(reason.args) > 1 and isinstance(reason.args[1], int) else None
+        position = None if location is None else location + 1
+        raise MigrationError("42601", str(reason.args[0]), position=position) from None
+    return _single(statements).stmt
+
+
+def _one(text: str, dialect: str) -> Any:
+    item = contract(dialect)
+    try:
+        tokens = sqlglot.Dialect.get_or_raise(item.sqlglot).tokenize(text)
+        if any(comment.startswith(("!", "M!")) for token in tokens for comment in token.comments):
+            raise MigrationError("0A000", "executable comments are not supported", hint="Remove /*! ... */.")
+        trees = [tree for tree in sqlglot.parse(text, read=item.sqlglot) if tree is not None]
+    except sqlglot.errors.SqlglotError as reason:
+        raise MigrationError("42601", f"this is no statement of {item.name}", detail=str(reason)) from None
+    return _single(trees)
+
+
+def _single(statements: Any) -> Any:
+    found = list(statements)
+    if len(found) != 1:
+        message = "there is no statement" if not found else "more than one statement"
+        raise MigrationError("42601", message, hint="Send exactly one statement.")
+    return found[0]
+
+
+class _Reads(Visitor):  # type: ignore[misc]
+    def visit(self, ancestors: object, node: pg.Node) -> None:
+        if type(node).__name__ in _PG_WRITES:
+            raise _writes("It contains " + type(node).__name__.removesuffix("Stmt").upper())
+
+    def visit_SelectStmt(self, ancestors: object, node: pg.SelectStmt) -> None:
+        if node.intoClause is not None:
+            raise _writes("SELECT INTO makes a table")
+        if node.lockingClause:
+            raise _writes("It locks rows")
+
+    def visit_FuncCall(self, ancestors: object, node: pg.FuncCall) -> None:
+        name = str(node.funcname[-1].sval) if node.funcname else ""
+        if _REACHING.fullmatch(name.lower()):
+            raise _reaches(name)
+
+
+def _check_postgres_query(statement: Any) -> None:
+    kind = type(statement).__name__
+    if kind == "ExplainStmt":
+        statement = statement.query
+        kind = type(statement).__name__
+    if kind in _PG_WRITES:
+        raise _writes(f"It contains {kind.removesuffix('Stmt').upper()}")
+    if kind not in _PG_QUERIES:
+        raise _writes(f"{kind.removesuffix('Stmt')} is no query")
+    _Reads()(statement)
+
+
+def _function_name(node: exp.Expr) -> str | None:
+    if isinstance(node, exp.Anonymous):
+        return str(node.name)
+    if isinstance(node, exp.Func):
+        return str(node.sql_name())
+    if isinstance(node, exp.Table) and isinstance(node.this, exp.Func):
+        return _function_name(node.this)
+    return None
+
+
+def _writes(detail: str) -> MigrationError:
+    return MigrationError(
+        "25006",
+        "the statement would write",
+        detail=detail + ".",
+        hint="QUERY only reads. Use EXECUTE ON a datasource whose role is read_write.",
+    )
+
+
+def _reaches(name: str) -> MigrationError:
+    return MigrationError(
+        "25006",
+        f"function {name} is not allowed in a query",
+        detail="It reaches files, other servers, other sessions or settings.",
+        hint="Leave it out of the query.",
+    )
+
+
+def _no_control(what: str) -> MigrationError:
+    return MigrationError(
+        "25001",
+        f"{what} is not allowed here",
+        detail="The statement's transaction belongs to EXECUTE.",
+        hint="Send the statement alone; DRY RUN rolls it back.",
+    )
