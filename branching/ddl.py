@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names
-from branching.ddl_parse import named, parse_columns
+from branching.ddl_parse import ParsedColumn, named, parse_column, parse_columns
 from branching.errors import BoughError
 from branching.manifest import Change
 from branching.model import (
@@ -40,6 +40,7 @@ from branching.resolve import DIALECT, Scope, parse, schema_name, table_name, un
 from branching.transaction import Transaction
 
 Notice = Callable[[str], None]
+_TYPES: dict[str, str] = {}  # spellings of built-in types, as met
 _INTEGER_RANGE = {"SMALLINT": 32767, "INTEGER": 2147483647, "BIGINT": 9223372036854775807}
 
 
@@ -159,6 +160,20 @@ class Ddl:
 
     # -- tables -----------------------------------------------------------------------------------------------
 
+    def engine_type(self, text: str) -> str:
+        """A type as the engine itself spells it: ``INT`` is ``INTEGER``."""
+        found = _TYPES.get(text)
+        if found is None:
+            found = str(self.cursor.query(f"SELECT typeof(CAST(NULL AS {text}))")[0][0])
+            _TYPES[text] = found
+        return found
+
+    def parsed_column(self, item: exp.ColumnDef) -> ParsedColumn:
+        """A column definition, its type as the engine spells it."""
+        parsed = parse_column(item, self.next_id)
+        parsed.column = replace(parsed.column, type=self.engine_type(parsed.column.type))
+        return parsed
+
     def create_table(self, tree: exp.Create, columns: Sequence[Column] | None = None) -> Table | None:
         """CREATE TABLE; with ``columns`` (of the query) for CREATE TABLE AS. None if it exists and may."""
         node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
@@ -184,7 +199,7 @@ class Ddl:
         else:
             made = []
             for entry in parsed.columns:
-                column = entry.column
+                column = replace(entry.column, type=self.engine_type(entry.column.type))
                 if entry.sequence is not None:
                     column = self._serial(schema, short, column, entry.sequence)
                 made.append(column)

@@ -14,7 +14,6 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching import names, overlay
 from branching.ddl import Ddl, need_column, renamed_column, replace_column
-from branching.ddl_parse import parse_column
 from branching.ddl_trunk import without_column
 from branching.dml import is_volatile
 from branching.dml_branch import BranchWrite
@@ -171,7 +170,7 @@ class BranchDdl(Ddl):
             raise BoughError(
                 "42701", f'column "{action.column.name}" of relation "{table.name}" already exists'
             )
-        parsed = parse_column(action.column, self.next_id)
+        parsed = self.parsed_column(action.column)
         column = parsed.column
         if column.name.startswith(names.HIDDEN_PREFIX):
             raise BoughError("42939", f'column name "{column.name}" is reserved')
@@ -233,7 +232,7 @@ class BranchDdl(Ddl):
 
     def _alter_type(self, table: Table, action: d.AlterType) -> Table:
         column = need_column(table, action.column)
-        kind = action.type.sql(DIALECT)
+        kind = self.engine_type(action.type.sql(DIALECT))
         value = action.using.sql(DIALECT) if action.using is not None else quote(column.name)
         cast = f"CAST({value} AS {kind})"
         visible = self.scope.relation_sql(table, self.scope.line)
@@ -243,7 +242,12 @@ class BranchDdl(Ddl):
         changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         below = [item for item in table.storage.below if item[0] != column.name]
         if table.storage.base is not None:
-            below.append((column.name, f"CAST({self._over_below(table, value)} AS {kind})"))
+            # The rows that the branch sees do fit; ones it has replaced need not, and are computed all the same.
+            over = self._over_below(table, value)
+            fitting = (
+                f"TRY_CAST({over} AS {kind})" if action.using is None else f"TRY(CAST({over} AS {kind}))"
+            )
+            below.append((column.name, fitting))
         return self._reshape(table, changed, tuple(below), {column.name: cast})
 
     # -- checks over all rows -------------------------------------------------------------------------------------

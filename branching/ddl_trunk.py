@@ -19,7 +19,6 @@ from sqlglot import exp
 from branching import constraint_errors, names
 from branching import ddl_model as d
 from branching.ddl import Ddl, need_column, rename_in_expression, renamed_column, replace_column
-from branching.ddl_parse import parse_column
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
@@ -305,7 +304,7 @@ class TrunkDdl(Ddl):
             raise BoughError(
                 "42701", f'column "{action.column.name}" of relation "{table.name}" already exists'
             )
-        parsed = parse_column(action.column, self.next_id)
+        parsed = self.parsed_column(action.column)
         column = parsed.column
         if column.name.startswith(names.HIDDEN_PREFIX):
             raise BoughError("42939", f'column name "{column.name}" is reserved')
@@ -360,7 +359,7 @@ class TrunkDdl(Ddl):
 
     def _alter_type(self, table: Table, action: d.AlterType) -> Table:
         column = need_column(table, action.column)
-        kind = action.type.sql(DIALECT)
+        kind = self.engine_type(action.type.sql(DIALECT))
         value = action.using.sql(DIALECT) if action.using is not None else quote(column.name)
         changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         return self._rebuild(table, changed, {column.name: f"CAST({value} AS {kind})"})

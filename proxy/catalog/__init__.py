@@ -7,7 +7,6 @@ engine can run; ``mentions_catalog(tree)`` says whether that is needed.
 from proxy.catalog.context import Backend, Context, Database, Executor, Role
 from proxy.catalog.kinds import result_types
 from proxy.catalog.rewrite import Rewritten, SystemCatalog, mentions_catalog
-from proxy.catalog.text import catalog_sql
 
 __all__ = [
     "Backend",
@@ -17,7 +16,6 @@ __all__ = [
     "Rewritten",
     "Role",
     "SystemCatalog",
-    "catalog_sql",
     "mentions_catalog",
     "result_types",
 ]

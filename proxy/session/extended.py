@@ -69,6 +69,9 @@ class Extended:
             statement = self._statements.named(message.name)
             columns = await self._session.guarded(lambda: self._statements.describe(statement))
             return statement.types, columns, ()
+        cursor = self._statements.cursors.get(message.name)
+        if cursor is not None and message.name not in self._statements.portals:
+            return None, cursor.outcome.columns, ()
         portal = self.portal(message.name)
         if portal.outcome is not None:
             return None, portal.outcome.columns, portal.formats

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from sqlglot import exp
 
 from branching.errors import BoughError
 from branching.model import Catalog, Table, View
@@ -29,8 +31,13 @@ def columns_of(catalog: Catalog, path: Sequence[str]) -> ColumnsOf:
     return find
 
 
-def oids(given: Sequence[int], inferred: Sequence[str | None], count: int) -> tuple[int, ...]:
-    """What ParameterDescription says: what the client sent, else what was inferred, else text."""
+def oids(
+    given: Sequence[int], inferred: Sequence[str | None], count: int, cast: Mapping[int, int]
+) -> tuple[int, ...]:
+    """What ParameterDescription says: what the client sent, else what was inferred, else text.
+
+    ``cast``: OIDs of parameters, counted from 1, that the text itself casts to a type of the catalog.
+    """
     found = []
     for number in range(max(count, len(given))):
         if number < len(given) and given[number] not in (0, UNKNOWN):
@@ -39,6 +46,8 @@ def oids(given: Sequence[int], inferred: Sequence[str | None], count: int) -> tu
                     "0A000", f"the type with OID {given[number]} of parameter ${number + 1} is not supported"
                 )
             found.append(given[number])
+        elif number + 1 in cast:
+            found.append(cast[number + 1])
         else:
             kind = inferred[number] if number < len(inferred) else None
             found.append(from_engine(kind).oid if kind else TEXT)
@@ -48,6 +57,20 @@ def oids(given: Sequence[int], inferred: Sequence[str | None], count: int) -> tu
 def engine_types(types: Sequence[int], values: Sequence[Any]) -> tuple[str | None, ...]:
     """What each parameter is cast to in the engine; a numeric gets the width its value needs."""
     return tuple(parameter_type(oid, value) for oid, value in zip(types, values, strict=True))
+
+
+def declared(tree: exp.Expr) -> dict[int, int]:
+    """OIDs of parameters cast to a type that the engine has another name for (``$1::oid[]``)."""
+    found: dict[int, int] = {}
+    for cast in tree.find_all(exp.Cast):
+        if isinstance(cast.this, exp.Parameter | exp.Placeholder) and cast.this.name.isdigit():
+            name = cast.to.sql("postgres").lower().replace('"', "")
+            if name.removeprefix("pg_catalog.").removesuffix("[]") in _CATALOG_TYPES:
+                found[int(cast.this.name)] = from_engine("VARCHAR", name).oid
+    return found
+
+
+_CATALOG_TYPES = frozenset({"oid", "name", "regclass", "regtype", "regproc", "jsonb"})
 
 
 def decode(values: Sequence[bytes | None], formats: Sequence[int], types: Sequence[int]) -> list[Any]:

@@ -18,7 +18,7 @@ from proxy.catalog import mentions_catalog
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.session import functions, introspection, utility, views
 from proxy.session.outcome import Columns, Outcome, described, done, of_result
-from proxy.session.parameters import columns_of, engine_types, oids
+from proxy.session.parameters import columns_of, declared, engine_types, oids
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext
@@ -75,7 +75,8 @@ class Statements:
                 prepared.parsed, columns_of(connection.catalog, self._session.search_path())
             )
         count = max(prepared.parameter_count, len(given))
-        return PreparedStatement(name, source, prepared, types=oids(given, inferred, count))
+        cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
+        return PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))
 
     def tree(self, statement: PreparedStatement, values: Sequence[Any]) -> exp.Expr:
         """The statement's tree with its parameters typed for these values."""
@@ -90,7 +91,7 @@ class Statements:
         if found is None:
             if len(statement.trees) > 16:
                 statement.trees.clear()
-            found = statement.trees[key] = typed_parameters(tree, key)
+            found = statement.trees[key] = _placeholders(typed_parameters(tree, key))
         return found
 
     def describe(self, statement: PreparedStatement) -> Columns | None:
@@ -110,7 +111,7 @@ class Statements:
         values: list[Any] = [None] * prepared.parameter_count
         tree = self.tree(statement, values)
         analysis = self.analyse(prepared)
-        declared: Sequence[str | None] = ()
+        known: Sequence[str | None] = ()
         if analysis.sleeps:
             return (("pg_sleep", introspection.VOID),)
         if analysis.commands or analysis.views:
@@ -120,12 +121,12 @@ class Statements:
             if found.only_catalog:
                 columns = connection.describe_aside(found.tree.sql("duckdb"), values)
                 return described(columns, found.types)
-            tree, declared = found.tree, found.types
+            tree, known = found.tree, found.types
         result = connection.describe(tree, values)
         if result is None:
             return None
-        declared = declared or introspection.declared_types(self._session, tree)
-        statement.columns, statement.described = described(result, declared), connection.catalog
+        known = known or introspection.declared_types(self._session, tree)
+        statement.columns, statement.described = described(result, known), connection.catalog
         return statement.columns
 
     def analyse(self, prepared: Prepared) -> Analysis:
@@ -222,7 +223,7 @@ class Statements:
         used = list(values[: prepared.parameter_count])
         tree = self.tree(statement, used)
         analysis = self.analyse(prepared)
-        declared: Sequence[str | None] = ()
+        known: Sequence[str | None] = ()
         keep: Any = None
         key: Any = None
         if analysis.commands or analysis.calls or analysis.views or analysis.catalog:
@@ -243,7 +244,7 @@ class Statements:
                     )
                     outcome.keep = found
                     return outcome
-                tree, declared, keep = found.tree, found.types, found
+                tree, known, keep = found.tree, found.types, found
             used = used if next(tree.find_all(exp.Placeholder), None) is not None else []
         elif prepared.kind is Kind.SELECT:
             key = (prepared.parsed.text, id(tree))
@@ -257,8 +258,8 @@ class Statements:
             return done(tag(count or 0))
         if prepared.kind in _WRITES:
             written = result.rowcount or 0
-            return of_result(result, lambda _rows: tag(written), declared)
-        outcome = of_result(result, tag, declared or introspection.declared_types(session, tree))
+            return of_result(result, lambda _rows: tag(written), known)
+        outcome = of_result(result, tag, known or introspection.declared_types(session, tree))
         outcome.keep = (keep, tree)
         return outcome
 
@@ -322,6 +323,13 @@ class Statements:
         """Portals and cursors without HOLD live as long as their transaction."""
         self.portals = {}
         self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.hold}
+
+
+def _placeholders(tree: exp.Expr) -> exp.Expr:
+    """``$n`` as branching knows it: sqlglot's Postgres reader calls it by another name."""
+    for parameter in list(tree.find_all(exp.Parameter)):
+        parameter.replace(exp.Placeholder(this=parameter.name))
+    return tree
 
 
 def tag_of(prepared: Prepared) -> Callable[[int], str]:

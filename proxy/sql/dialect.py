@@ -17,6 +17,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
+from proxy.sql.respell import catalog_sql
 from proxy.sql.split import separate_parameters
 
 _MARK = "\x1f"
@@ -40,7 +41,7 @@ def read_postgres(text: str) -> exp.Expr:
     "SELECT DATE_PART('day', x)"
     """
     dialect = Dialect.get_or_raise("postgres")
-    text = separate_parameters(text)
+    text = catalog_sql(separate_parameters(text))
     tokens = dialect.tokenize(text)
     marked = False
     for token, following in pairwise(tokens):

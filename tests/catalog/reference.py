@@ -22,7 +22,8 @@ import pyarrow as pa
 import sqlglot
 
 from branching.model import Catalog, Column, Constraint, Index, Schema, Sequence, Table, View
-from proxy.catalog import Context, Database, SystemCatalog, catalog_sql
+from proxy.catalog import Context, Database, SystemCatalog
+from proxy.sql.respell import catalog_sql
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"

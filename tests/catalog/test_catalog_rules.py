@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from branching.errors import BoughError
 from branching.model import Catalog, Column, Schema, Table
-from proxy.catalog import Backend, Role, SystemCatalog, catalog_sql, mentions_catalog, oids, result_types
+from proxy.catalog import Backend, Role, SystemCatalog, mentions_catalog, oids, result_types
 from proxy.catalog.contents import Objects
+from proxy.sql.respell import catalog_sql
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 
