@@ -62,7 +62,10 @@ class BranchWrite(Write):
                 for key in keys:
                     if set(key) <= set(columns):
                         rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
-                        self.touch(table, f"({names.columns(key)}) IN ({rows})")
+                        same = f"({names.columns(key)}) IN ({rows})"
+                        self.touch(table, same)
+                        if rewritten_by_engine(table, set_columns(conflict)):
+                            self._mark(names.delta(table.storage.shape), (same, []), version, alias)
             if conflict.expressions:
                 set_version(conflict.expressions, version)
             named = conflict.args.get("conflict_keys")
@@ -117,17 +120,17 @@ class BranchWrite(Write):
             elif isinstance(then, exp.Insert):
                 expand_insert(then, table)
         binder = self.binder()
+        delta = names.delta(table.storage.shape)
         if any(not when.args.get("matched") and when.args.get("source") for when in whens):
             self.touch(table, "true")
+            self._mark(delta, ("true", []), version, alias)
         else:
             on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
             visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
-            self.touch(
-                table,
-                f"{RID} IN (SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on})",
-                binder.values,
-            )
-        delta = names.delta(table.storage.shape)
+            matched = f"SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on}"
+            staged = f"{RID} IN ({self.stage_rids(matched, binder.values)})"
+            self.touch(table, staged)
+            self._mark(delta, (staged, []), version, alias)
         tree.set("this", raw_target(delta, alias))
         here = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
         tree.set("on", exp.And(this=here, expression=exp.Paren(this=tree.args["on"])))

@@ -45,13 +45,17 @@ class TrunkWrite(Write):
         if conflict is None and reads(tree.expression, base.sql, times=2):
             self.stage_source(tree, columns)  # or it would read what it inserts
         if conflict is not None and conflict.expressions:
+            replaces = rewritten_by_engine(table, set_columns(conflict))
             set_version(conflict.expressions, version)
-            if armed and tree.expression is not None:
+            if (armed or replaces) and tree.expression is not None:
                 self.stage_source(tree, columns)
                 for key in _conflict_keys(conflict, table):
                     if set(key) <= set(columns):
-                        rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
-                        history.keep(transaction, base, f"({names.columns(key)}) IN ({rows})")
+                        same = f"({names.columns(key)}) IN (SELECT {names.columns(key)} FROM {SOURCE})"
+                        if armed:
+                            history.keep(transaction, base, same)
+                        if replaces:
+                            self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
         if not tree.args.get("default") and not tree.args.get("by_name"):
             tree.set(
                 "this",

@@ -1,0 +1,155 @@
+"""No lost update: of two transactions that change the same row, at most one commits, whatever they do to it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+import branching
+from branching import BoughError, branches
+from branching import ddl_model as d
+from branching.connection import Connection, Statement
+
+KEYED = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER, l INTEGER[])"
+KEYLESS = "CREATE TABLE t (id INTEGER, v INTEGER, l INTEGER[])"
+
+
+def sql(text: str) -> exp.Expr:
+    return sqlglot.parse_one(text, dialect="duckdb")
+
+
+WRITES: dict[str, Statement] = {
+    "update": sql("UPDATE t SET v = v + 10 WHERE id = 1"),
+    "delete": sql("DELETE FROM t WHERE id = 1"),
+    "key update": sql("UPDATE t SET id = 50 WHERE id = 1"),
+    "list update": sql("UPDATE t SET l = [9] WHERE id = 1"),
+    "upsert": sql("INSERT INTO t VALUES (1, 7, []) ON CONFLICT (id) DO UPDATE SET v = t.v + 100"),
+    "list upsert": sql("INSERT INTO t VALUES (1, 7, []) ON CONFLICT (id) DO UPDATE SET l = [5]"),
+    "merge": sql(
+        "MERGE INTO t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = t.v + 1000"
+    ),
+    "merge delete": sql("MERGE INTO t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE"),
+    "truncate": d.Truncate((d.Name("t"),)),
+    "alter": d.AlterTable(d.Name("t"), (d.AlterType("v", exp.DataType.build("BIGINT")),)),
+    "drop column": d.AlterTable(d.Name("t"), (d.DropColumn("l"),)),
+}
+PAIRS = [
+    (first, second)
+    for first, second in itertools.product(WRITES, WRITES)
+    if not first.startswith(("alter", "drop")) or not second.startswith(("alter", "drop"))
+]
+
+
+QUICK = ("keyed main", "branch")
+SLOW = ("keyless main", "indexed main", "own table")
+NUMBERS = itertools.count()
+ORDERS = [
+    *(("first first", place) for place in QUICK),
+    *(pytest.param("second first", place, marks=pytest.mark.slow) for place in QUICK),
+    *(
+        pytest.param(order, place, marks=pytest.mark.slow)
+        for order in ("first first", "second first")
+        for place in SLOW
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[branching.Database]:
+    database = branching.open(":memory:")
+    yield database
+    database.close()
+
+
+def prepare(place: str, database: branching.Database, number: int) -> str:
+    """A table with two rows; the branch to write on."""
+    with_key = place != "keyless main"
+    if place in ("branch", "own table"):
+        main = database.connect()
+        if place == "branch":
+            main.execute(d.Drop("table", (d.Name("t"),), if_exists=True))
+            main.execute(sql(KEYED))
+            main.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
+        main.close()
+        branches.create(database, f"b{number}", "main", role="me")
+        if place == "own table":
+            connection = database.connect(f"b{number}")
+            connection.execute(sql(KEYED))
+            connection.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
+            connection.close()
+        return f"b{number}"
+    connection = database.connect()
+    connection.execute(d.Drop("table", (d.Name("t"),), if_exists=True))
+    connection.execute(sql(KEYED if with_key else KEYLESS))
+    connection.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
+    if place == "indexed main":
+        connection.execute(d.CreateIndex("i", d.Name("t"), ("v",)))
+    connection.close()
+    return "main"
+
+
+def attempt(connection: Connection, statement: Statement) -> bool:
+    try:
+        connection.execute(statement)
+    except BoughError as error:
+        assert error.sqlstate == "40001", error
+        connection.rollback()
+        return False
+    return True
+
+
+def finish(connection: Connection) -> bool:
+    try:
+        connection.commit()
+    except BoughError as error:
+        assert error.sqlstate in ("40001", "23505"), error
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("commit_order", "name"), ORDERS)
+def test_no_pair_of_writes_both_commits(database: branching.Database, commit_order: str, name: str) -> None:
+    lost = []
+    for first, second in PAIRS:
+        if name == "keyless main" and "upsert" in first + second:
+            continue
+        branch = prepare(name, database, next(NUMBERS))
+        one, two = database.connect(branch), database.connect(branch)
+        for connection in (one, two):
+            connection.begin()
+            connection.execute(sql("SELECT * FROM t")).fetchall()
+        ended = []
+        done = [attempt(one, WRITES[first]), attempt(two, WRITES[second])]
+        order = [(one, done[0]), (two, done[1])]
+        for connection, wrote in order if commit_order == "first first" else reversed(order):
+            ended.append(wrote and finish(connection))
+        if all(ended):
+            lost.append((first, second))
+        assert any(ended), (first, second)
+        one.close()
+        two.close()
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    "name", ["branch", *(pytest.param(n, marks=pytest.mark.slow) for n in (QUICK[0], *SLOW))]
+)
+def test_a_late_writer_does_not_lose_what_was_committed(database: branching.Database, name: str) -> None:
+    lost = []
+    for first, second in PAIRS:
+        if name == "keyless main" and "upsert" in first + second:
+            continue
+        branch = prepare(name, database, next(NUMBERS))
+        one, two = database.connect(branch), database.connect(branch)
+        one.begin()
+        one.execute(sql("SELECT * FROM t")).fetchall()
+        two.execute(WRITES[second])
+        if attempt(one, WRITES[first]) and finish(one):
+            lost.append((first, second))
+        one.close()
+        two.close()
+    assert lost == []

@@ -1,0 +1,246 @@
+"""What one transaction sees of the others: snapshots, forks beside open writers, many threads at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+import branching
+from branching import BoughError, branches
+from branching import ddl_model as d
+from branching.connection import Connection
+
+
+def sql(text: str) -> exp.Expr:
+    return sqlglot.parse_one(text, dialect="duckdb")
+
+
+def rows(connection: Connection, text: str = "SELECT * FROM t ORDER BY ALL") -> list[tuple[object, ...]]:
+    return connection.execute(sql(text)).fetchall()
+
+
+def fork(database: branching.Database, name: str, parent: str = "main") -> Connection:
+    branches.create(database, name, parent, role="me")
+    return database.connect(name)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[branching.Database]:
+    database = branching.open(tmp_path / "d.duckdb")
+    connection = database.connect()
+    connection.execute(sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)"))
+    connection.execute(sql("INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)"))
+    connection.close()
+    yield database
+    database.close()
+
+
+START = [(1, 10), (2, 20), (3, 30)]
+WRITES = {
+    "update": "UPDATE t SET v = v + 1",
+    "delete": "DELETE FROM t WHERE id < 3",
+    "key update": "UPDATE t SET id = id + 100 WHERE id = 2",
+    "insert": "INSERT INTO t VALUES (4, 40)",
+    "upsert": "INSERT INTO t VALUES (1, 99) ON CONFLICT (id) DO UPDATE SET v = excluded.v",
+    "merge": "MERGE INTO t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE",
+}
+
+
+@pytest.mark.parametrize("more", WRITES)
+@pytest.mark.parametrize("first", WRITES)
+def test_a_fork_never_sees_a_writer_that_was_open(
+    database: branching.Database, first: str, more: str
+) -> None:
+    """The first fork of all: the writer began when no old images had to be kept."""
+    writer = database.connect()
+    writer.begin()
+    writer.execute(sql(WRITES[first]))
+    child = fork(database, "b")
+    assert rows(child) == START
+    try:
+        writer.execute(sql(WRITES[more]))
+    except BoughError as error:
+        assert error.sqlstate == "23505"
+        writer.rollback()
+    else:
+        assert rows(child) == START
+        writer.commit()
+    assert rows(child) == START
+    child.execute(sql("UPDATE t SET v = 0 WHERE id = 2"))
+    assert rows(child) == [(1, 10), (2, 0), (3, 30)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        d.AlterTable(d.Name("t"), (d.RenameTable("other"),)),
+        d.AlterTable(d.Name("t"), (d.RenameColumn("v", "w"),)),
+        d.AlterTable(d.Name("t"), (d.DropColumn("v"),)),
+        d.AlterTable(d.Name("t"), (d.AlterType("v", exp.DataType.build("VARCHAR")),)),
+        d.Drop("table", (d.Name("t"),)),
+        d.Truncate((d.Name("t"),)),
+    ],
+    ids=lambda item: str(getattr(item, "actions", item))[:30],
+)
+def test_a_fork_never_sees_ddl_that_was_open(database: branching.Database, change: d.Ddl) -> None:
+    writer = database.connect()
+    writer.begin()
+    writer.execute(sql("UPDATE t SET v = 5 WHERE id = 1"))
+    writer.execute(change)
+    child = fork(database, "b")
+    assert rows(child) == START
+    writer.commit()
+    assert rows(child) == START
+    again = fork(database, "c", "b")
+    assert rows(again) == START
+
+
+def test_a_fork_of_a_branch_never_sees_a_writer_that_was_open(database: branching.Database) -> None:
+    writer = fork(database, "b")
+    writer.execute(sql("UPDATE t SET v = 11 WHERE id = 1"))
+    writer.begin()
+    writer.execute(sql("DELETE FROM t WHERE id <= 2"))
+    child = fork(database, "c", "b")
+    writer.commit()
+    assert rows(child) == [(1, 11), (2, 20), (3, 30)]
+    assert rows(writer) == [(3, 30)]
+
+
+def test_a_transaction_reads_one_snapshot(database: branching.Database) -> None:
+    reader, writer = database.connect(), database.connect()
+    reader.begin()
+    assert rows(reader) == START
+    writer.execute(sql("DELETE FROM t"))
+    writer.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("v", "w"),)))
+    assert rows(reader, "SELECT v FROM t ORDER BY 1") == [(10,), (20,), (30,)]
+    reader.commit()
+    assert rows(reader, "SELECT w FROM t") == []
+
+
+def test_a_snapshot_is_taken_at_the_first_statement(database: branching.Database) -> None:
+    late, writer = database.connect(), database.connect()
+    late.begin()
+    writer.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("v", "w"),)))
+    writer.execute(d.Truncate((d.Name("t"),)))
+    late.execute(sql("INSERT INTO t (id, w) VALUES (9, 9)"))
+    late.commit()
+    assert rows(writer) == [(9, 9)]
+
+
+def run_all(work: list[Callable[[], None]]) -> None:
+    """Runs every piece of work in a thread of its own; the first failure fails the test."""
+    failures: list[BaseException] = []
+
+    def guarded(piece: Callable[[], None]) -> None:
+        try:
+            piece()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(piece,)) for piece in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def test_960_forks_from_16_threads(database: branching.Database) -> None:
+    def forks(number: int) -> Callable[[], None]:
+        def work() -> None:
+            for item in range(60):
+                branches.create(database, f"f{number}_{item}", "main", role="me")
+
+        return work
+
+    run_all([forks(number) for number in range(16)])
+    assert len(database.names) == 961
+    assert rows(database.connect("f15_59")) == START
+
+
+def test_money_is_neither_made_nor_lost(database: branching.Database) -> None:
+    """Transfers on main and a branch, forks and DDL beside them: every snapshot has the same sum."""
+    fork(database, "b").close()
+
+    def transfers(branch: str, seed: int) -> Callable[[], None]:
+        def work() -> None:
+            connection = database.connect(branch)
+            for number in range(12):
+                source, target = 1 + (number + seed) % 3, 1 + (number + seed + 1) % 3
+                while True:
+                    try:
+                        connection.begin()
+                        connection.execute(sql(f"UPDATE t SET v = v - 1 WHERE id = {source}"))
+                        connection.execute(sql(f"UPDATE t SET v = v + 1 WHERE id = {target}"))
+                        connection.commit()
+                        break
+                    except BoughError as error:
+                        assert error.sqlstate == "40001", error
+                        connection.rollback()
+            connection.close()
+
+        return work
+
+    def reads(branch: str) -> Callable[[], None]:
+        def work() -> None:
+            connection = database.connect(branch)
+            for _ in range(30):
+                assert rows(connection, "SELECT sum(v)::INTEGER FROM t") == [(60,)]
+            connection.close()
+
+        return work
+
+    def forks() -> None:
+        for number in range(10):
+            child = fork(database, f"f{number}", ("main", "b")[number % 2])
+            first = rows(child)
+            assert sum(row[1] for row in first) == 60  # type: ignore[misc]
+            assert rows(child) == first
+            child.close()
+
+    def alters() -> None:
+        connection = database.connect()
+        for number in range(5):
+            column = sqlglot.parse_one(f"CREATE TABLE x (c{number} INTEGER DEFAULT 1)", dialect="duckdb")
+            connection.execute(d.AlterTable(d.Name("t"), (d.AddColumn(column.this.expressions[0]),)))
+            connection.execute(d.AlterTable(d.Name("t"), (d.DropColumn(f"c{number}"),)))
+        connection.close()
+
+    run_all(
+        [transfers("main", 0), transfers("main", 1), transfers("b", 0), transfers("b", 2)]
+        + [reads("main"), reads("b"), forks, alters]
+    )
+
+
+def test_autocommit_is_tried_again_on_conflict(database: branching.Database) -> None:
+    def adds() -> None:
+        connection = database.connect()
+        for _ in range(15):
+            connection.execute(sql("UPDATE t SET v = v + 1 WHERE id = 1"))
+        connection.close()
+
+    run_all([adds] * 4)
+    assert rows(database.connect(), "SELECT v FROM t WHERE id = 1") == [(70,)]
+
+
+def test_a_branch_can_be_written_from_many_threads(database: branching.Database) -> None:
+    fork(database, "b").close()
+
+    def inserts(number: int) -> Callable[[], None]:
+        def work() -> None:
+            connection = database.connect("b")
+            for item in range(10):
+                connection.execute(sql(f"INSERT INTO t VALUES ({100 + number * 10 + item}, 0)"))
+            connection.close()
+
+        return work
+
+    run_all([inserts(number) for number in range(6)])
+    assert rows(database.connect("b"), "SELECT count(*) FROM t") == [(63,)]
+    assert rows(database.connect()) == START
