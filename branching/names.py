@@ -51,3 +51,8 @@ def mask(base: int) -> str:
 def history(base: int) -> str:
     """Old images of rows of a base table that some fork or the retention still needs."""
     return f"{DATA_SCHEMA}.h{base}"
+
+
+def undo(merge: int, table: int) -> str:
+    """What a merge changed in a table: the rows before and after."""
+    return f"{DATA_SCHEMA}.u{merge}_{table}"

@@ -15,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from branching import manifest, names
@@ -59,6 +60,7 @@ class Transaction:
         self.bases: dict[int, BaseTable | None] = {}
         self.storage: set[str] = set()
         self.records: list[Record] = []
+        self.afterwards: list[Callable[[], None]] = []  # run with the commit, before anyone sees it
         self.fork = line.record.fork
         self.inserted = self.updated = self.deleted = 0
         self.statement: str | None = None
@@ -241,7 +243,7 @@ class Transaction:
                 self.merge,
             )
             self._prepare_forks()
-            if self.changes or self.bases or self.storage or self.records:
+            if self.changes or self.bases or self.storage or self.records or self.afterwards:
                 self._commit_catalog()
             else:
                 self._commit_engine()
@@ -306,6 +308,8 @@ class Transaction:
                 database.record_changes(line, self.changes)
                 database.put_physical(self.bases, frozenset(self.storage))
                 database.put_records(self.records)
+                for step in self.afterwards:
+                    step()
             finally:
                 database.epoch += 1
                 self._forget_version()

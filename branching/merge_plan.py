@@ -1,0 +1,458 @@
+"""Three-way merge of catalogs: what becomes of every table, column and object. Pure: values in, values out.
+
+Rules:
+
+1. Everything is matched by identity, never by name: a rename is not a drop and an add. Only a table that is new on
+   both sides is matched by its name.
+2. Per property: changed on one side → that change; on both to the same → fine; on both to different → a conflict,
+   which a strategy decides. Nothing else is ever up to the strategy.
+3. A conflict in one table says nothing about any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+from branching.errors import BoughError
+from branching.model import Catalog, Column, Constraint, Index, Macro, Object, Schema, Table
+
+ABORT, BRANCH, TARGET, MANUAL = "abort", "branch_wins", "main_wins", "manual"
+_SPELLINGS = {ABORT: ABORT, BRANCH: BRANCH, TARGET: TARGET, "target_wins": TARGET, MANUAL: MANUAL}
+_V = TypeVar("_V")
+
+
+def strategy_of(text: str) -> str:
+    """The strategy of that name; 22023 if there is none."""
+    found = _SPELLINGS.get(text.lower())
+    if found is None:
+        raise BoughError(
+            "22023",
+            f'unknown merge strategy "{text}"',
+            hint="Strategies: abort, branch_wins, main_wins (or target_wins), manual.",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which strategy decides the conflicts of which table."""
+
+    strategy: str = ABORT
+    per_table: Mapping[str, str] = field(default_factory=dict)  # name or schema.name → strategy
+
+    def of(self, schema: str, table: str) -> str:
+        return self.per_table.get(f"{schema}.{table}") or self.per_table.get(table) or self.strategy
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRow:
+    """A row of a merge's result."""
+
+    schema: str
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    auto_merged_cells: int = 0
+    conflicts: int = 0
+    violations: int = 0
+    action: str = "unchanged"  # merged, unchanged, created, dropped, conflict
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    id: int | None
+    rows: tuple[MergeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaConflict:
+    """Both sides changed one property of a table differently."""
+
+    what: str  # "column age: type"
+    base: str | None
+    branch: str | None
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What a merge does with one table; ``merged`` is what it ends as on the target (None: not there)."""
+
+    kind: Literal["rows", "create", "drop", "keep"]
+    base: Table | None
+    source: Table | None
+    target: Table | None
+    merged: Table | None
+    conflicts: tuple[SchemaConflict, ...] = ()
+
+    @property
+    def shown(self) -> Table:
+        found = self.target or self.source or self.base
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPlan:
+    tables: tuple[TablePlan, ...]
+    changes: tuple[tuple[Object, bool], ...]  # views, macros, schemas, sequences: (object, dropped)
+    conflicts: tuple[tuple[Object, SchemaConflict], ...]
+
+
+class _Merge:
+    """The three-way choice of one object's properties, collecting conflicts."""
+
+    def __init__(self, strategy: str) -> None:
+        self.strategy = strategy
+        self.conflicts: list[SchemaConflict] = []
+
+    def choose(self, what: str, base: _V, source: _V, target: _V) -> _V:
+        if source in (base, target):
+            return target
+        if target == base:
+            return source
+        self.conflicts.append(SchemaConflict(what, _text(base), _text(source), _text(target)))
+        return source if self.strategy == BRANCH else target
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def plan_catalogs(base: Catalog, source: Catalog, target: Catalog, policy: Policy) -> CatalogPlan:
+    """The plan for merging ``source`` into ``target``, both come from ``base``."""
+    bases = {table.id: table for table in base.tables()}
+    sources = {table.id: table for table in source.tables()}
+    targets = {table.id: table for table in target.tables()}
+    by_name = {(table.schema, table.name): table for table in targets.values()}
+    plans: list[TablePlan] = []
+    for identifier, theirs in sources.items():
+        ours = targets.get(identifier)
+        before = bases.get(identifier)
+        if ours is None and before is None:
+            ours = by_name.get((theirs.schema, theirs.name))
+            if ours is not None and (ours.id in sources or ours.id in bases):
+                ours = None
+            plans.append(_new_table(theirs, ours, policy))
+        elif ours is None:
+            assert before is not None
+            plans.append(_gone_on_target(before, theirs))
+        else:
+            plans.append(merge_table(before, theirs, ours, policy))
+    for identifier, before in bases.items():
+        ours = targets.get(identifier)
+        if identifier not in sources and ours is not None:
+            plans.append(TablePlan("drop", before, None, ours, None))
+    changes, conflicts = _plan_objects(base, source, target, policy)
+    plans.sort(key=lambda plan: (plan.shown.schema, plan.shown.name))
+    return CatalogPlan(tuple(plans), tuple(changes), tuple(conflicts))
+
+
+def _new_table(source: Table, same_name: Table | None, policy: Policy) -> TablePlan:
+    """A table the branch made; the target may have made one of the same name."""
+    if same_name is None:
+        return TablePlan("create", None, source, None, source)
+    if shape_of(source) == shape_of(same_name):
+        return TablePlan("rows", None, renumbered(source, same_name), same_name, same_name)
+    strategy = policy.of(source.schema, source.name)
+    conflict = SchemaConflict("table", None, _columns_text(source), _columns_text(same_name))
+    merged = source if strategy == BRANCH else same_name
+    return TablePlan("create" if strategy == BRANCH else "keep", None, source, same_name, merged, (conflict,))
+
+
+def _gone_on_target(base: Table, source: Table) -> TablePlan:
+    """Dropped on the target. Whether rows changed on the branch is for the caller to find."""
+    if replace(source, storage=base.storage) == base:
+        return TablePlan("keep", base, source, None, None)
+    conflict = SchemaConflict("table", base.name, _columns_text(source), None)
+    return TablePlan("keep", base, source, None, None, (conflict,))
+
+
+def shape_of(table: Table) -> tuple[object, ...]:
+    """What two tables made apart must share to count as the same."""
+    return tuple((c.name.lower(), c.type) for c in table.columns), table.key
+
+
+def renumbered(table: Table, like: Table) -> Table:
+    """``table`` with the column ids of the table of the same shape."""
+    columns = tuple(
+        replace(mine, id=theirs.id) for mine, theirs in zip(table.columns, like.columns, strict=True)
+    )
+    return replace(table, columns=columns)
+
+
+def _columns_text(table: Table) -> str:
+    return f"{table.name}({', '.join(f'{c.name} {c.type}' for c in table.columns)})"
+
+
+# -- one table --------------------------------------------------------------------------------------------------
+
+
+def merge_table(base: Table | None, source: Table, target: Table, policy: Policy) -> TablePlan:
+    """The table that has the changes of both sides."""
+    if base is None:  # came to both in the same way: by an earlier merge
+        base = target if source.id == target.id else source
+    merge = _Merge(policy.of(target.schema, target.name))
+    schema, name = merge.choose(
+        "name",
+        (base.schema, base.name),
+        (source.schema, source.name),
+        (target.schema, target.name),
+    )
+    columns = _merge_columns(merge, base, source, target)
+    merged = Table(
+        target.id,
+        schema,
+        name,
+        columns,
+        _merge_constraints(merge, base, source, target, columns),
+        _merge_indexes(merge, base, source, target, columns),
+        merge.choose("comment", base.comment, source.comment, target.comment),
+        target.storage,
+    )
+    return TablePlan("rows", base, source, target, merged, tuple(merge.conflicts))
+
+
+def _merge_columns(merge: _Merge, base: Table, source: Table, target: Table) -> tuple[Column, ...]:
+    bases = {column.id: column for column in base.columns}
+    sources = {column.id: column for column in source.columns}
+    columns: list[Column] = []
+    for ours in target.columns:
+        before, theirs = bases.get(ours.id), sources.get(ours.id)
+        if theirs is None and before is None:
+            columns.append(ours)
+        elif theirs is None:
+            assert before is not None
+            if _same_definition(before, ours):
+                continue  # dropped on the branch, untouched on the target (its values are looked at apart)
+            if merge.choose(f"column {ours.name}", _definition(before), None, _definition(ours)) is not None:
+                columns.append(ours)
+        else:
+            columns.append(_merge_column(merge, before or theirs, theirs, ours))
+    known = {column.id for column in columns}
+    mine = {column.id for column in target.columns}
+    for theirs in source.columns:
+        if theirs.id in known or theirs.id in mine:
+            continue
+        before = bases.get(theirs.id)
+        if before is None:
+            taken = next((c for c in columns if c.name.lower() == theirs.name.lower()), None)
+            if taken is None:
+                columns.append(theirs)
+            elif taken.type != theirs.type:
+                merge.choose(f"column {theirs.name}", None, _definition(theirs), _definition(taken))
+        elif not _same_definition(before, theirs):
+            chosen = merge.choose(f"column {theirs.name}", _definition(before), _definition(theirs), None)
+            if chosen is not None:
+                columns.append(theirs)
+    return tuple(columns)
+
+
+def _definition(column: Column) -> str:
+    return f"{column.name} {column.type}"
+
+
+def _same_definition(left: Column, right: Column) -> bool:
+    return replace(left, comment=None) == replace(right, comment=None)
+
+
+def _merge_column(merge: _Merge, base: Column, source: Column, target: Column) -> Column:
+    def choose(what: str, get: str) -> Any:
+        return merge.choose(
+            f"column {target.name}: {what}", getattr(base, get), getattr(source, get), getattr(target, get)
+        )
+
+    kind, declared = merge.choose(
+        f"column {target.name}: type",
+        (base.type, base.declared),
+        (source.type, source.declared),
+        (target.type, target.declared),
+    )
+    return replace(
+        target,
+        name=choose("name", "name"),
+        type=kind,
+        declared=declared,
+        not_null=choose("not null", "not_null"),
+        default=choose("default", "default"),
+        generated=choose("generated", "generated"),
+        identity=choose("identity", "identity"),
+        comment=choose("comment", "comment"),
+    )
+
+
+def _by_ids(table: Table, columns: tuple[str, ...]) -> tuple[object, ...]:
+    """Column names as ids, so that a rename changes nothing."""
+    found = {column.name: column.id for column in table.columns}
+    return tuple(found.get(name, name) for name in columns)
+
+
+def _renamed(table: Table, columns: tuple[str, ...], merged: tuple[Column, ...]) -> tuple[str, ...] | None:
+    """The columns' names in the merged table; None if one is gone."""
+    ids = {column.name: column.id for column in table.columns}
+    after = {column.id: column.name for column in merged}
+    names: list[str] = []
+    for name in columns:
+        if name not in ids:
+            names.append(name)  # an expression
+        elif ids[name] not in after:
+            return None
+        else:
+            names.append(after[ids[name]])
+    return tuple(names)
+
+
+def _merge_constraints(
+    merge: _Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
+) -> tuple[Constraint, ...]:
+    def known(table: Table) -> dict[str, Constraint]:
+        return {item.name: item for item in table.constraints}
+
+    def identity(table: Table, item: Constraint | None) -> object:
+        if item is None:
+            return None
+        return (item.kind, _by_ids(table, item.columns), _plain(item.expression, table, base), item.ref_schema,
+                item.ref_table, item.ref_columns, item.on_delete, item.on_update)  # fmt: skip
+
+    bases, sources, targets = known(base), known(source), known(target)
+    found: list[Constraint] = []
+    for name in dict.fromkeys([*targets, *sources]):
+        before, theirs, ours = bases.get(name), sources.get(name), targets.get(name)
+        old, left, right = identity(base, before), identity(source, theirs), identity(target, ours)
+        chosen = merge.choose(f"constraint {name}", old, left, right)
+        if chosen is None:
+            continue
+        table, item = (source, theirs) if chosen == left and chosen != right else (target, ours)
+        assert item is not None
+        if any(other.kind == "p" for other in found) and item.kind == "p":
+            continue
+        listed = _renamed(table, item.columns, columns)
+        if listed is not None:
+            expression = _follow_renames(item.expression, table, columns)
+            found.append(replace(item, columns=listed, expression=expression))
+    return tuple(found)
+
+
+def _follow_renames(text: str | None, table: Table, columns: tuple[Column, ...]) -> str | None:
+    from branching.ddl import rename_in_expression
+
+    after = {column.id: column.name for column in columns}
+    for column in table.columns:
+        new = after.get(column.id)
+        if new is not None and new != column.name:
+            text = rename_in_expression(text, column.name, new)
+    return text
+
+
+def _plain(text: str | None, table: Table, like: Table) -> str | None:
+    """A CHECK's expression in the column names of ``like``."""
+    return None if text is None else _follow_renames(text, table, like.columns)
+
+
+def _merge_indexes(
+    merge: _Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
+) -> tuple[Index, ...]:
+    bases = {item.id: item for item in base.indexes}
+    sources = {item.id: item for item in source.indexes}
+    targets = {item.id: item for item in target.indexes}
+    taken = {item.name for item in target.indexes}
+    found: list[Index] = []
+    for identifier in dict.fromkeys([*targets, *sources]):
+        theirs, ours = sources.get(identifier), targets.get(identifier)
+        if ours is None and theirs is not None and identifier not in bases and theirs.name in taken:
+            continue
+        before = bases.get(identifier)
+        chosen: Any = merge.choose(
+            f"index {(ours or theirs or before or Index(0, '', ())).name}",
+            before and (before.name, before.unique, _by_ids(base, before.columns)),
+            theirs and (theirs.name, theirs.unique, _by_ids(source, theirs.columns)),
+            ours and (ours.name, ours.unique, _by_ids(target, ours.columns)),
+        )
+        if chosen is None:
+            continue
+        table, item = (target, ours) if ours is not None else (source, theirs)
+        assert item is not None
+        if theirs is not None and chosen[0] == theirs.name and (ours is None or chosen[0] != ours.name):
+            table, item = source, theirs
+        listed = _renamed(table, item.columns, columns)
+        if listed is not None:
+            found.append(replace(item, columns=listed))
+    return tuple(found)
+
+
+# -- everything that has no rows --------------------------------------------------------------------------------
+
+
+def _plan_objects(
+    base: Catalog, source: Catalog, target: Catalog, policy: Policy
+) -> tuple[list[tuple[Object, bool]], list[tuple[Object, SchemaConflict]]]:
+    changes: list[tuple[Object, bool]] = []
+    conflicts: list[tuple[Object, SchemaConflict]] = []
+    for before, theirs, ours in (
+        (dict(base.schemas), dict(source.schemas), dict(target.schemas)),
+        (_plain_relations(base), _plain_relations(source), _plain_relations(target)),
+        (dict(base.macros), dict(source.macros), dict(target.macros)),
+    ):
+        for key in dict.fromkeys([*theirs, *before]):
+            old: Any = before.get(key)
+            new: Any = theirs.get(key)
+            mine: Any = ours.get(key)
+            if _meaning(new) in (_meaning(old), _meaning(mine)):
+                continue
+            if _meaning(mine) != _meaning(old):
+                item = new or mine
+                conflicts.append(
+                    (
+                        item,
+                        SchemaConflict(type(item).__name__.lower(), *map(_definition_text, (old, new, mine))),
+                    )
+                )
+                schema = getattr(item, "schema", item.name)
+                if policy.of(schema, item.name) != BRANCH:
+                    continue
+            changes.append((new, False) if new is not None else (mine, True))
+    return changes, conflicts
+
+
+def _plain_relations(catalog: Catalog) -> dict[tuple[str, str], Object]:
+    return {key: item for key, item in catalog.relations.items() if not isinstance(item, Table)}
+
+
+def _meaning(item: Any) -> Any:
+    """What counts when two definitions are compared: not the ids of things made apart."""
+    if item is None:
+        return None
+    if isinstance(item, Schema):
+        return item.name, item.comment
+    if isinstance(item, Macro):
+        return replace(item, id=0)
+    if hasattr(item, "sql"):
+        return item.sql, tuple((c.name, c.type) for c in item.columns), item.comment
+    return replace(item, id=0, physical="") if hasattr(item, "physical") else item
+
+
+def _definition_text(item: Any) -> str | None:
+    if item is None:
+        return None
+    return str(getattr(item, "sql", None) or getattr(item, "body", None) or item.name)
+
+
+__all__ = [
+    "ABORT",
+    "BRANCH",
+    "MANUAL",
+    "TARGET",
+    "CatalogPlan",
+    "MergeResult",
+    "MergeRow",
+    "Policy",
+    "SchemaConflict",
+    "TablePlan",
+    "merge_table",
+    "plan_catalogs",
+    "shape_of",
+    "strategy_of",
+]

@@ -1,0 +1,165 @@
+"""BRANCH REFRESH: the parent's new changes under the branch's own.
+
+A refresh is a merge of the branch into a fresh fork of its parent, after which the branch takes that fork's place: its
+fork point becomes now, and its images and masks are those of the rows it still changes. So a branch can be refreshed
+again and again, and merged afterwards, and every change counts once. The cost follows the branch's own changes.
+
+Rules:
+
+1. Open transactions on the branch that have only read are told to retry (40001): what is under them has moved.
+2. ``branch_wins`` keeps the branch's values, ``main_wins`` takes the parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from branching import branches, merge_stage, names, overlay
+from branching.database import Database
+from branching.errors import BoughError
+from branching.lines import CatalogRef, Line
+from branching.manifest import Author
+from branching.merge_apply import Attempt, apply, plan_rows, policy_of, refused, repeated, undecided
+from branching.merge_pairs import copy_rows, delete_rows_of
+from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
+from branching.merge_sides import Sides, moved
+from branching.model import Table
+from branching.names import RID
+from branching.transaction import Transaction
+
+
+def refresh(
+    database: Database,
+    name: str,
+    *,
+    strategy: str = ABORT,
+    per_table: Mapping[str, str] | None = None,
+    author: Author,
+) -> MergeResult:
+    """Brings the parent's changes since the branch's fork into the branch."""
+    line = database.line(name)
+    policy = policy_of(strategy, per_table)
+    if MANUAL in (policy.strategy, *policy.per_table.values()):
+        raise BoughError(
+            "0A000",
+            "a refresh cannot be settled by hand",
+            hint="Use branch_wins or main_wins, or change the branch where BRANCH CONFLICTS shows conflicts.",
+        )
+    parent = database.lines.get(line.record.parent) if line.record.parent is not None else None
+    if parent is None:
+        raise BoughError(
+            "VB002",
+            f'branch "{name}" has no parent to be refreshed from',
+            hint="main is what others are refreshed from; a discarded parent can be brought back: BRANCH RESTORE.",
+        )
+    database.loaded(parent)
+
+    def begin() -> Attempt | None:
+        return _begin(database, line, parent, policy, author)
+
+    def run(attempt: Attempt) -> MergeResult:
+        plan_rows(attempt)
+        if left := undecided(attempt, ABORT):
+            raise refused(attempt, left)
+        brought = _brought(attempt, line, parent)
+        _move_rows_aside(attempt)
+        delete_rows_of(attempt.transaction, line.id)
+        if not parent.is_trunk:
+            copy_rows(attempt.transaction, parent, attempt.target.record)
+        result = apply(attempt)
+        return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
+
+    return repeated(database, line, begin, run)
+
+
+def _begin(database: Database, line: Line, parent: Line, policy: Policy, author: Author) -> Attempt | None:
+    cursor = database.root.cursor()
+    with database.catalog_lock:
+        point = database.clock.now()
+        trunk = parent.is_trunk
+        record = replace(
+            line.record,
+            fork=point if trunk else parent.record.fork,
+            base=point,
+            base_catalog=CatalogRef(parent.id, parent.seq),
+            inherited=not trunk and bool(parent.touched),
+        )
+        draft = Line(record, parent.catalog, line.seq, set() if trunk else set(parent.touched))
+        transaction = Transaction(database, cursor, draft, author, explicit=False)
+        cursor.query(f"SELECT count(*) FROM {names.MANIFEST_SCHEMA}.meta")
+        transaction.confirmed = True
+    transaction.statement = f'BRANCH REFRESH "{line.name}"'
+    sides = Sides(database, transaction.physical, line, None)
+    catalog = plan_catalogs(sides.base_catalog, line.catalog, draft.catalog, policy)
+    transaction.changes += branches.catalog_changes(line.catalog, draft.catalog)
+    attempt = Attempt(
+        database, transaction, line, draft, sides, policy, catalog, None, database.next_id(), point
+    )
+    attempt.undo = False
+    attempt.move = _take_place
+    attempt.view = None if trunk else parent  # the draft's own rows are still the branch's
+    return attempt
+
+
+def _take_place(attempt: Attempt) -> None:
+    """The branch becomes what the draft is."""
+    line, draft = attempt.source, attempt.target
+    attempt.transaction.put_record(draft.record)
+
+    def current() -> None:
+        line.catalog, line.seq = draft.catalog, draft.seq
+        line.touched |= draft.touched
+
+    attempt.transaction.afterwards.append(current)
+
+
+def _move_rows_aside(attempt: Attempt) -> None:
+    """Tables made on the branch keep their rows over the moment in which its storage is emptied."""
+    for position, plan in enumerate(attempt.catalog.tables):
+        if plan.kind == "create" and plan.source is not None:
+            name = f"_bough_made_{position}"
+            rows = attempt.sides.visible(plan.source, attempt.source)
+            attempt.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
+            attempt.aside[position] = f"SELECT * FROM {merge_stage.TEMPORARY}{name}"
+
+
+def _brought(attempt: Attempt, line: Line, parent: Line) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """(inserted, updated, deleted) that the trunk brings, per table."""
+    found: dict[tuple[str, str], tuple[int, int, int]] = {}
+    if not parent.is_trunk:
+        return found
+    for table in parent.catalog.tables():
+        base = table.storage.base
+        if base is not None and not attempt.database.unchanged_since(base, line.record.fork):
+            found[table.schema, table.name] = _count(attempt, line, table, base)
+    return found
+
+
+def _count(attempt: Attempt, line: Line, table: Table, base: int) -> tuple[int, int, int]:
+    physical = attempt.transaction.physical
+    rids = " UNION ".join(moved(physical, base, line.record.fork))
+    before = overlay.below(table, physical, line.record.fork, plain=False)
+    now = overlay.below(table, physical, attempt.target.record.fork, plain=False)
+    row = attempt.cursor.query(
+        f"SELECT count(*) FILTER (b.{RID} IS NULL AND n.{RID} IS NOT NULL),"
+        f" count(*) FILTER (b.{RID} IS NOT NULL AND n.{RID} IS NOT NULL),"
+        f" count(*) FILTER (b.{RID} IS NOT NULL AND n.{RID} IS NULL) FROM ({rids}) AS _rids"
+        f" LEFT JOIN ({before}) AS b ON b.{RID} = _rids.{RID} LEFT JOIN ({now}) AS n ON n.{RID} = _rids.{RID}"
+    )[0]
+    return row[0], row[1], row[2]
+
+
+def _shown(row: MergeRow, brought: dict[tuple[str, str], tuple[int, int, int]]) -> MergeRow:
+    """What came from the parent, which is what a refresh is asked for."""
+    counts = brought.get((row.schema, row.table), (0, 0, 0))
+    changed = any(counts) or row.action not in ("merged", "unchanged")
+    return replace(
+        row,
+        inserted=counts[0],
+        updated=counts[1],
+        deleted=counts[2],
+        action=(row.action if row.action not in ("merged", "unchanged") else "merged")
+        if changed
+        else "unchanged",
+    )

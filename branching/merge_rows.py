@@ -1,0 +1,121 @@
+"""Applying a staged plan to the target's rows, through what users' own writes go through.
+
+On the trunk: old images are kept where a fork needs them, then the base is written. On a branch: the rows are touched,
+then the branch's own are written. Deletes come first and inserts last, so that a key may move from row to row; versions
+are set before rows go (see ``dml``, rule 1).
+"""
+
+from __future__ import annotations
+
+from branching import history, names
+from branching.dml import key_columns, rewritten_by_engine
+from branching.dml_branch import BranchWrite
+from branching.merge_stage import Stage
+from branching.merge_values import distinct
+from branching.model import Table
+from branching.names import BRANCH, RID, VERSION, quote
+from branching.resolve import Scope
+from branching.transaction import Transaction
+
+
+def apply(transaction: Transaction, scope: Scope, stage: Stage, table: Table) -> None:
+    """Writes the staged rows into ``table``, which has its merged shape by now."""
+    if not stage.counts.changes:
+        return
+    if scope.line.is_trunk:
+        assert table.storage.base is not None
+        base = transaction.physical.bases[table.storage.base]
+        if transaction.arm(base.id):
+            history.keep(transaction, base, f"{RID} IN ({stage.rids('update', 'delete')})")
+        elif stage.counts.deleted:
+            transaction.note_deleted(
+                base.id, f"SELECT trid AS {RID} FROM {stage.sql} WHERE action = 'delete'"
+            )
+        _write(transaction, stage, table, base.sql, "true", [])
+    else:
+        write = BranchWrite(transaction, scope, ())
+        write.open(table)
+        if stage.counts.updated or stage.counts.deleted:
+            write.touch(table, f"{RID} IN ({stage.rids('update', 'delete')})")
+        delta = names.delta(table.storage.shape)
+        _write(
+            transaction, stage, table, delta, f"{BRANCH} = {scope.line.id}", [(BRANCH, str(scope.line.id))]
+        )
+    transaction.inserted += stage.counts.inserted
+    transaction.updated += stage.counts.updated
+    transaction.deleted += stage.counts.deleted
+
+
+def _write(
+    transaction: Transaction, stage: Stage, table: Table, where: str, own: str, fixed: list[tuple[str, str]]
+) -> None:
+    cursor, version = transaction.cursor, transaction.write()
+    by_id = {column.id: column.name for column in table.columns}
+    columns = [column for column in stage.columns if column.id in by_id]
+    if stage.counts.deleted:
+        gone = f"{own} AND {RID} IN ({stage.rids('delete')})"
+        cursor.execute(f"UPDATE {where} SET {VERSION} = {version} WHERE {gone}")
+        cursor.execute(f"DELETE FROM {where} WHERE {gone}")
+    if stage.counts.updated:
+        flags = cursor.query(
+            "SELECT "
+            + ", ".join(f"coalesce(bool_or({distinct(f'r{c.id}', f't{c.id}')}), false)" for c in columns)
+            + f" FROM {stage.sql} WHERE action = 'update'"
+        )[0]
+        assigned = [column for column, flag in zip(columns, flags, strict=True) if flag]
+        if rewritten_by_engine(table, [by_id[column.id] for column in assigned]):
+            cursor.execute(
+                f"UPDATE {where} SET {VERSION} = {version} WHERE {own} AND {RID} IN ({stage.rids('update')})"
+            )
+        values = ", ".join(f"{quote(by_id[c.id])} = _new.r{c.id}" for c in assigned)
+        cursor.execute(
+            f"UPDATE {where} AS _row SET {values}, {VERSION} = {version}"
+            f" FROM (SELECT * FROM {stage.sql} WHERE action = 'update') AS _new"
+            f" WHERE {own} AND _row.{RID} = _new.trid"
+        )
+    if stage.counts.inserted:
+        source_ids = {column.id for column in (stage.plan.source or table).columns}
+        filled = [column for column in columns if column.id in source_ids]
+        listed = [quote(name) for name, _ in fixed] + [quote(by_id[column.id]) for column in filled]
+        items = [value for _, value in fixed] + [f"r{column.id}" for column in filled]
+        cursor.execute(
+            f"INSERT INTO {where} ({', '.join([*listed, RID, VERSION])})"
+            f" SELECT {', '.join([*items, 'rid', str(version)])} FROM {stage.sql} WHERE action = 'insert'"
+        )
+
+
+def copy_in(
+    transaction: Transaction, scope: Scope, table: Table, rows: str, columns: list[tuple[str, str]]
+) -> int:
+    """Fills a table that the merge has just created; ``columns``: (name here, expression over ``rows``)."""
+    version = transaction.write()
+    listed = ", ".join(quote(name) for name, _ in columns)
+    items = ", ".join(text for _, text in columns)
+    if scope.line.is_trunk:
+        assert table.storage.base is not None
+        target, first, value = transaction.physical.bases[table.storage.base].sql, "", ""
+    else:
+        target, first, value = names.delta(table.storage.shape), f"{BRANCH}, ", f"{scope.line.id}, "
+    count = transaction.cursor.execute(
+        f"INSERT INTO {target} ({first}{listed}, {RID}, {VERSION})"
+        f" SELECT {value}{items}, {RID}, {version} FROM ({rows}) AS _rows"
+    )
+    transaction.inserted += count or 0
+    return count or 0
+
+
+def keys(table: Table) -> list[tuple[str, tuple[str, ...]]]:
+    return key_columns(table)
+
+
+def keep_undo(transaction: Transaction, merge: int, stage: Stage, table: Table) -> None:
+    """Keeps what each touched row was on the target and what it became: what BRANCH REVERT MERGE works from."""
+    name = names.undo(merge, table.id)
+    by_id = {column.id for column in table.columns}
+    columns = [column for column in stage.columns if column.id in by_id]
+    values = ", ".join(f"t{c.id} AS b{c.id}, r{c.id} AS a{c.id}" for c in columns)
+    transaction.cursor.execute(
+        f"CREATE TABLE {name} AS SELECT coalesce(trid, rid) AS {RID}, in_target AS was_there,"
+        f" action <> 'delete' AS is_there, {values} FROM {stage.sql} WHERE action <> 'none'"
+    )
+    transaction.add_storage(name)

@@ -1,0 +1,275 @@
+"""Schema changes of a merge, as the ALTER TABLE actions a user would have written, run by the target's own DDL.
+
+``alterations`` is pure: what turns one definition of a table into another. A column that comes from the other side
+keeps its id, so that later merges and diffs know it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sqlglot
+from sqlglot import exp
+
+from branching import ddl_model as d
+from branching.ddl import Ddl, replace_column
+from branching.ddl_branch import BranchDdl
+from branching.ddl_trunk import TrunkDdl
+from branching.errors import BoughError
+from branching.manifest import Change
+from branching.merge_plan import CatalogPlan
+from branching.merge_values import conversion
+from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table
+from branching.names import quote
+from branching.resolve import DIALECT, Scope
+from branching.storage import column_sql
+from branching.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action; ``column`` is the id that an added column must get."""
+
+    action: d.Action | d.CreateIndex | d.Drop
+    column: int | None = None
+    index: Index | None = None
+
+
+def alterations(have: Table, want: Table, known: tuple[Table, ...] = ()) -> list[Step]:
+    """What turns ``have`` into ``want``; ``known`` are tables that may know how a column's type was changed."""
+    steps: list[Step] = []
+    wanted = {column.id: column for column in want.columns}
+    mine = {column.id: column for column in have.columns}
+    final = {item.name: item for item in want.constraints}
+    ids = {column.name: column.id for column in have.columns}
+    final_ids = {column.name: column.id for column in want.columns}
+
+    def same(left: Constraint, right: Constraint) -> bool:
+        return replace(left, columns=(), expression=None) == replace(right, columns=(), expression=None) and [
+            ids.get(name) for name in left.columns
+        ] == [final_ids.get(name) for name in right.columns]
+
+    kept: set[str] = set()
+    for constraint in have.constraints:
+        after = final.get(constraint.name)
+        if after is not None and same(constraint, after):
+            kept.add(constraint.name)
+        elif all(name in ids and ids[name] in wanted for name in constraint.columns):
+            steps.append(Step(d.DropConstraint(constraint.name)))
+    indexes = {index.id: index for index in want.indexes}
+    for index in have.indexes:
+        if index.id not in indexes and all(
+            ids.get(name, -1) in wanted for name in index.columns if name in ids
+        ):
+            steps.append(Step(d.Drop("index", (d.Name(index.name, have.schema),)), index=index))
+    for column in have.columns:
+        if column.id not in wanted:
+            steps.append(Step(d.DropColumn(column.name, if_exists=True)))
+    for column in have.columns:
+        after_column = wanted.get(column.id)
+        if after_column is not None and after_column.name != column.name:
+            steps.append(Step(d.RenameColumn(column.name, after_column.name)))
+    renamed = replace(
+        have,
+        columns=tuple(replace(c, name=wanted[c.id].name) if c.id in wanted else c for c in have.columns),
+    )
+    for column in want.columns:
+        if column.id in mine:
+            steps += _column_steps(replace(mine[column.id], name=column.name), column, renamed, known)
+        else:
+            steps.append(Step(d.AddColumn(column_tree(column)), column.id))
+            if column.not_null:
+                steps.append(Step(d.SetNotNull(column.name)))
+    for constraint in want.constraints:
+        if constraint.name not in kept:
+            steps.append(Step(d.AddConstraint(_definition(constraint))))
+    old_indexes = {index.id for index in have.indexes}
+    for index in want.indexes:
+        if index.id not in old_indexes:
+            columns = tuple(
+                name if name in final_ids else sqlglot.parse_one(name, dialect=DIALECT)
+                for name in index.columns
+            )
+            steps.append(
+                Step(
+                    d.CreateIndex(index.name, d.Name(want.name, want.schema), columns, index.unique),
+                    index=index,
+                )
+            )
+    if want.schema != have.schema:
+        steps.append(Step(d.SetSchema(want.schema)))
+    if want.name != have.name:
+        steps.append(Step(d.RenameTable(want.name)))
+    return steps
+
+
+def _column_steps(have: Column, want: Column, table: Table, known: tuple[Table, ...]) -> list[Step]:
+    steps = []
+    if want.type != have.type:
+        using = conversion(table, want, known)
+        if have.default is not None:
+            steps.append(Step(d.DropDefault(have.name)))
+            have = replace(have, default=None)
+        steps.append(
+            Step(d.AlterType(have.name, exp.DataType.build(want.type, DIALECT), want.declared, using))
+        )
+    if want.default != have.default:
+        if want.default is None:
+            steps.append(Step(d.DropDefault(have.name)))
+        else:
+            default = sqlglot.parse_one(want.default, dialect=DIALECT)
+            steps.append(Step(d.SetDefault(have.name, default)))
+    if want.not_null != have.not_null:
+        steps.append(Step(d.SetNotNull(have.name) if want.not_null else d.DropNotNull(have.name)))
+    return steps
+
+
+def column_tree(column: Column) -> exp.ColumnDef:
+    """The column as ADD COLUMN takes it: nullable, because it is filled afterwards."""
+    text = column_sql(replace(column, not_null=False))
+    tree = sqlglot.parse_one(f"CREATE TABLE _t ({text})", dialect=DIALECT).find(exp.ColumnDef)
+    assert tree is not None
+    if column.declared is not None:
+        tree.meta["declared"] = column.declared
+    return tree
+
+
+def _definition(constraint: Constraint) -> d.ConstraintDefinition:
+    expression = constraint.expression
+    return d.ConstraintDefinition(
+        constraint.kind,
+        constraint.name,
+        constraint.columns,
+        sqlglot.parse_one(expression, dialect=DIALECT) if expression is not None else None,
+        d.Name(constraint.ref_table, constraint.ref_schema) if constraint.ref_table else None,
+        constraint.ref_columns,
+        constraint.on_delete,
+        constraint.on_update,
+    )
+
+
+# -- applying -----------------------------------------------------------------------------------------------------
+
+
+class _SameIds(Ddl):
+    """DDL whose next new column gets a given id."""
+
+    forced: int | None = None
+
+    def next_id(self) -> int:
+        forced, self.forced = self.forced, None
+        return super().next_id() if forced is None else forced
+
+
+class MergeTrunkDdl(_SameIds, TrunkDdl):
+    pass
+
+
+class MergeBranchDdl(_SameIds, BranchDdl):
+    pass
+
+
+MergeDdl = MergeTrunkDdl | MergeBranchDdl
+
+
+def ddl_for(transaction: Transaction, scope: Scope) -> MergeDdl:
+    kind = MergeTrunkDdl if scope.line.is_trunk else MergeBranchDdl
+    return kind(transaction, scope, lambda _notice: None)
+
+
+def reshape(ddl: MergeDdl, table: Table, merged: Table, known: tuple[Table, ...]) -> Table:
+    """Alters the target's ``table`` until it is ``merged``; returns it as it then stands in the catalog."""
+    identifier = table.id
+    for step in alterations(table, merged, known):
+        current = _by_id(ddl, identifier)
+        action = step.action
+        if isinstance(action, d.CreateIndex):
+            assert step.index is not None
+            made = ddl.create_index_storage(current, step.index)
+            ddl.put(replace(made, indexes=(*made.indexes, step.index)))
+        elif isinstance(action, d.Drop):
+            assert step.index is not None
+            dropped = ddl.drop_index_storage(current, step.index)
+            ddl.put(replace(dropped, indexes=tuple(i for i in dropped.indexes if i.id != step.index.id)))
+        elif isinstance(action, d.RenameTable | d.SetSchema):
+            ddl._move(current, action)
+        else:
+            ddl.forced = step.column
+            changed = ddl.alter(current, action)
+            ddl.forced = None
+            if changed is not current:
+                ddl.put(changed)
+    current = _by_id(ddl, identifier)
+    exact = _exactly(current, merged)
+    if exact != current:
+        ddl.put(exact)
+    return exact
+
+
+def _by_id(ddl: Ddl, identifier: int) -> Table:
+    return next(table for table in ddl.catalog.tables() if table.id == identifier)
+
+
+def _exactly(current: Table, merged: Table) -> Table:
+    """What is only said and not stored: comments, declared types, identity."""
+    wanted = {column.id: column for column in merged.columns}
+    for column in current.columns:
+        if column.id in wanted:
+            want = wanted[column.id]
+            current = replace_column(
+                current,
+                replace(column, comment=want.comment, declared=want.declared, identity=want.identity),
+            )
+    return replace(current, comment=merged.comment)
+
+
+def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
+    """Schemas and sequences before the tables that use them; what reads tables, and what goes, after (``late``)."""
+    for item, dropped in plan.changes:
+        early = isinstance(item, Schema | Sequence) and not dropped
+        if early == late:
+            continue
+        if isinstance(item, Schema):
+            if dropped:
+                if not any(other.schema == item.name for other in ddl.catalog.relations.values()):
+                    ddl.drop_schema_storage(item.name)
+                    ddl.remove(item)
+            else:
+                if item.name not in ddl.catalog.schemas:
+                    ddl.create_schema_storage(item.name)
+                ddl.put(item)
+        elif dropped:
+            ddl.transaction.change(Change(item, dropped=True))
+        elif isinstance(item, Sequence) or _free(ddl, item):
+            ddl.transaction.change(Change(item))
+        ddl.scope.catalog = ddl.transaction.catalog
+
+
+def _free(ddl: Ddl, item: object) -> bool:
+    """Whether a view or macro may take its name: a table of that name is never replaced by it."""
+    schema, name = getattr(item, "schema", ""), getattr(item, "name", "")
+    found = ddl.catalog.find(schema, name)
+    if isinstance(found, Table):
+        raise BoughError(
+            "42P07",
+            f'cannot merge view "{schema}.{name}": the target has a table of that name',
+            hint="Rename one of them, then merge again.",
+        )
+    return True
+
+
+def create(ddl: MergeDdl, table: Table) -> Table:
+    """The branch's new table on the target, still empty."""
+    if table.schema not in ddl.catalog.schemas:
+        ddl.create_schema_storage(table.schema)
+        ddl.put(Schema(ddl.next_id(), table.schema))
+    bare = replace(table, storage=Storage(None, 0))
+    made = ddl.create_storage(bare)
+    ddl.put(made)
+    if isinstance(ddl, MergeTrunkDdl):
+        for index in made.indexes:
+            ddl._make_index(made, index)
+    return made
+
+
+__all__ = ["Step", "alterations", "apply_objects", "column_tree", "create", "ddl_for", "quote", "reshape"]

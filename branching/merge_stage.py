@@ -1,0 +1,238 @@
+"""The plan of a table's rows, staged in the engine: three values per cell, and what becomes of each row.
+
+A stage is a temporary table with a row per changed row of the source: ``rid``, ``trid`` (the identity the row has on
+the target), ``in_base``, ``in_source``, ``in_target``; per merged column ``b<id>``, ``s<id>``, ``t<id>`` (the three
+values), ``x<id>`` (a conflict) and ``r<id>`` (the outcome); ``x_row`` (delete against modify, and the reverse), ``won``
+(who decides that) and ``action``. Everything is set-based: only counts and conflicts ever reach Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from branching import names
+from branching.engine.base import Cursor
+from branching.merge_plan import BRANCH, TablePlan
+from branching.merge_sides import Rows
+from branching.merge_values import any_of, distinct, initial, lifted
+from branching.model import Column, Table
+from branching.names import RID, quote
+
+TEMPORARY = "temp.main."
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    inserted: int
+    updated: int
+    deleted: int
+    merged_cells: int
+    conflicts: int
+
+    @property
+    def changes(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One table's staged plan."""
+
+    name: str
+    plan: TablePlan
+    columns: tuple[Column, ...]  # of the merged table, those that hold a value
+    counts: Counts
+    lost: int = 0  # cells changed by one side in a column that the other dropped
+
+    @property
+    def sql(self) -> str:
+        return TEMPORARY + self.name
+
+    def rids(self, *actions: str) -> str:
+        listed = ", ".join(names.literal(action) for action in actions)
+        return f"SELECT trid FROM {self.sql} WHERE action IN ({listed})"
+
+
+def build(
+    cursor: Cursor,
+    number: int,
+    plan: TablePlan,
+    rows: Rows,
+    target_sql: str,
+    source_all: str,
+    strategy: str,
+    settle: Callable[[str, tuple[Column, ...]], None] | None = None,
+    *,
+    everything: bool = False,
+) -> Stage:
+    """Stages the plan of one table. ``target_sql``: all rows of the target; ``settle`` may put resolutions in."""
+    target = plan.target
+    assert target is not None
+    merged = plan.merged or target
+    stored = set(merged.stored)
+    columns = tuple(column for column in merged.columns if column.name in stored)
+    name = f"_bough_merge_{number}"
+    _three_states(cursor, name, plan, rows, "true" if everything else _changed(columns), columns)
+    _find_on_target(cursor, name, plan, merged, columns, target_sql, source_all)
+    _decide(cursor, name, plan, columns, target, strategy)
+    if settle is not None:
+        settle(TEMPORARY + name, columns)
+    _act(cursor, name, columns)
+    return Stage(name, plan, columns, _count(cursor, name, columns))
+
+
+def _three_states(
+    cursor: Cursor, name: str, plan: TablePlan, rows: Rows, which: str, columns: tuple[Column, ...]
+) -> None:
+    base, source = plan.base or plan.source, plan.source or plan.base
+    assert base is not None and source is not None
+    known = tuple(item for item in (plan.source, plan.target) if item is not None)
+    items = [f"_rids.{RID} AS rid", f"_b.{RID} IS NOT NULL AS in_base", f"_s.{RID} IS NOT NULL AS in_source"]
+    for column in columns:
+        items.append(f"{lifted(base, column, '_b', known)} AS b{column.id}")
+        items.append(f"{lifted(source, column, '_s', known)} AS s{column.id}")
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT * FROM (SELECT {', '.join(items)}"
+        f" FROM (SELECT DISTINCT {RID} FROM ({rows.rids}) AS _all) AS _rids"
+        f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
+        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _states WHERE " + _changed(columns)
+    )
+
+
+def _changed(columns: tuple[Column, ...]) -> str:
+    differs = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in columns])
+    return f"(in_base AND (NOT in_source OR {differs})) OR (in_source AND NOT in_base)"
+
+
+def _find_on_target(
+    cursor: Cursor,
+    name: str,
+    plan: TablePlan,
+    merged: Table,
+    columns: tuple[Column, ...],
+    target_sql: str,
+    source_all: str,
+) -> None:
+    """Adds the target's current row of each staged one: by identity, else by key."""
+    target = plan.target
+    assert target is not None
+    found, states = f"{name}_found", TEMPORARY + name + "_states"
+    listed = names.columns([column.name for column in target.columns])
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT {RID} AS rid, {RID} AS trid, {listed}"
+        f" FROM ({target_sql}) AS _target WHERE {RID} IN (SELECT rid FROM {states})"
+    )
+    key = _key(merged, target, columns)
+    if key:
+        missing = f"rid NOT IN (SELECT rid FROM {TEMPORARY}{found})"
+        if cursor.query(f"SELECT 1 FROM {states} WHERE {missing} LIMIT 1"):
+            match = " AND ".join(
+                f"CASE WHEN _state.in_base THEN _state.b{i} ELSE _state.s{i} END = _target.{quote(theirs)}"
+                for i, theirs in key
+            )
+            cursor.execute(
+                f"CREATE OR REPLACE TEMP TABLE {name}_twins AS"
+                f" SELECT DISTINCT ON (_target.{RID}) _state.rid AS rid, _target.{RID} AS trid,"
+                f" {names.columns([c.name for c in target.columns], '_target')}"
+                f" FROM ({target_sql}) AS _target JOIN (SELECT * FROM {states} WHERE {missing}) AS _state ON {match}"
+            )
+            twins = f"{TEMPORARY}{name}_twins"
+            if cursor.query(f"SELECT 1 FROM {twins} LIMIT 1"):
+                # A row the source has under that identity is itself, not the twin of another.
+                cursor.execute(
+                    f"INSERT INTO {TEMPORARY}{found} SELECT * FROM {twins} WHERE trid NOT IN"
+                    f" (SELECT {RID} FROM ({source_all}) AS _source"
+                    f" WHERE {RID} IN (SELECT trid FROM {twins}))"
+                    f" AND trid NOT IN (SELECT rid FROM {states})"
+                )
+    known = tuple(item for item in (plan.source, target) if item is not None)
+    values = ", ".join(f"{lifted(target, column, '_t', known)} AS t{column.id}" for column in columns)
+    extra = ", " + values if values else ""
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.trid IS NOT NULL AS in_target{extra}"
+        f" FROM {states} AS _state LEFT JOIN {TEMPORARY}{found} AS _t ON _t.rid = _state.rid"
+    )
+
+
+def _key(merged: Table, target: Table, columns: tuple[Column, ...]) -> list[tuple[int, str]]:
+    """(column id, name on the target) of the key; empty if there is none on both."""
+    by_name = {column.name: column.id for column in columns}
+    theirs = {column.id: column.name for column in target.columns}
+    ids = [by_name.get(name) for name in merged.key]
+    return [(i, theirs[i]) for i in ids if i is not None and i in theirs] if None not in ids and all(
+        i in theirs for i in ids
+    ) else []  # fmt: skip
+
+
+def _decide(
+    cursor: Cursor, name: str, plan: TablePlan, columns: tuple[Column, ...], target: Table, strategy: str
+) -> None:
+    """Adds conflicts and outcomes."""
+    base_ids = {column.id for column in (plan.base.columns if plan.base else ())}
+    source_ids = {column.id for column in (plan.source or target).columns}
+    target_ids = {column.id for column in target.columns}
+    cells, items, outcomes = [], [], []
+    for column in columns:
+        b, s, t, x = (f"{letter}{column.id}" for letter in "bstx")
+        both = column.id in source_ids and column.id in target_ids
+        if not both:
+            items.append(f"false AS {x}")
+        else:
+            items.append(
+                f"in_source AND in_target AND {distinct(s, t)} AND (NOT in_base OR ({distinct(s, b)}"
+                f" AND {distinct(t, b)})) AS {x}"
+            )
+        conflict = s if strategy == BRANCH else t
+        if column.id not in source_ids:
+            taken = t
+        elif column.id not in target_ids:
+            taken = s
+        else:
+            taken = (
+                f"CASE WHEN {x} THEN {conflict} WHEN in_base AND NOT {distinct(s, b)} THEN {t} ELSE {s} END"
+            )
+        outcomes.append(
+            f"CASE WHEN NOT in_source THEN {t} WHEN NOT in_target THEN {s} ELSE {taken} END AS r{column.id}"
+        )
+        if column.id in target_ids:
+            cells.append(distinct(t, b if column.id in base_ids else initial(column)))
+    modified = any_of(cells)
+    won = "branch" if strategy == BRANCH else "target"
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT *, {''.join(item + ', ' for item in outcomes)}"
+        f"CASE WHEN in_base AND in_target AND NOT in_source AND {modified} THEN 'delete_modify'"
+        f" WHEN in_base AND in_source AND NOT in_target THEN 'modify_delete' END AS x_row,"
+        f" '{won}' AS won, '' AS action"
+        f" FROM (SELECT *{''.join(', ' + item for item in items)} FROM {TEMPORARY}{name}) AS _conflicts"
+    )
+
+
+def _act(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> None:
+    changed = any_of([distinct(f"r{c.id}", f"t{c.id}") for c in columns])
+    cursor.execute(
+        f"UPDATE {TEMPORARY}{name} SET action = CASE"
+        f" WHEN won = 'base' AND x_row IS NOT NULL THEN CASE WHEN in_target THEN 'update' ELSE 'insert' END"
+        f" WHEN in_source AND in_target THEN CASE WHEN {changed} THEN 'update' ELSE 'none' END"
+        f" WHEN in_source AND (NOT in_base OR won = 'branch') THEN 'insert'"
+        f" WHEN NOT in_source AND in_target AND (x_row IS NULL OR won = 'branch') THEN 'delete'"
+        f" ELSE 'none' END"
+    )
+
+
+def _count(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> Counts:
+    cells = " + ".join(
+        f"(action = 'update' AND NOT x{c.id} AND {distinct(f'r{c.id}', f't{c.id}')})::BIGINT" for c in columns
+    )
+    conflicts = " + ".join(["(x_row IS NOT NULL)::BIGINT", *(f"x{c.id}::BIGINT" for c in columns)])
+    row = cursor.query(
+        "SELECT count(*) FILTER (action = 'insert'), count(*) FILTER (action = 'update'),"
+        f" count(*) FILTER (action = 'delete'), coalesce(sum({cells or '0'}), 0)::BIGINT,"
+        f" coalesce(sum({conflicts}), 0)::BIGINT FROM {TEMPORARY}{name}"
+    )[0]
+    return Counts(*row)
+
+
+def drop(cursor: Cursor, number: int) -> None:
+    for suffix in ("", "_states", "_found", "_twins"):
+        cursor.execute(f"DROP TABLE IF EXISTS temp.main._bough_merge_{number}{suffix}")

@@ -1,0 +1,80 @@
+"""A column's value as another definition of its table has it: how rows of before and after a schema change compare.
+
+The three states of a row may come in three shapes. Each value is lifted into the merged table's column: as it is where
+the type is the same, through the conversion that the change itself used where that is known, else by a cast; a column
+that a side does not have yet has there what it was added with.
+"""
+
+from __future__ import annotations
+
+import re
+
+import sqlglot
+from sqlglot import exp
+
+from branching import names
+from branching.dml import is_volatile
+from branching.model import Column, Table
+from branching.names import quote
+from branching.resolve import DIALECT
+
+_STORED = re.compile(r"c(\d+)")
+
+
+def lifted(have: Table, wanted: Column, alias: str, changed: tuple[Table, ...]) -> str:
+    """SQL of ``wanted`` over a row of ``have`` called ``alias``; ``changed`` are the tables that may know how."""
+    mine = next((column for column in have.columns if column.id == wanted.id), None)
+    if mine is not None and mine.type == wanted.type:
+        return f"{alias}.{quote(mine.name)}"
+    for table in changed:
+        known = next((c for c in table.columns if c.id == wanted.id and c.type == wanted.type), None)
+        recipe = dict(table.storage.below).get(known.name) if known is not None else None
+        if recipe is not None and (text := _over(have, recipe, alias)) is not None:
+            return f"CAST({text} AS {wanted.type})"
+    if mine is not None:
+        return f"TRY_CAST({alias}.{quote(mine.name)} AS {wanted.type})"
+    return initial(wanted)
+
+
+def initial(column: Column) -> str:
+    """What rows that were there before a column was added have in it."""
+    default = column.default
+    if default is None or is_volatile(sqlglot.parse_one(default, dialect=DIALECT)):
+        return f"CAST(NULL AS {column.type})"
+    return f"CAST(({default}) AS {column.type})"
+
+
+def _over(have: Table, recipe: str, alias: str) -> str | None:
+    """An expression over the columns of a base (``c<id>``) as one over a row of ``have``; None if one is missing."""
+    by_id = {column.id: column.name for column in have.columns}
+    missing = False
+
+    def substitute(node: exp.Expr) -> exp.Expr:
+        nonlocal missing
+        if isinstance(node, exp.Column) and (found := _STORED.fullmatch(node.name)):
+            name = by_id.get(int(found[1]))
+            if name is None:
+                missing = True
+                return node
+            return exp.Var(this=f"{alias}.{quote(name)}" if alias else quote(name))
+        return node
+
+    text = sqlglot.parse_one(recipe, dialect=DIALECT).transform(substitute).sql(DIALECT)
+    return None if missing else text
+
+
+def conversion(have: Table, wanted: Column, changed: tuple[Table, ...]) -> exp.Expr:
+    """The USING of an ALTER TYPE that makes ``wanted`` of what ``have`` holds."""
+    text = lifted(have, wanted, "_row", changed).replace("_row.", "")
+    return sqlglot.parse_one(text.replace("TRY_CAST(", "CAST("), dialect=DIALECT)
+
+
+def distinct(left: str, right: str) -> str:
+    return f"({left} IS DISTINCT FROM {right})"
+
+
+def any_of(conditions: list[str]) -> str:
+    return f"({' OR '.join(conditions)})" if conditions else "false"
+
+
+__all__ = ["any_of", "conversion", "distinct", "initial", "lifted", "names"]
