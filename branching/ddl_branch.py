@@ -150,7 +150,7 @@ class BranchDdl(Ddl):
         if not line.record.inherited or table.id not in line.touched:
             return
         write = BranchWrite(self.transaction, self.scope, ())
-        write._open(table)
+        write.open(table)
         write.touch(table, f"{RID} IS NULL")  # nothing from below
         image = next((t for t in self.scope.database.base_catalog(line).tables() if t.id == table.id), None)
         if image is not None:
@@ -207,7 +207,7 @@ class BranchDdl(Ddl):
         tree = sqlglot.parse_one(sql, dialect=DIALECT)
         if is_volatile(tree):
             write = BranchWrite(self.transaction, self.scope, ())
-            write._open(table)
+            write.open(table)
             write.touch(table, "true")
             return sql
         text = self.cursor.query(f"SELECT CAST(CAST({sql} AS {column.type}) AS VARCHAR)")[0][0]

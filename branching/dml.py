@@ -94,6 +94,7 @@ class Write:
         table = self.scope.target(name)
         self.transaction.share(table.id)
         alias = node.alias or node.name
+        self.open(table)  # before names are resolved: subqueries on the same table must see what is touched
         self.scope.resolve(tree, skip=node)
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
@@ -106,6 +107,9 @@ class Write:
         if isinstance(tree, exp.Merge):
             return self.merge(tree, table, alias)
         raise BoughError("0A000", "this kind of write is not supported")
+
+    def open(self, table: Table) -> None:
+        """Makes storage ready for a write to ``table``."""
 
     def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
         raise NotImplementedError

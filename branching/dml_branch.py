@@ -49,7 +49,6 @@ _FEW_KEYS = 20
 
 class BranchWrite(Write):
     def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
-        self._open(table)
         version = self.transaction.write()
         columns = insert_columns(tree, table)
         conflict = tree.args.get("conflict")
@@ -83,7 +82,6 @@ class BranchWrite(Write):
         return written
 
     def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
-        self._open(table)
         version = self.transaction.write()
         assigned = {name.lower() for name in set_columns(tree)}
         selected = self._touch_selected(tree, table, alias)
@@ -98,7 +96,6 @@ class BranchWrite(Write):
         return written
 
     def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
-        self._open(table)
         version = self.transaction.write()
         selected = self._touch_selected(tree, table, alias)
         delta = names.delta(table.storage.shape)
@@ -109,7 +106,6 @@ class BranchWrite(Write):
         return written
 
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
-        self._open(table)
         version = self.transaction.write()
         whens = tree.args["whens"].expressions
         for when in whens:
@@ -146,7 +142,7 @@ class BranchWrite(Write):
 
     # -- touch --------------------------------------------------------------------------------------------------
 
-    def _open(self, table: Table) -> None:
+    def open(self, table: Table) -> None:
         """The branch is about to have rows of its own in ``table``."""
         imaged = self.imaged(table)
         if not self.transaction.physical.has(names.delta(table.storage.shape)):

@@ -20,7 +20,8 @@ from branching.names import BRANCH, RID, VERSION, quote
 if TYPE_CHECKING:
     from branching.transaction import Transaction
 
-VERSION_DEFAULT = f"coalesce(getvariable('{names.VERSION_VARIABLE}'), 0)"
+# Outside Bough the variable is not set: rows that plain DuckDB adds have no version until the next open.
+VERSION_DEFAULT = f"getvariable('{names.VERSION_VARIABLE}')"
 HIDDEN_COLUMNS = (
     f"{RID} BIGINT DEFAULT nextval('{names.RID_SEQUENCE}')",
     f"{VERSION} BIGINT DEFAULT {VERSION_DEFAULT}",

@@ -19,11 +19,11 @@ from branching import manifest, names
 from branching.database import Database
 from branching.engine.base import Cursor
 from branching.lines import TRUNK, Line
-from branching.manifest import Change
+from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
-from branching.storage import HIDDEN_COLUMNS, base_sql
+from branching.storage import HIDDEN_COLUMNS, VERSION_DEFAULT, base_sql
 
 Progress = Callable[[str], None]
 _OURS = (names.MANIFEST_SCHEMA, names.DATA_SCHEMA)
@@ -54,6 +54,27 @@ def adopt(database: Database, progress: Progress) -> None:
         progress(f"adopting {schema}.{name} ({number} of {len(fresh)}, about {size} rows)")
         _adopt_table(database, schema, name, sequences)
     _adopt_views(database)
+    _adopt_rows(database)
+
+
+def _adopt_rows(database: Database) -> None:
+    """Gives the rows that plain DuckDB has added since the last time a version of their own: forks do not hold them."""
+    cursor = database.root
+    found = [
+        base
+        for base in database.physical.bases.values()
+        if cursor.query(f"SELECT 1 FROM {base.sql} WHERE {VERSION} IS NULL LIMIT 1")
+    ]
+    if not found:
+        return
+    version = database.clock.take()
+    cursor.begin()
+    for base in found:
+        cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {VERSION} IS NULL")
+    author = Author(application_name="duckdb")
+    manifest.insert_commit(cursor, version, TRUNK, author, "rows added by plain DuckDB", (0, 0, 0))
+    cursor.commit()
+    database.clock.settle(version)
 
 
 def _record(database: Database, changes: list[Change], bases: list[BaseTable]) -> None:
@@ -130,9 +151,11 @@ def _adopt_table(database: Database, schema: str, name: str, sequences: dict[str
         if any(item.kind == "f" for item in table.constraints):
             _rebuild(cursor, table, schema, name, RID in hidden)
         else:
-            for definition, column in zip(HIDDEN_COLUMNS, (RID, VERSION), strict=True):
-                if column not in hidden:
-                    cursor.execute(f"ALTER TABLE {target} ADD COLUMN {definition}")
+            if RID not in hidden:
+                cursor.execute(f"ALTER TABLE {target} ADD COLUMN {HIDDEN_COLUMNS[0]}")
+            if VERSION not in hidden:
+                cursor.execute(f"ALTER TABLE {target} ADD COLUMN {VERSION} BIGINT DEFAULT 0")
+                cursor.execute(f"ALTER TABLE {target} ALTER COLUMN {VERSION} SET DEFAULT {VERSION_DEFAULT}")
         cursor.execute(f"UPDATE {target} SET {VERSION} = 0 WHERE {VERSION} IS NULL")
         _record(database, [Change(table)], [base])
     except BaseException:
