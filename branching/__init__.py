@@ -14,7 +14,7 @@ from pathlib import Path
 
 from branching.connection import Connection, Result
 from branching.database import Database, open_database
-from branching.engine.base import EngineError, ErrorKind, Frames, OpenError, ResultColumn
+from branching.engine.base import EngineError, ErrorKind, Frames, OpenError, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.manifest import Author
 
@@ -49,5 +49,6 @@ __all__ = [
     "OpenError",
     "Result",
     "ResultColumn",
+    "WireFormats",
     "open",
 ]

@@ -28,7 +28,7 @@ from branching.ddl_trunk import TrunkDdl
 from branching.dml import Write, Written
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
-from branching.engine.base import Cursor, EngineError, ErrorKind, Frames, ResultColumn
+from branching.engine.base import Cursor, EngineError, ErrorKind, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
@@ -257,7 +257,7 @@ class Connection:
         self,
         statement: Statement,
         parameters: Sequence[Any] = (),
-        formats: Sequence[int] | None = None,
+        formats: WireFormats | None = None,
         key: Hashable = None,
     ) -> Result:
         """Runs one statement: autocommit if no transaction is open.
@@ -286,7 +286,7 @@ class Connection:
         self,
         tree: exp.Expr,
         parameters: Sequence[Any] = (),
-        formats: Sequence[int] | None = None,
+        formats: WireFormats | None = None,
         key: Hashable = None,
     ) -> Result:
         plan = self._plans.get(key) if key is not None else None
@@ -364,10 +364,10 @@ class Connection:
         self.restart()
         return False
 
-    def _start(self, plan: Plan, parameters: Sequence[Any], formats: Sequence[int] | None) -> Result:
+    def _start(self, plan: Plan, parameters: Sequence[Any], formats: WireFormats | None) -> Result:
         if formats is not None and not plan.small:
-            columns, frames = self.cursor.frames(plan.sql, parameters, formats)
-            return Result(columns, None, _primed(frames), encoded=True)
+            columns, rows, encoded = self.cursor.stream(plan.sql, parameters, formats)
+            return Result(columns, None, rows, encoded)
         columns, rows = self.cursor.open(plan.sql, parameters)
         return Result(columns, None, rows)
 
@@ -579,17 +579,3 @@ def _is_conflict(error: BoughError | EngineError) -> bool:
 
 def _storable(kind: str) -> str:
     return "INTEGER" if kind in ('"NULL"', "NULL") else kind
-
-
-def _primed(frames: Iterator[Frames]) -> Iterator[Frames]:
-    """The same frames with the first already made: the engine's snapshot is taken."""
-    try:
-        first = next(frames)
-    except StopIteration:
-        return iter(())
-
-    def rest() -> Iterator[Frames]:
-        yield first
-        yield from frames
-
-    return rest()

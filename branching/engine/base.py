@@ -58,6 +58,15 @@ class Frames:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class WireFormats:
+    """How a client wants its rows: format codes as Bind gives them (none, one for all, or one per column), and what it
+    was told of columns whose type the engine has another name for (``jsonb``, ``oid``), by column number."""
+
+    codes: tuple[int, ...] = ()
+    declared: tuple[str | None, ...] = ()
+
+
 Parameters = Sequence[Any]
 
 
@@ -88,10 +97,14 @@ class Cursor(Protocol):
     ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
         """Starts a query; its columns, and its rows in lists as they are made."""
 
-    def frames(
-        self, sql: str, parameters: Parameters, formats: Sequence[int]
-    ) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
-        """Starts a query; its rows as wire bytes made by the engine. ``formats``: one per column, or one, or none."""
+    def stream(
+        self, sql: str, parameters: Parameters, formats: WireFormats
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[Any], bool]:
+        """Starts a query for a client: its columns, its rows, and whether these come as ``Frames`` (large results) or
+        as lists of rows (small ones)."""
+
+    def set_time_zone(self, name: str) -> None:
+        """The zone in which this cursor reads and shows instants."""
 
     def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
         """All rows of a query as a pyarrow.Table."""

@@ -16,16 +16,19 @@ from typing import Any
 import duckdb
 
 from branching.engine import duckdb_encode
+from branching.engine import duckdb_exact as exact
 from branching.engine.base import (
     Cursor,
     EngineError,
     ErrorKind,
-    Frames,
     OpenError,
     Parameters,
     ResultColumn,
+    WireFormats,
 )
-from branching.engine.duckdb_frames import open_frames
+from branching.engine.duckdb_frames import open_stream
+from branching.engine.duckdb_rows import exact_rows
+from branching.names import literal
 
 _CONFLICT_TEXTS = (
     "Conflict on update!",
@@ -60,14 +63,20 @@ def classify(error: Exception, sql: str = "") -> EngineError:
 class DuckDBReturned:
     """Rows that a write returned; DuckDB keeps them materialised."""
 
-    def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
+    def __init__(self, relation: duckdb.DuckDBPyRelation, encoder: duckdb.DuckDBPyConnection) -> None:
         self._relation = relation
+        self._encoder = encoder
         self.columns = tuple(
             ResultColumn(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
         )
 
     def rows(self) -> list[tuple[Any, ...]]:
-        return self._relation.fetchall()
+        if not exact.needed(self.columns):
+            rows = self._relation.fetchall()
+            if not exact.has_sentinel(self.columns, rows):
+                return rows
+        pairs = [(column.name, column.type) for column in self.columns]
+        return exact_rows(self._relation.to_arrow_table(), pairs, self._encoder)
 
     def arrow(self) -> Any:
         return self._relation.to_arrow_table()
@@ -78,8 +87,16 @@ class DuckDBCursor(Cursor):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._encodes = False
+        self._encoder: Any = None
         self._streaming = False
+
+    def _prepare_encoding(self) -> None:
+        if self._encoder is None:
+            zone = self._connection.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]
+            encoder = self._connection.cursor()
+            duckdb_encode.prepare(self._connection)
+            duckdb_encode.prepare(encoder, zone)
+            self._encoder = encoder
 
     @contextlib.contextmanager
     def _errors(self, sql: str) -> Iterator[None]:
@@ -134,9 +151,29 @@ class DuckDBCursor(Cursor):
     ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
         with self._errors(sql):
             self._run(sql, parameters)
-            description = self._connection.description or []
+            columns = self._columns()
+            casts = exact.needed(columns)
+            if casts:
+                return self._open_cast(sql, parameters, columns, exact.temporal(columns))
             first = self._connection.fetchmany(FIRST_ROWS)
-        columns = tuple(ResultColumn(item[0], str(item[1])) for item in description)
+            if first and exact.has_sentinel(columns, first):
+                return self._open_cast(sql, parameters, columns, exact.temporal(columns))
+        if len(first) < FIRST_ROWS:
+            return columns, iter([first] if first else [])
+        self._streaming = True
+        return columns, self._rest(first, sql)
+
+    def _columns(self) -> tuple[ResultColumn, ...]:
+        return tuple(ResultColumn(item[0], str(item[1])) for item in self._connection.description or [])
+
+    def _open_cast(
+        self, sql: str, parameters: Parameters, columns: tuple[ResultColumn, ...], casts: frozenset[int]
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
+        """The same query again, these columns as the engine's text. The columns keep their real types."""
+        self._streaming = True
+        self.end_stream()
+        self._run(exact.cast_query(sql, columns, casts), parameters)
+        first = self._connection.fetchmany(FIRST_ROWS)
         if len(first) < FIRST_ROWS:
             return columns, iter([first] if first else [])
         self._streaming = True
@@ -152,20 +189,24 @@ class DuckDBCursor(Cursor):
                 return
             yield rows
 
-    def frames(
-        self, sql: str, parameters: Parameters, formats: Sequence[int]
-    ) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
+    def stream(
+        self, sql: str, parameters: Parameters, formats: WireFormats
+    ) -> tuple[tuple[ResultColumn, ...], Iterator[Any], bool]:
         self.end_stream()
         with self._errors(sql):
-            if not self._encodes:
-                duckdb_encode.prepare(self._connection)
-                self._encodes = True
-            columns, iterator = open_frames(self._connection, sql, list(parameters), formats)
-        return columns, self._guarded(iterator, sql)
+            self._prepare_encoding()
+            columns, rows, encoded = open_stream(self._connection, self._encoder, sql, parameters, formats)
+        return columns, self._guarded(rows, sql) if encoded else rows, encoded
 
-    def _guarded(self, iterator: Iterator[Frames], sql: str) -> Iterator[Frames]:
+    def _guarded(self, rows: Iterator[Any], sql: str) -> Iterator[Any]:
         with self._errors(sql):
-            yield from iterator
+            yield from rows
+
+    def set_time_zone(self, name: str) -> None:
+        statement = f"SET TimeZone = {literal(name)}"
+        self.execute(statement)
+        if self._encoder is not None:
+            self._encoder.execute(statement).fetchall()
 
     def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
         self.end_stream()
@@ -181,9 +222,10 @@ class DuckDBCursor(Cursor):
     def returning(self, sql: str, parameters: Parameters = ()) -> DuckDBReturned:
         self.end_stream()
         with self._errors(sql):
+            self._prepare_encoding()
             if parameters:
-                return DuckDBReturned(self._connection.sql(sql, params=list(parameters)))
-            return DuckDBReturned(self._connection.sql(sql))
+                return DuckDBReturned(self._connection.sql(sql, params=list(parameters)), self._encoder)
+            return DuckDBReturned(self._connection.sql(sql), self._encoder)
 
     def register(self, name: str, table: Any) -> None:
         self.end_stream()
@@ -208,6 +250,8 @@ class DuckDBCursor(Cursor):
 
     def interrupt(self) -> None:
         self._connection.interrupt()
+        if self._encoder is not None:
+            self._encoder.interrupt()
 
     def cursor(self) -> DuckDBCursor:
         connection = self._connection.cursor()
@@ -217,6 +261,8 @@ class DuckDBCursor(Cursor):
 
     def close(self) -> None:
         self.end_stream()
+        if self._encoder is not None:
+            self._encoder.close()
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
 

@@ -1,36 +1,77 @@
-"""A query's rows as wire frames: binds it for its types, then lets DuckDB encode while it runs."""
+"""A query's rows on their way to the wire: a small result as Python rows, any other as frames that DuckDB encodes.
+
+The query runs once, as a stream of Arrow batches. If it ends within its first batch and that is small, its rows become
+Python values, which costs less than planning an encoding query. Otherwise batches go, as they come, through an encoding
+query on a cursor of its own. Nobody has to guess beforehand how large a result will be.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from branching.engine import duckdb_encode
-from branching.engine.base import Frames, ResultColumn
+from branching.engine.base import Frames, ResultColumn, WireFormats
+from branching.engine.duckdb_rows import exact_rows
+
+SMALL = 1000  # rows up to which Python encodes faster
+_BATCH = 16_384
 
 
-def open_frames(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any], formats: Sequence[int]
-) -> tuple[tuple[ResultColumn, ...], Iterator[Frames]]:
-    """Binds ``sql`` and starts it, wrapped. ``formats`` as Bind gives them: none, one for all, or one each."""
-    relation = connection.sql(sql, params=parameters) if parameters else connection.sql(sql)
+def open_stream(
+    connection: duckdb.DuckDBPyConnection,
+    encoder: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[Any],
+    formats: WireFormats,
+) -> tuple[tuple[ResultColumn, ...], Iterator[Any], bool]:
+    """Starts ``sql``: its columns, its rows, and whether they come as ``Frames`` (else as lists of rows)."""
+    relation = connection.sql(sql, params=list(parameters)) if parameters else connection.sql(sql)
     columns = tuple(
         ResultColumn(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
     )
-    spread = tuple(formats) if len(formats) > 1 else tuple(formats or (0,)) * len(columns)
-    encoded = duckdb_encode.columns_of([(column.name, column.type) for column in columns], spread)
-    query = duckdb_encode.wrap(sql, encoded)
-    return columns, _frames(connection, query, parameters)
+    pairs = [(column.name, column.type) for column in columns]
+    reader = relation.to_arrow_reader(_BATCH)
+    head = list(itertools.islice(_batches(reader), 1))
+    if not head:
+        reader.close()
+        return columns, iter(()), False
+    if head[0].num_rows <= SMALL:
+        head += itertools.islice(_batches(reader), 1)
+        if len(head) == 1:
+            reader.close()
+            rows = exact_rows(pa.Table.from_batches(head), pairs, encoder)
+            return columns, iter([rows] if rows else []), False
+    source = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(head, _batches(reader)))
+    encoded = duckdb_encode.columns_of(pairs, *_spread(formats, len(columns)))
+    return columns, _frames(source, encoded, encoder, reader), True
 
 
-def _frames(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> Iterator[Frames]:
-    relation = connection.sql(query, params=parameters) if parameters else connection.sql(query)
-    reader = relation.to_arrow_reader(duckdb_encode.BATCH_ROWS)
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        if batch.num_rows:
+            yield batch
+
+
+def _spread(formats: WireFormats, count: int) -> tuple[tuple[int, ...], list[str]]:
+    codes = formats.codes
+    spread = codes if len(codes) > 1 else tuple(codes or (0,)) * count
+    declared = [name or "" for name in formats.declared] + [""] * (count - len(formats.declared))
+    return spread, declared
+
+
+def _frames(
+    source: pa.RecordBatchReader,
+    columns: Sequence[duckdb_encode.EncodedColumn],
+    encoder: duckdb.DuckDBPyConnection,
+    reader: pa.RecordBatchReader,
+) -> Iterator[Frames]:
     try:
-        for batch in reader:
-            for frames in duckdb_encode.frames_of(batch):
-                yield Frames(frames.data, frames.rows)
+        for frames in duckdb_encode.encode_reader(source, columns, encoder):
+            yield Frames(frames.data, frames.rows)
     finally:
         reader.close()

@@ -22,6 +22,7 @@ from proxy.settings import Settings, SettingsError
 
 log = structlog.get_logger("bough")
 Ready = Callable[[str, int], None]
+_WRITE_BUFFER = 8 * 1024 * 1024  # bytes a client may be behind before its query waits
 
 
 def run(settings: Settings, *, ready: Ready = lambda _host, _port: None) -> int:
@@ -92,7 +93,7 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._clients.add(task)
-        writer.transport.set_write_buffer_limits(high=1024 * 1024)
+        writer.transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         try:
             await Client(self.service, reader, writer).serve()
         except asyncio.CancelledError:

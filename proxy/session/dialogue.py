@@ -5,6 +5,7 @@ Rows go out in bounded chunks, each awaited: a client that does not read holds b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -219,12 +220,17 @@ class Dialogue:
         whole = isinstance(outcome.batches, _LISTS)
         chunk = first
         while chunk is not None:
-            self._stream.write(chunk.data)
             if whole:
+                self._stream.write(chunk.data)
                 chunk = next(chunks, None)
                 continue
-            await self._stream.drain()
-            chunk = await self._session.guarded(lambda: next(chunks, None))
+            # The engine makes the next piece while the client reads this one.
+            upcoming = asyncio.ensure_future(self._session.guarded(lambda: next(chunks, None)))
+            try:
+                self._stream.write(chunk.data)
+                await self._stream.drain()
+            finally:
+                chunk = await upcoming
         self.send(CommandComplete(outcome.tag(outcome.sent)))
 
     # -- extended protocol ----------------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ class Session:
         )
         zone = self.setting("TimeZone") or "UTC"
         if zone != self._applied_zone and not connection.failed:
-            connection.cursor.execute(f"SET TimeZone = '{zone}'")
+            connection.cursor.set_time_zone(zone)
             self._applied_zone = zone
         return connection
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import EngineError
+from branching import EngineError, WireFormats
 from branching.errors import BoughError
 from proxy.catalog import mentions_catalog
 from proxy.commands import FUNCTIONS, Command, parse_command
@@ -26,6 +26,7 @@ from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Execute, Explain, Kind, Prepare
+from proxy.types import from_engine
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -250,7 +251,14 @@ class Statements:
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):
             self._writing()
-        result = connection.execute(tree, used, formats, key)
+        wire: WireFormats | None = None
+        if not known and prepared.kind is Kind.SELECT:
+            known = introspection.declared_types(session, tree)
+        if formats is not None:
+            wire = WireFormats(
+                tuple(formats), tuple(name and from_engine("VARCHAR", name).name for name in known)
+            )
+        result = connection.execute(tree, used, wire, key)
         if result.columns is None:
             count = result.rowcount
             if isinstance(tree, exp.Create):
@@ -259,7 +267,7 @@ class Statements:
         if prepared.kind in _WRITES:
             written = result.rowcount or 0
             return of_result(result, lambda _rows: tag(written), known)
-        outcome = of_result(result, tag, known or introspection.declared_types(session, tree))
+        outcome = of_result(result, tag, known)
         outcome.keep = (keep, tree)
         return outcome
 
