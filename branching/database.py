@@ -260,6 +260,10 @@ class Database:
 
         return as_of_sql(self, scope, table, line, when)
 
+    def forget_storage(self, gone: set[str]) -> None:
+        """Storage tables that were dropped. The caller holds ``catalog_lock``."""
+        self.physical = Physical(self.physical.bases, self.physical.storage - gone)
+
     def put_physical(self, bases: dict[int, BaseTable | None], storage: frozenset[str]) -> None:
         """Makes committed changes of storage current. ``None`` removes a base."""
         merged = dict(self.physical.bases)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -73,7 +73,7 @@ class Attempt:
     reopened: bool = False  # a manual merge, its conflicts settled
     undo: bool = True  # keeps what BRANCH REVERT MERGE needs
     aside: dict[int, str] = field(default_factory=dict)  # rows of created tables that were moved
-    move: Callable[[Attempt], None] | None = None  # instead of moving the source's base
+    move: Callable[[Attempt], object] | None = None  # instead of moving the source's base
     view: Line | None = None  # where the target's rows are read, if not on the target
 
     @property
@@ -159,7 +159,7 @@ def explain(
         plan_rows(attempt)
         for position, stage in attempt.stages.items():
             plan = attempt.catalog.tables[position]
-            attempt.violations += violations(attempt.cursor, stage, plan, _target_sql(attempt, plan))
+            attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
         found = token_of(attempt)
         attempt.transaction.rollback()
         return rows(attempt), found
@@ -220,14 +220,19 @@ def attempted(
 
 
 def repeated(
-    database: Database, source: Line, begin: Callable[[], Attempt | None], run: Callable[[Attempt], _T]
+    database: Database,
+    source: Line,
+    begin: Callable[[], Attempt | None],
+    run: Callable[[Attempt], _T],
+    *,
+    sealing: bool = True,
 ) -> _T:
     """Runs ``run`` while nobody writes the source, again if a transaction on the target got in its way."""
     last: BaseException | None = None
     for number in range(_TRIES):
         if number:
             time.sleep(min(0.005 * 2**number, 0.2))
-        with _sealed(database, source):
+        with _sealed(database, source) if sealing else nullcontext():
             attempt = begin()
             if attempt is None:
                 continue
@@ -305,6 +310,27 @@ def _begin(
     return attempt
 
 
+def begin_on(
+    database: Database, target: Line, policy: Policy, author: Author, statement: str
+) -> Attempt | None:
+    """A transaction on ``target`` for a change whose plan is made by the caller."""
+    database.loaded(target)
+    started = database.clock.now()
+    cursor = database.root.cursor()
+    transaction = Transaction(database, cursor, target, author, explicit=False)
+    cursor.query(f"SELECT count(*) FROM {M}.meta")
+    if not transaction.confirm():
+        transaction.rollback()
+        cursor.close()
+        return None
+    transaction.statement = statement
+    sides = Sides(database, transaction.physical, target, target)
+    empty = CatalogPlan((), (), ())
+    return Attempt(
+        database, transaction, target, target, sides, policy, empty, None, database.next_id(), started
+    )
+
+
 def _check_tables(attempt: Attempt, chosen: frozenset[str]) -> None:
     known = {plan.shown.name for plan in attempt.catalog.tables}
     known |= {f"{plan.shown.schema}.{plan.shown.name}" for plan in attempt.catalog.tables}
@@ -343,7 +369,7 @@ def plan_rows(
                     source=visible,
                 )
             stage = merge_stage.build(
-                attempt.cursor, position, plan, rows_of, _target_sql(attempt, plan), visible, strategy,
+                attempt.cursor, position, plan, rows_of, target_sql(attempt, plan), visible, strategy,
                 settle(plan), everything=refill,
             )  # fmt: skip
             attempt.stages[position] = stage
@@ -376,7 +402,7 @@ def _maybe_changed(attempt: Attempt, plan: TablePlan) -> bool:
     return plan.source is not None and plan.source.id in attempt.source.touched
 
 
-def _target_sql(attempt: Attempt, plan: TablePlan) -> str:
+def target_sql(attempt: Attempt, plan: TablePlan) -> str:
     assert plan.target is not None
     return attempt.scope().relation_sql(plan.target, attempt.view or attempt.transaction.line, hidden=True)
 
@@ -472,7 +498,7 @@ def _check_violations(attempt: Attempt) -> None:
         return
     for position, stage in attempt.stages.items():
         plan = attempt.catalog.tables[position]
-        attempt.violations += violations(attempt.cursor, stage, plan, _target_sql(attempt, plan))
+        attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
     if attempt.violations:
         attempt.transaction.rollback()
         raise refuse(attempt, attempt.violations)
@@ -490,7 +516,7 @@ def _native_violation(attempt: Attempt, error: EngineError) -> BoughError:
             plan_rows(again)
             for position, stage in again.stages.items():
                 plan = again.catalog.tables[position]
-                found += violations(again.cursor, stage, plan, _target_sql(again, plan))
+                found += violations(again.cursor, stage, plan, target_sql(again, plan))
         finally:
             again.transaction.rollback()
             again.cursor.close()
@@ -714,3 +740,31 @@ def refresh(
     from branching.merge_refresh import refresh as run
 
     return run(database, branch, strategy=strategy, per_table=per_table, author=author)
+
+
+def revert(
+    database: Database,
+    merge_id: int,
+    author: Author,
+    *,
+    strategy: str = ABORT,
+    per_table: Mapping[str, str] | None = None,
+) -> MergeResult:
+    """BRANCH REVERT MERGE: undoes a merge on its target, itself a three-way change."""
+    from branching.merge_revert import revert as run
+
+    return run(database, merge_id, author, strategy=strategy, per_table=per_table)
+
+
+def continue_merge(database: Database, source: str, author: Author, target: str | None = None) -> MergeResult:
+    """BRANCH MERGE … CONTINUE: applies a manual merge whose conflicts are settled."""
+    from branching.conflicts import continue_merge as run
+
+    return run(database, source, author, target)
+
+
+def abort_merge(database: Database, source: str, target: str | None = None) -> None:
+    """BRANCH MERGE … ABORT: drops an open manual merge."""
+    from branching.conflicts import abort_merge as run
+
+    run(database, source, target)

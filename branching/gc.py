@@ -1,0 +1,173 @@
+"""Collection: expired branches go to the trash, the trash is emptied, and what no fork needs any more leaves the file.
+
+``expired`` decides about branches and is pure; ``collect`` runs one pass. Rules:
+
+1. A branch with a session, an open merge or a live child is never collected.
+2. Every step is a transaction of its own: a crash between two leaves a file that the next pass finishes. Nothing takes
+   a lock that a reader waits for; a step that meets a writer is left for the next pass.
+3. A base table, a column or a history row goes only when no catalog and no fork point of any line, live or discarded,
+   can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from branching import branches, gc_storage, manifest, names
+from branching.conflicts import open_merges
+from branching.database import Database
+from branching.engine.base import EngineError
+from branching.errors import BoughError
+from branching.lines import TRUNK, Line, Record
+from branching.merge_sides import PAIR
+
+GRACE = timedelta(hours=24)
+UNDO = timedelta(hours=24)  # how long a merge can be reverted
+GONE = "gone"  # state of a branch that is being deleted: it can no longer be restored
+M = names.MANIFEST_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    branch: int
+    kind: Literal["trash", "delete"]
+
+
+def expired(
+    records: Iterable[Record],
+    sessions: Collection[int],
+    now: datetime,
+    grace: timedelta = GRACE,
+    held: Collection[int] = (),
+) -> list[Action]:
+    """What is to become of which branch. ``sessions``: branches in use; ``held``: those an open merge needs."""
+    known = list(records)
+    busy = set(sessions) | set(held)
+    by_id = {record.id: record for record in known}
+    live = {record.id for record in known if record.state == "live"}
+    leaving: set[int] = set()
+    actions: list[Action] = []
+    for record in sorted(known, key=lambda item: -item.id):  # children before their parents
+        if record.id == TRUNK:
+            continue
+        if record.state == "live":
+            due = branches.expires_at(record)
+            children = {r.id for r in known if r.parent == record.id and r.id in live} - leaving
+            if (
+                due is not None
+                and due <= now
+                and record.id not in busy
+                and not children
+                and not record.protected
+            ):
+                leaving.add(record.id)
+                actions.append(Action(record.id, "trash"))
+        elif record.state == PAIR:
+            if not all(item in by_id for item in _pair(record)):
+                actions.append(Action(record.id, "delete"))
+        elif record.state == GONE or (
+            (record.discarded_at or record.created_at) + grace <= now and record.id not in busy
+        ):
+            referring = any(r.parent == record.id and r.state != PAIR for r in known) or any(
+                record.id in (r.parent_catalog.line, r.base_catalog.line)
+                for r in known
+                if r.id != record.id and r.state != PAIR
+            )
+            if not referring:
+                actions.append(Action(record.id, "delete"))
+    return actions
+
+
+def _pair(record: Record) -> tuple[int, int]:
+    source, _, target = record.name.partition(" into ")
+    return int(source), int(target)
+
+
+def collect(
+    database: Database,
+    *,
+    now: datetime | None = None,
+    grace: timedelta = GRACE,
+    undo: timedelta = UNDO,
+    limit: Callable[[], bool] = lambda: False,
+) -> list[tuple[str, str, int]]:
+    """One pass; (branch, action, bytes freed) per thing done. ``limit`` may end it early."""
+    now = now or manifest.now()
+    done: list[tuple[str, str, int]] = []
+    for action in _plan(database, now, grace):
+        if limit():
+            return done
+        found = _trash(database, action) if action.kind == "trash" else _delete(database, action)
+        if found is not None:
+            done.append(found)
+    for step in gc_storage.STEPS:
+        if limit():
+            return done
+        done += [("", what, size) for what, size in _quietly(lambda step=step: step(database))]  # type: ignore[misc]
+    done += [("", what, size) for what, size in _quietly(lambda: gc_storage.drop_undo(database, now - undo))]
+    return done
+
+
+def _quietly(step: Callable[[], list[tuple[str, int]]]) -> list[tuple[str, int]]:
+    """A step that met a writer is left for the next pass."""
+    try:
+        return step()
+    except EngineError:
+        return []
+
+
+def _lines(database: Database) -> list[Line]:
+    return [*database.lines.values(), *database.trash.values()]
+
+
+def _plan(database: Database, now: datetime, grace: timedelta) -> list[Action]:
+    waiting = {name for merge in open_merges(database) for name in (merge.source, merge.target)}
+    with database.gate:
+        lines = _lines(database)
+        sessions = {line.id for line in lines if line.sessions}
+        held = {line.id for line in lines if line.name in waiting or line.writers or line.sealed is not None}
+        return expired([line.record for line in lines], sessions, now, grace, held)
+
+
+def _trash(database: Database, action: Action) -> tuple[str, str, int] | None:
+    line = database.lines.get(action.branch)
+    if line is None:
+        return None
+    try:
+        branches.discard(database, line.name)
+    except BoughError:  # somebody has just come to it
+        return None
+    return line.name, "expired", 0
+
+
+def _delete(database: Database, action: Action) -> tuple[str, str, int] | None:
+    """Physically: rows first, in pieces; the branch's own row last, so that a crash leaves it to the next pass."""
+    line = database.trash.get(action.branch)
+    if line is None:
+        return None
+    with database.gate:
+        if line.record.state == "live" or line.sessions:
+            return None
+        database.save(replace(line.record, state=GONE))
+    try:
+        size = gc_storage.delete_rows(database, line.id)
+        cursor = database.root.cursor()
+        try:
+            cursor.begin()
+            manifest.delete_branch(cursor, line.id)
+            cursor.execute(f"DELETE FROM {M}.objects WHERE line = ?", (line.id,))
+            cursor.commit()
+        finally:
+            cursor.rollback()
+            cursor.close()
+    except EngineError:
+        return None
+    with database.catalog_lock, database.gate:
+        database.trash.pop(line.id, None)
+    return line.name, "deleted", size
+
+
+__all__ = ["GRACE", "Action", "collect", "expired"]

@@ -1,0 +1,245 @@
+"""What no line can reach any more leaves the file: rows of gone branches, history, old bases, empty storage.
+
+Each function is one kind of step: (what was done, bytes freed) for each thing, each in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from branching import manifest, names
+from branching.database import Database
+from branching.engine.base import Cursor, EngineError
+from branching.model import Catalog, Table
+from branching.names import BRANCH, ENDED, VERSION, quote
+from branching.physical import BaseTable
+
+M = names.MANIFEST_SCHEMA
+_PIECE = 100_000
+_BYTES_PER_ROW = 64
+Done = list[tuple[str, int]]
+
+
+@contextlib.contextmanager
+def _transaction(database: Database) -> Iterator[Cursor]:
+    cursor = database.root.cursor()
+    try:
+        cursor.begin()
+        yield cursor
+        cursor.commit()
+    finally:
+        cursor.rollback()
+        cursor.close()
+
+
+def _branch_tables(database: Database) -> list[str]:
+    return [name for name in sorted(database.physical.storage) if name[0] in "dbm" and name[1:].isdigit()]
+
+
+def delete_rows(database: Database, branch: int) -> int:
+    """Everything a branch holds, in bounded pieces; the bytes that were freed."""
+    count = 0
+    for table in _branch_tables(database):
+        full = f"{names.DATA_SCHEMA}.{table}"
+        while True:
+            with _transaction(database) as cursor:
+                some = f"SELECT rowid FROM {full} WHERE {BRANCH} = {branch} LIMIT {_PIECE}"
+                gone = cursor.execute(f"DELETE FROM {full} WHERE rowid IN ({some})") or 0
+            count += gone
+            if gone < _PIECE:
+                break
+    return count * _BYTES_PER_ROW
+
+
+def catalogs(database: Database) -> list[Catalog]:
+    """Every catalog that some line, live or discarded, sees or counts its changes from."""
+    found: list[Catalog] = []
+    for line in [*database.lines.values(), *database.trash.values()]:
+        found.append(database.loaded(line).catalog)
+        if not line.is_trunk:
+            found.append(database.base_catalog(line))
+            found.append(database.catalog_at(line.record.parent_catalog))
+    return found
+
+
+def _tables(database: Database) -> list[Table]:
+    return [table for catalog in catalogs(database) for table in catalog.tables()]
+
+
+def _forks(database: Database) -> list[int]:
+    """The oldest version that each fork may still need an image from."""
+    return [
+        min([line.record.fork.version, *line.record.fork.in_flight])
+        for line in [*database.lines.values(), *database.trash.values()]
+        if not line.is_trunk
+    ]
+
+
+def prune_history(database: Database) -> Done:
+    """Old images that ended before every fork; the whole history table where no fork lives."""
+    done: Done = []
+    with database.gate:
+        if database.pending_forks or database.retention:
+            return done
+        forks = _forks(database)
+        oldest = min(forks, default=None)
+    for name in sorted(n for n in database.physical.storage if n[0] == "h" and n[1:].isdigit()):
+        full = f"{names.DATA_SCHEMA}.{name}"
+        if oldest is None:
+            if _drop_unused(database, name, lambda: bool(_forks(database)) or database.pending_forks > 0):
+                done.append((f"history {name} dropped", 0))
+            continue
+        # An image is needed by a fork at f iff it was written by f and ended after it.
+        with _transaction(database) as cursor:
+            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} < {oldest}") or 0
+        if gone:
+            done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
+    return done
+
+
+def drop_old_bases(database: Database) -> Done:
+    """Base tables that were dropped or rebuilt on the trunk and that no line sees any more."""
+    done: Done = []
+    for base in list(database.physical.bases.values()):
+        if not base.name.startswith(f"{names.HIDDEN_PREFIX}old_"):
+            continue
+        with database.catalog_lock:
+            with database.gate:
+                if database.pending_forks:
+                    return done
+            if base.id in {table.storage.base for table in _tables(database)}:
+                continue
+            with _transaction(database) as cursor:
+                cursor.execute(f"DROP TABLE {base.sql}")
+                history = names.history(base.id)
+                if database.physical.has(history):
+                    cursor.execute(f"DROP TABLE {history}")
+                manifest.delete_base(cursor, base.id)
+            database.epoch += 2
+            database.put_physical({base.id: None}, frozenset())
+            database.forget_storage({history.rpartition(".")[2]})
+        done.append((f"table {base.name} dropped", 0))
+    return done
+
+
+def drop_old_columns(database: Database) -> Done:
+    """Columns that the trunk dropped and that no line sees any more. What the engine refuses stays."""
+    done: Done = []
+    for base in list(database.physical.bases.values()):
+        for identifier, name in list(base.columns.items()):
+            if name.startswith(f"{names.HIDDEN_PREFIX}dropped_") and _drop_column(
+                database, base, identifier, name
+            ):
+                done.append((f"column {name} dropped", 0))
+    return done
+
+
+def _drop_column(database: Database, base: BaseTable, identifier: int, name: str) -> bool:
+    with database.catalog_lock:
+        current = database.physical.bases.get(base.id)
+        with database.gate:
+            if database.pending_forks or current is None:
+                return False
+        for table in _tables(database):
+            if table.storage.base == base.id and (
+                any(column.id == identifier for column in table.columns)
+                or any(f"c{identifier}" in text for _, text in table.storage.below)
+            ):
+                return False
+        left = {key: text for key, text in current.columns.items() if key != identifier}
+        changed = replace(current, columns=left)
+        try:
+            with _transaction(database) as cursor:
+                cursor.execute(f"ALTER TABLE {current.sql} DROP COLUMN {quote(name)}")
+                manifest.put_base(cursor, changed)
+        except EngineError:
+            return False
+        database.epoch += 2
+        database.put_physical({base.id: changed}, frozenset())
+    return True
+
+
+def drop_stale_images(database: Database) -> Done:
+    """Images of changes that a merge has made part of the branch's base."""
+    done: Done = []
+    for line in [*database.lines.values(), *database.trash.values()]:
+        if line.is_trunk or not line.record.inherited:
+            continue
+        for name in [n for n in _branch_tables(database) if n[0] == "b"]:
+            with _transaction(database) as cursor:
+                gone = cursor.execute(
+                    f"DELETE FROM {names.DATA_SCHEMA}.{name}"
+                    f" WHERE {BRANCH} = {line.id} AND {line.record.base.visible(VERSION)}"
+                )
+            if gone:
+                done.append((f"{gone} images of {line.name} deleted", gone * _BYTES_PER_ROW))
+    return done
+
+
+def drop_empty_storage(database: Database) -> Done:
+    """Delta, image and mask tables that are empty and of a shape that no line has."""
+    done: Done = []
+    for name in _branch_tables(database):
+        if _drop_unused(database, name, lambda name=name: _in_use(database, name)):  # type: ignore[misc]
+            done.append((f"storage {name} dropped", 0))
+    return done
+
+
+def _in_use(database: Database, name: str) -> bool:
+    number = int(name[1:])
+    tables = _tables(database)
+    if name[0] == "m":
+        return number in {table.storage.base for table in tables}
+    if number in {table.storage.shape for table in tables}:
+        return True
+    cursor = database.root.cursor()
+    try:
+        return bool(cursor.query(f"SELECT 1 FROM {names.DATA_SCHEMA}.{name} LIMIT 1"))
+    finally:
+        cursor.close()
+
+
+def _drop_unused(database: Database, name: str, needed: Callable[[], bool]) -> bool:
+    with database.catalog_lock:
+        if needed():
+            return False
+        try:
+            with _transaction(database) as cursor:
+                cursor.execute(f"DROP TABLE {names.DATA_SCHEMA}.{name}")
+        except EngineError:
+            return False
+        database.epoch += 2
+        database.forget_storage({name})
+    return True
+
+
+def drop_undo(database: Database, before: datetime) -> Done:
+    """What would undo merges that are too old to be reverted."""
+    done: Done = []
+    kept = {name for name in database.physical.storage if name[0] == "u" and "_" in name}
+    if not kept:
+        return done
+    cursor = database.root.cursor()
+    try:
+        recent = {
+            row[0] for row in cursor.query(f"SELECT id FROM {M}.merges WHERE merged_at >= ?", (before,))
+        }
+    finally:
+        cursor.close()
+    for name in sorted(kept):
+        merge = int(name[1:].partition("_")[0])
+        if merge not in recent and _drop_unused(database, name, lambda: False):
+            done.append((f"undo of merge {merge} dropped", 0))
+    return done
+
+
+STEPS: tuple[Callable[[Database], Done], ...] = (
+    prune_history,
+    drop_stale_images,
+    drop_old_bases,
+    drop_old_columns,
+    drop_empty_storage,
+)
