@@ -242,6 +242,7 @@ class BranchWrite(Write):
             where.set("this", exp.And(this=here, expression=exp.Paren(this=where.this)))
 
     def _mark(self, delta: str, selected: tuple[str, list[Any]], version: int, alias: str) -> None:
+        """Makes the engine see a conflict where a row is about to be deleted, or written anew."""
         predicate, values = selected
         self.cursor.execute(
             f"UPDATE {delta} AS {_q(alias)} SET {VERSION} = {version}"

@@ -29,6 +29,10 @@ from branching.names import RID, VERSION
 from branching.physical import BaseTable
 
 
+_LARGE = 100_000  # rows of a table from which a write that names no key takes the table for itself
+_SHORT = 20  # rows of a VALUES list that carry their version in the text
+
+
 class TrunkWrite(Write):
     def _base(self, table: Table) -> BaseTable:
         assert table.storage.base is not None
@@ -37,7 +41,7 @@ class TrunkWrite(Write):
     def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
         base = self._base(table)
         transaction = self.transaction
-        version = transaction.write()
+        version = transaction.take()
         columns = insert_columns(tree, table)
         target = raw_target(base.sql, alias)
         conflict = tree.args.get("conflict")
@@ -57,32 +61,35 @@ class TrunkWrite(Write):
                         if replaces:
                             self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
         if not tree.args.get("default") and not tree.args.get("by_name"):
-            tree.set(
-                "this",
-                exp.Schema(
-                    this=target, expressions=[exp.to_identifier(name, quoted=True) for name in columns]
-                ),
-            )
+            tree.set("this", _target(base, alias, columns))
         else:
             tree.set("this", target)
+        if conflict is None and _with_version(tree, columns, version):
+            columns = [*columns, VERSION]
+            tree.set("this", _target(base, alias, columns))
+        else:
+            transaction.write()
         written = self.native(tree)
         transaction.inserted += written.count
         return written
 
     def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
         base = self._base(table)
-        version = self.transaction.write()
+        version = self.transaction.take()
         assigned = set_columns(tree)
-        self._prepare(tree, base, alias, touch=rewritten_by_engine(table, assigned))
+        alone = self._alone(tree, table, base)
+        self._prepare(tree, base, alias, touch=not alone and rewritten_by_engine(table, assigned))
         tree.set("this", raw_target(base.sql, alias))
-        set_version(tree.expressions, version)
+        if not alone:
+            set_version(tree.expressions, version)
         written = self.native(tree)
         self.transaction.updated += written.count
         return written
 
     def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
         base = self._base(table)
-        self._prepare(tree, base, alias, touch=True, deletes=True)
+        alone = self._alone(tree, table, base) or self.transaction.owns(table.id)
+        self._prepare(tree, base, alias, touch=not alone, deletes=True)
         tree.set("this", raw_target(base.sql, alias))
         written = self.native(tree)
         self.transaction.deleted += written.count
@@ -117,6 +124,20 @@ class TrunkWrite(Write):
         transaction.updated += written.count
         return written
 
+    def _alone(self, tree: exp.Expr, table: Table, base: BaseTable) -> bool:
+        """Whether a large write has the table for itself and leaves no history: rows need no new version then.
+
+        A fork waits for such a statement, so it holds all of it; other writers wait, or are refused.
+        """
+        transaction = self.transaction
+        if transaction.explicit or _by_key(tree, table) or transaction.arm(base.id):
+            return False
+        if any(item.kind == "f" for item in table.constraints):
+            return False  # foreign keys are checked on the rows with this transaction's version
+        if self.cursor.query(f"SELECT count(*) FROM {base.sql}")[0][0] < _LARGE:
+            return False
+        return transaction.try_claim(table.id)
+
     # -- before the statement ---------------------------------------------------------------------------------
 
     def _prepare(
@@ -124,9 +145,9 @@ class TrunkWrite(Write):
     ) -> None:
         """Keeps images and marks the rows that ``tree`` is about to change."""
         transaction = self.transaction
-        version = transaction.write()
+        version = transaction.take()
         armed = transaction.arm(base.id)
-        if not armed and not touch:
+        if not armed and not touch and not (deletes and transaction.explicit):
             return
         binder = self.binder()
         extra = sources(tree, binder)
@@ -163,6 +184,37 @@ class TrunkWrite(Write):
         self.transaction.note_deleted(
             base.id, f"SELECT {RID} FROM {base.sql} AS {_q(alias)} WHERE {selected}", binder.values
         )
+
+
+def _target(base: BaseTable, alias: str, columns: Sequence[str]) -> exp.Schema:
+    named = [exp.to_identifier(name, quoted=True) for name in columns]
+    return exp.Schema(this=raw_target(base.sql, alias), expressions=named)
+
+
+def _with_version(tree: exp.Insert, columns: Sequence[str], version: int) -> bool:
+    """Writes the version into the rows of a short VALUES list; True if that was possible."""
+    source = tree.expression
+    if not isinstance(source, exp.Values) or len(source.expressions) > _SHORT or tree.args.get("by_name"):
+        return False
+    rows = source.expressions
+    if not all(isinstance(row, exp.Tuple) and len(row.expressions) == len(columns) for row in rows):
+        return False
+    for row in rows:
+        row.append("expressions", exp.Literal.number(version))
+    return True
+
+
+def _by_key(tree: exp.Expr, table: Table) -> bool:
+    """Whether the WHERE asks for single rows by a key."""
+    where = tree.args.get("where")
+    if where is None:
+        return False
+    equal = {
+        node.this.name.lower()
+        for node in where.this.find_all(exp.EQ, exp.In)
+        if isinstance(node.this, exp.Column)
+    }
+    return any({name.lower() for name in columns} <= equal for _, columns in key_columns(table))
 
 
 def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:

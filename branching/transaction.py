@@ -73,6 +73,7 @@ class Transaction:
         self._shared: set[int] = set()
         self._claimed: set[int] = set()
         self._committed = False
+        self._defaults_set = False
         self.rebuilds_indexes = False  # a try before this one found old row versions in the way of an index
         with database.gate:
             self.stamp = database.stamp
@@ -95,17 +96,23 @@ class Transaction:
 
     # -- writing --------------------------------------------------------------------------------------------
 
-    def write(self) -> int:
-        """This transaction's version; takes it at the first call."""
+    def take(self) -> int:
+        """This transaction's version; the first call takes it."""
         if self.version is None:
             with self.database.gate:
-                self._await_seal()
                 self.version = self.database.clock.take()
                 self.line.writers.add(self.version)
-            self.cursor.execute(f"SET VARIABLE {names.VERSION_VARIABLE} = {self.version}")
+        return self.version
+
+    def write(self) -> int:
+        """This transaction's version, which rows of storage get by default from now on."""
+        version = self.take()
+        if not self._defaults_set:
+            self._defaults_set = True
+            self.cursor.execute(f"SET VARIABLE {names.VERSION_VARIABLE} = {version}")
             if not self.line.is_trunk:
                 self.cursor.execute(f"SET VARIABLE bough_branch = {self.line.id}")
-        return self.version
+        return version
 
     def _await_seal(self) -> None:
         """Waits while a merge moves the line's base: what counts as the branch's own changes is settled then."""
@@ -130,7 +137,7 @@ class Transaction:
 
     def share(self, table: int) -> None:
         """Before a write of rows: others may write other rows of the table, nobody may change it as a whole."""
-        version = self.write()
+        version = self.take()
         gate = self.database.gate
         with gate:
             use = self.line.uses.setdefault(table, TableUse())
@@ -146,7 +153,7 @@ class Transaction:
 
     def claim(self, table: int) -> None:
         """Before a change of the whole table: nobody else may write it, nor have written it since our snapshot."""
-        version = self.write()
+        version = self.take()
         gate = self.database.gate
         with gate:
             use = self.line.uses.setdefault(table, TableUse())
@@ -165,9 +172,28 @@ class Transaction:
             if max(use.written, use.changed) > self.stamp:
                 raise stale()
 
+    def try_claim(self, table: int) -> bool:
+        """Claims the table if nobody else uses it; never waits."""
+        version = self.take()
+        with self.database.gate:
+            use = self.line.uses.setdefault(table, TableUse())
+            if (
+                use.claimed_by not in (None, self._token)
+                or use.writers - {version}
+                or max(use.written, use.changed) > self.stamp
+            ):
+                return False
+            use.claimed_by = self._token
+            self._claimed.add(table)
+            return True
+
+    def owns(self, table: int) -> bool:
+        """Whether the table is claimed: no row of it can be in anybody else's hands."""
+        return table in self._claimed
+
     def arm(self, base: int) -> bool:
         """Before a write to a base of the trunk: whether old images must be kept."""
-        version = self.write()
+        version = self.take()
         with self.database.gate:
             self.database.note_write(base, version)
             if base in self._unarmed:

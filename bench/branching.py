@@ -1,0 +1,334 @@
+"""What branches cost, as ratios against plain DuckDB or against a smaller case in the same run.
+
+    python bench/branching.py [--rows 3000000] [--branches 1000] [--only PATTERN]
+
+Every figure is the median of a few tries. Absolute times depend on the machine; the ratios are what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import sqlglot
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # this file has the name of the package it measures
+
+import branching  # noqa: E402
+from branching import branches  # noqa: E402
+from branching.connection import Connection  # noqa: E402
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    what: str
+    measured: float
+    unit: str
+    bar: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.bar if self.at_least else self.measured <= self.bar
+
+
+def sql(connection: Connection, text: str) -> list[tuple[object, ...]]:
+    return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median(work: Callable[[], object], tries: int = 5) -> float:
+    work()
+    return statistics.median(seconds(work) for _ in range(tries))
+
+
+def pair(mine: Callable[[], object], plain: Callable[[], object], tries: int = 7) -> float:
+    """Ratio of medians, measured in turns so that a busy machine hurts both alike."""
+    mine(), plain()
+    times = [(seconds(mine), seconds(plain)) for _ in range(tries)]
+    return statistics.median(a for a, _ in times) / statistics.median(b for _, b in times)
+
+
+FILL = "SELECT i AS id, i % 1000 AS g, (i * 7919) % 100000 AS v, 'name ' || (i % 5000) AS s FROM range({rows}) r(i)"
+SHAPE = "(id BIGINT PRIMARY KEY, g BIGINT, v BIGINT, s VARCHAR)"
+AGGREGATE = "SELECT g, count(*), sum(v), max(s) FROM big GROUP BY g"
+_names = iter(range(10**9))
+
+
+@contextmanager
+def database(directory: Path, rows: int = 0) -> Iterator[branching.Database]:
+    opened = branching.open(directory / f"bough{next(_names)}.duckdb")
+    if rows:
+        connection = opened.connect()
+        sql(connection, f"CREATE TABLE big {SHAPE}")
+        sql(connection, f"INSERT INTO big {FILL.format(rows=rows)}")
+        connection.close()
+        opened.root.cursor().execute("CHECKPOINT")
+    yield opened
+    opened.close()
+
+
+def plain_copy(directory: Path, rows: int) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(directory / f"plain{next(_names)}.duckdb"))
+    connection.execute(f"CREATE TABLE big {SHAPE}")
+    connection.execute(f"INSERT INTO big {FILL.format(rows=rows)}")
+    connection.execute("CHECKPOINT")
+    return connection
+
+
+def fork(opened: branching.Database, parent: str = "main") -> str:
+    name = f"f{next(_names)}"
+    branches.create(opened, name, parent, role="bench")
+    return name
+
+
+def forks(directory: Path, rows: int, _count: int) -> Iterator[Line]:
+    with database(directory) as few, database(directory) as many:
+        for opened, tables in ((few, 5), (many, 505)):
+            connection = opened.connect()
+            for number in range(tables):
+                sql(connection, f"CREATE TABLE t{number} (id INTEGER, v VARCHAR)")
+            connection.close()
+        yield Line("fork, p50", median(lambda: fork(few), 50) * 1000, "ms", 10)
+        yield Line("fork, 505 tables / 5 tables", pair(lambda: fork(many), lambda: fork(few), 30), "x", 2)
+    with database(directory, rows) as large, database(directory, rows // 1000) as small:
+        yield Line(
+            f"fork, {rows} rows / {rows // 1000} rows",
+            pair(lambda: fork(large), lambda: fork(small), 30),
+            "x",
+            1.5,
+        )
+    with database(directory) as opened:
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for _ in range(60):
+                    fork(opened)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        yield Line("960 forks from 16 threads, errors", float(len(errors)), "", 0)
+
+
+def first_writes(directory: Path, rows: int, _count: int) -> Iterator[Line]:
+    plain = plain_copy(directory, rows)
+    with database(directory, rows) as large, database(directory, rows // 100) as small:
+
+        def write(opened: branching.Database) -> Callable[[], object]:
+            ready = iter([opened.connect(fork(opened)) for _ in range(12)])
+            return lambda: sql(next(ready), f"UPDATE big SET v = 1 WHERE id = {rows // 200}")
+
+        copies = iter(range(100))
+
+        def copy() -> None:
+            name = f"copy{next(copies)}"
+            plain.execute(f"CREATE TABLE {name} {SHAPE}")
+            plain.execute(f"INSERT INTO {name} SELECT * FROM big")
+
+        one = median(write(large), 7)
+        yield Line("first one-row write / copy of the table", one / median(copy, 2), "x", 0.1)
+        yield Line(f"first one-row write, {rows} / {rows // 100} rows", one / median(write(small), 7), "x", 8)
+    plain.close()
+
+
+def reads(directory: Path, rows: int, count: int) -> Iterator[Line]:
+    plain = plain_copy(directory, rows)
+    with database(directory, rows) as opened:
+        main = opened.connect()
+        untouched = opened.connect(fork(opened))
+
+        def aggregate(connection: Connection) -> Callable[[], object]:
+            return lambda: sql(connection, AGGREGATE)
+
+        def point(connection: Connection) -> Callable[[], object]:
+            tree = sqlglot.parse_one(f"SELECT * FROM big WHERE id = {rows // 2}", dialect="duckdb")
+            return lambda: connection.execute(tree, key="point").fetchall()
+
+        def bare() -> object:
+            return plain.execute(AGGREGATE).fetchall()
+
+        yield Line(
+            "aggregate on a fork, nothing changed / main",
+            pair(aggregate(untouched), aggregate(main)),
+            "x",
+            1.1,
+        )
+        changed = opened.connect(fork(opened))
+        sql(changed, f"UPDATE big SET v = v + 1 WHERE id % {rows // 1000} = 0")
+        yield Line(
+            "aggregate on a fork, 1,000 rows changed / main",
+            pair(aggregate(changed), aggregate(main)),
+            "x",
+            2.8,
+        )
+        yield Line("point read on a touched branch / main", pair(point(changed), point(main), 50), "x", 4)
+        for _ in range(count):
+            fork(opened)
+        sql(main, f"UPDATE big SET v = v + 1 WHERE id % {rows // 1000} = 1")
+        yield Line(
+            "aggregate on a fork, parent changed / main",
+            pair(aggregate(untouched), aggregate(main)),
+            "x",
+            2.0,
+        )
+        yield Line(
+            "point read on a touched branch, parent changed / main",
+            pair(point(changed), point(main), 50),
+            "x",
+            4,
+        )
+        yield Line(
+            f"main's aggregate with {count} forks / plain DuckDB", pair(aggregate(main), bare), "x", 1.15
+        )
+        depth = first = fork(opened)
+        connection = opened.connect(first)
+        sql(connection, "UPDATE big SET v = 0 WHERE id = 10")
+        one = median(aggregate(connection))
+        for number in range(63):
+            depth = fork(opened, depth)
+            nested = opened.connect(depth)
+            sql(nested, f"UPDATE big SET v = 0 WHERE id = {20 + number}")
+            nested.close()
+        yield Line("aggregate 64 forks deep / 1 deep", median(aggregate(opened.connect(depth))) / one, "x", 2)
+    plain.close()
+
+
+def bulk(directory: Path, rows: int, _count: int) -> Iterator[Line]:
+    plain = plain_copy(directory, rows)
+    with database(directory, rows) as opened:
+        main = opened.connect()
+        statement = "UPDATE big SET v = v + 1 WHERE id % 3 = 0"
+        yield Line(
+            "bulk UPDATE on main, no fork / plain DuckDB",
+            pair(lambda: sql(main, statement), lambda: plain.execute(statement).fetchall(), 3), "x", 1.2,
+        )  # fmt: skip
+        numbers = iter(range(1, 1000))
+
+        def insert(run: Callable[[str], object]) -> Callable[[], object]:
+            def work() -> None:
+                start = next(numbers) * 10**8
+                run(f"INSERT INTO big SELECT {start} + i, 1, 2, 'x' FROM range({rows // 4}) r(i)")
+
+            return work
+
+        yield Line(
+            "bulk INSERT into main / plain DuckDB",
+            pair(insert(lambda text: sql(main, text)), insert(lambda text: plain.execute(text).fetchall()), 3), "x", 1.3,
+        )  # fmt: skip
+        fork(opened)
+        yield Line(
+            "bulk UPDATE on main, with forks / plain DuckDB",
+            pair(lambda: sql(main, statement), lambda: plain.execute(statement).fetchall(), 2), "x", 5,
+        )  # fmt: skip
+    plain.close()
+
+
+def small_writes(directory: Path, _rows: int, _count: int) -> Iterator[Line]:
+    plain = plain_copy(directory, 1000)
+    with database(directory, 1000) as opened:
+        main = opened.connect()
+        numbers = iter(range(10**6, 10**7))
+        tree = sqlglot.parse_one("INSERT INTO big VALUES ($1, 1, 2, 'x')", dialect="duckdb")
+        yield Line(
+            "one-row autocommit INSERT on main / plain DuckDB",
+            pair(
+                lambda: main.execute(tree, [next(numbers)]),
+                lambda: plain.execute("INSERT INTO big VALUES ($1, 1, 2, 'x')", [next(numbers)]).fetchall(),
+                300,
+            ), "x", 1.5,
+        )  # fmt: skip
+    plain.close()
+
+
+def _memory() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def many_branches(directory: Path, _rows: int, count: int) -> Iterator[Line]:
+    path = directory / "many.duckdb"
+    opened = branching.open(path)
+    main = opened.connect()
+    for number in range(3):
+        sql(main, f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, v VARCHAR)")
+        sql(main, f"INSERT INTO t{number} SELECT i, 'value ' || i FROM range(10000) r(i)")
+    main.close()
+    opened.root.cursor().execute("CHECKPOINT")
+    size = path.stat().st_size
+
+    def work() -> None:
+        for _ in range(count):
+            connection = opened.connect(fork(opened))
+            connection.begin()
+            for number in range(3):
+                sql(connection, f"UPDATE t{number} SET v = 'changed' WHERE id < 10")
+            connection.commit()
+            connection.close()
+
+    yield Line("branches with 30 changed rows made", count / seconds(work), "/s", 50, at_least=True)
+    opened.close()
+    yield Line(f"file, {count} branches", (path.stat().st_size - size) / 2**20, "MB", 150)
+    before = _memory()
+    opened = branching.open(path)
+    connection = opened.connect(next(name for name in opened.names if name != "main"))
+    sql(connection, "SELECT count(*) FROM t1")
+    yield Line(f"memory after reopen, {count} branches", max(0.0, _memory() - before), "MB", 300)
+    connection.close()
+    for _ in range(5000 - count):
+        fork(opened)
+    opened.close()
+    start = time.perf_counter()
+    opened = branching.open(path)
+    yield Line("reopen with 5,000 branches", time.perf_counter() - start, "s", 5)
+    opened.close()
+
+
+GROUPS = (forks, first_writes, reads, bulk, small_writes, many_branches)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=3_000_000)
+    parser.add_argument("--branches", type=int, default=1000)
+    parser.add_argument("--only", default="", help="run only groups whose name contains this")
+    options = parser.parse_args()
+    print("| what | measured | bar | |\n|---|---|---|---|")
+    for group in GROUPS:
+        if options.only not in group.__name__:
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            for line in group(Path(directory), options.rows, options.branches):
+                sign = "≥" if line.at_least else "≤"
+                verdict = "" if line.met else "missed"
+                print(
+                    f"| {line.what} | {line.measured:.2f} {line.unit} | {sign} {line.bar:g} | {verdict} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
