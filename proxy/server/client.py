@@ -32,6 +32,7 @@ from proxy.wire import (
 
 log = structlog.get_logger("bough")
 _READ = 256 * 1024
+_LAST_BYTES = 5  # seconds for a client to take what it was sent before the end
 
 
 class Client:
@@ -199,10 +200,9 @@ class Client:
             session.cancel()
             await session.run(session.close)
             log.info("disconnected", pid=session.pid, user=session.user)
-        if not self._writer.is_closing():
-            try:
-                async with asyncio.timeout(5):
-                    await self._writer.drain()
-            except (ConnectionError, TimeoutError):
-                pass
-        self._writer.close()
+        self._writer.close()  # what is still unsent goes out first
+        try:
+            async with asyncio.timeout(_LAST_BYTES):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self._writer.transport.abort()

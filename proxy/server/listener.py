@@ -107,14 +107,7 @@ class Server:
 
     def collect(self) -> list[tuple[Any, ...]]:
         """One collection pass. On the pool."""
-        service = self.service
-        busy = {
-            session.connection.line.id
-            for session in list(service.sessions.values())
-            if session.connection is not None
-        }
-        found = gc.collect(service.database, now=now(), grace=self.settings.trash_grace, busy=frozenset(busy))
-        return [(item.branch, item.action, item.bytes_freed) for item in found]
+        return list(gc.collect(self.service.database, now=now(), grace=self.settings.trash_grace))
 
     async def _collect_forever(self) -> None:
         interval = self.settings.gc_interval.total_seconds()

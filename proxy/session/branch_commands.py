@@ -10,9 +10,8 @@ from datetime import timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
-from branching import Author, branches, conflicts, diff, gc, merge_apply
+from branching import Author, branches, conflicts, diff, diff_sql, merge_apply
 from branching.errors import BoughError
-from branching.manifest import now
 from proxy.commands import UNSET, Command, TableName
 from proxy.commands import branch as c
 from proxy.commands.results import BRANCHES
@@ -31,9 +30,9 @@ class BranchCommands:
     @singledispatchmethod
     def run(self, command: Command) -> Outcome:
         """Carries out ``command``."""
-        from proxy.session.remote_commands import RemoteCommands
-
-        return RemoteCommands(self._session).run(command)
+        raise BoughError(
+            "0A000", f"{command.tag} is not supported yet", hint="docs/commands.md says what is."
+        )
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
@@ -231,10 +230,10 @@ class BranchCommands:
             )
             return of_result(result, tag)
         if command.format == "sql":
-            lines = diff.sql(connection, branch, against, direct=command.direct)
+            lines = diff_sql.sql(connection, branch, against, direct=command.direct)
             rows: list[Any] = [(line,) for line in lines]
         elif command.format == "schema":
-            rows = diff.schema(connection, branch, against, direct=command.direct)
+            rows = diff_sql.schema(connection, branch, against, direct=command.direct)
         else:
             rows = diff.summary(connection, branch, against, direct=command.direct)
         outcome = self._rows(command, rows)
@@ -301,7 +300,7 @@ class BranchCommands:
         merge = command.merge
         target = self._target(merge.branch, merge.target)
         rows, token = merge_apply.explain(
-            self._database, merge.branch, target, **self._merge_arguments(merge)
+            self._database, merge.branch, target, **self._merge_arguments(merge), author=self._author()
         )
         columns = command.columns or ()
         found = [(*(getattr(row, name) for name, _ in columns if name != "token"), token) for row in rows]
@@ -315,8 +314,8 @@ class BranchCommands:
 
     @run.register
     def _abort(self, command: c.AbortMerge) -> Outcome:
-        result = merge_apply.abort_merge(self._database, command.branch)
-        return self._rows(command, getattr(result, "rows", ()))
+        merge_apply.abort_merge(self._database, command.branch)
+        return self._rows(command, ())
 
     @run.register
     def _resolve(self, command: c.ResolveConflicts) -> Outcome:
@@ -335,7 +334,9 @@ class BranchCommands:
 
     @run.register
     def _refresh(self, command: c.RefreshBranch) -> Outcome:
-        result = merge_apply.refresh(self._database, command.branch, command.strategy, self._author())
+        result = merge_apply.refresh(
+            self._database, command.branch, strategy=command.strategy, author=self._author()
+        )
         return self._rows(command, result.rows)
 
     @run.register
@@ -352,6 +353,3 @@ def _seconds(ttl: Any) -> int | None:
 
 def _dotted(name: TableName) -> str:
     return f"{name.schema}.{name.name}" if name.schema else name.name
-
-
-__all__ = ["BranchCommands", "gc", "now"]

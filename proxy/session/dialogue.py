@@ -46,7 +46,7 @@ from proxy.wire.description import column_formats, row_description
 
 log = structlog.get_logger("bough")
 _EMPTY: Iterator[Any] = iter(())
-_LISTS = type(iter([]))
+_LISTS: type[Any] = type(iter([]))
 
 
 class Stream(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import structlog
 
 from branching import EngineError
@@ -13,7 +15,7 @@ log = structlog.get_logger("bough")
 
 def error_response(error: BaseException, *, fatal: bool = False, offset: int = 0) -> ErrorResponse:
     """``offset``: where the statement began in the text the client sent (positions inside statements count from it)."""
-    severity = "FATAL" if fatal else "ERROR"
+    severity: Literal["FATAL", "ERROR"] = "FATAL" if fatal else "ERROR"
     if isinstance(error, EngineError):
         error = from_engine(error.exception, error.message)
     sqlstate = getattr(error, "sqlstate", None)

@@ -67,9 +67,10 @@ class Outcome:
             if self._rest:
                 rows, self._rest = self._rest, []
             else:
-                rows = next(self.batches, None)
-                if rows is None:
+                following = next(self.batches, None)
+                if following is None:
                     break
+                rows = following
             room = len(rows) if not count else count - len(taken)
             taken += rows[:room]
             self._rest = list(rows[room:])

@@ -58,8 +58,8 @@ class Service:
         self.started_at = datetime.now(UTC)
         self.sessions: dict[int, Session] = {}
         self._numbers = itertools.count(1)
-        workers = max(4, min(64, settings.max_connections))
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="engine")
+        # One for each session: those that wait for another's lock must not keep it from its COMMIT.
+        self.pool = ThreadPoolExecutor(settings.max_connections + 4, thread_name_prefix="engine")
         database.root.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {MACRO_SCHEMA}")
         for statement in MACROS:
             database.root.execute(statement)

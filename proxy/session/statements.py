@@ -26,7 +26,7 @@ from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Execute, Explain, Kind, Prepare
-from proxy.types import from_engine
+from proxy.types import from_engine as type_info
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -256,7 +256,7 @@ class Statements:
             known = introspection.declared_types(session, tree)
         if formats is not None:
             wire = WireFormats(
-                tuple(formats), tuple(name and from_engine("VARCHAR", name).name for name in known)
+                tuple(formats), tuple(name and type_info("VARCHAR", name).name for name in known)
             )
         result = connection.execute(tree, used, wire, key)
         if result.columns is None:

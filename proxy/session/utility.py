@@ -161,10 +161,17 @@ def declare(session: Session, what: s.Declare) -> Outcome:
 
 
 def _cursor(session: Session, name: str) -> SqlCursor:
-    found = session.statements.cursors.get(name)
-    if found is None:
+    """A cursor, which may be a portal of the extended protocol: to Postgres they are one and the same."""
+    statements = session.statements
+    found = statements.cursors.get(name)
+    if found is not None:
+        return found
+    portal = statements.portals.get(name)
+    if portal is None or not name or portal.statement.source is None:
         raise BoughError("34000", f'cursor "{name}" does not exist')
-    return found
+    if portal.outcome is None:
+        portal.outcome = statements.run(portal.statement, portal.values, None)
+    return SqlCursor(name, portal.outcome, False)
 
 
 def fetch(session: Session, what: s.Fetch, *, move: bool) -> Outcome:
@@ -186,7 +193,8 @@ def close(session: Session, name: str | None) -> Outcome:
         session.statements.cursors.clear()
         return done("CLOSE CURSOR ALL")
     _cursor(session, name)
-    del session.statements.cursors[name]
+    session.statements.cursors.pop(name, None)
+    session.statements.portals.pop(name, None)
     return done("CLOSE CURSOR")
 
 
