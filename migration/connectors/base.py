@@ -168,10 +168,11 @@ class Reader(Protocol):
 class Writer(Protocol):
     """One connection that writes; a context manager. Leaving it rolls back what was begun."""
 
-    transactional_ddl: bool
+    transactions: bool  # begin and rollback work for rows
+    transactional_ddl: bool  # and for CREATE, DROP and RENAME too
 
     def begin(self) -> None:
-        """Opens a transaction; where the engine has none, a no-op and ``transactional`` is False."""
+        """Opens a transaction; 0A000 where the engine has none (``transactions`` is False)."""
 
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
@@ -186,6 +187,9 @@ class Writer(Protocol):
     def count(self, path: Path) -> int: ...
     def staging(self, target: Path, job: str) -> Path:
         """The name of ``target``'s staging table for a job; beside it, within the length limit."""
+
+    def create_like(self, staging: Path, target: Path) -> None:
+        """An empty table with the columns, keys and defaults of ``target``, so that a swap loses nothing."""
 
     def check(self, path: Path, schema: pa.Schema) -> None:
         """Raises HV004 where ``write`` could not store a column of ``schema`` exactly."""
@@ -203,7 +207,7 @@ class Writer(Protocol):
         """Drops a table if it exists."""
 
     def leftovers(self, schema: str | None = None) -> tuple[Path, ...]:
-        """Staging tables that no job of this name ended: what ``cleanup`` would drop."""
+        """Every staging table that is there; which jobs still run is the caller's knowledge."""
 
     def cleanup(self, job: str | None = None, schema: str | None = None) -> tuple[Path, ...]:
         """Drops the leftover staging tables of one job, or of all."""

@@ -1,0 +1,422 @@
+"""DuckDB files, as Arrow in both directions.
+
+Rules:
+
+1. A reader opens the file read-only (where no writer of this process holds it) and keeps one transaction.
+2. Types Arrow has no exact form for leave as text and are cast back on the way in; HUGEINT would lose its
+   39th digit otherwise. ``con.sql(...)`` streams, ``con.execute(...)`` would hold the whole result.
+3. Statements cannot reach files or extensions unless the datasource says ``enable_external_access true``.
+4. A table with an index or a key cannot be renamed by the engine, so it is emptied and filled in one
+   transaction instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migration.connectors.arrow import arrow_type
+from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
+from migration.connectors.convert import from_texts
+from migration.connectors.files import database_file, database_files
+from migration.connectors.fitting import fit, fit_batch
+from migration.connectors.opening import SqlConnector
+from migration.connectors.queries import quoted, relation
+from migration.connectors.reading import SqlReader
+from migration.connectors.writing import SqlWriter
+from migration.datasources import Datasource
+from migration.ddl_quoting import quote_text
+from migration.errors import MigrationError
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.types import CanonicalType, parse_type
+
+_CODES = (
+    (duckdb.InterruptException, "57014"),
+    (duckdb.ParserException, "42601"),
+    (duckdb.CatalogException, "HV00R"),
+    (duckdb.BinderException, "42703"),
+    (duckdb.ConversionException, "HV004"),
+    (duckdb.OutOfRangeException, "22003"),
+    (duckdb.PermissionException, "42501"),
+)
+
+
+def connect(datasource: Datasource, options: dict[str, str]) -> DuckdbConnector:
+    """Opens nothing yet."""
+    return DuckdbConnector(datasource, options)
+
+
+class DuckdbConnector(SqlConnector):
+    """One DuckDB file, or the files of a pattern."""
+
+    def version(self) -> str:
+        with self.session(read_only=True) as session:
+            return str(session.sql("SELECT version()").fetchall()[0][0]).removeprefix("v")
+
+    def databases(self) -> list[str]:
+        return list(database_files(self.options))
+
+    def schemas(self) -> list[str]:
+        with self.session(read_only=True) as session:
+            found = session.sql(
+                "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database() "
+                "UNION SELECT 'main' ORDER BY 1"
+            ).fetchall()
+        return [name for (name,) in found]
+
+    def tables(self, schema: str | None = None) -> list[TableEntry]:
+        with self.session(read_only=True) as session:
+            found = session.sql(
+                "SELECT schema_name, table_name, 'table', estimated_size FROM duckdb_tables() "
+                "WHERE NOT internal AND database_name = current_database() UNION ALL "
+                "SELECT schema_name, view_name, 'view', NULL FROM duckdb_views() "
+                "WHERE NOT internal AND database_name = current_database() ORDER BY 1, 2"
+            ).fetchall()
+        return [TableEntry(*row) for row in found if schema in (None, row[0])]
+
+    def describe(self, path: Path) -> RemoteTable:
+        with self.session(read_only=True) as session:
+            spec = table_spec(session, path)
+        entry = next(
+            (entry for entry in self.tables() if spec and (entry.schema, entry.name) == spec.path), None
+        )
+        if spec is None or entry is None:
+            raise self.missing(path)
+        return RemoteTable(spec, entry.kind, entry.rows)
+
+    def definition(self, path: Path) -> str | None:
+        schema, name = _names(path)
+        with self.session(read_only=True) as session:
+            found = session.execute(
+                "SELECT sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 UNION ALL "
+                "SELECT sql FROM duckdb_views() WHERE schema_name = $1 AND view_name = $2",
+                [schema, name],
+            ).fetchall()
+        if not found:
+            raise self.missing(path)
+        return str(found[0][0])
+
+    def reader(self, snapshot: str | None = None) -> DuckdbReader:
+        return DuckdbReader(self, self.open(read_only=True))
+
+    def writer(self) -> DuckdbWriter:
+        self.refuse_writing()
+        return DuckdbWriter(self, self.open(read_only=False))
+
+    def interrupt(self) -> None:
+        for session in tuple(self._sessions):
+            session.interrupt()
+
+    def open(self, *, read_only: bool) -> Any:
+        """A session of its own on the file."""
+        file = database_file(self.options)
+        config: dict[str, Any] = {
+            "enable_external_access": self.options.get("enable_external_access", "false").lower() == "true"
+        }
+        if "memory_limit" in self.options:
+            config["memory_limit"] = self.options["memory_limit"]
+        # Sessions on one file in one process must agree on the mode; a writable datasource stays writable,
+        # and its readers refuse to write by their transaction.
+        try:
+            mode = self.read_only and file != ":memory:"
+            session = duckdb.connect(file, read_only=mode, config=config)
+            session.execute("SET TimeZone = 'UTC'").fetchall()
+        except duckdb.Error as reason:
+            raise self.failed("HV00N", reason) from None
+        self._sessions.append(session)
+        return session
+
+    def closed(self, session: Any) -> None:
+        """Forgets a session and closes it."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+        session.close()
+
+    @contextmanager
+    def session(self, *, read_only: bool) -> Iterator[Any]:
+        """A session for one question."""
+        session = self.open(read_only=read_only)
+        try:
+            with self.errors():
+                yield session
+        finally:
+            self.closed(session)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """DuckDB's errors as ours."""
+        try:
+            yield
+        except duckdb.Error as reason:
+            text = str(reason)
+            code = next((code for kind, code in _CODES if isinstance(reason, kind)), "HV000")
+            if "read-only" in text or "READ ONLY" in text:
+                code = "25006"
+            elif isinstance(reason, duckdb.ConstraintException):
+                code = "23502" if "NOT NULL" in text else "23505" if "key" in text.lower() else "23514"
+            raise self.failed(code, reason) from None
+
+
+class DuckdbReader(SqlReader):
+    """One read-only transaction."""
+
+    def __init__(self, connector: DuckdbConnector, session: Any) -> None:
+        self.connector, self.session, self.item = connector, session, connector.item
+        with connector.errors():
+            session.execute("BEGIN TRANSACTION READ ONLY").fetchall()
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with self.connector.errors():
+            return self.session.sql(text).fetchall()  # type: ignore[no-any-return]
+
+    def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
+        self.check(source)
+        if source.path:
+            spec = table_spec(self.session, source.path)
+            if spec is None:
+                raise self.connector.missing(source.path)
+            return spec.columns
+        return tuple(
+            ColumnSpec(name, parse_type(type_, "duckdb"), declared=type_)
+            for name, type_, *_ in self.rows(f"DESCRIBE SELECT * FROM {relation(self.item, source)}")
+        )
+
+    def projection(self, column: ReadColumn) -> str:
+        name = quoted(column.name, self.item)
+        return f"{_exported(column.expression or name, column.type)} AS {name}"
+
+    def stream(
+        self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        with self.connector.errors():
+            cursor = self.session.sql(text).to_arrow_reader(rows)
+            for batch in cursor:
+                arrays = [_imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]
+                whole = pa.record_batch(arrays, names=[item.name for item in columns])
+                step = max(1, size * whole.num_rows // max(whole.nbytes, 1))
+                for start in range(0, whole.num_rows, step):
+                    yield whole.slice(start, step)
+
+    def close(self) -> None:
+        self.connector.closed(self.session)
+
+
+class DuckdbWriter(SqlWriter):
+    """One session that writes."""
+
+    def __init__(self, connector: DuckdbConnector, session: Any) -> None:
+        self.connector, self.session, self.item = connector, session, connector.item
+
+    def execute(self, statement: str) -> int | None:
+        with self.connector.errors():
+            found = self.session.execute(statement).fetchall()
+        counted = len(found) == 1 and len(found[0]) == 1 and isinstance(found[0][0], int)
+        return int(found[0][0]) if counted else None
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with self.connector.errors():
+            return self.session.execute(text).fetchall()  # type: ignore[no-any-return]
+
+    def fetch(self, query: str) -> pa.Table:
+        with self.connector.errors():
+            return self.session.sql(query).to_arrow_table()
+
+    def describe(self, path: Path) -> TableSpec:
+        spec = table_spec(self.session, path)
+        if spec is None:
+            raise self.connector.missing(path)
+        return spec
+
+    def exists(self, path: Path) -> bool:
+        return table_spec(self.session, path) is not None
+
+    def names(self, schema: str | None) -> list[Path]:
+        found = self.rows("SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal")
+        return [(*row,) for row in found if schema in (None, row[0])]
+
+    def dependants(self, path: Path) -> tuple[str, ...]:
+        name = path[-1].lower()
+        inbound = self.rows(
+            "SELECT 1 FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' "
+            f"AND lower(referenced_table) = {quote_text(name, self.item)} LIMIT 1"
+        )
+        spec = self.describe(path)
+        held = ["foreign key"] if inbound else []
+        return (*held, *(["key or index"] if spec.keys else []))
+
+    def create_like(self, staging: Path, target: Path) -> None:
+        spec = self.describe(target)
+        body = [
+            f"{quoted(column.name, self.item)} {column.declared}"
+            + ("" if column.nullable else " NOT NULL")
+            + (f" DEFAULT {column.default}" if column.default is not None else "")
+            for column in spec.columns
+        ]
+        self.execute(f"CREATE TABLE {self.q(staging)} ({', '.join(body)})")
+
+    def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
+        iterator = iter(batches)
+        first = next(iterator, None)
+        if first is None:
+            return WriteResult(0, 0, "INSERT from Arrow")
+        fits = fit(first.schema, self.describe(path))
+        size = 0
+
+        def fitted() -> Iterator[pa.RecordBatch]:
+            nonlocal size
+            for batch in _chain(first, iterator):
+                size += batch.nbytes
+                ready = fit_batch(batch, fits)
+                yield pa.record_batch([_plain(array) for array in ready.columns], names=ready.schema.names)
+
+        schema = pa.schema(
+            [pa.field(item.column.name, _plain_type(arrow_type(item.column.type))) for item in fits]
+        )
+        given = pa.RecordBatchReader.from_batches(schema, fitted())
+        names = ", ".join(quoted(item.column.name, self.item) for item in fits)
+        casts = ", ".join(
+            _restored(quoted(item.column.name, self.item), item.column.type, item.column.declared or "")
+            for item in fits
+        )
+        with self.connector.errors():
+            self.session.register("bough_given", given)
+            try:
+                found = self.session.execute(
+                    f"INSERT INTO {self.q(path)} ({names}) SELECT {casts} FROM bough_given"
+                ).fetchall()
+            finally:
+                self.session.unregister("bough_given")
+        return WriteResult(found[0][0], size, "INSERT from Arrow")
+
+    def begin(self) -> None:
+        self.execute("BEGIN TRANSACTION")
+        self.in_transaction = True
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+        self.in_transaction = False
+
+    def rollback(self) -> None:
+        if self.in_transaction:
+            with contextlib.suppress(MigrationError):  # the engine may have ended it already
+                self.execute("ROLLBACK")
+        self.in_transaction = False
+
+    def close(self) -> None:
+        self.rollback()
+        self.connector.closed(self.session)
+
+
+def table_spec(session: Any, path: Path) -> TableSpec | None:
+    """A table's or view's shape from the catalog; None if there is none."""
+    schema, name = _names(path)
+    columns = session.execute(
+        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2 ORDER BY column_index",
+        [schema, name],
+    ).fetchall()
+    if not columns:
+        return None
+    constraints = session.execute(
+        "SELECT constraint_type, constraint_column_names, constraint_name, referenced_table, "
+        "referenced_column_names FROM duckdb_constraints() WHERE database_name = current_database() "
+        "AND schema_name = $1 AND table_name = $2 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')",
+        [schema, name],
+    ).fetchall()
+    keys = [
+        KeySpec(
+            {"PRIMARY KEY": "primary", "UNIQUE": "unique"}.get(kind, "foreign"),  # type: ignore[arg-type]
+            tuple(names),
+            label,
+            (referenced,) if referenced else (),
+            tuple(other or ()),
+        )
+        for kind, names, label, referenced, other in constraints
+    ]
+    for label, unique, expressions in session.execute(
+        "SELECT index_name, is_unique, expressions FROM duckdb_indexes() "
+        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2",
+        [schema, name],
+    ).fetchall():
+        names = tuple(part.strip().strip("\"'") for part in str(expressions).strip("[]").split(","))
+        keys.append(KeySpec("unique" if unique else "index", names, label))
+    comment = session.execute(
+        "SELECT comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2", [schema, name]
+    ).fetchall()
+    return TableSpec(
+        (schema, name),
+        tuple(
+            ColumnSpec(row[0], parse_type(row[1], "duckdb"), row[2], row[3], "", row[4], row[1])
+            for row in columns
+        ),
+        tuple(keys),
+        comment[0][0] if comment else None,
+        "duckdb",
+    )
+
+
+def _names(path: Path) -> tuple[str, str]:
+    schema = path[-2] if len(path) > 1 else "main"
+    return ("main" if schema == "public" else schema), path[-1]
+
+
+def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _exported(expression: str, type_: CanonicalType) -> str:
+    """An expression in a form whose Arrow export is exact."""
+    target = arrow_type(type_)
+    if type_.kind in ("struct", "map"):
+        return f"CAST(to_json({expression}) AS VARCHAR)"
+    if pa.types.is_string(target) or pa.types.is_decimal256(target):
+        return f"CAST({expression} AS VARCHAR)"
+    if pa.types.is_timestamp(target):
+        wanted = "TIMESTAMPTZ" if target.tz else "TIMESTAMP" if target.unit == "us" else "TIMESTAMP_NS"
+        return f"CAST({expression} AS {wanted})"
+    if type_.kind == "list" and type_.element is not None:
+        inner = _exported("x", type_.element)
+        return expression if inner == "x" else f"list_transform({expression}, lambda x: {inner})"
+    if pa.types.is_decimal128(target):
+        return f"CAST({expression} AS DECIMAL({target.precision}, {target.scale}))"
+    return expression
+
+
+def _imported(array: pa.Array, column: ReadColumn) -> pa.Array:
+    wanted = arrow_type(column.type)
+    if array.type == wanted:
+        return array
+    if pa.types.is_string(array.type):
+        return from_texts(array, column.type, column.name)
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    return pc.cast(array, wanted, safe=True)
+
+
+def _restored(expression: str, type_: CanonicalType, declared: str) -> str:
+    """The way back from what ``_exported`` made of a type."""
+    if type_.kind in ("struct", "map"):
+        return f"CAST(CAST({expression} AS JSON) AS {declared})"
+    if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
+        inner = _restored("x", type_.element, declared.removesuffix("[]"))
+        return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
+    return f"CAST({expression} AS {declared})"
+
+
+def _plain_type(type_: pa.DataType) -> pa.DataType:
+    """DuckDB reads no 256-bit decimals; their text it reads exactly."""
+    if pa.types.is_list(type_):
+        return pa.list_(_plain_type(type_.value_type))
+    return pa.string() if pa.types.is_decimal256(type_) else type_
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    wanted = _plain_type(array.type)
+    return array if wanted == array.type else pc.cast(array, wanted)

@@ -1,0 +1,111 @@
+"""What all connectors share: who they are, what a read-only one refuses, and how EXECUTE is guarded."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from migration.connectors.base import Executed, Path, Writer
+from migration.datasources import Datasource
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.secrets import mask
+from migration.statements import check_statement
+
+
+class SqlConnector(ABC):
+    """A datasource that is opened; ``options`` are filled, so this object is never shown."""
+
+    def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
+        self.datasource = datasource
+        self.options = options
+        self.name = datasource.name
+        self.item = contract(datasource.dialect)
+        self.dialect = self.item.name
+        self.read_only = datasource.read_only
+        self._secrets = datasource.secret_texts()
+        self._sessions: list[Any] = []  # open driver sessions, for interrupt
+
+    @abstractmethod
+    def version(self) -> str:
+        """The engine's version, as numbers and dots."""
+
+    @abstractmethod
+    def writer(self) -> Writer:
+        """A connection that writes."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Stops what readers and writers are doing; from any thread."""
+
+    def test(self) -> None:
+        """Connects and asks for the version."""
+        self.version()
+
+    def definition(self, path: Path) -> str | None:
+        """No engine text by default."""
+        return None
+
+    def close(self) -> None:
+        """Stops what still runs; readers and writers close their own sessions."""
+        self.interrupt()
+
+    def refuse_writing(self) -> None:
+        """25006 where the datasource is read-only."""
+        if self.read_only:
+            raise MigrationError(
+                "25006",
+                f'datasource "{self.name}" is read-only',
+                hint="CREATE DATASOURCE ... OPTIONS (..., role 'read_write') allows writing.",
+            )
+
+    def execute(
+        self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None
+    ) -> Executed:
+        """One statement; the guard is judged before COMMIT, a dry run never commits."""
+        self.refuse_writing()
+        kind = check_statement(statement, self.dialect)
+        with self.writer() as writer:
+            undoable = writer.transactional_ddl if kind == "ddl" else writer.transactions
+            if (dry_run or rows_between) and not undoable:
+                raise MigrationError(
+                    "0A000",
+                    f"{self.dialect} cannot take back {'DDL' if kind == 'ddl' else 'this statement'}",
+                    detail="DRY RUN and ROWS BETWEEN need a transaction that can be rolled back.",
+                    hint="Run it without them.",
+                )
+            if undoable:
+                writer.begin()
+            rows = writer.execute(statement)
+            if rows_between is not None and not rows_between[0] <= (rows or 0) <= rows_between[1]:
+                writer.rollback()
+                raise MigrationError(
+                    "P0004",
+                    f"the statement touches {rows or 0} rows, not {rows_between[0]} to {rows_between[1]}",
+                    detail="It was rolled back; nothing changed.",
+                    hint="Correct the statement or the ROWS BETWEEN guard.",
+                )
+            if dry_run:
+                writer.rollback()
+            elif undoable:
+                writer.commit()
+        return Executed(rows, kind.upper(), committed=not dry_run)
+
+    def failed(self, sqlstate: str, reason: object, hint: str | None = None) -> MigrationError:
+        """A driver's error as ours, without secrets."""
+        text = mask(str(reason).strip() or type(reason).__name__, self._secrets)
+        first, _, rest = text.partition("\n")
+        detail = rest.strip() or None
+        if sqlstate == "HV00N":
+            hint = hint or f"TEST DATASOURCE {self.name} after mending host, port, user or password."
+            detail, first = text, f'cannot connect to datasource "{self.name}"'
+        return MigrationError(sqlstate, first, detail=detail, hint=hint)
+
+    def missing(self, path: Iterable[str]) -> MigrationError:
+        """HV00R for a table that is not there."""
+        return MigrationError(
+            "HV00R",
+            f'datasource "{self.name}" has no table "{".".join(path)}"',
+            hint=f"SHOW TABLES FROM {self.name} lists them.",
+        )

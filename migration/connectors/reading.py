@@ -1,0 +1,96 @@
+"""What all readers share: they are context managers, check what they run, and count."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from migration.connectors.arrow import arrow_type
+from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Predicate, ReadColumn, Source
+from migration.connectors.queries import select
+from migration.dialects import DialectContract
+from migration.model import ColumnSpec
+from migration.statements import check_query
+
+
+class SqlReader(ABC):
+    """A reader over SQL: an engine adds how columns are described and rows are fetched."""
+
+    item: DialectContract
+    consistent = True
+    snapshot: str | None = None
+
+    @abstractmethod
+    def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
+        """The columns of a source."""
+
+    @abstractmethod
+    def stream(
+        self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Runs a projection made by ``projection`` and yields its batches."""
+
+    @abstractmethod
+    def projection(self, column: ReadColumn) -> str:
+        """The SQL that delivers a column in the form ``stream`` expects."""
+
+    @abstractmethod
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        """A small result as Python rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the snapshot."""
+
+    def count(self, source: Source, where: Sequence[Predicate] = ()) -> int:
+        """The number of rows, in this snapshot."""
+        self.check(source)
+        return int(self.rows(select(self.item, source, ["count(*)"], where))[0][0])
+
+    def read(
+        self,
+        source: Source,
+        columns: Sequence[ReadColumn] | None = None,
+        *,
+        where: Sequence[Predicate] = (),
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+        batch_rows: int = BATCH_ROWS,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of the canonical form."""
+        self.check(source)
+        chosen = self.columns(source) if columns is None else tuple(columns)
+        text = select(
+            self.item, source, [self.projection(column) for column in chosen], where, order_by, limit
+        )
+        return self.stream(text, chosen, batch_rows, batch_bytes)
+
+    def fetch(self, query: str) -> pa.Table:
+        """A small result in canonical form."""
+        source = Source(query=query)
+        self.check(source)
+        columns = self.columns(source)
+        schema = pa.schema([pa.field(column.name, arrow_type(column.type)) for column in columns])
+        return pa.Table.from_batches(list(self.read(source, columns)), schema)
+
+    def columns(self, source: Source) -> tuple[ReadColumn, ...]:
+        """Every column of a source, as it is."""
+        return tuple(ReadColumn(column.name, column.type) for column in self.describe(source))
+
+    def check(self, source: Source) -> None:
+        """Refuses a query that is not one reading statement."""
+        if source.query:
+            check_query(source.query, self.item.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

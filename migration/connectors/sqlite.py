@@ -1,0 +1,405 @@
+"""SQLite, through Python's own driver.
+
+Rules:
+
+1. A reader opens the file with ``mode=ro`` and holds one read transaction: a snapshot in WAL mode, a shared
+   lock otherwise. It cannot write whatever the statement says.
+2. SQLite types values, not columns. A declared column is read as its declared type and every value must fit
+   it; an expression is read as the type all its values have, found by asking for them all (``typeof``).
+3. Writes go through one prepared INSERT in one transaction. Decimals, times and moments are kept as text; a
+   double that SQLite would turn into NULL (NaN) is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migration.connectors.base import (
+    ColumnStatistics,
+    Path,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    WriteResult,
+)
+from migration.connectors.convert import from_values, unfit
+from migration.connectors.files import database_file, database_files
+from migration.connectors.fitting import fit, fit_batch
+from migration.connectors.opening import SqlConnector
+from migration.connectors.queries import quoted
+from migration.connectors.reading import SqlReader
+from migration.connectors.texts import to_texts
+from migration.connectors.writing import SqlWriter
+from migration.datasources import Datasource
+from migration.errors import MigrationError
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.types import CanonicalType, byte_string, of, parse_type, text
+
+_VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
+_ACTIONS = ("NO ACTION", None)
+
+
+def connect(datasource: Datasource, options: dict[str, str]) -> SqliteConnector:
+    """Opens nothing yet."""
+    return SqliteConnector(datasource, options)
+
+
+class SqliteConnector(SqlConnector):
+    """One SQLite file, or the files of a pattern."""
+
+    def version(self) -> str:
+        with closing(self.open(read_only=True)):
+            return sqlite3.sqlite_version
+
+    def databases(self) -> list[str]:
+        return list(database_files(self.options))
+
+    def schemas(self) -> list[str]:
+        return ["main"]
+
+    def tables(self, schema: str | None = None) -> list[TableEntry]:
+        with closing(self.open(read_only=True)) as session, self.errors():
+            found = session.execute(
+                "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
+                "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+            ).fetchall()
+        return [TableEntry("main", name, kind) for name, kind in found if schema in (None, "main")]
+
+    def describe(self, path: Path) -> RemoteTable:
+        with closing(self.open(read_only=True)) as session, self.errors():
+            spec = table_spec(session, path)
+            if spec is None:
+                raise self.missing(path)
+            kind = session.execute(
+                "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (path[-1],)
+            ).fetchone()[0]
+            try:
+                estimate = session.execute(
+                    "SELECT stat FROM sqlite_stat1 WHERE tbl = ?", (path[-1],)
+                ).fetchone()
+            except sqlite3.OperationalError:  # never analyzed
+                estimate = None
+        rows = int(estimate[0].split()[0]) if estimate else None
+        statistics: dict[str, ColumnStatistics] = {}
+        return RemoteTable(spec, kind, rows, statistics)
+
+    def definition(self, path: Path) -> str | None:
+        with closing(self.open(read_only=True)) as session, self.errors():
+            found = session.execute(
+                "SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
+                (path[-1],),
+            ).fetchone()
+        if found is None:
+            raise self.missing(path)
+        return str(found[0])
+
+    def reader(self, snapshot: str | None = None) -> SqliteReader:
+        return SqliteReader(self, self.open(read_only=True))
+
+    def writer(self) -> SqliteWriter:
+        self.refuse_writing()
+        return SqliteWriter(self, self.open(read_only=False))
+
+    def interrupt(self) -> None:
+        for session in tuple(self._sessions):
+            session.interrupt()
+
+    def open(self, *, read_only: bool) -> sqlite3.Connection:
+        """A session of its own; a file that is missing is an error for a reader."""
+        file = database_file(self.options)
+        target = "file::memory:" if file == ":memory:" else f"file:{quote(str(FilePath(file).absolute()))}"
+        mode = "memory" if file == ":memory:" else "ro" if read_only else "rwc"
+        try:
+            session = sqlite3.connect(
+                f"{target}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+            )
+            session.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
+            session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.Error as reason:
+            raise self.failed("HV00N", f"{reason} ({file})") from None
+        if not read_only:
+            session.execute("PRAGMA busy_timeout = 10000")
+            session.execute("PRAGMA foreign_keys = ON")
+        self._sessions.append(session)
+        return session
+
+    def closed(self, session: sqlite3.Connection) -> None:
+        """Forgets a session and closes it."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+        session.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except sqlite3.Error as reason:
+            message = str(reason)
+            code = "HV000"
+            if "interrupted" in message:
+                code = "57014"
+            elif "readonly" in message or "read-only" in message or "query_only" in message:
+                code = "25006"
+            elif "UNIQUE" in message or "PRIMARY KEY" in message:
+                code = "23505"
+            elif "NOT NULL" in message:
+                code = "23502"
+            elif "FOREIGN KEY" in message:
+                code = "23503"
+            elif "CHECK" in message:
+                code = "23514"
+            elif "no such table" in message:
+                code = "HV00R"
+            elif "syntax error" in message:
+                code = "42601"
+            raise self.failed(code, reason) from None
+
+
+class SqliteReader(SqlReader):
+    """One read transaction."""
+
+    def __init__(self, connector: SqliteConnector, session: sqlite3.Connection) -> None:
+        self.connector, self.session, self.item = connector, session, connector.item
+        with connector.errors():
+            session.execute("BEGIN")
+            session.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # the snapshot begins here
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with self.connector.errors():
+            return self.session.execute(text).fetchall()
+
+    def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
+        if source.path:
+            spec = table_spec(self.session, source.path)
+            if spec is None:
+                raise self.connector.missing(source.path)
+            return tuple(self._typed(column, source) for column in spec.columns)
+        self.check(source)
+        return tuple(self._typed(column, source) for column in self._query_columns(source.query))
+
+    def projection(self, column: ReadColumn) -> str:
+        name = quoted(column.name, self.item)
+        return f"{column.expression or name} AS {name}"
+
+    def stream(
+        self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        with self.connector.errors(), closing(self.session.cursor()) as cursor:
+            cursor.execute(text)
+            wanted = rows
+            while found := cursor.fetchmany(wanted):
+                arrays = [
+                    from_values(values, column.type, column.name)
+                    for column, values in zip(columns, zip(*found, strict=True), strict=True)
+                ]
+                batch = pa.record_batch(arrays, names=[column.name for column in columns])
+                yield batch
+                wanted = max(1, min(rows, size * len(found) // max(batch.nbytes, 1)))
+
+    def close(self) -> None:
+        self.connector.closed(self.session)
+
+    def _query_columns(self, query: str) -> list[ColumnSpec]:
+        # A temporary view tells the declared types of plain columns; only another session may make one.
+        with closing(self.connector.open(read_only=False)) as session, self.connector.errors():
+            session.execute(f"CREATE TEMP VIEW bough_described AS {query.strip().rstrip(';')}")
+            found = session.execute("PRAGMA temp.table_info(bough_described)").fetchall()
+            self.connector._sessions.remove(session)
+        return [ColumnSpec(row[1], _declared(row[2]), declared=row[2] or None) for row in found]
+
+    def _typed(self, column: ColumnSpec, source: Source) -> ColumnSpec:
+        if column.declared:
+            return column
+        name = quoted(column.name, self.item)
+        table = (
+            quoted(source.path[-1], self.item) if source.path else f"({source.query.strip().rstrip(';')}\n)"
+        )
+        found = {row[0] for row in self.rows(f"SELECT DISTINCT typeof({name}) FROM {table}")} - {"null"}
+        if found == {"integer", "real"}:
+            raise MigrationError(
+                "HV004",
+                f'column "{column.name}" has whole numbers and doubles',
+                hint=f"CAST({name} AS REAL) or CAST({name} AS TEXT) in the query.",
+                column=column.name,
+            )
+        if len(found) > 1:
+            raise MigrationError(
+                "HV004",
+                f'column "{column.name}" has values of several types: {", ".join(sorted(found))}',
+                hint=f"CAST({name} AS TEXT) in the query.",
+                column=column.name,
+            )
+        type_ = _VALUES[found.pop()] if found else text()
+        return ColumnSpec(column.name, type_, column.nullable, column.default)
+
+
+class SqliteWriter(SqlWriter):
+    """One session that writes."""
+
+    def __init__(self, connector: SqliteConnector, session: sqlite3.Connection) -> None:
+        self.connector, self.session, self.item = connector, session, connector.item
+
+    def execute(self, statement: str) -> int | None:
+        with self.connector.errors():
+            cursor = self.session.execute(statement)
+            return None if cursor.rowcount < 0 else cursor.rowcount
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with self.connector.errors():
+            return self.session.execute(text).fetchall()
+
+    def fetch(self, query: str) -> pa.Table:
+        cursor = self.session.execute(query)
+        names = [item[0] for item in cursor.description]
+        columns = zip(*cursor.fetchall(), strict=True)
+        arrays = [pa.array(values) for values in columns] or [pa.nulls(0) for _ in names]
+        return pa.table(arrays, names=names)
+
+    def describe(self, path: Path) -> TableSpec:
+        spec = table_spec(self.session, path)
+        if spec is None:
+            raise self.connector.missing(path)
+        return spec
+
+    def exists(self, path: Path) -> bool:
+        return table_spec(self.session, path) is not None
+
+    def names(self, schema: str | None) -> list[Path]:
+        return [(name,) for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+
+    def dependants(self, path: Path) -> tuple[str, ...]:
+        spec = self.describe(path)
+        inbound = self.rows(
+            "SELECT 1 FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f "
+            f"WHERE m.type = 'table' AND lower(f.\"table\") = lower({_text(spec.name)}) LIMIT 1"
+        )
+        held = ["foreign key"] if inbound else []
+        held += [
+            kind
+            for (kind,) in self.rows(
+                "SELECT DISTINCT type FROM sqlite_schema WHERE type IN ('trigger', 'view') "
+                f"OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = lower({_text(spec.name)}))"
+            )
+        ]
+        return tuple(held)
+
+    def create_like(self, staging: Path, target: Path) -> None:
+        spec = self.describe(target)
+        body = [
+            f"{quoted(column.name, self.item)} {column.declared or ''}"
+            + ("" if column.nullable else " NOT NULL")
+            + (f" DEFAULT ({column.default})" if column.default is not None else "")
+            for column in spec.columns
+        ]
+        for key in spec.keys:
+            if key.kind in ("primary", "unique"):
+                names = ", ".join(quoted(name, self.item) for name in key.columns)
+                body.append(f"{'PRIMARY KEY' if key.kind == 'primary' else 'UNIQUE'} ({names})")
+        self.execute(f"CREATE TABLE {self.q(staging)} ({', '.join(body)})")
+
+    def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
+        fits, statement, rows, size = None, "", 0, 0
+        with self.transaction():
+            for batch in batches:
+                if fits is None:
+                    fits = fit(batch.schema, self.describe(path))
+                    names = ", ".join(quoted(item.column.name, self.item) for item in fits)
+                    marks = ", ".join("?" * len(fits))
+                    statement = f"INSERT INTO {self.q(path)} ({names}) VALUES ({marks})"
+                fitted = fit_batch(batch, fits)
+                columns = [
+                    _stored(array, item.column) for item, array in zip(fits, fitted.columns, strict=True)
+                ]
+                with self.connector.errors():
+                    try:
+                        self.session.executemany(statement, zip(*columns, strict=True))
+                    except OverflowError:
+                        raise unfit("", of("int64"), "a number beyond 64 bits") from None
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+        return WriteResult(rows, size, "executemany")
+
+    def begin(self) -> None:
+        self.execute("BEGIN IMMEDIATE")
+        self.in_transaction = True
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+        self.in_transaction = False
+
+    def rollback(self) -> None:
+        if self.session.in_transaction:
+            self.execute("ROLLBACK")
+        self.in_transaction = False
+
+    def close(self) -> None:
+        self.rollback()
+        self.connector.closed(self.session)
+
+    def q(self, path: Sequence[str]) -> str:
+        return super().q(path[-1:])  # one schema; a two-part name cannot stand everywhere
+
+
+def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
+    """A table's shape from the pragmas; None if there is no such table."""
+    found = session.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (path[-1],)
+    ).fetchall()
+    if not found or (len(path) > 1 and path[-2] not in ("main", "")):
+        return None
+    columns = tuple(
+        ColumnSpec(row[0], _declared(row[1]), not row[2], row[3], declared=row[1] or None)
+        for row in found
+        if row[5] != 1
+    )
+    primary = tuple(row[0] for row in sorted((row for row in found if row[4]), key=lambda row: row[4]))
+    keys = [KeySpec("primary", primary)] if primary else []
+    for _, index, unique, origin, _ in session.execute("SELECT * FROM pragma_index_list(?)", (path[-1],)):
+        names = tuple(row[2] for row in session.execute("SELECT * FROM pragma_index_info(?)", (index,)))
+        if origin != "pk" and None not in names:
+            keys.append(KeySpec("unique" if unique else "index", names, index))
+    foreign: dict[int, list[tuple[Any, ...]]] = {}
+    for row in session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)):
+        foreign.setdefault(row[0], []).append(row)
+    for parts in foreign.values():
+        first = parts[0]
+        keys.append(
+            KeySpec(
+                "foreign",
+                tuple(part[3] for part in parts),
+                ref_table=(first[2],),
+                ref_columns=tuple(part[4] for part in parts if part[4]),
+                on_update=None if first[5] in _ACTIONS else first[5],
+                on_delete=None if first[6] in _ACTIONS else first[6],
+            )
+        )
+    return TableSpec(("main", path[-1]), columns, tuple(keys), dialect="sqlite")
+
+
+def _declared(declared: str) -> CanonicalType:
+    return parse_type(declared, "sqlite") if declared else of("unknown")
+
+
+def _stored(array: pa.Array, column: ColumnSpec) -> list[Any]:
+    if pa.types.is_floating(array.type):
+        if pc.any(pc.is_nan(array)).as_py():
+            raise unfit(column.name, column.type, "NaN would become NULL in SQLite")
+        return array.to_pylist()  # type: ignore[no-any-return]
+    if pa.types.is_boolean(array.type):
+        array = pc.cast(array, pa.int8())
+    if pa.types.is_integer(array.type) or pa.types.is_binary(array.type):
+        return array.to_pylist()  # type: ignore[no-any-return]
+    return to_texts(array).to_pylist()  # type: ignore[no-any-return]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,280 @@
+"""What all writers share: staging tables, the ways to publish them, transactions.
+
+Publishing, for an engine whose transactions hold a table's rows (all but ClickHouse):
+
+1. No target: the staging table gets its name.
+2. ``append`` is INSERT ... SELECT. ``upsert`` is UPDATE of the keys that are there and INSERT of the others;
+   the staged keys must be unique and not null, or nothing is done.
+3. ``replace`` swaps the names where nothing else hangs on the old table. What would (views, triggers, grants,
+   indexes, sequences: ``dependants``) keeps the old table and gets new rows in one transaction. Where other
+   tables' foreign keys point at it, its rows are merged by key instead of emptied, so no cascade fires for
+   rows that stay.
+
+A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from migration.connectors.base import Mode, Path, Published, WriteResult
+from migration.connectors.fitting import fit
+from migration.connectors.queries import quoted, quoted_path
+from migration.dialects import DialectContract
+from migration.errors import MigrationError
+from migration.model import TableSpec
+
+_MARK = "__stg_"
+_OLD = "__old_"
+_JOB = re.compile(r"[0-9a-z]{1,24}")
+_LEFTOVER = re.compile(r".*(?:__stg_|__old_)(?P<job>[0-9a-z]{1,24})")
+
+
+class SqlWriter(ABC):
+    """A writer over SQL: an engine adds statements, the loading of batches and what hangs on a table."""
+
+    item: DialectContract
+    transactions = True
+    transactional_ddl = True
+    in_transaction = False
+    empty_statement = "DELETE FROM {table}"
+
+    @abstractmethod
+    def execute(self, statement: str) -> int | None:
+        """Runs one statement; the rows it touched."""
+
+    @abstractmethod
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        """A small result as Python rows."""
+
+    @abstractmethod
+    def describe(self, path: Path) -> TableSpec:
+        """The table in the target's catalog."""
+
+    @abstractmethod
+    def exists(self, path: Path) -> bool:
+        """True if there is a table or view of that name."""
+
+    @abstractmethod
+    def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
+        """Appends batches."""
+
+    @abstractmethod
+    def names(self, schema: str | None) -> list[Path]:
+        """Every table of a schema, as paths."""
+
+    @abstractmethod
+    def dependants(self, path: Path) -> tuple[str, ...]:
+        """What a swap of names would lose, in words; ``foreign key`` first where one points here."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Opens a transaction."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Commits it."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Rolls it back; nothing if there is none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Rolls back and disconnects."""
+
+    def create_like(self, staging: Path, target: Path) -> None:
+        """An empty table with the columns, keys and defaults of ``target``."""
+        self.execute(f"CREATE TABLE {self.q(staging)} (LIKE {self.q(target)} INCLUDING ALL)")
+
+    def check(self, path: Path, schema: pa.Schema) -> None:
+        """HV004 where a column of ``schema`` could not be stored exactly."""
+        fit(schema, self.describe(path))
+
+    def count(self, path: Path) -> int:
+        """The number of rows."""
+        return int(self.rows(f"SELECT count(*) FROM {self.q(path)}")[0][0])
+
+    def drop(self, path: Path) -> None:
+        """Drops a table if it exists."""
+        self.execute(f"DROP TABLE IF EXISTS {self.q(path)}")
+
+    def q(self, path: Sequence[str]) -> str:
+        """A quoted path."""
+        return quoted_path(path, self.item)
+
+    def staging(self, target: Path, job: str) -> Path:
+        """``users`` of job 7 is ``users__stg_7``, beside it; long names are cut, not the mark."""
+        return self._beside(target, _MARK, job)
+
+    def leftovers(self, schema: str | None = None) -> tuple[Path, ...]:
+        """Every staging table that is there; which jobs still run is the caller's knowledge."""
+        return tuple(path for path in self.names(schema) if _LEFTOVER.fullmatch(path[-1]))
+
+    def cleanup(self, job: str | None = None, schema: str | None = None) -> tuple[Path, ...]:
+        """Drops the staging tables of one job, or of all."""
+        found = []
+        for path in self.leftovers(schema):
+            match = _LEFTOVER.fullmatch(path[-1])
+            if match is not None and (job is None or match["job"] == job):
+                self.drop(path)
+                found.append(path)
+        return tuple(found)
+
+    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
+        """Makes the staged rows the target's; the module's text says how."""
+        if not self.exists(target):
+            with self.transaction():
+                self.rename(staging, target)
+            return Published("rename", atomic=True, rows=self.count(target))
+        if mode == "create":
+            raise MigrationError(
+                "42P07",
+                f'table "{".".join(target)}" already exists',
+                hint="Use MODE replace, append or upsert.",
+            )
+        if mode == "replace":
+            published = self._replace(staging, target, tuple(key))
+        else:
+            with self.transaction():
+                rows = (
+                    self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
+                )
+            published = Published("INSERT ... SELECT" if mode == "append" else "UPDATE + INSERT", True, rows)
+        self.drop(staging)
+        return published
+
+    def rename(self, path: Path, new: Path) -> None:
+        """Gives a table another name in its schema."""
+        self.execute(f"ALTER TABLE {self.q(path)} RENAME TO {quoted(new[-1], self.item)}")
+
+    def swap(self, staging: Path, target: Path) -> Published:
+        """The staging table takes the target's name, the old table is dropped."""
+        match = _LEFTOVER.fullmatch(staging[-1])
+        old = self._beside(target, _OLD, match["job"] if match else "0")
+        with self.transaction():
+            self.rename(target, old)
+            self.rename(staging, target)
+            self.execute(f"DROP TABLE {self.q(old)}")
+        return Published("rename pair", atomic=True, rows=self.count(target))
+
+    def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
+        held = self.dependants(target)
+        if not held:
+            return self.swap(staging, target)
+        notes = (f"kept because of: {', '.join(held)}",)
+        if held[0] == "foreign key":
+            keys = key or self.describe(target).primary_key
+            if not keys:
+                raise MigrationError(
+                    "0A000",
+                    f'table "{".".join(target)}" cannot be replaced: foreign keys point at it',
+                    hint="Name its key: KEY (columns).",
+                )
+            with self.transaction():
+                rows = self._upsert(staging, target, keys)
+                match = self._match("t", "s", keys)
+                self.execute(
+                    f"DELETE FROM {self.q(target)} AS t WHERE NOT EXISTS "
+                    f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {match})"
+                )
+            return Published("merge by key", atomic=True, rows=rows, notes=notes)
+        with self.transaction():
+            self.execute(self.empty_statement.format(table=self.q(target)))
+            rows = self._insert(staging, target)
+        method = self.empty_statement.partition(" ")[0] + " + INSERT"
+        return Published(method, atomic=True, rows=rows, notes=notes)
+
+    def _insert(self, staging: Path, target: Path) -> int:
+        names = ", ".join(quoted(name, self.item) for name in self._names(staging))
+        statement = f"INSERT INTO {self.q(target)} ({names}) SELECT {names} FROM {self.q(staging)}"
+        return self.execute(statement) or 0
+
+    def _upsert(self, staging: Path, target: Path, key: Sequence[str]) -> int:
+        self.check_key(staging, key)
+        names = self._names(staging)
+        rest = [name for name in names if name not in key]
+        updated = self.update(staging, target, key, rest) if rest else 0
+        columns = ", ".join(quoted(name, self.item) for name in names)
+        values = ", ".join(f"s.{quoted(name, self.item)}" for name in names)
+        match = self._match("t", "s", key)
+        inserted = self.execute(
+            f"INSERT INTO {self.q(target)} ({columns}) SELECT {values} FROM {self.q(staging)} AS s "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self.q(target)} AS t WHERE {match})"
+        )
+        return updated + (inserted or 0)
+
+    def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
+        """Copies the staged values of keys that exist; the rows it touched."""
+        sets = ", ".join(f"{quoted(name, self.item)} = s.{quoted(name, self.item)}" for name in rest)
+        return (
+            self.execute(
+                f"UPDATE {self.q(target)} AS t SET {sets} FROM {self.q(staging)} AS s "
+                f"WHERE {self._match('t', 's', key)}"
+            )
+            or 0
+        )
+
+    def check_key(self, staging: Path, key: Sequence[str]) -> None:
+        """42P10 without a key, 23502 or 21000 where the staged keys are null or repeated."""
+        if not key:
+            raise MigrationError("42P10", "upsert needs a key", hint="Add KEY (columns).")
+        columns = ", ".join(quoted(name, self.item) for name in key)
+        null = " OR ".join(f"{quoted(name, self.item)} IS NULL" for name in key)
+        table = self.q(staging)
+        if self.rows(f"SELECT 1 FROM {table} WHERE {null} LIMIT 1"):
+            raise MigrationError("23502", f"a row has no key ({', '.join(key)})", hint="Filter it out.")
+        found = self.rows(f"SELECT {columns} FROM {table} GROUP BY {columns} HAVING count(*) > 1 LIMIT 3")
+        if found:
+            raise MigrationError(
+                "21000",
+                f"the key ({', '.join(key)}) is not unique in the source",
+                detail="Repeated: " + "; ".join(", ".join(map(str, row)) for row in found),
+                hint="Choose another key, or select one row for each.",
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """The caller's transaction, or one of its own."""
+        if self.in_transaction:
+            yield
+            return
+        self.begin()
+        try:
+            yield
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _match(self, left: str, right: str, key: Sequence[str]) -> str:
+        names = [quoted(name, self.item) for name in key]
+        return " AND ".join(f"{left}.{name} = {right}.{name}" for name in names)
+
+    def _names(self, path: Path) -> list[str]:
+        return [column.name for column in self.describe(path).columns]
+
+    def _beside(self, target: Path, mark: str, job: str) -> Path:
+        if not _JOB.fullmatch(job):
+            raise ValueError(f"a job is named by up to 24 digits and lower-case letters, not {job!r}")
+        suffix, rules = mark + job, self.item.identifiers
+        room = min(rules.max_length, 200) - len(suffix)
+        name = target[-1]
+        while len(name.encode() if rules.limit_unit == "bytes" else name) > room:
+            name = name[:-1]
+        return (*target[:-1], name + suffix)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
