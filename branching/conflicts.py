@@ -13,22 +13,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from branching import manifest, names
+from branching import names
 from branching.database import Database
 from branching.errors import BoughError
 from branching.manifest import Author
+from branching.merge_attempt import Attempt, attempted, branch_lines
 from branching.merge_conflicts import Conflict
 from branching.merge_plan import BRANCH, MANUAL, MergeResult, Policy, TablePlan
+from branching.merge_result import rows
+from branching.merge_steps import apply, insert_merge, plan_rows
 from branching.model import Column
-
-if TYPE_CHECKING:
-    from branching.merge_apply import Attempt
 
 M = names.MANIFEST_SCHEMA
 _USING = ("branch", "target", "base")
-_COLUMNS = "id, merge_id, schema_name, table_name, key, kind, column_name, base, branch_value, target_value, resolution, value"
+_COLUMNS = (
+    "id, merge_id, schema_name, table_name, key, kind, column_name, base, branch_value, target_value, resolution,"
+    " value"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,6 @@ def preview_conflicts(
     author: Author | None = None,
 ) -> list[ConflictRow]:
     """The conflicts that a merge would have now; nothing is opened."""
-    from branching.merge_apply import attempted, branch_lines, plan_rows
-
     lines = branch_lines(database, source, target)
 
     def run(attempt: Attempt) -> list[ConflictRow]:
@@ -128,8 +129,6 @@ def _row(identifier: int | None, merge: int | None, item: Conflict) -> ConflictR
 
 def open_manual(attempt: Attempt) -> MergeResult:
     """Writes the conflicts down and leaves the merge open. Nothing of the plan is applied."""
-    from branching.merge_apply import insert_merge, rows
-
     database, source, target = attempt.database, attempt.source.name, attempt.target.name
     if already := open_merges(database, source, target):
         raise BoughError(
@@ -286,8 +285,6 @@ def abort_merge(database: Database, source: str, target: str | None = None) -> N
 
 def continue_merge(database: Database, source: str, author: Author, target: str | None = None) -> MergeResult:
     """Applies a manual merge whose conflicts are all settled."""
-    from branching.merge_apply import apply, attempted, branch_lines, plan_rows
-
     merge = _the_open_merge(database, source, target)
     stored = _stored(database, merge)
     left = [item for item in stored if item[1] is None]
@@ -362,7 +359,8 @@ def _settler(attempt: Attempt, merge: int, plan: TablePlan) -> Callable[[str, tu
             f"r{c.id} = CASE _k.resolution WHEN 'base' THEN b{c.id} ELSE r{c.id} END" for c in columns
         )
         cursor.execute(
-            f"UPDATE {stage} AS _s SET won = _k.resolution, {back} {mine} AND _k.kind IN ('delete_modify', 'modify_delete')"
+            f"UPDATE {stage} AS _s SET won = _k.resolution, {back} {mine}"
+            " AND _k.kind IN ('delete_modify', 'modify_delete')"
         )
 
     return settle
@@ -379,7 +377,8 @@ def _check_unmoved(attempt: Attempt, stored: list[tuple[_Stored, str | None]]) -
     shown = {plan.shown.id: plan.shown.name for plan in attempt.catalog.tables}
     raise BoughError(
         "40001",
-        f'"{attempt.source.name}" or "{attempt.target.name}" has changed in {len(moved)} conflicts since they were settled',
+        f'"{attempt.source.name}" or "{attempt.target.name}" has changed'
+        f" in {len(moved)} conflicts since they were settled",
         detail="\n".join(
             f"{shown.get(place[0], place[0])}: {place[3] or place[1]}, row {place[2]}" for place in moved[:20]
         ),
@@ -388,6 +387,6 @@ def _check_unmoved(attempt: Attempt, stored: list[tuple[_Stored, str | None]]) -
 
 
 __all__ = [
-    "ConflictRow", "abort_merge", "continue_merge", "manifest", "open_conflicts", "open_manual", "open_merges",
+    "ConflictRow", "abort_merge", "continue_merge", "open_conflicts", "open_manual", "open_merges",
     "preview_conflicts", "resolve", "set_resolution", "set_value",
 ]  # fmt: skip

@@ -20,10 +20,12 @@ from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
 from branching.manifest import Author
-from branching.merge_apply import Attempt, apply, plan_rows, policy_of, refused, repeated, undecided
+from branching.merge_attempt import Attempt, policy_of, repeated
 from branching.merge_pairs import copy_rows, delete_rows_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
+from branching.merge_result import refused, undecided
 from branching.merge_sides import Sides, moved
+from branching.merge_steps import apply, plan_rows
 from branching.model import Table
 from branching.names import RID
 from branching.transaction import Transaction

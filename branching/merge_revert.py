@@ -14,19 +14,12 @@ from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
-from branching.merge_apply import (
-    Attempt,
-    apply,
-    begin_on,
-    policy_of,
-    refused,
-    repeated,
-    target_sql,
-    undecided,
-)
+from branching.merge_attempt import Attempt, begin_on, policy_of, repeated, target_sql
 from branching.merge_conflicts import row_conflicts
 from branching.merge_plan import ABORT, CatalogPlan, MergeResult, TablePlan
+from branching.merge_result import refused, undecided
 from branching.merge_sides import Rows
+from branching.merge_steps import apply
 from branching.model import Table
 from branching.names import RID, quote
 from branching.physical import Physical

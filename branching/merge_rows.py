@@ -14,6 +14,7 @@ from branching.merge_stage import Stage
 from branching.merge_values import distinct
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION, quote
+from branching.physical import BaseTable
 from branching.resolve import Scope
 from branching.transaction import Transaction
 
@@ -26,7 +27,7 @@ def apply(transaction: Transaction, scope: Scope, stage: Stage, table: Table) ->
         assert table.storage.base is not None
         base = transaction.physical.bases[table.storage.base]
         if transaction.arm(base.id):
-            history.keep(transaction, base, f"{RID} IN ({stage.rids('update', 'delete')})")
+            _keep(transaction, stage, base)
         elif stage.counts.deleted:
             transaction.note_deleted(
                 base.id, f"SELECT trid AS {RID} FROM {stage.sql} WHERE action = 'delete'"
@@ -44,6 +45,24 @@ def apply(transaction: Transaction, scope: Scope, stage: Stage, table: Table) ->
     transaction.inserted += stage.counts.inserted
     transaction.updated += stage.counts.updated
     transaction.deleted += stage.counts.deleted
+
+
+def _keep(transaction: Transaction, stage: Stage, base: BaseTable) -> None:
+    """Old images into the history: from the stage, which has read them, where it has all columns as they are stored."""
+    target = stage.plan.target
+    same = (
+        target is not None and stage.plan.merged is not None and target.columns == stage.plan.merged.columns
+    )
+    if not same or set(base.columns) != {column.id for column in stage.columns}:
+        history.keep(transaction, base, f"{RID} IN ({stage.rids('update', 'delete')})")
+        return
+    history.ensure_history(transaction, base)
+    ids = list(base.columns)
+    transaction.cursor.execute(
+        f"INSERT INTO {names.history(base.id)} ({', '.join(f'c{i}' for i in ids)}, {RID}, {VERSION}, {names.ENDED})"
+        f" SELECT {', '.join(f't{i}' for i in ids)}, trid, tver, {transaction.write()} FROM {stage.sql}"
+        " WHERE action IN ('update', 'delete')"
+    )
 
 
 def _write(

@@ -17,7 +17,7 @@ from branching.merge_plan import BRANCH, TablePlan
 from branching.merge_sides import Rows
 from branching.merge_values import any_of, distinct, initial, lifted
 from branching.model import Column, Table
-from branching.names import RID, quote
+from branching.names import RID, VERSION, quote
 
 TEMPORARY = "temp.main."
 
@@ -120,7 +120,7 @@ def _find_on_target(
     found, states = f"{name}_found", TEMPORARY + name + "_states"
     listed = names.columns([column.name for column in target.columns])
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT {RID} AS rid, {RID} AS trid, {listed}"
+        f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT {RID} AS rid, {RID} AS trid, {VERSION} AS tver, {listed}"
         f" FROM ({target_sql}) AS _target WHERE {RID} IN (SELECT rid FROM {states})"
     )
     key = _key(merged, target, columns)
@@ -134,6 +134,7 @@ def _find_on_target(
             cursor.execute(
                 f"CREATE OR REPLACE TEMP TABLE {name}_twins AS"
                 f" SELECT DISTINCT ON (_target.{RID}) _state.rid AS rid, _target.{RID} AS trid,"
+                f" _target.{VERSION} AS tver,"
                 f" {names.columns([c.name for c in target.columns], '_target')}"
                 f" FROM ({target_sql}) AS _target JOIN (SELECT * FROM {states} WHERE {missing}) AS _state ON {match}"
             )
@@ -150,7 +151,8 @@ def _find_on_target(
     values = ", ".join(f"{lifted(target, column, '_t', known)} AS t{column.id}" for column in columns)
     extra = ", " + values if values else ""
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.trid IS NOT NULL AS in_target{extra}"
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.tver,"
+        f" _t.trid IS NOT NULL AS in_target{extra}"
         f" FROM {states} AS _state LEFT JOIN {TEMPORARY}{found} AS _t ON _t.rid = _state.rid"
     )
 

@@ -1,0 +1,273 @@
+"""One try at a merge: its transaction, the instant it sees, and when it is tried again.
+
+Nobody may begin to write the source while its base moves (``Line.sealed``); writers that are running are waited for, so
+the attempt's snapshot holds every change of the source. A conflict with a transaction on the target is tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from branching import names
+from branching.database import FORK_WAIT, Database
+from branching.engine.base import Cursor, EngineError, ErrorKind
+from branching.errors import BoughError
+from branching.lines import Line
+from branching.manifest import Author
+from branching.merge_conflicts import Conflict
+from branching.merge_plan import CatalogPlan, Policy, TablePlan, plan_catalogs, strategy_of
+from branching.merge_sides import Sides, sides_of
+from branching.merge_stage import Stage
+from branching.merge_verify import Violation
+from branching.points import Point
+from branching.resolve import Scope
+from branching.transaction import Transaction
+
+_TRIES = 6
+_T = TypeVar("_T")
+M = names.MANIFEST_SCHEMA
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at a merge: its transaction, what it plans, what it found."""
+
+    database: Database
+    transaction: Transaction
+    source: Line
+    target: Line
+    sides: Sides
+    policy: Policy
+    catalog: CatalogPlan
+    tables: frozenset[str] | None
+    merge_id: int
+    started: Point
+    stages: dict[int, Stage] = field(default_factory=dict)  # position in the plan → stage
+    created: dict[int, int] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    reopened: bool = False  # a manual merge, its conflicts settled
+    undo: bool = True  # keeps what BRANCH REVERT MERGE needs
+    aside: dict[int, str] = field(default_factory=dict)  # rows of created tables that were moved
+    move: Callable[[Attempt], object] | None = None  # instead of moving the source's base
+    view: Line | None = None  # where the target's rows are read, if not on the target
+
+    @property
+    def cursor(self) -> Cursor:
+        return self.transaction.cursor
+
+    def scope(self) -> Scope:
+        return Scope(
+            self.database, self.transaction.line, self.transaction.catalog, self.transaction.physical
+        )
+
+    def wanted(self, plan: TablePlan) -> bool:
+        shown = plan.shown
+        return (
+            self.tables is None or shown.name in self.tables or f"{shown.schema}.{shown.name}" in self.tables
+        )
+
+    def conflicts_of(self, plan: TablePlan) -> int:
+        return sum(1 for item in self.conflicts if item.table is plan.shown)
+
+
+def policy_of(strategy: str, per_table: Mapping[str, str] | None) -> Policy:
+    return Policy(
+        strategy_of(strategy), {name: strategy_of(text) for name, text in (per_table or {}).items()}
+    )
+
+
+def branch_lines(database: Database, source: str, target: str) -> tuple[Line, Line]:
+    """Source and target of a merge that is no refresh."""
+    lines = lines_of(database, source, target)
+    if lines is None:
+        raise BoughError(
+            "0A000",
+            f'"{target}" was made from "{source}": its conflicts are with what it would bring in',
+            hint=f"BRANCH REFRESH {target}.",
+        )
+    return lines
+
+
+def lines_of(database: Database, source: str, target: str) -> tuple[Line, Line] | None:
+    """Source and target; None where the merge is a refresh of the target from its parent."""
+    one, other = database.line(source), database.line(target)
+    if one is other:
+        raise BoughError("22023", f'cannot merge branch "{source}" into itself')
+    if other.record.parent == one.id:
+        return None
+    if one.is_trunk:
+        raise BoughError(
+            "0A000",
+            f'cannot merge "{source}" into "{target}", which was not made from it',
+            hint=f"BRANCH REFRESH {target} brings its own parent's changes in.",
+        )
+    return one, other
+
+
+def attempted(
+    database: Database,
+    source: Line,
+    target: Line,
+    policy: Policy,
+    run: Callable[[Attempt], _T],
+    *,
+    tables: Sequence[str] | None = None,
+    author: Author,
+) -> _T:
+    """Runs ``run`` on a fresh attempt, again if another transaction got in its way."""
+
+    def begin() -> Attempt | None:
+        return begin_merge(database, source, target, policy, tables, author)
+
+    return repeated(database, source, begin, run)
+
+
+def repeated(
+    database: Database,
+    source: Line,
+    begin: Callable[[], Attempt | None],
+    run: Callable[[Attempt], _T],
+    *,
+    sealing: bool = True,
+) -> _T:
+    """Runs ``run`` while nobody writes the source, again if a transaction on the target got in its way."""
+    last: BaseException | None = None
+    for number in range(_TRIES):
+        if number:
+            time.sleep(min(0.005 * 2**number, 0.2))
+        with _sealed(database, source) if sealing else nullcontext():
+            attempt = begin()
+            if attempt is None:
+                continue
+            try:
+                return run(attempt)
+            except EngineError as error:
+                if error.kind is not ErrorKind.CONFLICT:
+                    raise
+                last = error
+            finally:
+                attempt.transaction.rollback()  # nothing, if it was committed
+                attempt.cursor.close()
+    raise BoughError(
+        "40001",
+        f'could not merge "{source.name}" due to concurrent changes',
+        detail="Other transactions kept changing the same rows.",
+        hint="Retry the merge.",
+    ) from last
+
+
+@contextmanager
+def _sealed(database: Database, line: Line) -> Iterator[None]:
+    """Nobody writes the line, nor begins to, while its base moves."""
+    token = object()
+    with database.gate:
+        if not database.gate.wait_for(lambda: not line.writers and line.sealed is None, timeout=FORK_WAIT):
+            raise BoughError(
+                "55P03",
+                f'could not merge "{line.name}": a transaction that writes it is still open',
+                detail=f"It has been open for more than {FORK_WAIT:.0f} s.",
+                hint="COMMIT or ROLLBACK it, then merge again; bough.sessions shows it.",
+            )
+        line.sealed = token
+    try:
+        yield
+    finally:
+        with database.gate:
+            line.sealed = None
+            database.gate.notify_all()
+
+
+def begin_merge(
+    database: Database,
+    source: Line,
+    target: Line,
+    policy: Policy,
+    tables: Sequence[str] | None,
+    author: Author,
+) -> Attempt | None:
+    """A transaction with its snapshot taken and confirmed; None if the catalog moved meanwhile."""
+    database.loaded(source)
+    database.loaded(target)
+    started = database.clock.now()
+    cursor = database.root.cursor()
+    transaction = Transaction(database, cursor, target, author, explicit=False)
+    try:
+        cursor.query(f"SELECT count(*) FROM {M}.meta")
+        if not transaction.confirm():
+            transaction.rollback()
+            cursor.close()
+            return None
+        transaction.statement = f'BRANCH MERGE "{source.name}" INTO "{target.name}"'
+        sides = sides_of(database, transaction.physical, source, target)
+        catalog = plan_catalogs(sides.base_catalog, source.catalog, transaction.catalog, policy)
+    except BaseException:
+        transaction.rollback()
+        cursor.close()
+        raise
+    chosen = frozenset(tables) if tables is not None else None
+    attempt = Attempt(
+        database, transaction, source, target, sides, policy, catalog, chosen, database.next_id(), started
+    )
+    if chosen is not None:
+        _check_tables(attempt, chosen)
+    return attempt
+
+
+def begin_on(
+    database: Database, target: Line, policy: Policy, author: Author, statement: str
+) -> Attempt | None:
+    """A transaction on ``target`` for a change whose plan is made by the caller."""
+    database.loaded(target)
+    started = database.clock.now()
+    cursor = database.root.cursor()
+    transaction = Transaction(database, cursor, target, author, explicit=False)
+    cursor.query(f"SELECT count(*) FROM {M}.meta")
+    if not transaction.confirm():
+        transaction.rollback()
+        cursor.close()
+        return None
+    transaction.statement = statement
+    sides = Sides(database, transaction.physical, target, target)
+    empty = CatalogPlan((), (), ())
+    return Attempt(
+        database, transaction, target, target, sides, policy, empty, None, database.next_id(), started
+    )
+
+
+def _check_tables(attempt: Attempt, chosen: frozenset[str]) -> None:
+    known = {plan.shown.name for plan in attempt.catalog.tables}
+    known |= {f"{plan.shown.schema}.{plan.shown.name}" for plan in attempt.catalog.tables}
+    if missing := chosen - known:
+        name = sorted(missing)[0]
+        raise BoughError("42P01", f'relation "{name}" does not exist on branch "{attempt.source.name}"')
+
+
+def target_sql(attempt: Attempt, plan: TablePlan) -> str:
+    assert plan.target is not None
+    return attempt.scope().relation_sql(plan.target, attempt.view or attempt.transaction.line, hidden=True)
+
+
+def token_of(attempt: Attempt) -> str:
+    """Changes whenever either side has moved."""
+    facts: list[object] = []
+    for line in (attempt.source, attempt.target):
+        head = attempt.cursor.query(
+            f"SELECT coalesce(max(version), 0) FROM {M}.commits WHERE branch = ?", (line.id,)
+        )[0][0]
+        facts += [line.id, line.seq, head, line.record.base.dump()]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def check_token(attempt: Attempt, token: str | None) -> None:
+    if token is not None and token_of(attempt) != token:
+        raise BoughError(
+            "40001",
+            f'"{attempt.source.name}" or "{attempt.target.name}" has changed since the merge was explained',
+            hint="EXPLAIN BRANCH MERGE again for a new token.",
+        )

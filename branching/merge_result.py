@@ -1,0 +1,88 @@
+"""What a merge tells: a row per table, and the refusal where nobody has decided its conflicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from branching.errors import BoughError
+from branching.merge_attempt import Attempt
+from branching.merge_conflicts import Conflict
+from branching.merge_plan import ABORT, BRANCH, MANUAL, MergeRow, TablePlan
+from branching.model import Table
+
+
+def undecided(attempt: Attempt, strategy: str) -> list[Conflict]:
+    """Conflicts in tables that this strategy is to decide."""
+    return [
+        item
+        for item in attempt.conflicts
+        if attempt.policy.of(item.table.schema, item.table.name) == strategy
+    ]
+
+
+def refused(attempt: Attempt, found: list[Conflict]) -> BoughError:
+    counts: dict[str, int] = {}
+    for item in found:
+        shown = f"{item.table.schema}.{item.table.name}"
+        counts[shown] = counts.get(shown, 0) + 1
+    source, target = attempt.source.name, attempt.target.name
+    return BoughError(
+        "VB001",
+        f'merge of "{source}" into "{target}" has {len(found)} conflicts',
+        detail="\n".join(f"{name}: {count} conflicts" for name, count in sorted(counts.items())),
+        hint=f'BRANCH CONFLICTS "{source}" INTO "{target}" shows them. Then BRANCH MERGE "{source}" INTO "{target}"'
+        " STRATEGY branch_wins, main_wins or manual.",
+    )
+
+
+def reshapes(plan: TablePlan) -> bool:
+    """Whether the merge changes the target's definition of the table."""
+    if plan.merged is None or plan.target is None:
+        return False
+    return replace(plan.merged, storage=plan.target.storage) != plan.target
+
+
+def rows(attempt: Attempt) -> tuple[MergeRow, ...]:
+    """The result, a row per table that the merge looked at."""
+    return tuple(
+        _row(attempt, position, plan)
+        for position, plan in enumerate(attempt.catalog.tables)
+        if attempt.wanted(plan)
+    )
+
+
+def _row(attempt: Attempt, position: int, plan: TablePlan) -> MergeRow:
+    shown: Table = plan.merged or plan.shown
+    conflicts = attempt.conflicts_of(plan)
+    broken = sum(1 for item in attempt.violations if (item.schema, item.table) == (shown.schema, shown.name))
+    row = MergeRow(shown.schema, shown.name, conflicts=conflicts, violations=broken)
+    undecided = attempt.policy.of(plan.shown.schema, plan.shown.name) in (ABORT, MANUAL)
+    if conflicts and undecided and not attempt.reopened:
+        return replace(row, action="conflict")
+    if plan.kind == "create":
+        count = attempt.created.get(position)
+        if count is None and plan.source is not None:
+            visible = attempt.sides.visible(plan.source, attempt.source)
+            count = attempt.cursor.query(f"SELECT count(*) FROM ({visible}) AS _all")[0][0]
+        return replace(row, inserted=count or 0, action="created")
+    if plan.kind == "drop":
+        return replace(row, action="unchanged" if kept(attempt, plan) else "dropped")
+    stage = attempt.stages.get(position)
+    changed = reshapes(plan)
+    if stage is None:
+        return replace(row, action="merged" if changed else "unchanged")
+    counts = stage.counts
+    return replace(
+        row,
+        inserted=counts.inserted,
+        updated=counts.updated,
+        deleted=counts.deleted,
+        auto_merged_cells=counts.merged_cells,
+        action="merged" if changed or counts.changes else "unchanged",
+    )
+
+
+def kept(attempt: Attempt, plan: TablePlan) -> bool:
+    """Whether a table the branch dropped stays, because the target changed it and wins."""
+    strategy = attempt.policy.of(plan.shown.schema, plan.shown.name)
+    return attempt.conflicts_of(plan) > 0 and strategy != BRANCH

@@ -1,0 +1,306 @@
+"""The steps of a merge: plan aside, refuse or write, verify, record, move the base. All in one engine transaction.
+
+1. Each table's rows are staged (``merge_stage``), reading only;
+2. conflicts and violations are decided or refuse the merge: nothing has been written so far;
+3. schema changes, then rows are written; foreign keys are verified; what undoes the merge is kept;
+4. the branch's base becomes this moment: its later changes count from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from branching import constraint_errors, manifest, merge_rows, merge_schema, merge_stage, names
+from branching.engine.base import Cursor, EngineError, ErrorKind
+from branching.errors import BoughError
+from branching.lines import CatalogRef
+from branching.merge_attempt import Attempt, begin_merge, target_sql
+from branching.merge_conflicts import Conflict, object_conflict, row_conflicts, schema_conflicts
+from branching.merge_pairs import keep_pair
+from branching.merge_plan import BRANCH, MergeResult, TablePlan
+from branching.merge_result import kept, reshapes, rows
+from branching.merge_verify import Violation, broken_foreign_keys, violations
+from branching.model import Column
+from branching.points import Point
+
+M = names.MANIFEST_SCHEMA
+
+
+def plan_rows(
+    attempt: Attempt,
+    settle: Callable[[TablePlan], Callable[[str, tuple[Column, ...]], None] | None] = lambda _plan: None,
+) -> None:
+    """Stages every table's rows and collects the conflicts. Reads only."""
+    plans = list(attempt.catalog.tables)
+    for position, plan in enumerate(plans):
+        if not attempt.wanted(plan):
+            continue
+        strategy = attempt.policy.of(plan.shown.schema, plan.shown.name)
+        found = schema_conflicts(attempt.cursor, attempt.sides, plan, attempt.view or attempt.target)
+        plan, refill = _with_saved_columns(plan, found, strategy)
+        if found and strategy == BRANCH and plan.kind == "keep" and plan.target is None:
+            plan = replace(plan, kind="create", merged=plan.source)
+        plans[position] = plan
+        attempt.conflicts += found
+        source = plan.source
+        if plan.kind == "rows" and source is not None and (refill or _maybe_changed(attempt, plan)):
+            rows_of = attempt.sides.rows(plan.base, source)
+            visible = attempt.sides.visible(source, attempt.source)
+            if refill:
+                rows_of = replace(
+                    rows_of,
+                    rids=f"{rows_of.rids} UNION SELECT {names.RID} FROM ({visible}) AS _all",
+                    source=visible,
+                )
+            stage = merge_stage.build(
+                attempt.cursor, position, plan, rows_of, target_sql(attempt, plan), visible, strategy,
+                settle(plan), everything=refill,
+            )  # fmt: skip
+            attempt.stages[position] = stage
+            attempt.conflicts += row_conflicts(attempt.cursor, stage, plan.shown)
+    attempt.catalog = replace(attempt.catalog, tables=tuple(plans))
+    for item, conflict in attempt.catalog.conflicts:
+        if attempt.tables is None:
+            attempt.conflicts.append(object_conflict(item, conflict))
+
+
+def _with_saved_columns(plan: TablePlan, found: list[Conflict], strategy: str) -> tuple[TablePlan, bool]:
+    """A dropped column with values the other side changed stays if that side wins; whether it must be filled anew."""
+    merged, target, source = plan.merged, plan.target, plan.source
+    if plan.kind != "rows" or merged is None or target is None or source is None:
+        return plan, False
+    refill = False
+    for name in dict.fromkeys(item.column for item in found if item.rid is not None):
+        ours = target.column(name or "")
+        kept = ours if strategy != BRANCH else None
+        if ours is None and strategy == BRANCH:
+            kept, refill = source.column(name or ""), True
+        if kept is not None and all(column.id != kept.id for column in merged.columns):
+            merged = replace(merged, columns=(*merged.columns, kept))
+    return replace(plan, merged=merged), refill
+
+
+def _maybe_changed(attempt: Attempt, plan: TablePlan) -> bool:
+    if attempt.sides.base_line is not None or plan.base is None:
+        return True
+    return plan.source is not None and plan.source.id in attempt.source.touched
+
+
+def apply(attempt: Attempt) -> MergeResult:
+    """Writes the plan and commits."""
+    _check_violations(attempt)
+    try:
+        _write(attempt)
+    except EngineError as error:
+        if error.kind is ErrorKind.CONSTRAINT:
+            attempt.transaction.rollback()
+            raise _native_violation(attempt, error) from error
+        raise
+    found = _broken_foreign_keys(attempt)
+    if found:
+        attempt.transaction.rollback()
+        raise refuse(attempt, found)
+    result = rows(attempt)
+    record_merge(attempt, "merged")
+    (attempt.move or move_base)(attempt)
+    attempt.transaction.commit()
+    return MergeResult(attempt.merge_id, result)
+
+
+def _broken_foreign_keys(attempt: Attempt) -> list[Violation]:
+    written, shrunk = set(), set()
+    for position, plan in enumerate(attempt.catalog.tables):
+        table = plan.merged
+        stage = attempt.stages.get(position)
+        if table is not None and (
+            position in attempt.created or (stage is not None and stage.counts.changes)
+        ):
+            written.add(table.id)
+            if stage is not None and stage.counts.updated + stage.counts.deleted:
+                shrunk.add(table.id)
+    version = attempt.transaction.write()
+    return broken_foreign_keys(
+        attempt.cursor, attempt.scope(), version, frozenset(written), frozenset(shrunk)
+    )
+
+
+def _check_violations(attempt: Attempt) -> None:
+    """On a branch the keys of the rows below are nobody's constraint: they are looked up before writing."""
+    if attempt.transaction.line.is_trunk:
+        return
+    for position, stage in attempt.stages.items():
+        plan = attempt.catalog.tables[position]
+        attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+    if attempt.violations:
+        attempt.transaction.rollback()
+        raise refuse(attempt, attempt.violations)
+
+
+def _native_violation(attempt: Attempt, error: EngineError) -> BoughError:
+    """The engine has refused one row: plans again to list all that the merge would break."""
+    again = begin_merge(
+        attempt.database, attempt.source, attempt.target, attempt.policy,
+        sorted(attempt.tables) if attempt.tables is not None else None, attempt.transaction.author,
+    )  # fmt: skip
+    found: list[Violation] = []
+    if again is not None:
+        try:
+            plan_rows(again)
+            for position, stage in again.stages.items():
+                plan = again.catalog.tables[position]
+                found += violations(again.cursor, stage, plan, target_sql(again, plan))
+        finally:
+            again.transaction.rollback()
+            again.cursor.close()
+    if found:
+        return refuse(attempt, found)
+    for plan in attempt.catalog.tables:
+        if plan.merged is not None and (explained := constraint_errors.explain(error, plan.merged)):
+            return explained
+    raise error
+
+
+def refuse(attempt: Attempt, found: list[Violation]) -> BoughError:
+    """Keeps the list of violations, in a transaction of its own, and makes the error."""
+    cursor = attempt.database.root.cursor()
+    try:
+        cursor.begin()
+        insert_merge(cursor, attempt, "refused")
+        for item in found:
+            cursor.execute(
+                f"INSERT INTO {M}.violations VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    attempt.merge_id,
+                    item.schema,
+                    item.table,
+                    item.constraint,
+                    item.kind,
+                    item.key,
+                    item.detail,
+                ),
+            )
+        cursor.commit()
+    finally:
+        cursor.rollback()
+        cursor.close()
+    first = found[0]
+    shown = [f"{item.schema}.{item.table}: {item.constraint}: {item.detail}" for item in found[:20]]
+    if len(found) > 20:
+        shown.append(f"… and {len(found) - 20} more")
+    return BoughError(
+        first.sqlstate,
+        f'merge of "{attempt.source.name}" into "{attempt.target.name}" violates {len(found)} constraints',
+        detail="\n".join(shown),
+        hint=f"SELECT * FROM bough.violations WHERE merge_id = {attempt.merge_id}; change the branch, merge again.",
+        schema=first.schema,
+        table=first.table,
+        constraint=first.constraint,
+    )
+
+
+def _write(attempt: Attempt) -> None:
+    transaction = attempt.transaction
+    transaction.write()
+    ddl = merge_schema.ddl_for(transaction, attempt.scope())
+    if attempt.tables is None:
+        merge_schema.apply_objects(ddl, attempt.catalog, late=False)
+    for position, plan in enumerate(attempt.catalog.tables):
+        if not attempt.wanted(plan):
+            continue
+        if plan.kind == "create":
+            _create(attempt, ddl, position, plan)
+        elif plan.kind == "drop" and not kept(attempt, plan):
+            assert plan.target is not None
+            ddl.drop_table(plan.target, cascade=True)
+        elif plan.kind == "rows":
+            _write_table(attempt, ddl, position, plan)
+    if attempt.tables is None:
+        merge_schema.apply_objects(ddl, attempt.catalog, late=True)
+
+
+def _create(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, plan: TablePlan) -> None:
+    source = plan.source
+    assert source is not None
+    if plan.target is not None:
+        ddl.drop_table(plan.target, cascade=True)
+    made = merge_schema.create(ddl, source)
+    columns = [(name, names.quote(name)) for name in made.stored]
+    rows_sql = attempt.aside.get(position) or attempt.sides.visible(source, attempt.source)
+    attempt.created[position] = merge_rows.copy_in(attempt.transaction, ddl.scope, made, rows_sql, columns)
+
+
+def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, plan: TablePlan) -> None:
+    target, merged = plan.target, plan.merged
+    assert target is not None and merged is not None and plan.source is not None
+    table = next(item for item in ddl.catalog.tables() if item.id == target.id)
+    if reshapes(plan):
+        table = merge_schema.reshape(ddl, table, merged, (plan.source,))
+    stage = attempt.stages.get(position)
+    if stage is not None and stage.counts.changes:
+        scope = attempt.scope()
+        merge_rows.apply(attempt.transaction, scope, stage, table)
+        if attempt.undo:
+            merge_rows.keep_undo(attempt.transaction, attempt.merge_id, stage, table)
+
+
+def move_base(attempt: Attempt) -> None:
+    """The source's changes count from here on; into another branch than its parent, what it is now is kept aside."""
+    if attempt.tables is not None:
+        return  # the rest of the branch is still to be merged
+    version = attempt.transaction.write()
+    if attempt.sides.base_line is not None:
+        keep_pair(attempt.transaction, attempt.source, attempt.target)
+        return
+    source, started = attempt.source, attempt.started
+    unseen = set(started.in_flight) | set(range(started.version + 1, version))
+    record = replace(
+        source.record,
+        base=Point(version, tuple(sorted(unseen))),
+        base_catalog=CatalogRef(source.id, source.seq),
+        inherited=True,
+    )
+    attempt.transaction.put_record(record)
+
+
+def record_merge(attempt: Attempt, state: str) -> None:
+    attempt.transaction.merge = attempt.merge_id
+    insert_merge(attempt.cursor, attempt, state, attempt.transaction.write())
+
+
+def insert_merge(
+    cursor: Cursor, attempt: Attempt, state: str, version: int | None = None, note: str | None = None
+) -> None:
+    """The merge's row; one that was open before is ended instead."""
+    if attempt.reopened:
+        cursor.execute(
+            f"UPDATE {M}.merges SET state = ?, version = ?, merged_at = now(), detail = ? WHERE id = ?",
+            (state if state == "merged" else "open", version, _schema_note(attempt), attempt.merge_id),
+        )
+        return
+    cursor.execute(
+        f"INSERT INTO {M}.merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            attempt.merge_id,
+            manifest.now(),
+            attempt.source.name,
+            attempt.target.name,
+            attempt.policy.strategy,
+            state,
+            attempt.transaction.author.role,
+            version,
+            note if note is not None else _schema_note(attempt),
+        ),
+    )
+
+
+def _schema_note(attempt: Attempt) -> str | None:
+    """``schema`` where the merge changed definitions: such a merge is not undone by rows alone."""
+    for plan in attempt.catalog.tables:
+        if not attempt.wanted(plan):
+            continue
+        if plan.kind in ("create", "drop"):
+            return "schema"
+        if plan.kind == "rows" and reshapes(plan):
+            return "schema"
+    return None
