@@ -47,6 +47,8 @@ class Client:
         self._peer = peer[0] if isinstance(peer, tuple) else "local"
         self._address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
         self._session: Session | None = None
+        self._task = asyncio.current_task()
+        self._ending = False
 
     # -- bytes ----------------------------------------------------------------------------------------------------
 
@@ -76,8 +78,17 @@ class Client:
             pass
         except RemoteProtocolError as error:
             self._last_word(error.sqlstate, error.message, error.detail)
+        except asyncio.CancelledError:
+            self._last_word("57P01", "terminating connection due to administrator command")
         finally:
+            self._ending = True
             await self._end()
+
+    def hang_up(self) -> None:
+        """Ends the connection from the server's side, whatever it waits for. On the loop."""
+        if self._task is not None and not self._ending:
+            self._ending = True
+            self._task.cancel()
 
     def _last_word(self, sqlstate: str, message: str, detail: str | None = None) -> None:
         response = ErrorResponse("FATAL", sqlstate, message, detail=detail)
@@ -131,6 +142,7 @@ class Client:
             self._authenticate(startup)
             session = Session(service, startup, self._address)
             self._session = session
+            session.hang_up = self.hang_up
             await session.open()
         except BoughError as error:
             response = error_response(error, fatal=True)
@@ -178,9 +190,6 @@ class Client:
             if event is CONNECTION_CLOSED or isinstance(event, Terminate):
                 return
             await dialogue.handle(event)
-            if session.terminated:
-                self._last_word("57P01", "terminating connection due to administrator command")
-                return
 
     async def _next(self, session: Session) -> Any:
         """The next message; gives up on a client that idles in a transaction for too long."""

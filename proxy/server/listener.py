@@ -71,7 +71,7 @@ class Server:
         self.service = Service(database, settings)
         self.service.collect = self.collect
         self.port = settings.port
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[Client, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
 
@@ -92,16 +92,15 @@ class Server:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
         writer.transport.set_write_buffer_limits(high=_WRITE_BUFFER)
+        client = Client(self.service, reader, writer)
+        self._clients[client] = task
         try:
-            await Client(self.service, reader, writer).serve()
-        except asyncio.CancelledError:
-            pass
+            await client.serve()
         except Exception:
             log.exception("connection_failed")
         finally:
-            self._clients.discard(task)
+            del self._clients[client]
 
     # -- background work --------------------------------------------------------------------------------------------
 
@@ -127,8 +126,6 @@ class Server:
             self._server.close()
         for task in self._background:
             task.cancel()
-        for session in list(self.service.sessions.values()):
-            session.terminated = True
         deadline = self.settings.shutdown_timeout.total_seconds()
         busy = [s for s in self.service.sessions.values() if s.state == "active"]
         if busy and deadline:
@@ -136,11 +133,11 @@ class Server:
                 async with asyncio.timeout(deadline):
                     while any(session.state == "active" for session in self.service.sessions.values()):
                         await asyncio.sleep(0.02)
-        for task in list(self._clients):
-            task.cancel()
+        for client in list(self._clients):
+            client.hang_up()
         for session in list(self.service.sessions.values()):
             session.cancel()
         if self._clients:
-            await asyncio.wait(self._clients, timeout=5)
+            await asyncio.wait(list(self._clients.values()), timeout=10)
         self.service.pool.shutdown(wait=True, cancel_futures=True)
         self.service.database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ import structlog
 _LONGEST = 2000
 
 
-def _safe(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _safe(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
             text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in value[:_LONGEST])

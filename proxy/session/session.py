@@ -47,11 +47,12 @@ class Session:
         self.state: Literal["active", "idle", "idle in transaction", "idle in transaction (aborted)"] = "idle"
         self.statement = ""
         self.connection: Connection | None = None
-        self.terminated = False
+        self.hang_up: Callable[[], None] = lambda: None
         self.timed_out = False
         self._loop = asyncio.get_running_loop()
         self._sleeper: asyncio.Event | None = None
         self._busy = threading.Event()
+        self._engine = threading.Lock()
         options = parse_startup_options(startup.parameters.get("options", ""))
         given = {
             name: value
@@ -71,6 +72,8 @@ class Session:
         self.statements = Statements(self)
         self.commands = BranchCommands(self)
         self._applied_zone = "UTC"
+        self._applied: tuple[object, object] = (None, None)
+        self._statement_timeout = 0.0
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -111,8 +114,13 @@ class Session:
     # -- running on the engine ------------------------------------------------------------------------------------
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """``work`` on the pool."""
-        return await self._loop.run_in_executor(self.service.pool, work)
+        """``work`` on the pool, after what may still run there although nobody waits for it any more."""
+
+        def alone() -> _T:
+            with self._engine:
+                return work()
+
+        return await self._loop.run_in_executor(self.service.pool, alone)
 
     def cancel(self) -> None:
         """Stops what runs now; nothing if nothing does."""
@@ -126,9 +134,9 @@ class Session:
         other = self.service.sessions.get(pid)
         if other is None:
             return False
-        if terminate:
-            other.terminated = True
         other.cancel()
+        if terminate:
+            self._loop.call_soon_threadsafe(other.hang_up)
         return True
 
     async def sleep(self, seconds: float) -> None:
@@ -153,7 +161,7 @@ class Session:
 
     async def guarded(self, work: Callable[[], _T]) -> _T:
         """``work`` on the pool, under the statement timeout, open to cancels. Failures fail the block."""
-        timeout = self.timeout_seconds("statement_timeout")
+        timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
         self.timed_out = False
         self._busy.set()
@@ -204,6 +212,9 @@ class Session:
         """The connection, with the session's settings applied to it. From the pool."""
         connection = self.connection
         assert connection is not None
+        session, local = self.settings.stamp
+        if session is self._applied[0] and local is self._applied[1]:
+            return connection
         connection.search_path = self.search_path()
         connection.author = Author(
             self.user,
@@ -211,10 +222,14 @@ class Session:
             self.agent,
             self.setting("hatidata_request_id") or self.setting("bough.request_id"),
         )
+        self._statement_timeout = self.timeout_seconds("statement_timeout")
         zone = self.setting("TimeZone") or "UTC"
-        if zone != self._applied_zone and not connection.failed:
+        if zone != self._applied_zone:
+            if connection.failed:
+                return connection  # the engine takes it after the ROLLBACK
             connection.cursor.set_time_zone(zone)
             self._applied_zone = zone
+        self._applied = (session, local)
         return connection
 
     def search_path(self) -> tuple[str, ...]:

@@ -1,0 +1,190 @@
+"""Real servers on free ports: one in a thread for most tests, one in a process for those that kill it.
+
+A module shares its server; what a test makes it names after itself (fixture ``name``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import structlog
+import uvloop
+
+from proxy.server.listener import Server, open_database
+from proxy.settings import load
+
+ROOT = Path(__file__).parents[2]
+_crashes: list[str] = []
+
+
+def _watch(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Keeps what the server did not foresee, drops the rest."""
+    if event.get("exc_info"):
+        _crashes.append(structlog.processors.format_exc_info(_logger, _method, event)["exception"])
+    raise structlog.DropEvent
+
+
+structlog.configure(processors=[_watch], cache_logger_on_first_use=False)
+
+
+@pytest.fixture(autouse=True)
+def no_crash() -> Iterator[None]:
+    """Whatever a test does, the server has foreseen it: no XX000, no exception that ends a connection."""
+    _crashes.clear()
+    yield
+    assert not _crashes, "\n".join(_crashes)
+
+
+class ThreadServer:
+    """A server with an event loop of its own in a thread of this process."""
+
+    def __init__(self, file: str, **settings: object) -> None:
+        flags = {"file": file, "port": "0", "gc_interval": "0", "shutdown_timeout": "1s"}
+        self.settings = load(flags | {name: str(value) for name, value in settings.items()}, {}, None)
+        self.server = Server(self.settings, open_database(self.settings))
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self._started.wait(20)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            await self.server.start()
+        except BaseException as error:
+            self._failure = error
+            return
+        finally:
+            self._started.set()
+        await self._stop.wait()
+        await self.server.stop()
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def dsn(self, dbname: str = "main", **more: object) -> str:
+        return psycopg.conninfo.make_conninfo(
+            "", host="127.0.0.1", port=self.port, user="alice", dbname=dbname, connect_timeout=10, **more
+        )
+
+    def url(self, dbname: str = "main") -> str:
+        return f"postgresql://alice@127.0.0.1:{self.port}/{dbname}"
+
+    def connect(self, dbname: str = "main", **more: Any) -> psycopg.Connection[Any]:
+        """An autocommit connection of psycopg."""
+        return psycopg.connect(self.dsn(dbname, **more), autocommit=True)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the server does not stop"
+
+
+@dataclass
+class ProcessServer:
+    """``bough serve`` in a process of its own."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def connect(self, dbname: str = "main", **more: Any) -> psycopg.Connection[Any]:
+        dsn = f"host=127.0.0.1 port={self.port} user=alice dbname={dbname} connect_timeout=10"
+        return psycopg.connect(dsn, autocommit=True, **more)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+    def terminate(self) -> tuple[int, str]:
+        """SIGTERM; the exit code and what was logged."""
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+def run_server(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "proxy", "serve", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
+    running = ThreadServer(str(tmp_path_factory.mktemp("server") / "shop.duckdb"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., ThreadServer]]:
+    """Servers with settings of the test's own."""
+    running: list[ThreadServer] = []
+
+    def make(file: str = "", **settings: object) -> ThreadServer:
+        running.append(ThreadServer(file or str(tmp_path / f"own{len(running)}.duckdb"), **settings))
+        return running[-1]
+
+    yield make
+    for item in running:
+        item.stop()
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Callable[..., ProcessServer]]:
+    """Servers in processes."""
+    running: list[subprocess.Popen[str]] = []
+
+    def make(file: Path, *arguments: str) -> ProcessServer:
+        process = run_server(str(file), "--port", "0", *arguments)
+        running.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Serving"):
+                return ProcessServer(process, int(line.rsplit(":", 1)[1].split(".")[0]))
+        pytest.fail(f"the server did not start: {process.communicate()[1]}")
+
+    yield make
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name for what the test makes: nobody else uses it."""
+    return "".join(char if char.isalnum() else "_" for char in request.node.name.lower())[-50:]
+
+
+@pytest.fixture
+def branch(server: ThreadServer, name: str) -> Iterator[str]:
+    """A branch of the test's own."""
+    with server.connect() as connection:
+        connection.execute(f'BRANCH CREATE "{name}" FROM main')
+        yield name
+        connection.execute(f'BRANCH DISCARD IF EXISTS "{name}" CASCADE WITH (force true)')
