@@ -146,11 +146,8 @@ def _fork_trunk(database: Database, source: Line, draft: Record) -> Line:
         ref = CatalogRef(source.id, source.seq)
         catalog = source.catalog
     record = replace(draft, fork=point, parent_catalog=ref, base=point, base_catalog=ref)
-    cursor = database.root.cursor()
-    try:
+    with database.registry() as cursor:
         manifest.insert_branch(cursor, record)
-    finally:
-        cursor.close()
     return Line(record, catalog)
 
 

@@ -15,7 +15,8 @@ number before planning and after its snapshot was taken has planned on the right
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from branching import manifest, names
+from branching.checkpoint import Checkpointer
 from branching.engine.base import Cursor, OpenError
 from branching.errors import BoughError
 from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
@@ -64,6 +66,10 @@ class Database:
         self.pending_forks = 0
         self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False
+        self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
+        self.checkpointer = Checkpointer(self)
+        self._registry: Cursor | None = None
+        self._registry_lock = threading.Lock()
 
     # -- opening --------------------------------------------------------------------------------------------
 
@@ -122,6 +128,8 @@ class Database:
             return
         self.closed = True
         manifest.reserve_ids(self.root, self.clock.next_id())
+        if self._registry is not None:
+            self._registry.close()
         try:
             self.root.execute("CHECKPOINT")
         finally:
@@ -190,6 +198,14 @@ class Database:
             for record in records:
                 line = self.lines.get(record.id) or self.trash[record.id]
                 line.record = replace(record, last_used_at=line.record.last_used_at)
+
+    @contextmanager
+    def registry(self) -> Iterator[Cursor]:
+        """The cursor for one-row changes of the manifest, one at a time."""
+        with self._registry_lock:
+            if self._registry is None:
+                self._registry = self.root.cursor()
+            yield self._registry
 
     def next_id(self) -> int:
         """A fresh id, durable in blocks."""

@@ -62,7 +62,7 @@ class BranchWrite(Write):
                     if set(key) <= set(columns):
                         rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
                         same = f"({names.columns(key)}) IN ({rows})"
-                        self.touch(table, same)
+                        self.touch(table, same, alone=True)
                         if rewritten_by_engine(table, set_columns(conflict)):
                             self._mark(names.delta(table.storage.shape), (same, []), version, alias)
             if conflict.expressions:
@@ -118,14 +118,14 @@ class BranchWrite(Write):
         binder = self.binder()
         delta = names.delta(table.storage.shape)
         if any(not when.args.get("matched") and when.args.get("source") for when in whens):
-            self.touch(table, "true")
+            self.touch(table, "true", alone=True)
             self._mark(delta, ("true", []), version, alias)
         else:
             on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
             visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
             matched = f"SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on}"
             staged = f"{RID} IN ({self.stage_rids(matched, binder.values)})"
-            self.touch(table, staged)
+            self.touch(table, staged, alone=True)
             self._mark(delta, (staged, []), version, alias)
         tree.set("this", raw_target(delta, alias))
         here = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
@@ -164,18 +164,31 @@ class BranchWrite(Write):
         with_ = with_prefix(tree, binder)
         volatile = is_volatile(tree.args.get("where"), tree.args.get("from_"), tree.args.get("with_"))
         if not (volatile or extra or with_):
-            self.touch(table, predicate, binder.values, alias)
+            where = tree.args.get("where")
+            own = where is None or where.find(exp.Query, exp.Subquery, exp.Exists) is None
+            self.touch(table, predicate, binder.values, alias, alone=own)
             return predicate, binder.values
         visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
         rids = f"{with_}SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}{extra} WHERE {predicate}"
         staged = f"{_q(alias)}.{RID} IN ({self.stage_rids(rids, binder.values)})"
-        self.touch(table, staged, (), alias)
+        self.touch(table, staged, (), alias, alone=True)
         if volatile:
             tree.set("where", exp.Where(this=exp.Var(this=staged)))
         return staged, []
 
-    def touch(self, table: Table, where: str, values: Sequence[Any] = (), alias: str = "_row") -> None:
-        """Copies the rows matching ``where`` (over the branch's view of the table, called ``alias``) from below."""
+    def touch(
+        self,
+        table: Table,
+        where: str,
+        values: Sequence[Any] = (),
+        alias: str = "_row",
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Copies the rows matching ``where`` (over the branch's view of the table, called ``alias``) from below.
+
+        ``alone``: ``where`` looks at nothing that touching changes, so it may be asked again after the copies.
+        """
         scope, transaction = self.scope, self.transaction
         line, version = scope.line, transaction.write()
         delta = names.delta(table.storage.shape)
@@ -206,6 +219,12 @@ class BranchWrite(Write):
             values,
         )
         mask = names.mask(table.storage.base)
+        if alone:
+            self.cursor.execute(
+                f"INSERT INTO {mask} SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
+                values,
+            )
+            return
         self.cursor.execute(
             f"INSERT INTO {mask} SELECT DISTINCT {line.id}, {RID} FROM {images} AS _new"
             f" WHERE {BRANCH} = {line.id} AND {VERSION} = {version}"

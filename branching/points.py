@@ -64,6 +64,11 @@ class Clock:
     def version(self) -> int:
         return self._version
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether some version is in flight."""
+        return bool(self._in_flight)
+
     def next_id(self) -> int:
         """A number never used before for a branch, a catalog object, a column, a shape or a storage table."""
         with self._lock:

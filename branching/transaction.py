@@ -100,6 +100,7 @@ class Transaction:
         """This transaction's version; the first call takes it."""
         if self.version is None:
             with self.database.gate:
+                self.database.gate.wait_for(lambda: not self.database.holding, timeout=LOCK_WAIT)
                 self.version = self.database.clock.take()
                 self.line.writers.add(self.version)
         return self.version
@@ -280,6 +281,7 @@ class Transaction:
             raise
         finally:
             self._done()
+        self.database.checkpointer.after_commit()
 
     def _prepare_forks(self) -> None:
         """Leaves history for forks taken since this transaction wrote without."""

@@ -272,6 +272,8 @@ _INSTANCE_SETTINGS = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET default_null_order = 'NULLS_LAST'",
+    # The engine's own checkpoints starve under writers and run inside somebody's COMMIT: ``checkpoint`` does them.
+    "SET checkpoint_threshold = '1TB'",
 )
 # A new cursor starts with the engine's defaults for these, so each sets them again.
 _SESSION_SETTINGS = (

@@ -1,0 +1,100 @@
+"""Checkpoints behind a barrier: the write-ahead log goes back into the file without starving and without freezing anyone.
+
+The engine checkpoints only while nobody writes, so under steady writers its own attempts fail for ever and the log
+grows; and an attempt inside a COMMIT that meets a full disk takes the whole instance down. So its own checkpoints are
+put off (``checkpoint_threshold``), and here new writers are held for a moment, the running ones end, and the log is
+folded in.
+
+Rules:
+
+1. Writers are held for at most ``HOLD`` seconds. A writer that does not end in time means: later.
+2. A checkpoint that fails is no error of the statement after which it was tried.
+3. Readers are never held. One that still needs old rows makes the engine refuse; that too means: later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from branching.engine.base import EngineError, ErrorKind
+
+if TYPE_CHECKING:
+    from branching.database import Database
+
+LIMIT = 16 * 2**20  # bytes of log from which a checkpoint is due
+HOLD = 0.5
+_EVERY = 32  # commits between two looks at the log
+_PAUSE = 0.25  # seconds after a failed attempt
+
+
+class Checkpointer:
+    """One per database; all methods are safe from any thread."""
+
+    def __init__(self, database: Database, limit: int = LIMIT) -> None:
+        self.database = database
+        self.limit = limit
+        self.done = 0
+        self.failed = 0
+        self._log = Path(f"{database.path}.wal")
+        self._commits = 0
+        self._not_before = 0.0
+        self._running = threading.Lock()
+
+    def log_size(self) -> int:
+        """Bytes in the write-ahead log."""
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
+
+    def after_commit(self) -> None:
+        """To be called after each commit that wrote: checkpoints when the log has grown to the limit."""
+        self._commits += 1
+        if self._commits % _EVERY == 0 and time.monotonic() >= self._not_before:
+            self.run_if_due()
+
+    def run_if_due(self) -> bool:
+        """Checkpoints if the log has reached the limit; whether it did."""
+        return self.log_size() >= self.limit and self.run()
+
+    def run(self) -> bool:
+        """Checkpoints now if writers end in time; whether it did."""
+        if not self._running.acquire(blocking=False):
+            return False
+        try:
+            done = self._attempt()
+        finally:
+            self._running.release()
+        self.done += done
+        self.failed += not done
+        if not done:
+            self._not_before = time.monotonic() + _PAUSE
+        return done
+
+    def _attempt(self) -> bool:
+        database = self.database
+        gate, end = database.gate, time.monotonic() + HOLD
+        with gate:
+            database.holding = True
+        try:
+            with gate:
+                if not gate.wait_for(lambda: not database.clock.in_flight, timeout=HOLD):
+                    return False
+            with database.registry() as cursor:
+                while True:
+                    try:
+                        cursor.execute("CHECKPOINT")
+                        return True
+                    except EngineError as error:
+                        if error.kind is ErrorKind.FATAL:
+                            raise
+                        if time.monotonic() >= end:
+                            return False
+                        time.sleep(0.005)
+        finally:
+            with gate:
+                database.holding = False
+                gate.notify_all()
