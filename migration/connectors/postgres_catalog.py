@@ -1,0 +1,163 @@
+"""What pg_catalog says about a table: columns with canonical types, keys, comments, statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.types import CanonicalType, enum, parse_type
+
+Session = psycopg.Connection[Any]
+
+_KINDS = {
+    "r": "table",
+    "p": "table",
+    "v": "view",
+    "m": "materialized view",
+    "f": "foreign table",
+}
+_ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
+_COLUMNS = """
+SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+       a.attidentity, pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated,
+       pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)
+FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+_TYPES = """
+SELECT g.i, pg_catalog.format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
+                                   CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE g.m END),
+       (SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+        FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+       pg_catalog.format_type(g.o, g.m)
+FROM unnest(%s::int8[], %s::int4[]) WITH ORDINALITY AS g(o, m, i) JOIN pg_catalog.pg_type t ON t.oid = g.o
+ORDER BY g.i"""
+_KEYS = """
+SELECT c.contype, c.conname, c.confdeltype, c.confupdtype,
+       ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.i),
+       n.nspname, r.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(n, i)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.i)
+FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f') ORDER BY c.contype, c.conname"""
+_INDEXES = """
+SELECT i.relname, x.indisunique,
+       ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, i)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.i)
+FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+WHERE x.indrelid = %s AND x.indexprs IS NULL AND x.indpred IS NULL
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = x.indexrelid) ORDER BY 1"""
+_TABLES = """
+SELECT n.nspname, c.relname, c.relkind, c.reltuples FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT COALESCE(c.relispartition, false) AND (%s::text IS NULL OR n.nspname = %s) ORDER BY 1, 2"""
+
+
+def find(session: Session, path: Path) -> int | None:
+    """The oid of a table or view; a lone name is looked up on the search path."""
+    name = ".".join('"' + part.replace('"', '""') + '"' for part in path[-2:])
+    found = session.execute("SELECT pg_catalog.to_regclass(%s)::oid::int8", [name]).fetchone()
+    return found[0] if found else None
+
+
+def table_list(session: Session, schema: str | None) -> list[TableEntry]:
+    """Tables and views that are not the system's; partitions belong to their parent."""
+    return [
+        TableEntry(namespace, name, _KINDS[kind], int(rows) if kind in "rp" and rows >= 0 else None)  # type: ignore[arg-type]
+        for namespace, name, kind, rows in session.execute(_TABLES, [schema, schema]).fetchall()
+    ]
+
+
+def columns_of(session: Session, what: int | str, dialect: str) -> tuple[ColumnSpec, ...]:
+    """The columns of a table (its oid) or of a query (its text, which is planned and not run)."""
+    if isinstance(what, int):
+        found = session.execute(_COLUMNS, [what]).fetchall()
+        types = _types(session, [(row[1], row[2]) for row in found], dialect)
+        return tuple(
+            ColumnSpec(
+                row[0],
+                type_,
+                row[3],
+                None if row[8] or row[7] else row[4],
+                "always" if row[5] == "a" else "default" if row[5] == "d" or row[8] else "",
+                row[6],
+                declared,
+            )
+            for row, (type_, declared) in zip(found, types, strict=True)
+        )
+    cursor = session.execute(f"SELECT * FROM ({what}) AS described LIMIT 0".encode())
+    result = cursor.pgresult
+    assert result is not None
+    pairs = [(result.ftype(index), result.fmod(index)) for index in range(result.nfields)]
+    names = [(result.fname(index) or b"").decode() for index in range(result.nfields)]
+    return tuple(
+        ColumnSpec(name, type_, declared=declared)
+        for name, (type_, declared) in zip(names, _types(session, pairs, dialect), strict=True)
+    )
+
+
+def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | None:
+    """Everything about one table; None if there is none."""
+    oid = find(session, path)
+    if oid is None:
+        return None
+    head = session.execute(
+        "SELECT n.nspname, c.relname, c.relkind, c.reltuples, pg_catalog.obj_description(c.oid, 'pg_class') "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s",
+        [oid],
+    ).fetchone()
+    assert head is not None
+    rows = int(head[3]) if head[3] >= 0 and head[2] in "rpm" else None
+    keys = [_key(row) for row in session.execute(_KEYS, [oid]).fetchall()]
+    keys += [
+        KeySpec("unique" if unique else "index", tuple(names), label)
+        for label, unique, names in session.execute(_INDEXES, [oid]).fetchall()
+        if names
+    ]
+    spec = TableSpec((head[0], head[1]), columns_of(session, oid, dialect), tuple(keys), head[4], dialect)
+    statistics = {
+        name: ColumnStatistics(nulls, _distinct(distinct, rows))
+        for name, nulls, distinct in session.execute(
+            "SELECT attname, null_frac, n_distinct FROM pg_catalog.pg_stats "
+            "WHERE schemaname = %s AND tablename = %s AND NOT inherited",
+            [head[0], head[1]],
+        ).fetchall()
+    }
+    return RemoteTable(spec, _KINDS[head[2]], rows, statistics)  # type: ignore[arg-type]
+
+
+def _types(session: Session, pairs: list[tuple[int, int]], dialect: str) -> list[tuple[CanonicalType, str]]:
+    if not pairs:
+        return []
+    oids, modifiers = [oid for oid, _ in pairs], [modifier for _, modifier in pairs]
+    return [
+        (enum(*labels) if labels else parse_type(base, dialect), shown)
+        for _, base, labels, shown in session.execute(_TYPES, [oids, modifiers]).fetchall()
+    ]
+
+
+def _key(row: tuple[Any, ...]) -> KeySpec:
+    kind, name, on_delete, on_update, columns, schema, table, referenced = row
+    if kind != "f":
+        return KeySpec("primary" if kind == "p" else "unique", tuple(columns), name)
+    return KeySpec(
+        "foreign",
+        tuple(columns),
+        name,
+        (schema, table),
+        tuple(referenced),
+        _ACTIONS.get(on_delete),
+        _ACTIONS.get(on_update),
+    )
+
+
+def _distinct(estimate: float, rows: int | None) -> int | None:
+    """pg_stats counts below zero are a share of the rows."""
+    if estimate > 0:
+        return int(estimate)
+    return None if rows is None or estimate == 0 else round(-estimate * rows)

@@ -1,0 +1,172 @@
+"""Batches as COPY's own formats.
+
+COPY BINARY has no type tags, so each column's bytes must be exactly those of the target's type. pgpq encodes
+integers, doubles, texts, bytes and decimals right; moments, dates and uuids are sent as the integers and bytes
+that PostgreSQL itself writes for them, because pgpq's own encoders get infinities wrong. A table with a column
+of any other type goes by CSV, where the server parses text.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+from migration.connectors.arrow import INFINITE_DATE, INFINITE_TIMESTAMP
+from migration.connectors.texts import to_texts
+from migration.errors import MigrationError
+from migration.model import ColumnSpec
+
+try:
+    import pgpq
+except ImportError:  # CSV is the second route and carries every type
+    pgpq = None  # type: ignore[assignment]
+
+_EPOCH_MICROSECONDS = 946_684_800_000_000  # 2000-01-01, where PostgreSQL counts from
+_EPOCH_DAYS = 10_957
+_PLAIN = ("bool", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "decimal")
+_DECLARED_TEXT = ("text", "character varying", "character", "varchar", "bpchar", "citext", "name")
+Recipe = tuple[pa.DataType, Callable[[pa.Array], pa.Array]]
+
+
+class BinaryEncoder:
+    """Encodes batches of one schema."""
+
+    def __init__(self, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
+        self._recipes = recipes
+        self._schema = pa.schema(
+            [pa.field(name, recipe[0]) for name, recipe in zip(names, recipes, strict=True)]
+        )
+        self._encoder = pgpq.ArrowToPostgresBinaryEncoder(self._schema)
+        self._header: bytes = self._encoder.write_header()
+
+    def batch(self, batch: pa.RecordBatch) -> bytes:
+        """The bytes of one batch, after the header if it is the first."""
+        arrays = [convert(array) for (_, convert), array in zip(self._recipes, batch.columns, strict=True)]
+        data: bytes = self._header + self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._header = b""
+        return data
+
+    def finish(self) -> bytes:
+        """The trailer."""
+        data: bytes = self._header + self._encoder.finish()
+        return data
+
+
+def binary_encoder(columns: Sequence[ColumnSpec]) -> BinaryEncoder | None:
+    """An encoder for a table's columns, None where one has no exact recipe."""
+    recipes = [_recipe(column) for column in columns]
+    known = [recipe for recipe in recipes if recipe is not None]
+    if pgpq is None or len(known) < len(recipes):
+        return None
+    return BinaryEncoder([f"c{index}" for index in range(len(columns))], known)
+
+
+def csv_bytes(batch: pa.RecordBatch) -> bytes:
+    """A batch as CSV: every value quoted, NULL not."""
+    texts = [_literal(array) for array in batch.columns]
+    out = io.BytesIO()
+    table = pa.table(texts, names=[f"c{index}" for index in range(len(texts))])
+    csv.write_csv(table, out, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+    return out.getvalue()
+
+
+def _literal(array: pa.Array) -> pa.Array:
+    if pa.types.is_binary(array.type):
+        return pc.binary_join_element_wise("\\x", to_texts(array), "")
+    if pa.types.is_list(array.type):
+        return pa.array([None if v is None else array_literal(v) for v in array.to_pylist()], pa.string())
+    return to_texts(array)
+
+
+def array_literal(values: list[object]) -> str:
+    """A list as PostgreSQL's array text."""
+    parts = []
+    for value in values:
+        if value is None:
+            parts.append("NULL")
+        elif isinstance(value, list):
+            parts.append(array_literal(value))
+        else:
+            text = to_texts(pa.array([value]))[0].as_py()
+            text = "\\x" + text if isinstance(value, bytes) else text
+            parts.append('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"')
+    return "{" + ",".join(parts) + "}"
+
+
+def _recipe(column: ColumnSpec) -> Recipe | None:
+    kind, declared = column.type.kind, (column.declared or "").lower()
+    if kind == "text" and not declared.startswith(_DECLARED_TEXT):
+        return None
+    if kind == "decimal":
+        fixed = column.type.precision is not None and column.type.precision <= 38
+        return (pa.decimal128(column.type.precision, column.type.scale or 0), _same) if fixed else None
+    if kind in _PLAIN:
+        plain = {
+            "bool": pa.bool_(),
+            "int16": pa.int16(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "float32": pa.float32(),
+            "float64": pa.float64(),
+            "text": pa.string(),
+            "bytes": pa.binary(),
+        }
+        return plain[kind], _same
+    if kind == "json" and declared == "jsonb":
+        return pa.binary(), lambda array: pc.binary_join_element_wise(
+            b"\x01", pc.cast(array, pa.binary()), b""
+        )
+    special = {
+        "timestamp": (pa.int64(), _stamp),
+        "instant": (pa.int64(), _stamp),
+        "date": (pa.int32(), _date),
+        "uuid": (pa.binary(16), _uuid),
+    }
+    return special.get(kind)
+
+
+def _same(array: pa.Array) -> pa.Array:
+    return array
+
+
+def _stamp(array: pa.Array) -> pa.Array:
+    numbers = array.view(pa.int64())
+    infinite = pc.is_in(numbers, pa.array([INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP]))
+    moved = pc.subtract(numbers, _EPOCH_MICROSECONDS)
+    if not pc.any(infinite).as_py():
+        return pc.subtract_checked(numbers, _EPOCH_MICROSECONDS)
+    ends = pc.if_else(pc.greater(numbers, 0), INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP - 1)
+    return pc.if_else(infinite, ends, moved)
+
+
+def _date(array: pa.Array) -> pa.Array:
+    numbers = array.view(pa.int32())
+    infinite = pc.is_in(numbers, pa.array([INFINITE_DATE, -INFINITE_DATE], pa.int32()))
+    moved = pc.subtract(numbers, pa.scalar(_EPOCH_DAYS, pa.int32()))
+    ends = pc.if_else(
+        pc.greater(numbers, 0),
+        pa.scalar(INFINITE_DATE, pa.int32()),
+        pa.scalar(-INFINITE_DATE - 1, pa.int32()),
+    )
+    return pc.if_else(infinite, ends, moved)
+
+
+def _uuid(array: pa.Array) -> pa.Array:
+    digits = pc.replace_substring(array, "-", "")
+    filled = pc.fill_null(digits, "0" * 32)
+    if pc.any(pc.not_equal(pc.binary_length(filled), 32)).as_py():
+        raise MigrationError("HV004", "a value is no uuid", hint="CAST the column AS uuid in the query.")
+    try:
+        data = bytes.fromhex("".join(filled.to_pylist()))
+    except ValueError:
+        raise MigrationError(
+            "HV004", "a value is no uuid", hint="CAST the column AS uuid in the query."
+        ) from None
+    mask = np.packbits(pc.is_valid(array).to_numpy(zero_copy_only=False), bitorder="little").tobytes()
+    buffers = [pa.py_buffer(mask) if array.null_count else None, pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(16), len(array), buffers, array.null_count)

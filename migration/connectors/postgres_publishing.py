@@ -1,0 +1,103 @@
+"""What hangs on a PostgreSQL table and would be lost, or left behind, if another took its name.
+
+A view keeps reading the old table after a rename, grants and triggers stay with it, a serial column's
+sequence is dropped with it. Where any of these is there, the table stays and its rows are replaced. Otherwise
+the new table takes over the names of the old one's constraints and indexes too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+
+from migration.connectors.base import Path
+from migration.connectors.postgres_catalog import find
+from migration.connectors.queries import quoted, quoted_path
+from migration.dialects import DialectContract
+
+Session = psycopg.Connection[Any]
+
+# What, and a query that returns a row if it is there; foreign keys first, because they change the way.
+_ATTACHED = (
+    (
+        "foreign key",
+        "SELECT 1 FROM pg_constraint WHERE confrelid = %s AND contype = 'f' AND conrelid <> confrelid",
+    ),
+    (
+        "view",
+        "SELECT 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid WHERE d.classid = 'pg_rewrite'::regclass "
+        "AND d.refobjid = %s AND r.ev_class <> d.refobjid",
+    ),
+    ("trigger", "SELECT 1 FROM pg_trigger WHERE tgrelid = %s AND NOT tgisinternal"),
+    ("rule", "SELECT 1 FROM pg_rewrite WHERE ev_class = %s"),
+    ("policy", "SELECT 1 FROM pg_policy WHERE polrelid = %s"),
+    ("grant", "SELECT 1 FROM pg_class WHERE oid = %s AND relacl IS NOT NULL"),
+    ("column grant", "SELECT 1 FROM pg_attribute WHERE attrelid = %s AND attacl IS NOT NULL"),
+    (
+        "sequence",
+        "SELECT 1 FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
+        "WHERE d.refobjid = %s AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0",
+    ),
+    ("partition or child table", "SELECT 1 FROM pg_inherits WHERE %s IN (inhrelid, inhparent)"),
+    ("partitioning", "SELECT 1 FROM pg_class WHERE oid = %s AND relkind = 'p'"),
+    ("publication", "SELECT 1 FROM pg_publication_rel WHERE prrelid = %s"),
+    ("statistics object", "SELECT 1 FROM pg_statistic_ext WHERE stxrelid = %s"),
+    (
+        "outgoing foreign key",
+        "SELECT 1 FROM pg_constraint WHERE conrelid = %s AND contype = 'f'",
+    ),
+    (
+        "row type",
+        "SELECT 1 FROM pg_depend d JOIN pg_type t ON t.oid = d.refobjid JOIN pg_class c ON c.reltype = t.oid "
+        "WHERE c.oid = %s AND d.deptype = 'n'",
+    ),
+)
+_NAMES = """
+SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %(oid)s
+UNION ALL
+SELECT 'index', i.relname, regexp_replace(pg_get_indexdef(i.oid), '^.* USING ', x.indisunique::text)
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+WHERE x.indrelid = %(oid)s AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.oid)
+ORDER BY 1, 2"""
+
+
+def attachments(session: Session, path: Path) -> tuple[str, ...]:
+    """What a swap of names would lose, in words."""
+    oid = find(session, path)
+    return tuple(what for what, query in _ATTACHED if session.execute(query.encode(), [oid]).fetchone())
+
+
+def shared_names(session: Session, staging: Path, target: Path) -> list[tuple[str, str, str]]:
+    """(what, staged name, the old one's name) of constraints and indexes that both tables have alike."""
+    old, pairs = _named(session, target), []
+    for what, name, definition in _named(session, staging):
+        match = next((each for each in old if each[0] == what and each[2] == definition), None)
+        if match is not None:
+            old.remove(match)
+            pairs.append((what, name, match[1]))
+    return pairs
+
+
+def restore_names(
+    session: Session, target: Path, pairs: list[tuple[str, str, str]], item: DialectContract
+) -> None:
+    """Gives the new table's constraints and indexes the names of the old one's."""
+    for what, name, wanted in pairs:
+        if name == wanted:
+            continue
+        if what == "constraint":
+            text = (
+                f"ALTER TABLE {quoted_path(target, item)} "
+                f"RENAME CONSTRAINT {quoted(name, item)} TO {quoted(wanted, item)}"
+            )
+        else:
+            index = quoted_path((*target[:-1], name), item)
+            text = f"ALTER INDEX {index} RENAME TO {quoted(wanted, item)}"
+        session.execute(text.encode())
+
+
+def _named(session: Session, path: Path) -> list[tuple[str, str, str]]:
+    found = session.execute(_NAMES.encode(), {"oid": find(session, path)}).fetchall()
+    return [(what, name, re.sub(r"\s+", " ", definition)) for what, name, definition in found]

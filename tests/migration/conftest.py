@@ -1,0 +1,20 @@
+"""One server of each kind for the whole run, started when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from servers import Server, mariadb_server, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    with mariadb_server() as server:
+        yield server
