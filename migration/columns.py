@@ -1,0 +1,228 @@
+"""One column's way from source to target, decided before a row moves.
+
+Rules:
+
+1. The request's word comes first: SKIP leaves a column out, CAST fixes its type, AS TEXT makes it text, ALLOW
+   LOSSY lets values change. Without a word nothing may be lost.
+2. A mapping that is ``lossy`` without a condition to check, or ``unsupported``, is refused at once; one with
+   conditions is refused only if the profile finds a value that breaks them.
+3. What a column is read as (``read``) is what Arrow carries; what it is written as (``target``) is the
+   canonical form of the target's own column, so that the writer compares like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from migration.conditions import in_words, is_implied, source_guards
+from migration.connectors.base import ReadColumn
+from migration.ddl_quoting import quote_name
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.fitting import fit
+from migration.model import ColumnSpec, TableSpec
+from migration.profile import Finding, Profile, Question
+from migration.transfer_model import TransferOptions
+from migration.transform import ColumnForm
+from migration.types import CanonicalType, text
+from migration.types_map import Mapping, map_canonical, map_type
+from migration.types_parse import parse_type
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """A column with its decision. ``expression`` is SQL of the source, None to read the column as it is."""
+
+    name: str
+    declared: str
+    read: CanonicalType
+    expression: str | None
+    mapping: Mapping
+    target: CanonicalType
+    nullable: bool = True
+    allowed: bool = False
+    broken: tuple[Finding, ...] = ()
+
+    @property
+    def read_column(self) -> ReadColumn:
+        """What the reader is asked for."""
+        return ReadColumn(self.name, self.read, self.expression)
+
+    @property
+    def form(self) -> ColumnForm:
+        """What the transform does."""
+        lossy = tuple(finding.guard for finding in self.broken) if self.allowed else ()
+        return ColumnForm(self.name, self.read, self.target, self.mapping.cast, lossy)
+
+    @property
+    def detail(self) -> str:
+        """``BIGINT -> numeric(20,0) (widening: no unsigned integers)``."""
+        reason = f": {self.mapping.reason}" if self.mapping.reason else ""
+        read = f" read as {self.expression}" if self.expression else ""
+        lossy = "; loss allowed" if self.allowed and self.broken else ""
+        return f"{self.declared}{read} -> {self.mapping.target_type} ({self.mapping.loss}{reason}{lossy})"
+
+
+def decide(
+    columns: Sequence[ColumnSpec],
+    options: TransferOptions,
+    source_dialect: str,
+    target_dialect: str,
+    existing: TableSpec | None,
+    version: str | None,
+) -> tuple[ColumnPlan, ...]:
+    """All columns of the source, decided; HV004 for what no profile could save."""
+    _known(columns, options)
+    plans = []
+    for column in columns:
+        if column.name in options.skip:
+            continue
+        plans.append(_one(column, options, source_dialect, target_dialect, existing, version))
+    if not plans:
+        raise MigrationError("42601", "no column is left to transfer", hint="SKIP fewer columns.")
+    refused = [plan for plan in plans if _hopeless(plan)]
+    if refused:
+        raise _refusal([(plan, ()) for plan in refused])
+    return tuple(plans)
+
+
+def _known(columns: Sequence[ColumnSpec], options: TransferOptions) -> None:
+    names = {column.name for column in columns}
+    if len(names) < len(columns):
+        raise MigrationError("42701", "the source has two columns of one name", hint="Name them with AS.")
+    for name in (*options.casts, *options.skip, *options.as_text, *options.allow_lossy):
+        if name not in names:
+            raise MigrationError(
+                "42703",
+                f'the source has no column "{name}"',
+                detail=f"Its columns are {', '.join(sorted(names))}.",
+                column=name,
+            )
+
+
+def _one(
+    column: ColumnSpec,
+    options: TransferOptions,
+    source_dialect: str,
+    target_dialect: str,
+    existing: TableSpec | None,
+    version: str | None,
+) -> ColumnPlan:
+    read, expression, wanted = column.type, None, None
+    quoted = quote_name(column.name, contract(source_dialect))
+    declared = column.declared or str(column.type)
+    if column.name in options.casts:
+        wanted = options.casts[column.name]
+        read = parse_type(wanted, target_dialect)
+        expression = f"CAST({quoted} AS {map_canonical(read, contract(source_dialect)).target_type})"
+    elif column.name in options.as_text:
+        if contract(source_dialect).family == "postgres-like":
+            read, expression = text(), f"CAST({quoted} AS text)"
+        wanted = map_canonical(text(), contract(target_dialect), version).target_type
+    there = None
+    if existing is not None:
+        there = existing.column(column.name)
+        if there is None:
+            raise MigrationError(
+                "42703",
+                f'the target "{existing.name}" has no column "{column.name}"',
+                detail=f"Its columns are {', '.join(item.name for item in existing.columns)}.",
+                hint=f'SKIP ("{column.name}"), name it otherwise in a query, or WITH (recreate true).',
+                column=column.name,
+            )
+    if there is not None:
+        same = contract(source_dialect).name == contract(target_dialect).name
+        if same and column.declared and column.declared == there.declared and wanted is None:
+            mapping = Mapping(read, there.declared or "", "exact", "the same type")
+        else:
+            mapping = fit(read, there.type, there.declared or str(there.type), target_dialect)
+        target = there.type
+    else:
+        if wanted is not None:
+            mapping = Mapping(read, wanted, "exact" if expression else "widening", "as asked", "text")
+            if expression and column.name not in options.as_text:
+                mapping = replace(mapping, cast="")
+        elif column.declared and parse_type(column.declared, source_dialect) == column.type:
+            mapping = map_type(source_dialect, column.declared, target_dialect, version)
+        else:
+            mapping = map_canonical(read, contract(target_dialect), version)
+        target = parse_type(mapping.target_type, target_dialect)
+    guards = list(mapping.guards)
+    if expression is None:
+        guards += source_guards(read, source_dialect)
+    if there is not None and not there.nullable and column.nullable:
+        guards.append("no_null")
+    mapping = replace(mapping, guards=tuple(dict.fromkeys(guards)))
+    return ColumnPlan(
+        column.name,
+        declared,
+        read,
+        expression,
+        mapping,
+        target,
+        column.nullable,
+        column.name in options.allow_lossy,
+    )
+
+
+def _hopeless(plan: ColumnPlan) -> bool:
+    if plan.mapping.loss == "unsupported":
+        return True
+    return plan.mapping.loss == "lossy" and not plan.mapping.guards and not plan.allowed
+
+
+def questions(plans: Sequence[ColumnPlan], source_dialect: str) -> list[Question]:
+    """What the profile must answer for these columns. Columns with an expression are judged on their way."""
+    found = []
+    for plan in plans:
+        if plan.expression is None:
+            found += [Question(plan.name, plan.read, guard) for guard in plan.mapping.guards]
+    return [q for q in found if not is_implied(q.guard, q.type, source_dialect)]
+
+
+def judged(plans: Sequence[ColumnPlan], profile: Profile) -> tuple[ColumnPlan, ...]:
+    """The plans with the profile's findings; HV004 if a value would be lost that nobody gave up."""
+    result = [replace(plan, broken=profile.broken(plan.name)) for plan in plans]
+    refused = [(plan, plan.broken) for plan in result if plan.broken and not _may_break(plan)]
+    if refused:
+        raise _refusal(refused)
+    return tuple(result)
+
+
+def _may_break(plan: ColumnPlan) -> bool:
+    # No form of Arrow's holds these, so nothing could be cut to fit.
+    return plan.allowed and not any(finding.guard == "dimensions:1" for finding in plan.broken)
+
+
+def _refusal(refused: Sequence[tuple[ColumnPlan, tuple[Finding, ...]]]) -> MigrationError:
+    plan, findings = refused[0]
+    facts = []
+    for other, broken in refused:
+        if not broken:
+            facts.append(f'"{other.name}": {other.detail}')
+        for finding in broken:
+            samples = f", such as {', '.join(finding.samples)}" if finding.samples else ""
+            facts.append(
+                f'"{other.name}": {finding.count} value{"s" if finding.count != 1 else ""} '
+                f"{in_words(finding.guard)}{samples}"
+            )
+    if findings:
+        what = (
+            f"{in_words(findings[0].guard)} in {findings[0].count} row{'s' if findings[0].count != 1 else ''}"
+        )
+        message = (
+            f'column "{plan.name}" cannot be moved to {plan.mapping.target_type} without loss: values {what}'
+        )
+    else:
+        message = f'column "{plan.name}" cannot be moved without loss: {plan.mapping.reason or plan.detail}'
+    name = f'"{plan.name}"' if not plan.name.isidentifier() else plan.name
+    return MigrationError(
+        "HV004",
+        message,
+        detail="; ".join(facts) + ".",
+        hint=f"CAST ({name} AS type), SKIP ({name}), AS TEXT ({name}) or ALLOW LOSSY ({name}): "
+        f"WITH (cast '{name} AS type'), WITH (skip '{name}'), WITH (as_text '{name}'), "
+        f"WITH (allow_lossy '{name}').",
+        column=plan.name,
+    )

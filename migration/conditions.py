@@ -1,0 +1,268 @@
+"""Conditions on values (``guards`` of a type mapping) as SQL that finds the values which break them.
+
+Rules:
+
+1. A condition is judged where the data is, in the source's dialect, if that is one of ``DIALECTS``; else the
+   guarded columns are read and judged here by DuckDB over their canonical Arrow form.
+2. A condition a source cannot break is not asked: PostgreSQL's text holds no NUL, DuckDB's decimals no NaN.
+3. Two conditions no SQL can judge (keys and numbers inside JSON) are judged in Python on the read column.
+4. A list breaks a condition if one of its elements does.
+
+Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
+more dimensions, or not counted from 1), ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before
+the point) for targets that exist already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from migration.ddl_quoting import quote_text
+from migration.dialects import contract
+from migration.types import CanonicalType
+
+DIALECTS = ("duckdb", "postgres")
+IN_PYTHON = ("json_unique_keys", "json_double")
+# The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
+_LAST = "294247-01-10 04:00:54.775806"
+_TEMPORAL = ("date", "timestamp", "instant")
+
+
+def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
+    """True if no value of ``type_`` in a source of ``dialect`` can break ``guard``."""
+    name = contract(dialect).name
+    element = type_.element if type_.kind == "list" and type_.element else type_
+    if name in ("postgres", "greenplum", "redshift"):
+        if guard == "no_nul":
+            return element.kind not in ("json", "list", "struct", "map", "unknown") or element.normalised
+        return guard.startswith("year:-4712..") or guard == "time:0..24"
+    if name == "duckdb":
+        if guard in ("finite", "no_nan") and element.kind == "decimal":
+            return True
+        return guard == "time:0..24" or (guard.startswith("year:-290307..294247") and element.kind != "date")
+    if name in ("mysql", "sqlite") and guard in ("finite", "no_nan") and element.kind == "decimal":
+        return element.precision is not None
+    return False
+
+
+def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
+    """What must hold for a source's column to travel in canonical form at all."""
+    if contract(dialect).family != "postgres-like":
+        return ()
+    if type_.kind == "list":
+        inner = source_guards(type_.element, dialect) if type_.element else ()
+        return ("dimensions:1", *inner)
+    if type_.kind == "decimal" and type_.precision is not None:
+        return ("finite",)
+    if type_.kind in ("timestamp", "instant"):
+        return ("year:-290307..294247",)
+    return ()
+
+
+def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str | None:
+    """A SQL condition that is true for values of ``column`` (quoted) that break ``guard``; None: not in SQL."""
+    name = contract(dialect).name
+    if name not in DIALECTS or guard in IN_PYTHON:
+        return None
+    if guard == "no_null":
+        return f"{column} IS NULL"
+    if guard == "dimensions:1":
+        return f"(array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)"
+    if type_.kind == "list" and type_.element is not None:
+        inner = offence(guard, type_.element, "x", dialect)
+        if inner is None:
+            return None
+        if name == "duckdb":
+            return f"len(list_filter({column}, lambda x: coalesce({inner}, false))) > 0"
+        return f"EXISTS (SELECT 1 FROM unnest({column}) AS bough(x) WHERE {inner})"
+    return _scalar(guard, type_, column, duckdb=name == "duckdb")
+
+
+def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
+    kind = type_.kind
+    word, _, argument = guard.partition(":")
+    if word in ("finite", "no_nan"):
+        return _special(word, kind, column, duckdb=duckdb)
+    if word == "no_nul":
+        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
+        # A PostgreSQL json may hold the escape, never the character.
+        nul = f"contains({text}, chr(0))" if duckdb else "false"
+        escaped = f"contains({text}, '\\u0000')" if duckdb else f"strpos({text}, '\\u0000') > 0"
+        return f"({nul} OR {escaped})" if kind in ("json", "struct", "map", "list") else nul
+    if word == "year" and kind in _TEMPORAL:
+        return _years(argument, kind, column, duckdb=duckdb)
+    if word == "time":
+        return f"{column} >= TIME '24:00:00'" if "<" in argument else f"{column} > TIME '24:00:00'"
+    if word == "fraction":
+        return _fraction(int(argument), type_, column, duckdb=duckdb)
+    if word in ("octets", "chars"):
+        return _length(word, int(argument), kind, column, duckdb=duckdb)
+    if word == "range":
+        low, _, high = argument.partition("..")
+        return f"({column} < {_number(low)} OR {column} > {_number(high)})"
+    if word == "digits":
+        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
+        return f"length(ltrim(replace(replace({text}, '-', ''), '.', ''), '0')) > {int(argument)}"
+    if word == "whole":
+        text = f"{column}::VARCHAR" if duckdb else f"trunc({column})::text"
+        text = f"split_part({text}, '.', 1)" if duckdb else text
+        return f"length(ltrim(replace({text}, '-', ''), '0')) > {int(argument)}"
+    if word == "scale":
+        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
+        return f"length(rtrim(split_part({text}, '.', 2), '0')) > {int(argument)}"
+    return None
+
+
+def _number(text: str) -> str:
+    return str(Decimal(text)) if "E" not in text.upper() else f"{Decimal(text):f}"
+
+
+def _special(word: str, kind: str, column: str, *, duckdb: bool) -> str | None:
+    nan_only = word == "no_nan"
+    if kind in ("float32", "float64"):
+        if duckdb:
+            return f"isnan({column})" if nan_only else f"NOT isfinite({column})"
+        values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"
+        return f"{column} IN ({values})"
+    if kind == "decimal":
+        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
+        values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"
+        return f"{text} IN ({values})"
+    if kind in _TEMPORAL and not nan_only:
+        return f"NOT isfinite({column})"
+    return None
+
+
+def _years(argument: str, kind: str, column: str, *, duckdb: bool) -> str:
+    low, high = (int(part) for part in argument.split(".."))
+    if duckdb:
+        return f"(isfinite({column}) AND (year({column}) < {low} OR year({column}) > {high}))"
+    if high == 294247 and kind != "date":
+        type_ = "timestamptz" if kind == "instant" else "timestamp"
+        zone = "+00" if kind == "instant" else ""
+        return f"(isfinite({column}) AND {column} > {type_} '{_LAST}{zone}')"
+    # PostgreSQL has no year 0: 1 BC is -1 there and 0 here.
+    zoned = f"{column} AT TIME ZONE 'UTC'" if kind == "instant" else column
+    year = f"extract(year FROM {zoned})"
+    year = f"(CASE WHEN {year} < 0 THEN {year} + 1 ELSE {year} END)"
+    return f"(isfinite({column}) AND ({year} < {low} OR {year} > {high}))"
+
+
+def _fraction(digits: int, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
+    fine = 9 if (type_.precision or 0) > 6 else 6
+    if digits >= fine:
+        return "false"
+    step = 10 ** (fine - digits)
+    if duckdb:
+        ticks = f"{'epoch_ns' if fine == 9 else 'epoch_us'}({column})"
+        finite = f"isfinite({column}) AND " if type_.kind in _TEMPORAL else ""
+        return f"({finite}{ticks} % {step} <> 0)"
+    finite = f"isfinite({column}) AND " if type_.kind in _TEMPORAL else ""
+    return f"({finite}extract(microseconds FROM {column})::bigint % {step} <> 0)"
+
+
+def _length(word: str, most: int, kind: str, column: str, *, duckdb: bool) -> str:
+    if word == "chars":
+        return f"length({column}{'::VARCHAR' if duckdb else '::text'}) > {most}"
+    if kind == "bytes":
+        return f"octet_length({column}) > {most}"
+    return f"strlen({column}::VARCHAR) > {most}" if duckdb else f"octet_length({column}::text) > {most}"
+
+
+def sample_text(column: str, dialect: str) -> str:
+    """A value of ``column`` as a short text, for messages."""
+    name = contract(dialect).name
+    text = f"{column}::VARCHAR" if name == "duckdb" else f"{column}::text"
+    return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
+
+
+def breaks_in_python(guard: str, documents: Iterable[str | None]) -> tuple[int, list[str]]:
+    """How many JSON documents break ``guard``, and the first three."""
+    count = 0
+    samples: list[str] = []
+    for document in documents:
+        if document is not None and not _document_keeps(guard, document):
+            count += 1
+            if len(samples) < 3:
+                samples.append(document[:80])
+    return count, samples
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+class _WideNumber(ValueError):
+    pass
+
+
+def _document_keeps(guard: str, document: str) -> bool:
+    unique = guard == "json_unique_keys"
+    try:
+        json.loads(
+            document,
+            object_pairs_hook=_unique if unique else None,
+            parse_int=int if unique else _narrow_int,
+            parse_float=float if unique else _narrow_float,
+        )
+    except (_RepeatedKey, _WideNumber):
+        return False
+    except (ValueError, RecursionError):
+        return False  # not JSON to us: nothing we can vouch for
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _RepeatedKey
+    return found
+
+
+def _narrow_int(text: str) -> int:
+    number = int(text)
+    if not -(1 << 63) <= number < (1 << 64):
+        raise _WideNumber
+    return number
+
+
+def _narrow_float(text: str) -> float:
+    number = float(text)
+    try:
+        exact = Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:
+        exact = False
+    if not exact:
+        raise _WideNumber
+    return number
+
+
+def in_words(guard: str) -> str:
+    """What is wrong with a value that breaks ``guard``: "… are …"."""
+    word, _, argument = guard.partition(":")
+    low, _, high = argument.partition("..")
+    plain = {
+        "finite": "NaN or infinite",
+        "no_nan": "NaN",
+        "no_nul": "with a NUL character",
+        "no_null": "NULL",
+        "json_unique_keys": "objects that repeat a key",
+        "json_double": "numbers beyond a 64-bit integer or double",
+        "dimensions": "arrays of more than one dimension, or not counted from 1",
+    }
+    if word in plain:
+        return plain[word]
+    return {
+        "year": f"outside the years {low} to {high}",
+        "time": "outside a day of 24 hours",
+        "fraction": f"finer than {argument} digits of a second",
+        "digits": f"longer than {argument} digits",
+        "whole": f"longer than {argument} digits before the point",
+        "scale": f"longer than {argument} digits behind the point",
+        "octets": f"longer than {argument} bytes",
+        "chars": f"longer than {argument} characters",
+        "range": f"outside {low} to {high}",
+    }.get(word, f"against {quote_text(guard, contract('duckdb'))}")

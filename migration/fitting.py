@@ -1,0 +1,122 @@
+"""Whether a source's column fits a column that exists in the target already, and on what condition.
+
+Creating a table, the target's type follows from the source (``types_map``). Writing into a table that is there,
+its type is given, and the question is turned round: which values of the source does it hold exactly?
+
+Rules:
+
+1. What ``types_map`` would have chosen always fits, with the guards it names.
+2. A narrower type fits on a condition about the values, never by rounding or cutting.
+3. Any value fits text, as its canonical text; JSON text fits JSON.
+4. Everything else is ``lossy`` without guards: only a CAST in the request can bridge it.
+"""
+
+from __future__ import annotations
+
+from migration.dialects import contract
+from migration.dialects.base import Cast
+from migration.types import CanonicalType, integer_range
+from migration.types_map import Mapping, map_canonical
+from migration.types_parse import parse_type
+
+_DOUBLE_INTEGERS = 1 << 53
+_FLOAT_INTEGERS = 1 << 24
+
+
+def fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: str) -> Mapping:
+    """How ``source`` is stored in a column declared ``declared`` (canonically ``target``) of ``dialect``."""
+    item = contract(dialect)
+    chosen = map_canonical(source, item)
+    if chosen.loss != "unsupported" and _same(parse_type(chosen.target_type, dialect), target):
+        return Mapping(source, declared, chosen.loss, chosen.reason, chosen.cast, chosen.guards)
+    if source == target or _same(source, target):
+        return Mapping(source, declared, "exact")
+    if source.is_integer and target.is_integer:
+        return _ranged(source, *integer_range(target.kind), declared)
+    if source.is_integer and target.kind == "decimal":
+        if target.precision is None:
+            return Mapping(source, declared, "widening")
+        whole = target.precision - (target.scale or 0)
+        return Mapping(source, declared, "lossy", "fewer digits", "", (f"digits:{whole}",))
+    if source.is_integer and target.kind in ("float32", "float64"):
+        most = _DOUBLE_INTEGERS if target.kind == "float64" else _FLOAT_INTEGERS
+        return _ranged(source, -most, most, declared)
+    if source.kind == "decimal" and target.kind == "decimal":
+        return _decimal(source, target, declared)
+    if source.kind == "bool" and target.is_integer:
+        return Mapping(source, declared, "widening", "stored as 0 and 1", "integer")
+    if source.kind == "float32" and target.kind == "float64":
+        return Mapping(source, declared, "widening")
+    if source.kind == target.kind and source.kind in ("timestamp", "instant", "time", "timetz"):
+        return _clock(source, target, declared)
+    if target.kind == "text":
+        return _text(source, target, declared, chosen)
+    if source.kind == "bytes" and target.kind == "bytes":
+        limit = (f"octets:{target.length}",) if target.length is not None else ()
+        return Mapping(source, declared, "lossy" if limit else "exact", "", "", limit)
+    if target.kind == "json" and source.kind in ("json", "list", "struct", "map"):
+        kept = ("json_unique_keys", "no_nul") if target.normalised and not source.normalised else ()
+        return Mapping(source, declared, "widening", "stored as JSON", "json", kept)
+    if source.kind == "json" and target.kind in ("struct", "map", "list"):
+        return Mapping(source, declared, "lossy", f"{source} does not fit {declared}")
+    return Mapping(source, declared, "lossy", f"{source} does not fit {declared}")
+
+
+def _same(one: CanonicalType, other: CanonicalType) -> bool:
+    if one == other:
+        return True
+    if one.kind != other.kind or one.is_nested or one.kind in ("unknown", "decimal", "enum"):
+        return False
+    if one.kind in ("timestamp", "instant", "time", "timetz"):
+        return (6 if one.precision is None else one.precision) == (
+            6 if other.precision is None else other.precision
+        )
+    if one.kind in ("text", "bytes", "bit"):
+        return one.length == other.length and one.unit == other.unit
+    return one.kind != "json" or one.normalised == other.normalised
+
+
+def _ranged(source: CanonicalType, low: int, high: int, declared: str) -> Mapping:
+    least, greatest = integer_range(source.kind)
+    if low <= least and greatest <= high:
+        return Mapping(source, declared, "widening")
+    return Mapping(source, declared, "lossy", "a smaller range", "", (f"range:{low}..{high}",))
+
+
+def _decimal(source: CanonicalType, target: CanonicalType, declared: str) -> Mapping:
+    if target.precision is None:
+        return Mapping(source, declared, "widening")
+    scale = target.scale or 0
+    whole = target.precision - scale
+    guards = ["finite"]
+    if source.precision is None or source.precision - (source.scale or 0) > whole:
+        guards.append(f"whole:{whole}")
+    if source.precision is None or (source.scale or 0) > scale:
+        guards.append(f"scale:{scale}")
+    loss: tuple[str, str] = ("widening", "") if len(guards) == 1 else ("lossy", "fewer digits")
+    return Mapping(
+        source, declared, "lossy" if loss[0] == "lossy" else "widening", loss[1], "", tuple(guards)
+    )
+
+
+def _clock(source: CanonicalType, target: CanonicalType, declared: str) -> Mapping:
+    have = 6 if source.precision is None else source.precision
+    room = 6 if target.precision is None else target.precision
+    if have <= room:
+        return Mapping(source, declared, "widening")
+    return Mapping(source, declared, "lossy", "fewer digits of a second", "", (f"fraction:{room}",))
+
+
+def _text(source: CanonicalType, target: CanonicalType, declared: str, chosen: Mapping) -> Mapping:
+    guards: list[str] = [guard for guard in chosen.guards if guard == "no_nul"]
+    if target.length is not None:
+        guards.append(f"{'octets' if target.unit == 'bytes' else 'chars'}:{target.length}")
+    cast: Cast = "text"
+    if source.kind == "text":
+        shorter = target.length is not None and (source.length is None or source.length > target.length)
+        return Mapping(source, declared, "lossy" if shorter else "widening", "", "", tuple(guards))
+    if source.kind in ("json", "list", "struct", "map"):
+        cast = "json"
+    if source.kind in ("unknown", "bytes"):
+        return Mapping(source, declared, "unsupported", "no text form we can vouch for", "text")
+    return Mapping(source, declared, "widening", "stored as text", cast, tuple(guards))

@@ -1,0 +1,287 @@
+"""The record of transfers: what ran, how far it is, how it ended, and where an incremental one goes on.
+
+Rules:
+
+1. One SQLite file (or memory), committed at every step: what was written here survives a kill of the process.
+2. A transfer's states: ``running`` (moving into staging) → ``publishing`` → ``done``; or ``failed``,
+   ``cancelled``. A transfer that is ``running`` when its process is gone becomes ``interrupted`` at the next
+   start; it can be resumed, and until then its staging table is kept.
+3. A range of keys is marked only after the target has committed it. Between the two a crash can only repeat
+   a range, and a repeated range is deleted from staging before it is loaded again.
+4. A watermark belongs to (source, target, cursor) and moves together with the state ``done``.
+
+Nothing but plain values is stored: no password, no row of data. The queries of a transfer are kept as text.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["running", "publishing", "done", "failed", "cancelled", "interrupted"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS transfers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, role TEXT NOT NULL, source TEXT NOT NULL,
+    target TEXT NOT NULL, branch TEXT, mode TEXT NOT NULL, state TEXT NOT NULL, rows_total INTEGER,
+    rows_done INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
+    method TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '', error TEXT,
+    request TEXT NOT NULL DEFAULT '{}', staging TEXT, snapshot TEXT, watermark TEXT
+);
+CREATE TABLE IF NOT EXISTS ranges (
+    transfer INTEGER NOT NULL, number INTEGER NOT NULL, bounds TEXT NOT NULL, rows INTEGER,
+    PRIMARY KEY (transfer, number)
+);
+CREATE TABLE IF NOT EXISTS watermarks (
+    source TEXT NOT NULL, target TEXT NOT NULL, cursor TEXT NOT NULL, value TEXT NOT NULL, transfer INTEGER,
+    PRIMARY KEY (source, target, cursor)
+);
+"""
+_UPDATABLE = frozenset(
+    {
+        "state",
+        "rows_total",
+        "rows_done",
+        "bytes",
+        "seconds",
+        "method",
+        "verdict",
+        "error",
+        "staging",
+        "snapshot",
+        "watermark",
+    }
+)
+_COLUMNS = (
+    "id, at, role, source, target, branch, mode, state, rows_total, rows_done, bytes, seconds, method, "
+    "verdict, error"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transfer, as ``bough.transfers`` shows it and what a resume needs besides."""
+
+    id: int
+    at: float
+    role: str
+    source: str
+    target: str
+    branch: str | None
+    mode: str
+    state: str
+    rows_total: int | None
+    rows_done: int
+    bytes: int
+    seconds: float
+    method: str
+    verdict: str
+    error: str | None
+    request: Mapping[str, Any]
+    staging: tuple[str, ...] | None
+    snapshot: str | None
+    watermark: str | None
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """The fifteen columns of ``bough.transfers``; ``at`` in seconds since 1970."""
+        return (
+            self.id,
+            self.at,
+            self.role,
+            self.source,
+            self.target,
+            self.branch,
+            self.mode,
+            self.state,
+            self.rows_total,
+            self.rows_done,
+            self.bytes,
+            self.seconds,
+            self.method,
+            self.verdict,
+            self.error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A piece of the source by key: ``low`` excluded, ``high`` included, None = open. ``rows``: committed."""
+
+    number: int
+    low: str | None
+    high: str | None
+    rows: int | None = None
+
+
+class Journal:
+    """Transfers on file. Safe to use from several threads."""
+
+    def __init__(self, path: str | Path = ":memory:") -> None:
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA busy_timeout = 5000")
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def begin(
+        self,
+        *,
+        source: str,
+        target: str,
+        mode: str,
+        role: str = "",
+        branch: str | None = None,
+        request: Mapping[str, Any] | None = None,
+        at: float | None = None,
+    ) -> int:
+        """A new transfer in state ``running``; its id."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "INSERT INTO transfers (at, role, source, target, branch, mode, state, request)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'running', ?)",
+                (at or time.time(), role, source, target, branch, mode, json.dumps(request or {})),
+            )
+            return int(found.lastrowid or 0)
+
+    def update(self, transfer: int, **values: Any) -> None:
+        """Sets columns of one transfer; ``staging`` takes the path in parts."""
+        unknown = values.keys() - _UPDATABLE
+        if unknown:
+            raise TypeError(f"no such columns: {', '.join(sorted(unknown))}")
+        if not values:
+            return
+        if values.get("staging") is not None:
+            values["staging"] = json.dumps(list(values["staging"]))
+        assignments = ", ".join(f"{name} = ?" for name in values)
+        with self._transaction() as connection:
+            connection.execute(
+                f"UPDATE transfers SET {assignments} WHERE id = ?", (*values.values(), transfer)
+            )
+
+    def finish(self, transfer: int, *, cursor: str | None = None, **values: Any) -> None:
+        """State ``done``; with ``cursor`` the transfer's watermark moves in the same commit."""
+        with self._transaction() as connection:
+            assignments = "".join(f", {name} = ?" for name in values if name in _UPDATABLE)
+            connection.execute(
+                f"UPDATE transfers SET state = 'done', error = NULL, staging = NULL{assignments} WHERE id = ?",
+                (*(value for name, value in values.items() if name in _UPDATABLE), transfer),
+            )
+            connection.execute("DELETE FROM ranges WHERE transfer = ?", (transfer,))
+            if cursor is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO watermarks SELECT source, target, ?, watermark, id FROM transfers"
+                    " WHERE id = ? AND watermark IS NOT NULL",
+                    (cursor, transfer),
+                )
+
+    def entry(self, transfer: int) -> Entry | None:
+        """One transfer, None if there is none of that id."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers WHERE id = ?", transfer
+        )
+        return _entry(rows[0]) if rows else None
+
+    def entries(self, limit: int = 1000) -> list[Entry]:
+        """The newest transfers first."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers ORDER BY id DESC LIMIT ?",
+            limit,
+        )
+        return [_entry(row) for row in rows]
+
+    def interrupt_orphans(self) -> list[Entry]:
+        """At start: whatever was under way when the last process ended is ``interrupted`` now."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE transfers SET state = 'interrupted', error = 'the server ended while it ran'"
+                " WHERE state = 'running'"
+            )
+        rows = self._rows(
+            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
+            " WHERE state IN ('interrupted', 'publishing') ORDER BY id"
+        )
+        return [_entry(row) for row in rows]
+
+    def plan_ranges(self, transfer: int, ranges: list[Range]) -> None:
+        """Writes down the pieces before the first one moves."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO ranges VALUES (?, ?, ?, ?)",
+                [(transfer, r.number, json.dumps([r.low, r.high]), r.rows) for r in ranges],
+            )
+
+    def forget_ranges(self, transfer: int) -> None:
+        """Forgets the pieces: the transfer starts again."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM ranges WHERE transfer = ?", (transfer,))
+
+    def mark(self, transfer: int, number: int, rows: int) -> None:
+        """A piece is committed on the target."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE ranges SET rows = ? WHERE transfer = ? AND number = ?", (rows, transfer, number)
+            )
+
+    def ranges(self, transfer: int) -> list[Range]:
+        """All pieces in order."""
+        rows = self._rows(
+            "SELECT number, bounds, rows FROM ranges WHERE transfer = ? ORDER BY number", transfer
+        )
+        return [
+            Range(number, low, high, done)
+            for number, (low, high), done in ((row[0], json.loads(row[1]), row[2]) for row in rows)
+        ]
+
+    def watermark(self, source: str, target: str, cursor: str) -> str | None:
+        """The greatest cursor value that is known to be in the target, as text."""
+        rows = self._rows(
+            "SELECT value FROM watermarks WHERE source = ? AND target = ? AND cursor = ?",
+            source,
+            target,
+            cursor,
+        )
+        return rows[0][0] if rows else None
+
+    def unsettled(self, source: str, target: str) -> Entry | None:
+        """A transfer of that pair that may or may not have been published."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
+            " WHERE source = ? AND target = ? AND state = 'publishing' ORDER BY id DESC LIMIT 1",
+            source,
+            target,
+        )
+        return _entry(rows[0]) if rows else None
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    request, staging = json.loads(row[15]), tuple(json.loads(row[16])) if row[16] else None
+    values = (*row[:15], request, staging, row[17], row[18])
+    return Entry(*values)

@@ -1,0 +1,166 @@
+"""The same measures as ``migration.measures``, as one query that an engine runs over its own table.
+
+Rules:
+
+1. The query returns one row of texts; ``read_row`` turns it into a ``TableMeasure``. Text, because the sums
+   of one engine do not fit the integers of another.
+2. Only engines whose aggregates were checked against ours on a real server are in ``DIALECTS``. For every
+   other engine the rows are read back and measured in Arrow.
+3. Each expression is over one quoted column; nothing of the data becomes SQL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from migration.connectors.base import Source
+from migration.ddl_quoting import quote_name, quote_path
+from migration.dialects import contract
+from migration.measures import FLOAT_LIMIT, MeasureClass, TableMeasure, measure_class
+from migration.types import CanonicalType
+
+Expressions = Mapping[MeasureClass, Mapping[str, str]]
+
+_NUMBER = {"min": "min({c})", "max": "max({c})", "sum": "sum({c})"}
+_DUCKDB: Expressions = {
+    "int": _NUMBER,
+    "decimal": _NUMBER,
+    "wide": {"min": "min({c})", "max": "max({c})"},
+    "float": {
+        "min": "min({c})::DOUBLE",
+        "max": "max({c})::DOUBLE",
+        "sum": f"sum({{c}}::DOUBLE) FILTER (WHERE abs({{c}}) < {FLOAT_LIMIT!r})",
+    },
+    "bool": {"sum": "count(*) FILTER (WHERE {c})"},
+    "text": {"octets": "sum(strlen({c}::VARCHAR))", "min": "min({c}::VARCHAR)", "max": "max({c}::VARCHAR)"},
+    "bytes": {"octets": "sum(octet_length({c}))"},
+    "days": {
+        "min": "min({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",
+        "max": "max({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",
+        "infinite": "count({c}) FILTER (WHERE NOT isfinite({c}))",
+        "sum": "sum({c} - DATE '1970-01-01') FILTER (WHERE isfinite({c}))",
+    },
+    "clock": {
+        "min": "epoch_us(min({c}) FILTER (WHERE isfinite({c})))::HUGEINT * 1000",
+        "max": "epoch_us(max({c}) FILTER (WHERE isfinite({c})))::HUGEINT * 1000",
+        "infinite": "count({c}) FILTER (WHERE NOT isfinite({c}))",
+    },
+    "opaque": {},
+}
+_EPOCH = "trunc(extract(epoch FROM {f}({{c}}) FILTER (WHERE isfinite({{c}}))) * 1000000000)"
+_POSTGRES: Expressions = {
+    "int": _NUMBER,
+    "decimal": _NUMBER,
+    "wide": {"min": "min({c})", "max": "max({c})"},
+    "float": {
+        "min": "min({c})::float8",
+        "max": "max({c})::float8",
+        "sum": f"sum({{c}}::float8) FILTER (WHERE abs({{c}}) < {FLOAT_LIMIT!r})",
+    },
+    "bool": {"sum": "count(*) FILTER (WHERE {c})"},
+    "text": {
+        "octets": "sum(octet_length({c}::text))",
+        "min": 'min({c}::text COLLATE "C")',
+        "max": 'max({c}::text COLLATE "C")',
+    },
+    "bytes": {"octets": "sum(octet_length({c}))"},
+    "days": {
+        "min": "min({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",
+        "max": "max({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",
+        "infinite": "count({c}) FILTER (WHERE NOT isfinite({c}))",
+        "sum": "sum({c} - DATE '1970-01-01') FILTER (WHERE isfinite({c}))",
+    },
+    "clock": {
+        "min": _EPOCH.format(f="min"),
+        "max": _EPOCH.format(f="max"),
+        "infinite": "count({c}) FILTER (WHERE NOT isfinite({c}))",
+    },
+    "opaque": {},
+}
+_TIME_OF_DAY: Mapping[str, Mapping[str, str]] = {
+    "duckdb": {"min": "epoch_us(min({c}))::HUGEINT * 1000", "max": "epoch_us(max({c}))::HUGEINT * 1000"},
+    "postgres": {
+        "min": "trunc(extract(epoch FROM min({c})) * 1000000000)",
+        "max": "trunc(extract(epoch FROM max({c})) * 1000000000)",
+    },
+}
+DIALECTS: Mapping[str, tuple[Expressions, str]] = {
+    "duckdb": (_DUCKDB, "CAST({e} AS VARCHAR)"),
+    "postgres": (_POSTGRES, "({e})::text"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureQuery:
+    """A query and what its columns mean: (column, class, measure), the first being the number of rows."""
+
+    sql: str
+    items: tuple[tuple[str, MeasureClass, str], ...]
+
+
+def source_clause(source: Source, dialect: str) -> str:
+    """``source`` as it stands behind FROM."""
+    if source.path:
+        return quote_path(source.path, contract(dialect))
+    return f"(\n{strip_statement(source.query)}\n) AS bough_source"
+
+
+def strip_statement(query: str) -> str:
+    """A query without the semicolon at its end."""
+    return re.sub(r"[\s;]+\Z", "", query)
+
+
+def measure_query(
+    dialect: str, source: Source, columns: Sequence[tuple[str, CanonicalType]]
+) -> MeasureQuery | None:
+    """One scan that measures ``columns``; None where the engine's aggregates were never checked."""
+    name = contract(dialect).name
+    if name not in DIALECTS:
+        return None
+    expressions, as_text = DIALECTS[name]
+    selected, items = [as_text.format(e="count(*)")], [("", _none(), "rows")]
+    for column, type_ in columns:
+        kind = measure_class(type_)
+        quoted = quote_name(column, contract(dialect))
+        found = dict(expressions[kind])
+        if type_.kind == "time":
+            found = dict(_TIME_OF_DAY[name])
+        for measure, template in {"nonnull": "count({c})", **found}.items():
+            expression = template.replace("{c}", quoted)
+            if (type_.precision or 0) > 6 and kind == "clock":
+                expression = expression.replace("epoch_us(", "epoch_ns(").replace("HUGEINT * 1000", "HUGEINT")
+            selected.append(as_text.replace("{e}", expression))
+            items.append((column, kind, measure))
+    numbered = ", ".join(f"{expression} AS m{index}" for index, expression in enumerate(selected))
+    return MeasureQuery(f"SELECT {numbered} FROM {source_clause(source, dialect)}", tuple(items))
+
+
+def _none() -> MeasureClass:
+    return "opaque"
+
+
+def read_row(query: MeasureQuery, row: Sequence[Any]) -> TableMeasure:
+    """The answer of a measure query."""
+    columns: dict[str, tuple[MeasureClass, dict[str, Any]]] = {}
+    for (column, kind, measure), text in zip(query.items[1:], row[1:], strict=True):
+        values = columns.setdefault(column, (kind, {}))[1]
+        if text is not None:
+            values[measure] = _value(kind, measure, str(text))
+    return TableMeasure(int(row[0]), columns)
+
+
+def _value(kind: MeasureClass, measure: str, text: str) -> Any:
+    if measure in ("nonnull", "octets", "infinite"):
+        return int(Decimal(text))
+    if kind == "float":
+        return float(text)
+    if kind == "text":
+        return text.encode()
+    if kind in ("decimal", "wide"):
+        number = Decimal(text)
+        return number if number.is_finite() else float(text)
+    return int(Decimal(text))

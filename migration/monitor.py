@@ -1,0 +1,100 @@
+"""Watches one transfer: counts what passes, reports it, and turns a wish to cancel into stopped stages."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from migration.errors import MigrationError
+from migration.pipeline import Pipeline
+from migration.plan import TransferPlan
+from migration.transfer_model import Progress, cancelled_error
+
+Report = Callable[[Progress], None]
+Cancelled = Callable[[], bool]
+_POLL = 0.1  # seconds between two looks at ``cancelled``
+_REPORT = 1.0  # seconds between two reports
+
+
+class Monitor:
+    """Counts what passes, reports it, and turns a wish to cancel into stopped stages."""
+
+    def __init__(
+        self, item: TransferPlan, transfer: int, progress: Report | None, cancelled: Cancelled | None
+    ) -> None:
+        self.transfer = transfer
+        self.rows = 0
+        self.bytes = 0
+        self.phase = "staging"
+        self.pipeline: Pipeline | None = None
+        self.is_cancelled = False
+        self._item = item
+        self._progress = progress
+        self._cancelled = cancelled
+        self._started = time.monotonic()
+        self._reported = self._started
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="transfer-watcher", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._cancelled is not None:
+            self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.disarm()
+
+    def disarm(self) -> None:
+        """From here on nothing is cancelled any more."""
+        self._over.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+    @property
+    def seconds(self) -> float:
+        """Since the transfer began."""
+        return time.monotonic() - self._started
+
+    def enter(self, phase: str) -> None:
+        """A new phase; said at once."""
+        self.check()
+        self.phase = phase
+        self._report()
+
+    def passed(self, rows: int, size: int) -> None:
+        """A batch has gone to the target."""
+        self.rows += rows
+        self.bytes += size
+        if time.monotonic() - self._reported >= _REPORT:
+            self._report()
+
+    def check(self) -> None:
+        """Raises 57014 once somebody wants the transfer to stop."""
+        if self.is_cancelled or (
+            self._cancelled is not None and not self._over.is_set() and self._cancelled()
+        ):
+            self.is_cancelled = True
+            raise cancelled_error()
+
+    def _report(self) -> None:
+        self._reported = time.monotonic()
+        if self._progress is not None:
+            total = self._item.rows
+            self._progress(Progress(self.transfer, self.phase, self.rows, total, self.bytes, self.seconds))
+
+    def _watch(self) -> None:
+        assert self._cancelled is not None
+        while not self._over.wait(_POLL):
+            if self.is_cancelled or self._cancelled():
+                self.is_cancelled = True
+                if self.pipeline is not None:
+                    self.pipeline.stop()
+                for connector in (self._item.source, self._item.target):
+                    with contextlib.suppress(MigrationError):
+                        connector.interrupt()

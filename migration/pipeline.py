@@ -1,0 +1,158 @@
+"""Rows on their way: reader thread → queue → encoder thread → queue → the writer, who pulls.
+
+Rules:
+
+1. Memory is bounded by bytes, not by batches: a queue takes one batch more while it is below its limit, and the
+   one before it waits. So a slow writer holds back the encoder, and the encoder the reader.
+2. The writer pulls from ``batches()`` on the caller's thread. An error of any stage is raised there, and there
+   only; a stage that ends early stops the others.
+3. ``stop`` may come from any thread. What is blocked on a queue wakes at once; what is inside an engine is woken
+   by the connector's ``interrupt``, which is the caller's to call.
+4. Batches are measured after the transform, as they leave: that is what the target must hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from migration.measures import BatchMeasure
+from migration.transform import Transform
+
+QUEUE_BYTES = 48 << 20
+
+
+class Stopped(Exception):
+    """The pipeline was stopped from outside."""
+
+
+class _End:
+    """The last thing in a queue; with the error that ended the stage before, if one did."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class ByteQueue:
+    """First in, first out, bounded by the bytes it holds."""
+
+    def __init__(self, limit: int = QUEUE_BYTES) -> None:
+        self._limit = limit
+        self._items: deque[tuple[Any, int]] = deque()
+        self._held = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+        self.peak = 0
+
+    def put(self, item: Any, size: int) -> None:
+        """Waits while the queue is full; raises ``Stopped`` once it is stopped."""
+        with self._changed:
+            while self._items and self._held + size > self._limit and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                raise Stopped
+            self._items.append((item, size))
+            self._held += size
+            self.peak = max(self.peak, self._held)
+            self._changed.notify_all()
+
+    def get(self) -> Any:
+        """Waits for the next item; raises ``Stopped`` once the queue is stopped."""
+        with self._changed:
+            while not self._items and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                raise Stopped
+            item, size = self._items.popleft()
+            self._held -= size
+            self._changed.notify_all()
+            return item
+
+    def stop(self) -> None:
+        """Wakes everybody; what is in the queue is dropped."""
+        with self._changed:
+            self._stopped = True
+            self._items.clear()
+            self._held = 0
+            self._changed.notify_all()
+
+
+class Pipeline:
+    """One pass over one read. ``read`` makes the iterator; it runs on the reader's thread."""
+
+    def __init__(
+        self,
+        read: Callable[[], Iterator[pa.RecordBatch]],
+        transform: Transform,
+        measure: BatchMeasure,
+        passed: Callable[[int, int], None] = lambda rows, size: None,
+        limit: int = QUEUE_BYTES,
+    ) -> None:
+        self._read = read
+        self._transform = transform
+        self._measure = measure
+        self._passed = passed
+        self._raw = ByteQueue(limit)
+        self._ready = ByteQueue(limit)
+        self._threads = [
+            threading.Thread(target=self._reading, name="transfer-reader", daemon=True),
+            threading.Thread(target=self._encoding, name="transfer-encoder", daemon=True),
+        ]
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """The transformed batches. Closing the iterator early stops both threads."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            while True:
+                item = self._ready.get()
+                if isinstance(item, _End):
+                    if item.error is not None:
+                        raise item.error
+                    return
+                yield item
+                self._passed(item.num_rows, item.nbytes)
+        finally:
+            self.stop()
+            for thread in self._threads:
+                thread.join()
+
+    def stop(self) -> None:
+        """Ends the pass; whoever waits gets ``Stopped``."""
+        self._raw.stop()
+        self._ready.stop()
+
+    def _reading(self) -> None:
+        try:
+            for batch in self._read():
+                self._raw.put(batch, batch.nbytes)
+            self._raw.put(_End(), 0)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._end(self._raw, error)
+
+    def _encoding(self) -> None:
+        try:
+            while True:
+                item = self._raw.get()
+                if isinstance(item, _End):
+                    self._ready.put(item, 0)
+                    return
+                batch = self._transform(item)
+                self._measure.add(batch)
+                self._ready.put(batch, batch.nbytes)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._end(self._ready, error)
+
+    @staticmethod
+    def _end(queue: ByteQueue, error: BaseException) -> None:
+        with contextlib.suppress(Stopped):
+            queue.put(_End(error), 0)

@@ -1,0 +1,166 @@
+"""What the source's values are like, as far as a plan depends on it: one scan in the pinned snapshot.
+
+Rules:
+
+1. Only conditions that some value could break are asked (``conditions.is_implied`` knows which cannot), all in
+   one query together with the measures that verify the transfer later.
+2. Where the source's dialect has no expressions of ours, the guarded columns alone are read and judged here.
+3. A profile says how many values break a condition and shows up to three; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from migration import conditions
+from migration.connectors.base import ReadColumn, Reader, Source
+from migration.ddl_quoting import quote_name
+from migration.dialects import contract
+from migration.measures import TableMeasure
+from migration.measures_sql import MeasureQuery, measure_query, read_row, source_clause
+from migration.types import CanonicalType
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A condition on a column of the source."""
+
+    column: str
+    type: CanonicalType
+    guard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Values of a column that break a condition: how many, and up to three of them."""
+
+    column: str
+    guard: str
+    count: int
+    samples: tuple[str, ...] = ()
+
+
+_NOTHING: list[Finding] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``rows`` is counted in the snapshot; ``measure`` is None where the engine cannot measure itself."""
+
+    rows: int
+    findings: tuple[Finding, ...]
+    measure: TableMeasure | None = None
+
+    def broken(self, column: str) -> tuple[Finding, ...]:
+        """The conditions that values of ``column`` break."""
+        return tuple(finding for finding in self.findings if finding.column == column and finding.count)
+
+
+def take(
+    reader: Reader,
+    source: Source,
+    dialect: str,
+    questions: Sequence[Question],
+    measured: Sequence[tuple[str, CanonicalType]] = (),
+) -> Profile:
+    """The answers to ``questions``, and the measures of ``measured`` columns, in one scan where possible."""
+    asked = [q for q in questions if not conditions.is_implied(q.guard, q.type, dialect)]
+    here = [q for q in asked if _condition(q, dialect) is None]
+    there = [q for q in asked if _condition(q, dialect) is not None]
+    query = measure_query(dialect, source, measured)
+    if query is None and not there:
+        rows, found, measure = reader.count(source), _NOTHING, None
+    else:
+        rows, found, measure = _pushed(reader, source, dialect, there, query)
+    findings = [*found, *(_judged_here(reader, source, here) if here else ())]
+    return Profile(rows, tuple(findings), measure)
+
+
+def _condition(question: Question, dialect: str) -> str | None:
+    quoted = quote_name(question.column, contract(dialect))
+    return conditions.offence(question.guard, question.type, quoted, dialect)
+
+
+def _pushed(
+    reader: Reader, source: Source, dialect: str, questions: Sequence[Question], query: MeasureQuery | None
+) -> tuple[int, list[Finding], TableMeasure | None]:
+    selected = []
+    for index, question in enumerate(questions):
+        broken = _condition(question, dialect)
+        text = conditions.sample_text(quote_name(question.column, contract(dialect)), dialect)
+        selected += [
+            f"count(*) FILTER (WHERE {broken}) AS q{index}",
+            f"min({text}) FILTER (WHERE {broken}) AS l{index}",
+            f"max({text}) FILTER (WHERE {broken}) AS h{index}",
+        ]
+    clause = source_clause(source, dialect)
+    head = query.sql[len("SELECT ") : -len(f" FROM {clause}")] if query else "count(*) AS m0"
+    table = reader.fetch(f"SELECT {', '.join([head, *selected])} FROM {clause}")
+    row = [table.column(number)[0].as_py() for number in range(table.num_columns)]
+    size = len(query.items) if query else 1
+    findings = []
+    for index, question in enumerate(questions):
+        count, low, high = row[size + 3 * index : size + 3 * index + 3]
+        samples = tuple(dict.fromkeys(str(value) for value in (low, high) if value is not None))
+        findings.append(Finding(question.column, question.guard, int(count or 0), samples))
+    measure = read_row(query, row[:size]) if query else None
+    return int(row[0]), findings, measure
+
+
+def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) -> list[Finding]:
+    """Reads the columns in question and judges them by DuckDB and Python, batch by batch."""
+    columns = {question.column: question.type for question in questions}
+    counts: dict[Question, int] = dict.fromkeys(questions, 0)
+    samples: dict[Question, list[str]] = {question: [] for question in questions}
+    with duckdb.connect(config={"threads": 1}) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        for batch in reader.read(source, [ReadColumn(name, type_) for name, type_ in columns.items()]):
+            arrays = dict(zip(columns, batch.columns, strict=True))
+            for question in questions:
+                array = arrays[question.column]
+                if question.guard in conditions.IN_PYTHON:
+                    count, seen = conditions.breaks_in_python(question.guard, array.to_pylist())
+                else:
+                    count, seen = _judged_by_engine(engine, question, array)
+                counts[question] += count
+                samples[question] = [*samples[question], *seen][:3]
+    return [Finding(q.column, q.guard, counts[q], tuple(samples[q])) for q in questions]
+
+
+def _judged_by_engine(
+    engine: duckdb.DuckDBPyConnection, question: Question, array: pa.Array
+) -> tuple[int, list[str]]:
+    if pa.types.is_decimal256(array.type):
+        array = pa.array(
+            [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()
+        )
+    broken = conditions.offence(question.guard, question.type, "x", "duckdb")
+    if broken is None:
+        return 0, []
+    engine.register("bough_batch", pa.table({"x": array}))
+    try:
+        rows = engine.execute(
+            f"SELECT count(*), list({conditions.sample_text('x', 'duckdb')}) FROM bough_batch WHERE {broken}"
+        ).fetchall()
+    finally:
+        engine.unregister("bough_batch")
+    return int(rows[0][0]), [str(value) for value in (rows[0][1] or [])[:3]]
+
+
+def statistics(profile: Profile) -> Mapping[str, Mapping[str, Any]]:
+    """Per column what a layout can use: NULLs, least and greatest value."""
+    if profile.measure is None:
+        return {}
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, (_, values) in profile.measure.columns.items():
+        found[name] = {
+            "nulls": profile.rows - int(values.get("nonnull", profile.rows)),
+            "minimum": values.get("min"),
+            "maximum": values.get("max"),
+        }
+    return found

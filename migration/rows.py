@@ -1,0 +1,288 @@
+"""Two streams of rows compared by one process: a fingerprint of each, or the rows that differ by key.
+
+Rules:
+
+1. Both sides are brought to one form per column before they are compared (``Pair``): numbers as numbers whatever
+   their type, instants and UTC wall clocks as one clock, JSON by its meaning, anything with text as text.
+2. Reading back both sides and joining them here is faster than asking the engines for digests row by row unless
+   the network is slow, and it names the columns. DuckDB does the join and spills to disk if it must.
+3. A fingerprint is the number of rows and the sum of row hashes: the order of rows has no part in it. It is
+   never stored, because the hash belongs to one version of DuckDB.
+4. Floats are equal within the tolerance, NaN equals NaN, -0 equals 0.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from migration.connectors.arrow import arrow_type
+from migration.measures import MeasureClass, measure_class
+from migration.transfer_model import CheckResult
+from migration.types import CanonicalType
+
+SAMPLES = 100
+_NUMBERS = ("int", "decimal", "wide", "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A column of both sides: its name and both canonical types."""
+
+    name: str
+    left: CanonicalType
+    right: CanonicalType
+
+    @property
+    def form(self) -> str:
+        """The common form: number, float, clock, json, bytes, list or text."""
+        kinds = (measure_class(self.left), measure_class(self.right))
+        if "float" in kinds and all(kind in ("float", *_NUMBERS) for kind in kinds):
+            return "float"
+        if all(
+            self._is_number(type_, kind) for type_, kind in zip((self.left, self.right), kinds, strict=True)
+        ):
+            return "number"
+        if all(type_.kind in ("date", "timestamp", "instant") for type_ in (self.left, self.right)):
+            return "clock"
+        json_like = ("json", "struct", "map")
+        if self.left.kind in json_like or self.right.kind in json_like:
+            return "json"
+        if self.left.kind == self.right.kind and self.left.kind in ("bytes", "list"):
+            return self.left.kind
+        return "text"
+
+    @staticmethod
+    def _is_number(type_: CanonicalType, kind: MeasureClass) -> bool:
+        return kind in _NUMBERS or type_.kind == "decimal"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that differs. ``kind`` is missing (not on the right), extra or changed."""
+
+    kind: str
+    key: str
+    columns: tuple[str, ...] = ()
+    left: str = ""
+    right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was found; ``differences`` holds samples, the counts in ``checks`` are complete."""
+
+    checks: tuple[CheckResult, ...]
+    differences: tuple[Difference, ...] = ()
+
+
+def compare(
+    left: Iterable[pa.RecordBatch],
+    right: Iterable[pa.RecordBatch],
+    columns: Sequence[tuple[str, CanonicalType]] | Sequence[Pair],
+    key: Sequence[str] = (),
+    tolerance: float = 0.0,
+    samples: int = SAMPLES,
+) -> Comparison:
+    """With a key every row is compared, else the fingerprints of both sides."""
+    pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
+    with (
+        tempfile.TemporaryDirectory(prefix="bough-compare-") as directory,
+        duckdb.connect(config={"temp_directory": directory}) as engine,
+    ):
+        engine.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        _load(engine, "l", left, pairs, left_side=True)
+        _load(engine, "r", right, pairs, left_side=False)
+        if key:
+            return _by_key(engine, pairs, tuple(key), tolerance, samples)
+        return _by_fingerprint(engine, pairs, tolerance)
+
+
+def _load(
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    batches: Iterable[pa.RecordBatch],
+    pairs: Sequence[Pair],
+    *,
+    left_side: bool,
+) -> None:
+    types = [pair.left if left_side else pair.right for pair in pairs]
+    forms = [pair.form for pair in pairs]
+    schema = pa.schema([pa.field(f"c{i}", _plain(arrow_type(type_))) for i, type_ in enumerate(types)])
+    stream = pa.RecordBatchReader.from_batches(schema, _renamed(batches, schema, forms))
+    engine.register("incoming", stream)
+    selected = ", ".join(
+        f"{_common(f'c{i}', type_, form)} AS c{i}"
+        for i, (type_, form) in enumerate(zip(types, forms, strict=True))
+    )
+    engine.execute(f"CREATE TABLE {table} AS SELECT {selected} FROM incoming")
+    engine.unregister("incoming")
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_decimal256(type_) else type_
+
+
+def _renamed(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, forms: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        arrays = []
+        for array, field, form in zip(batch.columns, schema, forms, strict=True):
+            if pa.types.is_decimal256(array.type):
+                array = pa.array([None if v is None else f"{v:f}" for v in array.to_pylist()], pa.string())
+            if form == "json" and pa.types.is_string(array.type):
+                array = pa.array([canonical_json(text) for text in array.to_pylist()], pa.string())
+            arrays.append(array if array.type == field.type else array.cast(field.type))
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def canonical_json(text: str | None) -> str | None:
+    """One text for each meaning: keys sorted, numbers exact and without needless digits."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except ValueError:
+        return text
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        plain = value.normalize()
+        return {"#": f"{plain:f}" if abs(plain.adjusted()) < 400 else str(plain)}
+    raise TypeError(type(value).__name__)
+
+
+def _common(column: str, type_: CanonicalType, form: str) -> str:
+    if form == "float":
+        return f"{column}::DOUBLE + 0.0"
+    if form == "number":
+        text = f"{column}::INTEGER::VARCHAR" if type_.kind == "bool" else f"{column}::VARCHAR"
+        trimmed = f"rtrim(rtrim({text}, '0'), '.')"
+        return f"CASE WHEN contains({text}, '.') THEN {trimmed} ELSE {text} END"
+    if form == "clock":
+        ns = (type_.precision or 0) > 6
+        if type_.kind == "instant":
+            return f"({column} AT TIME ZONE 'UTC')"
+        return column if ns else f"{column}::TIMESTAMP"
+    if form == "json" and type_.kind == "list":
+        return f"to_json({column})::VARCHAR"
+    if form in ("json", "bytes", "list"):
+        return column
+    return f"{column}::VARCHAR"
+
+
+def _by_fingerprint(engine: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], tolerance: float) -> Comparison:
+    hashed = [f"c{i}" for i, pair in enumerate(pairs) if not (tolerance and pair.form == "float")]
+    row = f"hash({', '.join(hashed)})" if hashed else "0::UBIGINT"
+    found = [
+        engine.execute(f"SELECT count(*), coalesce(sum({row}::HUGEINT), 0) FROM {table}").fetchall()[0]
+        for table in ("l", "r")
+    ]
+    agrees = found[0] == found[1]
+    texts = [f"{rows}:{total:x}" for rows, total in found]
+    detail = "" if agrees else "KEY (columns) names the rows that differ"
+    checks = [CheckResult("fingerprint", "", "pass" if agrees else "fail", texts[0], texts[1], detail)]
+    return Comparison(tuple(checks))
+
+
+def _differs(index: int, pair: Pair, tolerance: float) -> str:
+    left, right = f"l.c{index}", f"r.c{index}"
+    if tolerance and pair.form == "float":
+        close = f"abs({left} - {right}) <= {tolerance!r} * greatest(abs({left}), abs({right}), 1e-300)"
+        return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({close}, false))"
+    return f"({left} IS DISTINCT FROM {right})"
+
+
+def _by_key(
+    engine: duckdb.DuckDBPyConnection,
+    pairs: Sequence[Pair],
+    key: tuple[str, ...],
+    tolerance: float,
+    samples: int,
+) -> Comparison:
+    names = [pair.name for pair in pairs]
+    places = [names.index(name) for name in key]
+    columns = ", ".join(f"c{i}" for i in places)
+    doubles = [
+        int(
+            engine.execute(
+                f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {columns} HAVING count(*) > 1)"
+            ).fetchall()[0][0]
+        )
+        for table in ("l", "r")
+    ]
+    label = ", ".join(key)
+    checks = [
+        CheckResult(
+            "duplicate_key", label, "fail" if any(doubles) else "pass", str(doubles[0]), str(doubles[1])
+        )
+    ]
+    joined = " AND ".join(f"l.c{i} IS NOT DISTINCT FROM r.c{i}" for i in places)
+    shown = " || ', ' || ".join(f"coalesce(coalesce(l.c{i}, r.c{i})::VARCHAR, 'NULL')" for i in places)
+    parts = [_differs(i, pair, tolerance) for i, pair in enumerate(pairs) if i not in places]
+    flags = ", ".join(parts) or "false"
+    engine.execute("ALTER TABLE l ADD COLUMN here BOOLEAN DEFAULT true")
+    engine.execute("ALTER TABLE r ADD COLUMN here BOOLEAN DEFAULT true")
+    engine.execute(
+        f"CREATE TABLE d AS SELECT CASE WHEN r.here IS NULL THEN 'missing' WHEN l.here IS NULL THEN 'extra' "
+        f"ELSE 'changed' END AS kind, {shown} AS key, [{flags}] AS flags, l.rowid AS lid, r.rowid AS rid "
+        f"FROM l FULL JOIN r ON {joined} WHERE l.here IS NULL OR r.here IS NULL OR {' OR '.join(parts) or 'false'}"
+    )
+    counts = dict(engine.execute("SELECT kind, count(*) FROM d GROUP BY kind").fetchall())
+    others = [i for i in range(len(pairs)) if i not in places]
+    differences = _samples(engine, pairs, others, samples)
+    for kind in ("missing", "extra", "changed"):
+        count = counts.get(kind, 0)
+        keys = [difference for difference in differences if difference.kind == kind]
+        detail = "; ".join(_sentence(difference) for difference in keys[:10])
+        checks.append(
+            CheckResult(f"rows_{kind}", label, "fail" if count else "pass", "0", str(count), detail)
+        )
+    return Comparison(tuple(checks), tuple(differences))
+
+
+def _samples(
+    engine: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], others: Sequence[int], samples: int
+) -> list[Difference]:
+    values = []
+    for side in ("l", "r"):
+        listed = ", ".join(f"left({side}.c{i}::VARCHAR, 200)" for i in others)
+        values.append(f"[{listed}]::VARCHAR[]")
+    rows = engine.execute(
+        f"SELECT kind, key, flags, {values[0]}, {values[1]} FROM (SELECT *, row_number() OVER "
+        f"(PARTITION BY kind ORDER BY key) AS n FROM d) AS d LEFT JOIN l ON l.rowid = lid "
+        f"LEFT JOIN r ON r.rowid = rid WHERE n <= {int(samples)} ORDER BY kind, n"
+    ).fetchall()
+    found = []
+    for kind, key, flags, left, right in rows:
+        if kind != "changed":
+            found.append(Difference(kind, key))
+            continue
+        differing = [index for index, flag in enumerate(flags) if flag]
+        names = tuple(pairs[others[index]].name for index in differing)
+        found.append(
+            Difference(
+                kind,
+                key,
+                names,
+                ", ".join(str(left[index]) for index in differing),
+                ", ".join(str(right[index]) for index in differing),
+            )
+        )
+    return found
+
+
+def _sentence(difference: Difference) -> str:
+    if difference.kind != "changed":
+        return f"({difference.key})"
+    return f"({difference.key}) {', '.join(difference.columns)}: {difference.left} <> {difference.right}"

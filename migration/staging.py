@@ -1,0 +1,70 @@
+"""The table rows land in before anybody sees them, and what becomes of it.
+
+Rules:
+
+1. Staging has the target's own shape: for a table that exists it is cloned by the engine where the engine can
+   (``LIKE``), else rendered from its description; for a new one it is the plan's DDL under another name.
+2. Rows are verified in staging and published from it. Until ``publish`` the live table is not touched.
+3. Whatever happens, staging ends: published, dropped, or kept on purpose because its committed pieces can be
+   resumed; the journal knows its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from migration.connectors.base import Connector, Path, Writer
+from migration.ddl import render
+from migration.ddl_quoting import quote_name, quote_path
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.plan import TransferPlan
+
+
+def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
+    """A new, empty staging table; one left by an earlier run of the same job is dropped first."""
+    writer.drop(staging)
+    clone = getattr(writer, "create_like", None)
+    if item.create_statements or clone is None:
+        for statement in _statements(item, staging):
+            writer.execute(statement)
+    else:
+        clone(staging, item.request.target)
+
+
+def _statements(item: TransferPlan, staging: Path) -> tuple[str, ...]:
+    table, layout = item.target_table, item.layout
+    keys = table.keys
+    if not item.create_statements:
+        keys = tuple(replace(key, name=None) for key in keys if key.kind in ("primary", "unique"))
+    named = replace(table, path=staging, keys=keys)
+    return render(named, item.target.dialect, layout, item.version).statements
+
+
+def drop_range(
+    writer: Writer, dialect: str, staging: Path, column: str, low: str | None, high: str | None
+) -> None:
+    """Removes the rows of one piece: they may have been committed before anybody wrote that down."""
+    item = contract(dialect)
+    name = quote_name(column, item)
+    bounds = [f"{name} > {int(low)}"] if low is not None else []
+    bounds += [f"{name} <= {int(high)}"] if high is not None else []
+    writer.execute(f"DELETE FROM {quote_path(staging, item)} WHERE {' AND '.join(bounds) or '1 = 1'}")
+
+
+def drop_quietly(target: Connector, staging: Path) -> None:
+    """Drops on a connection of its own: the one that failed may be of no use any more."""
+    with contextlib.suppress(MigrationError), target.writer() as writer:
+        writer.drop(staging)
+
+
+def drop_earlier(journal: Journal, item: TransferPlan, transfer: int, writer: Writer) -> None:
+    """After success: staging tables that earlier attempts at the same target left behind."""
+    for entry in journal.entries():
+        same = entry.target == item.request.target_label and entry.id != transfer
+        if same and entry.staging is not None and entry.state in ("interrupted", "failed", "cancelled"):
+            with contextlib.suppress(MigrationError):
+                writer.drop(entry.staging)
+                journal.update(entry.id, staging=None)

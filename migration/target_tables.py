@@ -1,0 +1,106 @@
+"""What a new target table looks like: types, defaults, keys, comments and layout, from the source's.
+
+Rules:
+
+1. A default is kept where the target can say the same; a key where all its columns move. What is left out is
+   noted.
+2. Plain indexes are left out: they slow the load and their names would clash with the old table's.
+3. References to other tables are kept only where a whole schema moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from migration.columns import ColumnPlan
+from migration.connectors.base import Connector
+from migration.ddl_defaults import default_clause
+from migration.dialects import contract
+from migration.layout import ColumnStatistics, Layout, suggest
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.profile import Profile, statistics
+from migration.transfer_model import TransferRequest
+
+
+def new_table(
+    request: TransferRequest,
+    table: TableSpec,
+    decided: Sequence[ColumnPlan],
+    profile: Profile,
+    dialect: str,
+    notes: list[str],
+) -> TableSpec:
+    """The new table, in the target's own dialect: types and defaults are translated already."""
+    columns = []
+    for column_plan in decided:
+        column = table.column(column_plan.name)
+        assert column is not None
+        default = None
+        if column.default is not None and not column.identity:
+            clause = default_clause(column, column_plan.mapping, table.dialect, contract(dialect))
+            default = clause.removeprefix("DEFAULT ") if clause else None
+            if not clause:
+                notes.append(f'column "{column.name}": default {column.default} is not kept')
+        columns.append(
+            replace(
+                column, type=column_plan.target, declared=column_plan.mapping.target_type, default=default
+            )
+        )
+    return TableSpec(
+        request.target, tuple(columns), _keys(request, table, columns, profile, notes), table.comment, dialect
+    )
+
+
+def _keys(
+    request: TransferRequest,
+    table: TableSpec,
+    columns: Sequence[ColumnSpec],
+    profile: Profile,
+    notes: list[str],
+) -> tuple[KeySpec, ...]:
+    names = {column.name for column in columns}
+    keys = []
+    for key in table.keys:
+        label = f"{key.kind} key ({', '.join(key.columns)})"
+        if not set(key.columns) <= names:
+            notes.append(f"{label} is left out with its columns")
+        elif key.kind == "foreign" and not request.foreign_keys:
+            notes.append(f"{label} is left out: TRANSFER SCHEMA keeps references between its tables")
+        elif key.kind == "index":
+            notes.append(f"index ({', '.join(key.columns)}) is left out: make it once the rows are there")
+        else:
+            keys.append(replace(key, name=None))
+    if request.key and not any(key.kind == "primary" for key in keys):
+        keys.append(KeySpec("unique", request.key))
+    return tuple(keys)
+
+
+def target_layout(
+    table: TableSpec,
+    decided: Sequence[ColumnPlan],
+    profile: Profile,
+    target: Connector,
+    version: str | None,
+    request: TransferRequest,
+) -> Layout:
+    known = statistics(profile)
+    measured = []
+    for item in decided:
+        facts = known.get(item.name, {})
+        nullable = item.nullable and item.name not in (*table.primary_key, *request.key)
+        measured.append(
+            ColumnStatistics(
+                item.name,
+                item.target,
+                nullable,
+                nulls=facts.get("nulls"),
+                minimum=facts.get("minimum"),
+                maximum=facts.get("maximum"),
+            )
+        )
+    names = {item.name for item in decided}
+    primary = table.primary_key if set(table.primary_key) <= names else ()
+    return suggest(
+        target.dialect, measured, profile.rows, primary_key=primary or request.key, version=version
+    )

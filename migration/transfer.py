@@ -1,0 +1,341 @@
+"""Runs a plan: staging → move → verify → publish → journal. The target is old or new, never between.
+
+Rules:
+
+1. Everything up to ``publish`` happens beside the live table. A failure at any step leaves that table as it was
+   and removes staging, unless committed pieces of it can be resumed.
+2. Where the source has a whole-number key and many rows, it moves in ranges of that key. A range is committed,
+   then written down; a range that may or may not have been committed is deleted from staging and moved again.
+3. A resume reads the same snapshot if the source can still give it (a branch can); if not, every row is compared
+   by fingerprint before anything is published.
+4. Cancelling wakes every stage: queues at once, engines by their ``interrupt``. What is asked for while the
+   target publishes comes too late, and the transfer ends as done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from typing import Literal, cast
+
+import pyarrow as pa
+
+from migration import staging as stagings
+from migration import verify as verification
+from migration.connectors.base import Connector, Path, Predicate, Writer
+from migration.errors import MigrationError
+from migration.journal import Journal, Range
+from migration.measures import BatchMeasure, TableMeasure, finished
+from migration.monitor import Cancelled, Monitor, Report
+from migration.pipeline import Pipeline, Stopped
+from migration.plan import TransferPlan, is_ranged, range_count
+from migration.settling import settle
+from migration.transfer_model import CheckResult, TransferResult, cancelled_error
+from migration.transform import Transform
+from migration.watermarks import watermark_text
+
+
+def run(
+    item: TransferPlan,
+    *,
+    journal: Journal | None = None,
+    progress: Report | None = None,
+    cancelled: Cancelled | None = None,
+    resume: int | None = None,
+) -> TransferResult:
+    """Carries out a plan and lets go of its snapshot. ``resume`` goes on with a transfer of the journal."""
+    journal = journal if journal is not None else Journal()
+    request = item.request
+    if resume is None:
+        transfer = journal.begin(
+            source=request.source_label,
+            target=request.target_label,
+            mode=request.mode,
+            role=request.role,
+            branch=request.branch,
+            request=request.to_json(),
+        )
+    else:
+        transfer = resume
+        journal.update(resume, state="running", error=None)
+    with item, Monitor(item, transfer, progress, cancelled) as monitor:
+        work = _Work(item, journal, monitor, resume is not None)
+        try:
+            return work.run()
+        except BaseException as error:
+            raise work.failed(error) from error
+
+
+class _Work:
+    """One run of one plan: the state its steps share."""
+
+    def __init__(self, item: TransferPlan, journal: Journal, monitor: Monitor, resumed: bool) -> None:
+        self.item = item
+        self.journal = journal
+        self.monitor = monitor
+        self.transfer = monitor.transfer
+        self.resumed = resumed
+        self.staging: Path | None = None
+        self.sent = 0
+        self.acknowledged = 0
+        self.size = 0
+        self.method = ""
+        self.kept_rows = 0
+        self.measure: BatchMeasure | None = BatchMeasure([(c.name, c.target) for c in item.columns])
+        self.published = False
+
+    def run(self) -> TransferResult:
+        item, journal, monitor = self.item, self.journal, self.monitor
+        journal.update(self.transfer, rows_total=item.rows, snapshot=item.reader.snapshot)
+        with item.target.writer() as writer:
+            monitor.enter("staging")
+            pieces = self._prepare(writer)
+            monitor.enter("move")
+            self._move(writer, pieces)
+            monitor.enter("verify")
+            checks = self._verify(writer)
+            monitor.enter("publish")
+            # Until here a cancel is obeyed; from here on the target decides.
+            monitor.disarm()
+            watermark = watermark_text(item, self._measure()) if item.request.cursor else None
+            journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
+            assert self.staging is not None
+            mode = cast(Literal["replace", "append", "upsert", "create"], item.write_mode)
+            result = writer.publish(self.staging, item.request.target, mode, item.request.key)
+            self.published = True
+            verdict = verification.verdict(checks)
+            journal.finish(
+                self.transfer,
+                cursor=item.request.cursor,
+                rows_done=self.sent,
+                bytes=self.size,
+                seconds=monitor.seconds,
+                method=self.method,
+                verdict=verdict,
+            )
+            notes = [*item.notes, *result.notes, f"published by {result.method}"]
+            if not result.atomic:
+                notes.append(f"{item.target.name} cannot replace a table in one step: readers may see none")
+            stagings.drop_earlier(journal, item, self.transfer, writer)
+        return self._result(checks, verdict, tuple(notes))
+
+    def _prepare(self, writer: Writer) -> list[Range]:
+        """Staging exists and is empty, or holds the committed pieces of an earlier run; the pieces to move."""
+        item, journal = self.item, self.journal
+        entry = journal.entry(self.transfer)
+        pieces = journal.ranges(self.transfer) if self.resumed else []
+        if self.resumed and pieces and entry and entry.staging and writer.exists(entry.staging):
+            self.staging = entry.staging
+            self.kept_rows = sum(piece.rows or 0 for piece in pieces)
+            self.sent = self.acknowledged = self.kept_rows
+            if any(piece.rows is not None for piece in pieces):
+                self.measure = None
+            return pieces
+        # The number alone would repeat after the journal is gone.
+        self.staging = writer.staging(item.request.target, f"{self.transfer}x{secrets.token_hex(3)}")
+        journal.update(self.transfer, staging=self.staging)
+        stagings.create(item, writer, self.staging)
+        if pieces:
+            journal.forget_ranges(self.transfer)
+        pieces = _pieces(item)
+        if len(pieces) > 1:
+            journal.plan_ranges(self.transfer, pieces)
+        return pieces
+
+    def _move(self, writer: Writer, pieces: list[Range]) -> None:
+        item = self.item
+        assert self.staging is not None
+        transform = Transform([column.form for column in item.columns])
+        try:
+            writer.check(self.staging, transform.schema)
+            for piece in pieces:
+                if piece.rows is not None:
+                    continue
+                self.monitor.check()
+                if self.resumed and len(pieces) > 1 and item.range_column:
+                    stagings.drop_range(
+                        writer, item.target.dialect, self.staging, item.range_column, piece.low, piece.high
+                    )
+                rows = self._move_piece(writer, transform, piece)
+                if len(pieces) > 1:
+                    self.journal.mark(self.transfer, piece.number, rows)
+                self.journal.update(self.transfer, rows_done=self.sent, bytes=self.size)
+        finally:
+            transform.close()
+
+    def _move_piece(self, writer: Writer, transform: Transform, piece: Range) -> int:
+        item, options = self.item, self.item.request.options
+        where = _bounds(item.range_column, piece)
+        columns = [column.read_column for column in item.columns]
+
+        def read() -> Iterator[pa.RecordBatch]:
+            return item.reader.read(
+                item.read_source,
+                columns,
+                where=where,
+                batch_rows=options.batch_rows,
+                batch_bytes=options.batch_bytes,
+            )
+
+        before = self.monitor.rows
+        measure = self.measure or BatchMeasure([(c.name, c.target) for c in item.columns])
+        pipeline = Pipeline(read, transform, measure, self.monitor.passed)
+        self.monitor.pipeline = pipeline
+        assert self.staging is not None
+        stream = pipeline.batches()
+        try:
+            self.monitor.check()
+            written = writer.write(self.staging, stream)
+        finally:
+            stream.close()
+        self.monitor.check()
+        rows = self.monitor.rows - before
+        self.sent += rows
+        self.acknowledged += written.rows
+        self.size += written.bytes
+        self.method = written.method
+        return rows
+
+    def _measure(self) -> TableMeasure | None:
+        return finished(self.measure) if self.measure is not None else None
+
+    def _verify(self, writer: Writer) -> tuple[CheckResult, ...]:
+        item = self.item
+        assert self.staging is not None
+        level = item.request.options.verify
+        entry = self.journal.entry(self.transfer)
+        moved_on = entry is None or entry.snapshot is None or entry.snapshot != item.reader.snapshot
+        if self.measure is None and moved_on and verification.LEVEL_OF[level] < 3:
+            level = "L3"
+        checks = verification.verify(
+            item, writer, self.staging, self.sent, self.acknowledged, self._measure(), level
+        )
+        verification.raise_failed(item, checks)
+        return checks
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Cleans up and says what happened; the error to raise."""
+        if self.published:
+            return error
+        if isinstance(error, Stopped) or (self.monitor.is_cancelled and not _is_cancelled(error)):
+            error = cancelled_error()
+        state = "cancelled" if _is_cancelled(error) else "failed"
+        message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
+        resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
+        keep = resumable and self.monitor.phase == "move" and self.staging is not None
+        if self.monitor.phase == "publish" and self.staging is not None and self._is_gone(self.staging):
+            self.journal.finish(self.transfer, cursor=self.item.request.cursor)
+            return error
+        if self.staging is not None and not keep:
+            stagings.drop_quietly(self.item.target, self.staging)
+        self.journal.update(
+            self.transfer,
+            state=state,
+            error=message,
+            seconds=self.monitor.seconds,
+            rows_done=self.sent,
+            staging=self.staging if keep else None,
+        )
+        if isinstance(error, MigrationError):
+            if keep:
+                error.hint = f"RESUME TRANSFER {self.transfer} goes on after the {self.sent} rows committed."
+            return error
+        if isinstance(error, Exception):
+            return MigrationError(
+                "VT001",
+                f'the transfer to "{self.item.request.target_label}" broke off: {message}',
+                detail="The target is as it was.",
+                hint=f"RESUME TRANSFER {self.transfer} goes on or starts again.",
+            )
+        return error
+
+    def _is_gone(self, staging: Path) -> bool:
+        try:
+            with self.item.target.writer() as writer:
+                return not writer.exists(staging)
+        except MigrationError:
+            return False
+
+    def _result(
+        self, checks: tuple[CheckResult, ...], verdict: str, notes: tuple[str, ...]
+    ) -> TransferResult:
+        item, request = self.item, self.item.request
+        return TransferResult(
+            rows_transferred=self.sent,
+            source_row_count=item.rows,
+            source_row_count_verified=item.reader.consistent and self.sent == item.rows,
+            transferred_row_count=self.acknowledged,
+            target_table=".".join(request.target),
+            target_datasource=request.target_name or item.target.name,
+            source_datasource=request.source_name or item.source.name,
+            mode=request.mode,
+            target_table_created=not item.target_exists,
+            target_table_create_sql=item.create_sql,
+            transfer_id=self.transfer,
+            bytes=self.size,
+            seconds=self.monitor.seconds,
+            method=self.method,
+            verdict=verdict,
+            checks=checks,
+            notes=notes,
+        )
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    return isinstance(error, MigrationError) and error.sqlstate == "57014"
+
+
+def _bounds(column: str | None, piece: Range) -> tuple[Predicate, ...]:
+    found = []
+    if column is not None and piece.low is not None:
+        found.append(Predicate(column, ">", int(piece.low)))
+    if column is not None and piece.high is not None:
+        found.append(Predicate(column, "<=", int(piece.high)))
+    return tuple(found)
+
+
+def _pieces(item: TransferPlan) -> list[Range]:
+    """The source in equal widths of its key; one open range where it moves at once."""
+    count = range_count(item)
+    extremes = item.key_extremes()
+    if not is_ranged(item) or extremes is None or count < 2:
+        return [Range(0, None, None)]
+    low, high = extremes
+    edges = sorted({low + (high - low) * number // count for number in range(1, count)})
+    bounds: list[str | None] = [None, *(str(edge) for edge in edges), None]
+    return [Range(number, *pair) for number, pair in enumerate(itertools.pairwise(bounds))]
+
+
+def resume(
+    journal: Journal,
+    transfer: int,
+    source: Connector,
+    target: Connector,
+    *,
+    progress: Report | None = None,
+    cancelled: Cancelled | None = None,
+) -> TransferResult:
+    """RESUME TRANSFER: settles one that was publishing, goes on with committed pieces, or starts again."""
+    from migration.plan import plan
+    from migration.transfer_model import TransferRequest
+
+    entry = journal.entry(transfer)
+    if entry is None:
+        raise MigrationError("42704", f"there is no transfer {transfer}", hint="SHOW TRANSFERS lists them.")
+    if entry.state in ("done", "running"):
+        raise MigrationError(
+            "55000", f"transfer {transfer} is {entry.state}", hint="SHOW TRANSFERS shows how far it is."
+        )
+    request = TransferRequest.from_json(entry.request)
+    if entry.state == "publishing" and settle(journal, entry, target, request.cursor):
+        raise MigrationError(
+            "55000", f"transfer {transfer} is done: it had been published", hint="There is nothing to resume."
+        )
+    try:
+        item = plan(request, source, target, journal=journal, snapshot=entry.snapshot)
+    except MigrationError as error:
+        if entry.snapshot is None or error.sqlstate in ("HV004", "42P16", "42703", "42P07"):
+            raise
+        item = plan(request, source, target, journal=journal)
+    return run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)

@@ -1,0 +1,182 @@
+"""Batches from the source's canonical form to the target's: the only place where a transfer changes a value.
+
+Rules:
+
+1. A column whose two forms are the same Arrow type passes through untouched, without a copy.
+2. Casts are Arrow's safe casts: a number that does not fit raises, nothing wraps or rounds.
+3. Text forms are made by DuckDB, with decimals written out and times as PostgreSQL writes them
+   (``2024-01-01 12:00:00.5``, ``0044-03-15 BC``, ``infinity``, instants in UTC with a ``Z``).
+4. Values that break a guard change only in columns the request named in ALLOW LOSSY: they become NULL, or are
+   cut to what fits (digits of a second, length, NUL characters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migration.conditions import offence
+from migration.connectors.arrow import arrow_type
+from migration.errors import MigrationError
+from migration.types import CanonicalType
+
+Convert = Callable[[pa.Array], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnForm:
+    """One column: what arrives, what leaves, and the guards that may be broken on the way."""
+
+    name: str
+    source: CanonicalType
+    target: CanonicalType
+    cast: str = ""
+    lossy: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type that leaves."""
+        given, wanted = arrow_type(self.source), arrow_type(self.target)
+        if pa.types.is_binary(given) and pa.types.is_string(wanted) and self.cast != "text":
+            return given  # an engine whose strings are bytes
+        return wanted
+
+
+class Transform:
+    """Turns whole batches. One thread uses it; ``close`` ends its engine."""
+
+    def __init__(self, forms: Sequence[ColumnForm]) -> None:
+        self.forms = tuple(forms)
+        self.schema = pa.schema([pa.field(form.name, form.arrow) for form in self.forms])
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._converts = [self._convert(form) for form in self.forms]
+        self.is_identity = all(convert is None for convert in self._converts)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """``batch`` in the target's form; its columns stand in the order of the forms."""
+        arrays = []
+        for form, convert, array in zip(self.forms, self._converts, batch.columns, strict=True):
+            try:
+                arrays.append(array if convert is None else convert(array))
+            except (pa.ArrowException, duckdb.Error, ValueError) as error:
+                raise MigrationError(
+                    "HV004",
+                    f'a value of column "{form.name}" does not fit {form.target}',
+                    detail=str(error),
+                    hint=f'CAST ("{form.name}" AS type), SKIP ("{form.name}") or AS TEXT ("{form.name}").',
+                    column=form.name,
+                ) from error
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def close(self) -> None:
+        """Frees the engine of text forms."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _convert(self, form: ColumnForm) -> Convert | None:
+        steps: list[Convert] = [self._lossy(form, guard) for guard in form.lossy]
+        given, wanted = arrow_type(form.source), form.arrow
+        if given != wanted:
+            steps.append(self._between(form, given, wanted))
+        if not steps:
+            return None
+        if len(steps) == 1:
+            return steps[0]
+
+        def all_steps(array: pa.Array) -> pa.Array:
+            for step in steps:
+                array = step(array)
+            return array
+
+        return all_steps
+
+    def _between(self, form: ColumnForm, given: pa.DataType, wanted: pa.DataType) -> Convert:
+        if pa.types.is_string(wanted):
+            return self._to_text(form, given)
+        if pa.types.is_decimal(wanted) and pa.types.is_string(given):
+            return lambda array: pc.cast(array, wanted)
+        if pa.types.is_decimal(wanted) and pa.types.is_integer(given):
+            wide = pa.decimal128(20, 0)
+            return lambda array: pc.cast(pc.cast(array, wide), wanted)
+        if pa.types.is_integer(wanted) and pa.types.is_boolean(given):
+            return lambda array: pc.cast(pc.cast(array, pa.int8()), wanted)
+        if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(given):
+            return _clock(given, wanted)
+        return lambda array: pc.cast(array, wanted, safe=True)
+
+    def _to_text(self, form: ColumnForm, given: pa.DataType) -> Convert:
+        if pa.types.is_decimal256(given):
+            return lambda array: pa.array(
+                [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()
+            )
+        kind = form.source.kind
+        if kind == "list":
+            element = form.source.element
+            inner = "to_json(x::JSON[])" if element is not None and element.kind == "json" else "to_json(x)"
+            return lambda array: self._run(f"{inner}::VARCHAR", array)
+        expression = {
+            "bytes": "'\\x' || lower(hex(x))",
+            "instant": "CASE WHEN isfinite(x) THEN (x AT TIME ZONE 'UTC')::VARCHAR || 'Z' ELSE x::VARCHAR END",
+        }.get(kind, "x::VARCHAR")
+        if kind in ("date", "timestamp", "instant"):
+            expression = f"replace({expression}, ' (BC)', ' BC')"
+            expression = (
+                f"CASE WHEN ends_with({expression}, ' BCZ') THEN replace({expression}, ' BCZ', 'Z BC') "
+                f"ELSE {expression} END"
+            )
+        return lambda array: self._run(expression, array)
+
+    def _lossy(self, form: ColumnForm, guard: str) -> Convert:
+        word, _, argument = guard.partition(":")
+        given = arrow_type(form.source)
+        if word == "fraction" and pa.types.is_timestamp(given):
+            step = 10 ** ((9 if given.unit == "ns" else 6) - int(argument))
+            return lambda array: _floor(array, step)
+        cut = {
+            "no_nul": "replace(x, chr(0), '')",
+            "chars": f"x[1:{argument}]",
+            "octets": f"x[1:{argument}]" if form.source.kind == "bytes" else "",
+        }.get(word)
+        if cut:
+            return lambda array: self._run(cut, array)
+        broken = offence(guard, form.source, "x", "duckdb")
+        if broken is None or pa.types.is_decimal256(given):
+            return lambda array: array
+        return lambda array: self._run(f"CASE WHEN {broken} THEN NULL ELSE x END", array)
+
+    def _run(self, expression: str, array: pa.Array) -> pa.Array:
+        """``expression`` over ``x`` for each value; the result keeps its order."""
+        if self._engine is None:
+            self._engine = duckdb.connect(config={"threads": 1})
+            self._engine.execute("SET TimeZone = 'UTC'")
+        self._engine.register("bough_batch", pa.table({"x": array}))
+        try:
+            result = self._engine.sql(f"SELECT {expression} AS y FROM bough_batch").to_arrow_table()
+        finally:
+            self._engine.unregister("bough_batch")
+        column = result.column("y").combine_chunks()
+        return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+def _clock(given: pa.DataType, wanted: pa.DataType) -> Convert:
+    if given.unit == wanted.unit:
+        return lambda array: array.cast(pa.int64()).cast(wanted)
+    if given.unit == "ns":  # a guard has seen that nothing finer than a microsecond is there
+        return lambda array: (
+            pc.cast(array, pa.timestamp("us", given.tz), safe=True).cast(pa.int64()).cast(wanted)
+        )
+    return lambda array: pc.cast(array, pa.timestamp("ns", given.tz), safe=True).cast(pa.int64()).cast(wanted)
+
+
+def _floor(array: pa.Array, step: int) -> pa.Array:
+    ticks: Any = array.cast(pa.int64())
+    rest = pc.subtract(ticks, pc.multiply(pc.divide(ticks, step), step))
+    rest = pc.if_else(pc.less(rest, 0), pc.add(rest, step), rest)
+    infinite = pc.greater_equal(pc.abs(pc.if_else(pc.less(ticks, 0), pc.add(ticks, 1), ticks)), (1 << 63) - 2)
+    return pc.if_else(infinite, ticks, pc.subtract(ticks, rest)).cast(array.type)

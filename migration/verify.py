@@ -1,0 +1,181 @@
+"""Whether staging holds what the source has, asked before anything is published.
+
+Levels, each with those before it:
+
+- L0: the target acknowledged as many rows as were sent.
+- L1: staging counts as many rows as the source in its snapshot.
+- L2: per column: values that are not NULL, least, greatest, exact sum, octets. Three sides are compared: what the
+  source's engine measured, what passed through our hands, what the target holds.
+- L3: an order-independent fingerprint of all rows on both sides.
+- L4: every row by its key; the differing ones are named.
+
+Rules:
+
+1. A verdict is ``pass``, ``fail`` or ``inconclusive``, and comes from code. ``fail`` blocks publication.
+2. Columns whose loss was allowed are compared behind the transform only, not with the source's own measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from migration.connectors.base import Path as TablePath
+from migration.connectors.base import ReadColumn, Source, Writer
+from migration.ddl_quoting import quote_name, quote_path
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.measures import TableMeasure, differences, measure_batches
+from migration.measures_sql import measure_query, read_row
+from migration.plan import TransferPlan
+from migration.rows import Comparison, compare
+from migration.transfer_model import CheckResult
+from migration.transform import Transform
+
+LEVEL_OF = {"L0": 0, "L1": 1, "L2": 2, "L3": 3, "L4": 4}
+
+
+def verify(
+    item: TransferPlan,
+    writer: Writer,
+    staging: TablePath,
+    sent: int,
+    acknowledged: int,
+    passed: TableMeasure | None,
+    level: str,
+) -> tuple[CheckResult, ...]:
+    """All checks up to ``level``. ``passed`` is None where earlier pieces were moved by another process."""
+    depth = LEVEL_OF[level]
+    checks = [_same("acknowledged", sent, acknowledged)]
+    if depth >= 1:
+        checks.append(_same("count", item.rows, writer.count(staging)))
+    if depth >= 2:
+        checks += _measures(item, writer, staging, passed)
+    checks += _keys(item, writer, staging)
+    if depth >= 3:
+        checks += _rows(item, staging, by_key=depth >= 4)
+    return tuple(checks)
+
+
+def verdict(checks: Sequence[CheckResult]) -> str:
+    """The worst of all."""
+    found = {check.verdict for check in checks}
+    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+
+
+def raise_failed(item: TransferPlan, checks: Sequence[CheckResult]) -> None:
+    """VT002 if one check failed; its DETAIL names them all."""
+    failed = [check for check in checks if check.verdict == "fail"]
+    if not failed:
+        return
+    lines = []
+    for check in failed:
+        column = f' of "{check.column}"' if check.column else ""
+        sides = f": source {check.source}, target {check.target}" if check.source is not None else ""
+        lines.append(f"{check.check}{column}{sides}{'; ' + check.detail if check.detail else ''}")
+    raise MigrationError(
+        "VT002",
+        f'the rows staged for "{item.request.target_label}" are not those of the source',
+        detail="\n".join(lines),
+        hint="Nothing was published. EXPLAIN TRANSFER shows how each column is moved.",
+    )
+
+
+def _same(name: str, source: int, target: int) -> CheckResult:
+    return CheckResult(name, "", "pass" if source == target else "fail", str(source), str(target))
+
+
+def _types(item: TransferPlan) -> list[tuple[str, object]]:
+    return [(column.name, column.target) for column in item.columns]
+
+
+def staged_measure(item: TransferPlan, writer: Writer, staging: TablePath) -> TableMeasure:
+    """What staging adds up to, by its engine or, where that was never checked, read back."""
+    columns = [(column.name, column.target) for column in item.columns]
+    query = measure_query(item.target.dialect, Source(path=staging), columns)
+    if query is not None:
+        row = writer.fetch(query.sql)
+        return read_row(query, [row.column(index)[0].as_py() for index in range(row.num_columns)])
+    return measure_batches(read_staging(item, staging), columns)
+
+
+def read_staging(item: TransferPlan, staging: TablePath) -> Iterator[pa.RecordBatch]:
+    """Staging's rows in the form they were sent."""
+    with item.target.reader() as reader:
+        yield from reader.read(
+            Source(path=staging), [ReadColumn(column.name, column.target) for column in item.columns]
+        )
+
+
+def read_source(item: TransferPlan) -> Iterator[pa.RecordBatch]:
+    """The source's rows once more, from the same snapshot, in the form they are sent."""
+    transform = Transform([column.form for column in item.columns])
+    try:
+        for batch in item.reader.read(item.read_source, [column.read_column for column in item.columns]):
+            yield transform(batch)
+    finally:
+        transform.close()
+
+
+def _measures(
+    item: TransferPlan, writer: Writer, staging: TablePath, passed: TableMeasure | None
+) -> list[CheckResult]:
+    staged = staged_measure(item, writer, staging)
+    if passed is None:
+        columns = [(column.name, column.target) for column in item.columns]
+        passed = measure_batches(read_source(item), columns)
+    checks = _compared(passed, staged, item, "")
+    own = item.profile.measure
+    if own is not None:
+        changed = {column.name for column in item.columns if column.form.lossy or column.expression}
+        kept = {name: value for name, value in own.columns.items() if name not in changed}
+        checks += _compared(TableMeasure(own.rows, kept), staged, item, "source_")
+    return checks
+
+
+def _compared(left: TableMeasure, right: TableMeasure, item: TransferPlan, prefix: str) -> list[CheckResult]:
+    """One row for each column that agrees, one for each measure that does not."""
+    checks = []
+    agreeing: dict[str, list[str]] = {}
+    for measure, column, agrees, one, other in differences(left, right, item.request.options.tolerance):
+        if agrees:
+            agreeing.setdefault(column, []).append(measure)
+        else:
+            checks.append(CheckResult(prefix + measure, column, "fail", one, other))
+    for column, measures in agreeing.items():
+        checks.append(CheckResult(f"{prefix}measures", column, "pass", detail=", ".join(measures)))
+    return checks
+
+
+def _keys(item: TransferPlan, writer: Writer, staging: TablePath) -> list[CheckResult]:
+    """Duplicate and missing keys, where publishing or the engine would not notice."""
+    key = item.request.key
+    if not key:
+        return []
+    dialect = contract(item.target.dialect)
+    names = ", ".join(quote_name(name, dialect) for name in key)
+    table = quote_path(staging, dialect)
+    missing = " OR ".join(f"{quote_name(name, dialect)} IS NULL" for name in key)
+    found = writer.fetch(f"SELECT count(*) AS n FROM {table} WHERE {missing}").column(0)[0].as_py()
+    doubles = (
+        writer.fetch(
+            f"SELECT count(*) AS n FROM (SELECT {names} FROM {table} GROUP BY {names} HAVING count(*) > 1) AS d"
+        )
+        .column(0)[0]
+        .as_py()
+    )
+    label = ", ".join(key)
+    return [
+        CheckResult("key_missing", label, "fail" if found else "pass", "0", str(found)),
+        CheckResult("duplicate_key", label, "fail" if doubles else "pass", "0", str(doubles)),
+    ]
+
+
+def _rows(item: TransferPlan, staging: TablePath, *, by_key: bool) -> list[CheckResult]:
+    key = item.request.key or item.source_table.primary_key
+    columns = [(column.name, column.target) for column in item.columns]
+    found: Comparison = compare(
+        read_source(item), read_staging(item, staging), columns, key if by_key else ()
+    )
+    return list(found.checks)
