@@ -278,6 +278,12 @@ _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.SessionUser: _session("session_user"),
     exp.CurrentCatalog: _session("current_catalog"),
     exp.CurrentRole: _session("current_role"),
+    # as calls: the bare words would be taken for the result columns that are named after them
+    exp.CurrentDate: _session("current_date"),
+    exp.CurrentTimestamp: _session("now"),
+    exp.CurrentTime: _session("get_current_time"),
+    exp.Localtimestamp: _session("current_localtimestamp"),
+    exp.Localtime: _session("current_localtime"),
     exp.Substring: _substring,
     exp.Overlay: _overlay,
     exp.Extract: _extract,
