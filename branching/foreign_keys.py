@@ -2,6 +2,8 @@
 
 After a write to a child, the rows this transaction wrote must have their parents. After a delete or a key change on a
 parent, no child may be left without: NO ACTION and RESTRICT refuse, CASCADE deletes and SET NULL empties the orphans.
+A snapshot alone would let one session delete a parent while another adds its child: per table, whoever comes second is
+refused with 40001 (``Transaction.refer``, ``remove_keys``).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from sqlglot import exp
 
 from branching import names
 from branching.ddl_model import Name
+from branching.dml import set_columns
 from branching.errors import BoughError
 from branching.model import Constraint, Table
 from branching.names import VERSION, quote
@@ -44,11 +47,21 @@ def check(
         return
     for child in scope.catalog.tables():
         for constraint in child.constraints:
-            if constraint.kind == "f" and (constraint.ref_schema, constraint.ref_table) == (
-                table.schema,
-                table.name,
+            if (
+                constraint.kind == "f"
+                and (constraint.ref_schema, constraint.ref_table) == (table.schema, table.name)
+                and _may_remove(statement, constraint)
             ):
+                transaction.remove_keys(table.id)
                 _check_parent(connection, transaction, scope, child, constraint, table, statement, depth)
+
+
+def _may_remove(statement: exp.Expr, constraint: Constraint) -> bool:
+    """Whether a write to the parent can take away a key that the constraint refers to."""
+    if not isinstance(statement, exp.Update):
+        return True
+    keys = {name.lower() for name in constraint.ref_columns}
+    return any(name.lower() in keys for name in set_columns(statement))
 
 
 def orphan_predicate(constraint: Constraint, child: str, parent_sql: str) -> str:
@@ -63,6 +76,7 @@ def orphan_predicate(constraint: Constraint, child: str, parent_sql: str) -> str
 
 def _check_child(transaction: Transaction, scope: Scope, table: Table, constraint: Constraint) -> None:
     parent = scope.target(Name(constraint.ref_table or "", constraint.ref_schema))
+    transaction.refer(parent.id)
     rows = scope.relation_sql(table, scope.line, hidden=True)
     found = transaction.cursor.query(
         f"SELECT {names.columns(constraint.columns)} FROM ({rows}) AS _child"

@@ -59,6 +59,10 @@ class TableUse:
     claimed_by: object | None = None  # who changes it as a whole: its shape, or all of its rows
     written: int = 0  # the database's stamp after the last commit that wrote rows
     changed: int = 0  # … that changed it as a whole
+    referrers: set[int] = field(default_factory=set)  # versions that wrote rows referring to this table
+    referred: int = 0
+    removers: set[int] = field(default_factory=set)  # versions that removed keys others may refer to
+    removed: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -72,6 +72,8 @@ class Transaction:
         self._token = self if token is None else token  # what claims are held by
         self._shared: set[int] = set()
         self._claimed: set[int] = set()
+        self._referred: set[int] = set()
+        self._removed: set[int] = set()
         self._committed = False
         self._defaults_set = False
         self.rebuilds_indexes = False  # a try before this one found old row versions in the way of an index
@@ -172,6 +174,26 @@ class Transaction:
                     raise busy()
             if max(use.written, use.changed) > self.stamp:
                 raise stale()
+
+    def refer(self, table: int) -> None:
+        """Rows that refer to the table were written: nobody may remove keys of it meanwhile."""
+        version = self.take()
+        with self.database.gate:
+            use = self.line.uses.setdefault(table, TableUse())
+            if use.removers - {version} or use.removed > self.stamp:
+                raise stale()
+            use.referrers.add(version)
+            self._referred.add(table)
+
+    def remove_keys(self, table: int) -> None:
+        """Keys of the table are removed: nobody may write rows that refer to it meanwhile."""
+        version = self.take()
+        with self.database.gate:
+            use = self.line.uses.setdefault(table, TableUse())
+            if use.referrers - {version} or use.referred > self.stamp:
+                raise stale()
+            use.removers.add(version)
+            self._removed.add(table)
 
     def try_claim(self, table: int) -> bool:
         """Claims the table if nobody else uses it; never waits."""
@@ -388,6 +410,15 @@ class Transaction:
                     use.changed = self.database.stamp
             if use.claimed_by is self:
                 use.claimed_by = None
+        for table in self._referred | self._removed:
+            use = self.line.uses[table]
+            use.referrers.discard(self.version or 0)
+            use.removers.discard(self.version or 0)
+            if self._committed:
+                if table in self._referred:
+                    use.referred = self.database.stamp
+                if table in self._removed:
+                    use.removed = self.database.stamp
 
 
 def release(line: Line, token: object) -> None:

@@ -153,3 +153,25 @@ def test_a_late_writer_does_not_lose_what_was_committed(database: branching.Data
         one.close()
         two.close()
     assert lost == []
+
+
+@pytest.mark.parametrize("place", ["main", "branch"])
+@pytest.mark.parametrize("child_first", [True, False])
+def test_a_parent_cannot_go_while_a_child_comes(place: str, child_first: bool) -> None:
+    database = branching.open(":memory:")
+    main = database.connect()
+    main.execute(sql("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+    main.execute(sql("CREATE TABLE child (p INTEGER REFERENCES parent (id))"))
+    main.execute(sql("INSERT INTO parent VALUES (1)"))
+    if place == "branch":
+        branches.create(database, "branch", "main", role="me")
+    one, two = database.connect(place), database.connect(place)
+    writes = [sql("INSERT INTO child VALUES (1)"), sql("DELETE FROM parent WHERE id = 1")]
+    if not child_first:
+        writes.reverse()
+    for connection in (one, two):
+        connection.begin()
+        connection.execute(sql("SELECT * FROM parent")).fetchall()
+    done = [attempt(one, writes[0]) and finish(one), attempt(two, writes[1]) and finish(two)]
+    assert done == [True, False]
+    database.close()

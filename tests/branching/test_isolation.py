@@ -213,7 +213,16 @@ def test_money_is_neither_made_nor_lost(database: branching.Database) -> None:
         connection.close()
 
     run_all(
-        [transfers("main", 0), transfers("main", 1), transfers("b", 0), transfers("b", 2), reads("main"), reads("b"), forks, alters]
+        [
+            transfers("main", 0),
+            transfers("main", 1),
+            transfers("b", 0),
+            transfers("b", 2),
+            reads("main"),
+            reads("b"),
+            forks,
+            alters,
+        ]
     )
 
 

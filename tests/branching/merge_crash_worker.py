@@ -1,0 +1,56 @@
+"""Runs one change in a process of its own and kills it before a given engine statement.
+
+    python merge_crash_worker.py FILE merge|refresh|revert|continue|gc NUMBER
+
+Prints ``done`` where the change has ended before that statement.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from typing import Any
+
+import branching
+from branching import Author, conflicts, gc, manifest, merge_apply
+from branching.engine.duckdb import DuckDBCursor
+
+
+def arm(number: int) -> None:
+    run = DuckDBCursor._run
+    seen = 0
+
+    def counted(self: DuckDBCursor, sql: str, parameters: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run(self, sql, parameters)
+
+    DuckDBCursor._run = counted  # type: ignore[method-assign]
+
+
+def main() -> None:
+    path, what, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    database = branching.open(path)
+    author = Author("crash")
+    merges = conflicts.open_merges(database)
+    last = database.root.cursor().query("SELECT max(id) FROM bough_meta.merges")[0][0]
+    arm(number)
+    if what == "merge":
+        merge_apply.merge(database, "b", "main", strategy="branch_wins", author=author)
+    elif what == "refresh":
+        merge_apply.refresh(database, "b", strategy="branch_wins", author=author)
+    elif what == "revert":
+        merge_apply.revert(database, last, author, strategy="branch_wins")
+    elif what == "continue":
+        merge_apply.continue_merge(database, merges[0].source, author)
+    else:
+        gc.collect(database, now=manifest.now() + timedelta(days=9))
+    os.write(1, b"done")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+main()

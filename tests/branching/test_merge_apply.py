@@ -1,0 +1,268 @@
+"""Merges on the engine: schema and rows together, conflicts settled by hand, violations, undo, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+import branching
+from branching import Author, BoughError, Database, branches, conflicts, merge_apply
+from branching import ddl_model as d
+
+AUTHOR = Author("tester")
+T = d.Name("t")
+
+
+class Lab:
+    """A database with main and a branch ``b`` of it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.database: Database = branching.open(path)
+        self.open("main")
+
+    def open(self, *names: str) -> None:
+        self.connections = {name: self.database.connect(name) for name in names}
+
+    def fork(self, name: str = "b", parent: str = "main") -> None:
+        branches.create(self.database, name, parent, role="tester")
+        self.connections[name] = self.database.connect(name)
+
+    def sql(self, branch: str, text: str) -> list[tuple[Any, ...]]:
+        return self.connections[branch].execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
+
+    def alter(self, branch: str, *actions: d.Action, table: str = "t") -> None:
+        self.connections[branch].execute(d.AlterTable(d.Name(table), actions))
+
+    def merge(self, source: str = "b", target: str = "main", **options: Any) -> dict[str, Any]:
+        result = merge_apply.merge(self.database, source, target, author=AUTHOR, **options)
+        self.last = result.id
+        return {row.table: row for row in result.rows}
+
+    def fails(self, sqlstate: str, call: Any, *arguments: Any, **options: Any) -> BoughError:
+        with pytest.raises(BoughError) as caught:
+            call(*arguments, **options)
+        assert caught.value.sqlstate == sqlstate, caught.value
+        return caught.value
+
+    def all(self, branch: str, table: str = "t") -> list[tuple[Any, ...]]:
+        return self.sql(branch, f"select * from {table} order by all")
+
+    def restart(self) -> None:
+        names = list(self.connections)
+        self.close()
+        self.database = branching.open(self.path)
+        self.open(*names)
+
+    def close(self) -> None:
+        for connection in self.connections.values():
+            connection.close()
+        self.database.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Any) -> Iterator[Lab]:
+    lab = Lab(str(tmp_path / "lab.duckdb"))
+    lab.sql("main", "create table t (id integer primary key, a integer check (a < 1000), b varchar)")
+    lab.sql("main", "insert into t values (1, 10, 'x'), (2, 20, 'x'), (3, 30, 'x')")
+    lab.fork()
+    yield lab
+    lab.close()
+
+
+def column(text: str) -> exp.ColumnDef:
+    found = sqlglot.parse_one(f"create table x ({text})", dialect="duckdb").find(exp.ColumnDef)
+    assert found is not None
+    return found
+
+
+def test_columns_added_renamed_and_retyped_on_either_side(lab: Lab) -> None:
+    lab.alter("b", d.AddColumn(column("c integer default 5")), d.RenameColumn("b", "bb"))
+    lab.sql("b", "update t set c = 7, bb = 'branch' where id = 1")
+    lab.alter("main", d.AlterType("a", exp.DataType.build("bigint")))
+    lab.sql("main", "update t set a = 3000000000 - 2999999999 where id = 2")
+    rows = lab.merge()
+    assert rows["t"].action == "merged" and rows["t"].updated == 1
+    assert lab.all("main") == [(1, 10, "branch", 7), (2, 1, "x", 5), (3, 30, "x", 5)]
+    table = lab.connections["main"].catalog.find("public", "t")
+    assert table is not None and [c.type for c in table.columns] == [
+        "INTEGER",
+        "BIGINT",
+        "VARCHAR",
+        "INTEGER",
+    ]  # type: ignore[union-attr]
+    lab.fails("23505", lab.sql, "main", "insert into t values (1, 1, 'again', 1)")
+    lab.sql("b", "update t set c = 8 where id = 1")
+    assert lab.merge()["t"].updated == 1, "the column is known by its id afterwards"
+    merge_apply.refresh(lab.database, "b", author=AUTHOR)
+    assert lab.all("b") == lab.all("main")
+
+
+def test_a_dropped_column_does_not_take_changed_values_with_it(lab: Lab) -> None:
+    lab.alter("b", d.DropColumn("b"))
+    lab.sql("main", "update t set b = 'work' where id = 2")
+    error = lab.fails("VB001", lab.merge)
+    assert error.detail == "public.t: 1 conflicts"
+    (found,) = conflicts.preview_conflicts(lab.database, "b", "main")
+    assert (found.kind, found.column, found.key, found.target_value) == ("schema", "b", "2", "work")
+    assert lab.all("main")[1] == (2, 20, "work")
+    lab.merge(strategy="main_wins")
+    assert lab.all("main")[1] == (2, 20, "work")
+
+
+def test_a_dropped_column_nobody_changed_goes(lab: Lab) -> None:
+    lab.alter("b", d.DropColumn("b"))
+    lab.merge()
+    assert lab.all("main") == [(1, 10), (2, 20), (3, 30)]
+
+
+def test_a_new_table_moves_and_a_dropped_one_goes(lab: Lab) -> None:
+    lab.sql("b", "create table n (id integer primary key, v varchar default 'q')")
+    lab.sql("b", "insert into n (id) values (1), (2)")
+    assert lab.merge()["n"].action == "created"
+    lab.sql("b", "update n set v = 'w' where id = 1")
+    lab.sql("main", "insert into n values (3, 'main')")
+    lab.merge()
+    assert lab.all("main", "n") == [(1, "w"), (2, "q"), (3, "main")]
+    lab.connections["b"].execute(d.Drop("table", (d.Name("n"),)))
+    assert lab.merge()["n"].action == "dropped"
+    lab.fails("42P01", lab.sql, "main", "select * from n")
+
+
+def test_a_dropped_table_that_main_changed_is_a_conflict(lab: Lab) -> None:
+    lab.connections["b"].execute(d.Drop("table", (T,)))
+    lab.sql("main", "update t set a = 11 where id = 1")
+    lab.fails("VB001", lab.merge)
+    lab.merge(strategy="main_wins")
+    assert len(lab.all("main")) == 3
+
+
+def test_a_table_made_on_both_sides_is_merged_by_key(lab: Lab) -> None:
+    for branch, row in (("b", "(1, 'same'), (2, 'b')"), ("main", "(1, 'same'), (3, 'm')")):
+        lab.sql(branch, "create table n (id integer primary key, v varchar)")
+        lab.sql(branch, f"insert into n values {row}")
+    lab.merge()
+    assert lab.all("main", "n") == [(1, "same"), (2, "b"), (3, "m")]
+
+
+def test_one_strategy_per_table(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 1, b = 'b' where id = 1")
+    lab.sql("main", "update t set a = 2 where id = 1")
+    lab.merge(strategy="abort", per_table={"t": "main_wins"})
+    assert lab.all("main")[0] == (1, 2, "b"), "what did not conflict is taken under every strategy"
+
+
+def test_conflicts_settled_by_hand_survive_a_restart(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 100, b = 'b' where id = 1")
+    lab.sql("b", "delete from t where id = 2")
+    lab.sql("b", "update t set a = 300 where id = 3")
+    lab.sql("main", "update t set a = 101 where id = 1")
+    lab.sql("main", "update t set a = 102 where id = 2")
+    lab.sql("main", "delete from t where id = 3")
+    assert lab.merge(strategy="manual")["t"].action == "conflict"
+    assert lab.all("main") == [(1, 101, "x"), (2, 102, "x")]
+    lab.restart()
+    found = {item.kind: item for item in conflicts.open_conflicts(lab.database, "b")}
+    assert sorted(found) == ["cell", "delete_modify", "modify_delete"]
+    assert (found["cell"].base, found["cell"].branch_value, found["cell"].target_value) == (
+        "10",
+        "100",
+        "101",
+    )
+    lab.fails("VB001", conflicts.continue_merge, lab.database, "b", AUTHOR)
+    assert conflicts.resolve(lab.database, "b", using="branch") == 3
+    assert conflicts.resolve(lab.database, "b", using="target", conflict=found["delete_modify"].id) == 1
+    cell = found["cell"].id
+    assert cell is not None
+    conflicts.set_value(lab.database, cell, "55")
+    conflicts.continue_merge(lab.database, "b", AUTHOR)
+    assert lab.all("main") == [(1, 55, "b"), (2, 102, "x"), (3, 300, "x")]
+    assert conflicts.open_conflicts(lab.database) == []
+
+
+def test_continue_refuses_what_has_moved(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 100 where id = 1")
+    lab.sql("main", "update t set a = 101 where id = 1")
+    lab.merge(strategy="manual")
+    conflicts.resolve(lab.database, "b", using="branch")
+    lab.sql("main", "update t set a = 102 where id = 1")
+    error = lab.fails("40001", conflicts.continue_merge, lab.database, "b", AUTHOR)
+    assert error.detail is not None and error.detail.startswith("t: a")
+    assert lab.all("main")[0] == (1, 102, "x")
+    conflicts.abort_merge(lab.database, "b")
+    assert lab.merge(strategy="branch_wins")["t"].updated == 1
+
+
+def test_a_foreign_key_broken_by_both_sides_together_refuses_the_merge(lab: Lab) -> None:
+    lab.sql("main", "create table c (id integer primary key, t_id integer references t (id))")
+    lab.fork("d")
+    lab.sql("d", "delete from t where id = 3")
+    lab.sql("main", "insert into c values (1, 3)")
+    error = lab.fails("23503", lab.merge, "d")
+    assert "c_t_id_fkey" in (error.detail or "")
+    listed = lab.database.root.query('SELECT table_name, kind, "key" FROM bough_meta.violations')
+    assert listed == [("c", "foreign key", "3")]
+    assert len(lab.all("main")) == 3
+
+
+def test_every_key_that_would_be_there_twice_is_listed(lab: Lab) -> None:
+    lab.sql("main", "create table u (id integer primary key, e integer unique)")
+    lab.fork("d")
+    lab.sql("d", "insert into u values (1, 1), (2, 2), (3, 3)")
+    lab.sql("main", "insert into u values (11, 1), (12, 2)")
+    error = lab.fails("23505", lab.merge, "d")
+    assert (error.detail or "").count("u_e_key") == 2
+    assert lab.all("main", "u") == [(11, 1), (12, 2)]
+
+
+def test_revert_undoes_rows_and_keeps_later_work(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 11 where id = 1")
+    lab.sql("b", "delete from t where id = 2")
+    lab.sql("b", "insert into t values (4, 40, 'new')")
+    lab.merge()
+    merged = lab.last
+    lab.sql("main", "update t set b = 'later' where id = 1")
+    assert merged is not None
+    merge_apply.revert(lab.database, merged, AUTHOR)
+    assert lab.all("main") == [(1, 10, "later"), (2, 20, "x"), (3, 30, "x")]
+    lab.fails("55000", merge_apply.revert, lab.database, merged, AUTHOR)
+
+
+def test_a_token_holds_until_either_side_moves(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 11 where id = 1")
+    rows, token = merge_apply.explain(lab.database, "b", "main", author=AUTHOR)
+    assert rows[0].updated == 1 and lab.all("main")[0] == (1, 10, "x")
+    assert merge_apply.explain(lab.database, "b", "main", author=AUTHOR)[1] == token
+    lab.sql("main", "update t set a = 33 where id = 3")
+    lab.fails("40001", lab.merge, token=token)
+    lab.merge(token=merge_apply.explain(lab.database, "b", "main", author=AUTHOR)[1])
+
+
+def test_chosen_tables_only_and_the_rest_later(lab: Lab) -> None:
+    lab.sql("b", "create table n (id integer)")
+    lab.sql("b", "update t set a = 11 where id = 1")
+    assert list(lab.merge(tables=["t"])) == ["t"]
+    lab.fails("42P01", lab.sql, "main", "select * from n")
+    assert lab.merge()["n"].action == "created"
+    lab.fails("42P01", lab.merge, tables=["nothing"])
+
+
+def test_a_transaction_open_over_a_refresh_must_retry(lab: Lab) -> None:
+    lab.connections["b"].begin()
+    lab.all("b")
+    lab.sql("main", "update t set a = 33 where id = 3")
+    merge_apply.refresh(lab.database, "b", author=AUTHOR)
+    lab.fails("40001", lab.all, "b")
+    lab.connections["b"].rollback()
+    assert lab.all("b")[2] == (3, 33, "x")
+
+
+def test_discarded_after_the_merge_if_asked(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 11 where id = 1")
+    lab.merge(discard=True)
+    assert not lab.database.has_branch("b")
+    lab.fails("22023", merge_apply.merge, lab.database, "main", "main", author=AUTHOR)

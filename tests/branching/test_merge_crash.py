@@ -1,0 +1,94 @@
+"""kill -9 between any two engine statements of a merge, refresh, revert, continue and collection: before or after."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import sqlglot
+
+import branching
+from branching import Author, branches, conflicts, merge_apply
+from branching import ddl_model as d
+
+WORKER = Path(__file__).with_name("merge_crash_worker.py")
+AUTHOR = Author("tester")
+
+
+def sql(connection: Any, text: str) -> list[tuple[Any, ...]]:
+    return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
+
+
+def prepare(path: Path, what: str) -> None:
+    database = branching.open(path)
+    main = database.connect("main")
+    sql(main, "create table t (id integer primary key, a integer)")
+    sql(main, "insert into t select i, i from range(6) r(i)")
+    branches.create(database, "b", "main", role="tester")
+    b = database.connect("b")
+    sql(b, "update t set a = 100 where id in (1, 2)")
+    sql(b, "delete from t where id = 3")
+    sql(b, "insert into t values (10, 10)")
+    sql(b, "create table n (id integer primary key)")
+    sql(b, "insert into n values (1)")
+    if what == "revert":
+        merge_apply.merge(database, "b", "main", tables=["t"], author=AUTHOR)
+    sql(main, "update t set a = 50 where id in (1, 5)")
+    if what == "continue":
+        merge_apply.merge(database, "b", "main", strategy="manual", author=AUTHOR)
+        conflicts.resolve(database, "b", using="base")
+    if what == "gc":
+        main.execute(d.Drop("table", (d.Name("t"),)))
+        branches.discard(database, "b", force=True)
+    main.close()
+    b.close()
+    database.close()
+
+
+def state(path: Path) -> dict[str, Any]:
+    """What every branch reads."""
+    database = branching.open(path)
+    try:
+        found: dict[str, Any] = {"branches": sorted(database.names)}
+        for name in sorted(database.names):
+            connection = database.connect(name)
+            for table in connection.catalog.tables():
+                found[f"{name}.{table.name}"] = sorted(sql(connection, f"select * from {table.name}"))
+            connection.close()
+        return found
+    finally:
+        database.close()
+
+
+def run(path: Path, what: str, number: int) -> bool:
+    """Whether the change ended before the process was killed."""
+    done = subprocess.run(
+        [sys.executable, str(WORKER), str(path), what, str(number)], capture_output=True, check=False
+    )
+    assert not done.stderr, done.stderr.decode()
+    return done.stdout == b"done"
+
+
+@pytest.mark.parametrize("what", ["merge", "refresh", "revert", "continue", "gc"])
+def test_killed_anywhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
+    prepare(tmp_path / "start.duckdb", what)
+    before = state(tmp_path / "start.duckdb")
+    shutil.copy(tmp_path / "start.duckdb", tmp_path / "end.duckdb")
+    assert run(tmp_path / "end.duckdb", what, 1_000_000)
+    after = state(tmp_path / "end.duckdb")
+    assert what == "gc" or before != after
+    random = Random(what)
+    for number in sorted(random.sample(range(1, 60), 2)):
+        path = tmp_path / f"{number}.duckdb"
+        shutil.copy(tmp_path / "start.duckdb", path)
+        run(path, what, number)
+        found = state(path)
+        assert found in (before, after), number
+        if found == before != after:  # and what was interrupted can be done again
+            assert run(path, what, 1_000_000)
+            assert state(path) == after
