@@ -70,9 +70,9 @@ def _tables(database: Database) -> list[Table]:
 
 
 def _forks(database: Database) -> list[int]:
-    """The oldest version that each fork may still need an image from."""
+    """Per fork, the version up to which it sees everything: images that ended by then are not for it."""
     return [
-        min([line.record.fork.version, *line.record.fork.in_flight])
+        min([line.record.fork.version, *(item - 1 for item in line.record.fork.in_flight)])
         for line in [*database.lines.values(), *database.trash.values()]
         if not line.is_trunk
     ]
@@ -94,7 +94,7 @@ def prune_history(database: Database) -> Done:
             continue
         # An image is needed by a fork at f iff it was written by f and ended after it.
         with _transaction(database) as cursor:
-            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} < {oldest}") or 0
+            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} <= {oldest}") or 0
         if gone:
             done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done

@@ -57,6 +57,17 @@ class Attempt:
     move: Callable[[Attempt], object] | None = None  # instead of moving the source's base
     view: Line | None = None  # where the target's rows are read, if not on the target
 
+    title: str = ""
+    advice: str = ""  # what to do about conflicts
+
+    def __post_init__(self) -> None:
+        source, target = self.source.name, self.target.name
+        self.title = self.title or f'merge of "{source}" into "{target}"'
+        self.advice = self.advice or (
+            f'BRANCH CONFLICTS "{source}" INTO "{target}" shows them. Then BRANCH MERGE "{source}" INTO "{target}"'
+            " STRATEGY branch_wins, main_wins or manual."
+        )
+
     @property
     def cursor(self) -> Cursor:
         return self.transaction.cursor
@@ -206,17 +217,17 @@ def begin_merge(
         transaction.statement = f'BRANCH MERGE "{source.name}" INTO "{target.name}"'
         sides = sides_of(database, transaction.physical, source, target)
         catalog = plan_catalogs(sides.base_catalog, source.catalog, transaction.catalog, policy)
+        chosen = frozenset(tables) if tables is not None else None
+        attempt = Attempt(
+            database, transaction, source, target, sides, policy, catalog, chosen, database.next_id(), started
+        )
+        if chosen is not None:
+            _check_tables(attempt, chosen)
+        return attempt
     except BaseException:
         transaction.rollback()
         cursor.close()
         raise
-    chosen = frozenset(tables) if tables is not None else None
-    attempt = Attempt(
-        database, transaction, source, target, sides, policy, catalog, chosen, database.next_id(), started
-    )
-    if chosen is not None:
-        _check_tables(attempt, chosen)
-    return attempt
 
 
 def begin_on(

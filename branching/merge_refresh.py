@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from branching import branches, merge_stage, names, overlay
+from branching import branches, manifest, merge_stage, names, overlay
 from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
@@ -69,6 +69,7 @@ def refresh(
         delete_rows_of(attempt.transaction, line.id)
         if not parent.is_trunk:
             copy_rows(attempt.transaction, parent, attempt.target.record)
+            manifest.insert_touched(attempt.cursor, line.id, sorted(parent.touched - line.touched))
         result = apply(attempt)
         return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
 
@@ -93,12 +94,21 @@ def _begin(database: Database, line: Line, parent: Line, policy: Policy, author:
         transaction.confirmed = True
     transaction.statement = f'BRANCH REFRESH "{line.name}"'
     sides = Sides(database, transaction.physical, line, None)
-    catalog = plan_catalogs(sides.base_catalog, line.catalog, draft.catalog, policy)
+    try:
+        catalog = plan_catalogs(sides.base_catalog, line.catalog, draft.catalog, policy)
+    except BaseException:
+        transaction.rollback()
+        cursor.close()
+        raise
     transaction.changes += branches.catalog_changes(line.catalog, draft.catalog)
     attempt = Attempt(
         database, transaction, line, draft, sides, policy, catalog, None, database.next_id(), point
     )
     attempt.undo = False
+    attempt.title = f'refresh of "{line.name}"'
+    attempt.advice = (
+        f'BRANCH REFRESH "{line.name}" STRATEGY branch_wins keeps its values, main_wins the parent\'s.'
+    )
     attempt.move = _take_place
     attempt.view = None if trunk else parent  # the draft's own rows are still the branch's
     return attempt

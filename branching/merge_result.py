@@ -25,13 +25,11 @@ def refused(attempt: Attempt, found: list[Conflict]) -> BoughError:
     for item in found:
         shown = f"{item.table.schema}.{item.table.name}"
         counts[shown] = counts.get(shown, 0) + 1
-    source, target = attempt.source.name, attempt.target.name
     return BoughError(
         "VB001",
-        f'merge of "{source}" into "{target}" has {len(found)} conflicts',
+        f"{attempt.title} has {len(found)} conflicts",
         detail="\n".join(f"{name}: {count} conflicts" for name, count in sorted(counts.items())),
-        hint=f'BRANCH CONFLICTS "{source}" INTO "{target}" shows them. Then BRANCH MERGE "{source}" INTO "{target}"'
-        " STRATEGY branch_wins, main_wins or manual.",
+        hint=attempt.advice,
     )
 
 

@@ -42,6 +42,8 @@ def revert(
     def begin() -> Attempt | None:
         attempt = begin_on(database, target, policy, author, f"BRANCH REVERT MERGE {merge}")
         if attempt is not None:
+            attempt.title = f"revert of merge {merge}"
+            attempt.advice = "STRATEGY branch_wins undoes them all the same, main_wins keeps them."
             attempt.move = lambda it: it.cursor.execute(
                 f"UPDATE {M}.merges SET state = 'reverted' WHERE id = ?", (merge,)
             )

@@ -190,7 +190,7 @@ def refuse(attempt: Attempt, found: list[Violation]) -> BoughError:
         shown.append(f"… and {len(found) - 20} more")
     return BoughError(
         first.sqlstate,
-        f'merge of "{attempt.source.name}" into "{attempt.target.name}" violates {len(found)} constraints',
+        f"{attempt.title} violates {len(found)} constraints",
         detail="\n".join(shown),
         hint=f"SELECT * FROM bough.violations WHERE merge_id = {attempt.merge_id}; change the branch, merge again.",
         schema=first.schema,

@@ -1,0 +1,152 @@
+"""Diffs: counts, rows, definitions, and statements that really make the base what the branch is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+import branching
+from branching import BoughError, Connection, branches, diff, diff_sql
+from branching import ddl_model as d
+
+
+def sql(connection: Connection, text: str) -> list[tuple[Any, ...]]:
+    return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
+
+
+def column(text: str) -> exp.ColumnDef:
+    found = sqlglot.parse_one(f"create table x ({text})", dialect="duckdb").find(exp.ColumnDef)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Connection, Connection]]:
+    database = branching.open(tmp_path / "diff.duckdb")
+    main = database.connect("main")
+    sql(main, "create table t (id integer primary key, a integer, b varchar)")
+    sql(main, "insert into t select i, i, 'it''s ' || i from range(6) r(i)")
+    sql(main, "create table k (v integer, w varchar)")
+    sql(main, "insert into k values (1, 'x'), (1, 'x'), (2, null)")
+    branches.create(database, "b", "main", role="tester")
+    b = database.connect("b")
+    yield main, b
+    main.close()
+    b.close()
+    database.close()
+
+
+def change(b: Connection) -> None:
+    sql(b, "update t set a = 50 where id = 1")
+    sql(b, "update t set id = 40 where id = 4")
+    sql(b, "delete from t where id = 2")
+    sql(b, "insert into t values (9, null, 'new')")
+    sql(b, "delete from k where v = 2")
+    sql(b, "insert into k values (7, 'seven')")
+
+
+def test_summary_counts_rows_and_cells(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    assert diff.summary(main, "b") == []
+    change(b)
+    sql(b, "update t set a = a where id = 5")
+    found = {item.table: item for item in diff.summary(main, "b")}
+    t, k = found["t"], found["k"]
+    assert (t.rows_added, t.rows_removed, t.rows_modified, t.cells_modified) == (1, 1, 2, 2)
+    assert (k.rows_added, k.rows_removed, k.rows_modified) == (1, 1, 0)
+    sql(main, "update t set a = 77 where id = 5")
+    assert diff.summary(main, "b") == list(found.values()), "what the parent did since is not the branch's"
+    direct = {item.table: item for item in diff.summary(main, "b", direct=True)}
+    assert direct["t"].rows_modified == 3
+    other = diff.summary(main, "main", "b", direct=True)
+    assert [item.rows_added for item in other] == [1, 1]
+
+
+def test_rows_in_key_order_page_by_page(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    change(b)
+    result = diff.rows(main, "b", "t")
+    assert [c.name for c in result.columns or ()] == [
+        "change_type", "from_id", "to_id", "from_a", "to_a", "from_b", "to_b",
+    ]  # fmt: skip
+    rows = result.fetchall()
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        ("modified", 1, 1),
+        ("removed", 2, None),
+        ("added", None, 9),
+        ("modified", 4, 40),
+    ]
+    pages = [diff.rows(main, "b", "public.t", limit=2, offset=n).fetchall() for n in (0, 2)]
+    assert pages[0] + pages[1] == rows
+    with pytest.raises(BoughError) as caught:
+        diff.rows(main, "b", "nothing")
+    assert caught.value.sqlstate == "42P01"
+
+
+def test_definitions_by_identity(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    b.execute(
+        d.AlterTable(d.Name("t"), (d.AddColumn(column("c integer default 5")), d.RenameColumn("b", "bb")))
+    )
+    sql(b, "create table n (id integer primary key)")
+    found = {(item.table, item.object): item.change for item in diff_sql.schema(main, "b")}
+    assert found == {("n", "table"): "added", ("t", "column bb"): "renamed", ("t", "column c"): "added"}
+    (new, t) = diff.summary(main, "b")
+    assert new.change == "added" and t.columns_added == ("c",) and t.columns_changed == ("bb",)
+    states = {item.table: item.state for item in diff.status(main, "b")}
+    assert states == {"t": "changed", "k": "untouched", "n": "new"}
+
+
+def test_statements_reproduce_the_branch(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    b.execute(
+        d.AlterTable(d.Name("t"), (d.AddColumn(column("c integer default 5")), d.RenameColumn("b", "bb")))
+    )
+    change_after = "update t set c = 6, bb = 'it''s' where id = 3"
+    sql(b, change_after)
+    sql(b, "delete from t where id = 0")
+    sql(b, "update k set w = 'y' where v = 2")
+    sql(b, "insert into k values (1, 'x')")
+    sql(b, "create table n (id integer primary key, at timestamp, l integer[])")
+    sql(b, "insert into n values (1, '2020-01-01 10:00:00', [1, 2])")
+    statements = diff_sql.sql(main, "b")
+    for text in statements:
+        run(main, text)
+    for table in ("t", "k", "n"):
+        assert sql(main, f"select * from {table} order by all") == sql(
+            b, f"select * from {table} order by all"
+        )
+
+
+def run(connection: Connection, text: str) -> None:
+    """A statement as the front end would hand it down."""
+    tree = sqlglot.parse_one(text, dialect="duckdb")
+    if isinstance(tree, exp.Alter):
+        (action,) = tree.args["actions"]
+        name = d.Name(tree.this.name)
+        if isinstance(action, exp.ColumnDef):
+            connection.execute(d.AlterTable(name, (d.AddColumn(action),)))
+        elif isinstance(action, exp.RenameColumn):
+            connection.execute(
+                d.AlterTable(name, (d.RenameColumn(action.this.name, action.args["to"].name),))
+            )
+        else:
+            raise AssertionError(text)
+    elif isinstance(tree, exp.Drop):
+        connection.execute(d.Drop("table", (d.Name(tree.find(exp.Table).name),)))  # type: ignore[union-attr]
+    else:
+        connection.execute(tree)
+
+
+def test_a_dropped_table_lists_its_rows(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    sql(b, "delete from t where id = 1")
+    b.execute(d.Drop("table", (d.Name("t"),)))
+    (found,) = diff.summary(main, "b")
+    assert (found.change, found.rows_removed) == ("removed", 6)
+    assert diff_sql.sql(main, "b") == ['DROP TABLE "public"."t" CASCADE;']
