@@ -36,7 +36,8 @@ from branching.model import DEFAULT_SCHEMA, Catalog, Column, Table
 from branching.names import quote
 from branching.resolve import DIALECT, Plain, Scope, Untouched, table_name
 from branching.shape import likely_small
-from branching.transaction import Transaction, release
+from branching.table_uses import release
+from branching.transaction import Transaction
 
 Statement = exp.Expr | ddl_model.Ddl
 _TRIES = 12

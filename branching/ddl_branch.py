@@ -1,7 +1,8 @@
 """DDL on a branch: only the branch's view of a table changes; the rows below stay where they are.
 
-Adding, dropping and renaming a column are changes of the catalog plus a move of the branch's own few rows into a delta
-of the new shape. A constraint is checked against all rows the branch sees, once; the new delta enforces it from then on.
+Adding, dropping and renaming a column are changes of the catalog plus a move of the branch's own few rows into a
+delta of the new shape. A constraint is checked against all rows the branch sees, once; the new delta enforces it from
+then on.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names, overlay
-from branching.ddl import Ddl, need_column, renamed_column, replace_column
-from branching.ddl_trunk import without_column
+from branching.ddl import Ddl
+from branching.ddl_edit import need_column, renamed_column, replace_column, without_column
 from branching.dml import is_volatile
 from branching.dml_branch import BranchWrite
 from branching.errors import BoughError

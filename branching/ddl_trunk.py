@@ -14,12 +14,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlglot import exp
-
 from branching import constraint_errors, names
 from branching import ddl_model as d
-from branching.ddl import Ddl, need_column, rename_in_expression, renamed_column, replace_column
-from branching.engine.base import Cursor, EngineError, ErrorKind
+from branching.ddl import Ddl
+from branching.ddl_edit import (
+    check_unique,
+    mentions,
+    need_column,
+    renamed_column,
+    replace_column,
+    without_column,
+)
+from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
 from branching.names import RID, VERSION, quote
@@ -34,28 +40,6 @@ def file_schema(name: str) -> str:
 
 
 _OLD_VERSIONS = ("outstanding updates", "contains duplicates on indexed")
-
-
-def check_unique(cursor: Cursor, table: Table, rows: str, index: Index) -> None:
-    """Refuses (23505) a unique index that the rows break."""
-    known = {column.name for column in table.columns}
-    listed = ", ".join(quote(text) if text in known else f"({text})" for text in index.columns)
-    present = " AND ".join(
-        f"{quote(text) if text in known else f'({text})'} IS NOT NULL" for text in index.columns
-    )
-    found = cursor.query(
-        f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
-    )
-    if found:
-        shown = ", ".join(str(value) for value in found[0])
-        raise BoughError(
-            "23505",
-            f'could not create unique index "{index.name}"',
-            detail=f"Key ({', '.join(index.columns)})=({shown}) is duplicated.",
-            schema=table.schema,
-            table=table.name,
-            constraint=index.name,
-        )
 
 
 class TrunkDdl(Ddl):
@@ -340,7 +324,7 @@ class TrunkDdl(Ddl):
         assert column is not None
         changed = without_column(table, column)
         if any(column.name in item.columns for item in table.constraints if item.kind in "pu") or any(
-            item.generated and _mentions(item.generated, column.name) for item in table.columns
+            item.generated and mentions(item.generated, column.name) for item in table.columns
         ):
             return self._rebuild(table, changed, {})
         base = self._base(table)
@@ -398,27 +382,5 @@ class TrunkDdl(Ddl):
             self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)}")
 
 
-def without_column(table: Table, column: Column) -> Table:
-    """The table after DROP COLUMN: constraints and indexes on the column go with it."""
-    return replace(
-        table,
-        columns=tuple(item for item in table.columns if item.id != column.id),
-        constraints=tuple(
-            item
-            for item in table.constraints
-            if column.name not in item.columns
-            and not (item.expression is not None and _mentions(item.expression, column.name))
-        ),
-        indexes=tuple(item for item in table.indexes if column.name not in item.columns),
-    )
-
-
-def _mentions(text: str, column: str) -> bool:
-    return rename_in_expression(text, column, "\x00") != rename_in_expression(text, "\x00", "\x00")
-
-
 def _file_name(index: Index) -> str:
     return index.name
-
-
-__all__ = ["TrunkDdl", "exp", "file_schema", "without_column"]

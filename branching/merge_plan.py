@@ -337,7 +337,7 @@ def _merge_constraints(
 
 
 def _follow_renames(text: str | None, table: Table, columns: tuple[Column, ...]) -> str | None:
-    from branching.ddl import rename_in_expression
+    from branching.ddl_edit import rename_in_expression
 
     after = {column.id: column.name for column in columns}
     for column in table.columns:

@@ -12,8 +12,9 @@ import sqlglot
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching.ddl import Ddl, replace_column
+from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
+from branching.ddl_edit import replace_column
 from branching.ddl_trunk import TrunkDdl
 from branching.errors import BoughError
 from branching.manifest import Change

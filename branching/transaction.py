@@ -22,21 +22,21 @@ from branching import manifest, names
 from branching.database import FORK_WAIT, change_key
 from branching.engine.base import Cursor, EngineError, ErrorKind, Parameters
 from branching.errors import BoughError
-from branching.lines import Line, TableUse
+from branching.lines import Line
 from branching.manifest import Author, Change
 from branching.model import Catalog
 from branching.names import RID, VERSION
 from branching.physical import BaseTable, Physical
+from branching.table_uses import LOCK_WAIT, TableUser
 
 if TYPE_CHECKING:
     from branching.database import Database
     from branching.lines import Line, Record
 
-LOCK_WAIT = 10.0  # seconds a statement outside a block waits for a table
 _DELETED = "temp.main._bough_deleted"
 
 
-class Transaction:
+class Transaction(TableUser):
     """Begun by a connection; ended by ``commit`` or ``rollback``, exactly once."""
 
     def __init__(
@@ -50,12 +50,9 @@ class Transaction:
         read_only: bool = False,
         token: object | None = None,
     ) -> None:
-        self.database = database
+        super().__init__(database, line, explicit=explicit, token=token)
         self.cursor = cursor
-        self.line = line
         self.author = author
-        self.explicit = explicit
-        self.version: int | None = None
         self.changes: list[Change] = []
         self.bases: dict[int, BaseTable | None] = {}
         self.storage: set[str] = set()
@@ -69,16 +66,8 @@ class Transaction:
         self._deleted_noted = False
         self.confirmed = False
         self._newly_touched: set[int] = set()
-        self._token = self if token is None else token  # what claims are held by
-        self._shared: set[int] = set()
-        self._claimed: set[int] = set()
-        self._referred: set[int] = set()
-        self._removed: set[int] = set()
-        self._committed = False
         self._defaults_set = False
         self.rebuilds_indexes = False  # a try before this one found old row versions in the way of an index
-        with database.gate:
-            self.stamp = database.stamp
         with database.catalog_lock:
             self.epoch = database.epoch
             self.catalog: Catalog = line.catalog
@@ -133,86 +122,6 @@ class Transaction:
         self.write()
         manifest.update_branch(self.cursor, record)
         self.records.append(record)
-
-    def has_written(self, table: int) -> bool:
-        """Whether this transaction may have changed rows of the table."""
-        return table in self._shared
-
-    def share(self, table: int) -> None:
-        """Before a write of rows: others may write other rows of the table, nobody may change it as a whole."""
-        version = self.take()
-        gate = self.database.gate
-        with gate:
-            use = self.line.uses.setdefault(table, TableUse())
-            if use.claimed_by not in (None, self._token):
-                if self.explicit:
-                    raise stale()
-                if not gate.wait_for(lambda: use.claimed_by is None, timeout=LOCK_WAIT):
-                    raise busy()
-            if use.changed > self.stamp:
-                raise stale()
-            use.writers.add(version)
-            self._shared.add(table)
-
-    def claim(self, table: int) -> None:
-        """Before a change of the whole table: nobody else may write it, nor have written it since our snapshot."""
-        version = self.take()
-        gate = self.database.gate
-        with gate:
-            use = self.line.uses.setdefault(table, TableUse())
-            if use.claimed_by is not self._token:
-                if use.claimed_by is not None and self.explicit:
-                    raise stale()
-                if not gate.wait_for(lambda: use.claimed_by is None, timeout=LOCK_WAIT):
-                    raise busy()
-                use.claimed_by = self._token
-            self._claimed.add(table)
-            if use.writers - {version}:
-                if self.explicit:
-                    raise stale()
-                if not gate.wait_for(lambda: not use.writers - {version}, timeout=LOCK_WAIT):
-                    raise busy()
-            if max(use.written, use.changed) > self.stamp:
-                raise stale()
-
-    def refer(self, table: int) -> None:
-        """Rows that refer to the table were written: nobody may remove keys of it meanwhile."""
-        version = self.take()
-        with self.database.gate:
-            use = self.line.uses.setdefault(table, TableUse())
-            if use.removers - {version} or use.removed > self.stamp:
-                raise stale()
-            use.referrers.add(version)
-            self._referred.add(table)
-
-    def remove_keys(self, table: int) -> None:
-        """Keys of the table are removed: nobody may write rows that refer to it meanwhile."""
-        version = self.take()
-        with self.database.gate:
-            use = self.line.uses.setdefault(table, TableUse())
-            if use.referrers - {version} or use.referred > self.stamp:
-                raise stale()
-            use.removers.add(version)
-            self._removed.add(table)
-
-    def try_claim(self, table: int) -> bool:
-        """Claims the table if nobody else uses it; never waits."""
-        version = self.take()
-        with self.database.gate:
-            use = self.line.uses.setdefault(table, TableUse())
-            if (
-                use.claimed_by not in (None, self._token)
-                or use.writers - {version}
-                or max(use.written, use.changed) > self.stamp
-            ):
-                return False
-            use.claimed_by = self._token
-            self._claimed.add(table)
-            return True
-
-    def owns(self, table: int) -> bool:
-        """Whether the table is claimed: no row of it can be in anybody else's hands."""
-        return table in self._claimed
 
     def arm(self, base: int) -> bool:
         """Before a write to a base of the trunk: whether old images must be kept."""
@@ -392,55 +301,5 @@ class Transaction:
             if self.version is not None:
                 self.line.writers.discard(self.version)
             self.database.unarmed_running.discard(self)
-            if self._shared or self._claimed:
-                self._end_uses()
+            self.end_uses()
             self.database.gate.notify_all()
-
-    def _end_uses(self) -> None:
-        """Lets go of the tables; the caller holds the gate."""
-        if self._committed:
-            self.database.stamp += 1
-        for table in self._shared | self._claimed:
-            use = self.line.uses[table]
-            use.writers.discard(self.version or 0)
-            if self._committed:
-                if table in self._shared:
-                    use.written = self.database.stamp
-                if table in self._claimed:
-                    use.changed = self.database.stamp
-            if use.claimed_by is self:
-                use.claimed_by = None
-        for table in self._referred | self._removed:
-            use = self.line.uses[table]
-            use.referrers.discard(self.version or 0)
-            use.removers.discard(self.version or 0)
-            if self._committed:
-                if table in self._referred:
-                    use.referred = self.database.stamp
-                if table in self._removed:
-                    use.removed = self.database.stamp
-
-
-def release(line: Line, token: object) -> None:
-    """Ends the claims held by ``token`` over several tries; the caller holds the gate."""
-    for use in line.uses.values():
-        if use.claimed_by is token:
-            use.claimed_by = None
-
-
-def stale() -> BoughError:
-    return BoughError(
-        "40001",
-        "could not serialize access due to concurrent changes of the table",
-        detail="Another transaction altered or truncated the table, or is about to.",
-        hint="Retry the transaction.",
-    )
-
-
-def busy() -> BoughError:
-    return BoughError(
-        "55P03",
-        "could not obtain lock on table",
-        detail=f"Other transactions have used it for more than {LOCK_WAIT:.0f} s.",
-        hint="Try again when they have ended; bough.sessions shows them.",
-    )
