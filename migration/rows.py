@@ -42,7 +42,7 @@ class Pair:
 
     @property
     def form(self) -> str:
-        """The common form: number, float, clock, json, bytes, list or text."""
+        """The common form: number, float, clock, json, text, or the kind both have."""
         kinds = (measure_class(self.left), measure_class(self.right))
         if "float" in kinds and all(kind in ("float", *_NUMBERS) for kind in kinds):
             return "float"
@@ -50,13 +50,14 @@ class Pair:
             self._is_number(type_, kind) for type_, kind in zip((self.left, self.right), kinds, strict=True)
         ):
             return "number"
+        same = self.left.kind == self.right.kind
+        if same and self.left.kind in ("bytes", "list", "date", "interval"):
+            return self.left.kind
         if all(type_.kind in ("date", "timestamp", "instant") for type_ in (self.left, self.right)):
             return "clock"
         json_like = ("json", "struct", "map")
         if self.left.kind in json_like or self.right.kind in json_like:
             return "json"
-        if self.left.kind == self.right.kind and self.left.kind in ("bytes", "list"):
-            return self.left.kind
         return "text"
 
     @staticmethod
@@ -176,8 +177,12 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
         return column if ns else f"{column}::TIMESTAMP"
     if form == "json" and type_.kind == "list":
         return f"to_json({column})::VARCHAR"
-    if form in ("json", "bytes", "list"):
+    if form in ("json", "bytes", "list", "date"):
         return column
+    if form == "interval":  # text to text: an interval's equality takes a month for 30 days
+        return f"{column}::INTERVAL::VARCHAR"
+    if type_.fixed:
+        return f"rtrim({column}::VARCHAR, ' ')"
     return f"{column}::VARCHAR"
 
 

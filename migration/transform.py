@@ -6,7 +6,8 @@ Rules:
 2. Casts are Arrow's safe casts: a number that does not fit raises, nothing wraps or rounds.
 3. Text forms are made by DuckDB, with decimals written out and times as PostgreSQL writes them
    (``2024-01-01 12:00:00.5``, ``0044-03-15 BC``, ``infinity``, instants in UTC with a ``Z``).
-4. Values that break a guard change only in columns the request named in ALLOW LOSSY: they become NULL, or are
+4. The blanks that pad a ``char(n)`` are no part of its value; a target with such a type pads again.
+5. Values that break a guard change only in columns the request named in ALLOW LOSSY: they become NULL, or are
    cut to what fits (digits of a second, length, NUL characters).
 """
 
@@ -81,6 +82,8 @@ class Transform:
 
     def _convert(self, form: ColumnForm) -> Convert | None:
         steps: list[Convert] = [self._lossy(form, guard) for guard in form.lossy]
+        if form.source.kind == "text" and form.source.fixed:
+            steps.append(lambda array: pc.utf8_rtrim(array, characters=" "))
         given, wanted = arrow_type(form.source), form.arrow
         if given != wanted:
             steps.append(self._between(form, given, wanted))
