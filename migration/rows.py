@@ -26,6 +26,7 @@ import pyarrow as pa
 from migration.connectors.arrow import arrow_type
 from migration.measures import MeasureClass, measure_class
 from migration.transfer_model import CheckResult
+from migration.transform import text_expression
 from migration.types import CanonicalType
 
 SAMPLES = 100
@@ -183,7 +184,7 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
         return f"{column}::INTERVAL::VARCHAR"
     if type_.fixed:
         return f"rtrim({column}::VARCHAR, ' ')"
-    return f"{column}::VARCHAR"
+    return text_expression(column, type_.kind)
 
 
 def _by_fingerprint(engine: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], tolerance: float) -> Comparison:

@@ -123,16 +123,7 @@ class Transform:
             element = form.source.element
             inner = "to_json(x::JSON[])" if element is not None and element.kind == "json" else "to_json(x)"
             return lambda array: self._run(f"{inner}::VARCHAR", array)
-        expression = {
-            "bytes": "'\\x' || lower(hex(x))",
-            "instant": "CASE WHEN isfinite(x) THEN (x AT TIME ZONE 'UTC')::VARCHAR || 'Z' ELSE x::VARCHAR END",
-        }.get(kind, "x::VARCHAR")
-        if kind in ("date", "timestamp", "instant"):
-            expression = f"replace({expression}, ' (BC)', ' BC')"
-            expression = (
-                f"CASE WHEN ends_with({expression}, ' BCZ') THEN replace({expression}, ' BCZ', 'Z BC') "
-                f"ELSE {expression} END"
-            )
+        expression = text_expression("x", kind)
         return lambda array: self._run(expression, array)
 
     def _lossy(self, form: ColumnForm, guard: str) -> Convert:
@@ -165,6 +156,21 @@ class Transform:
             self._engine.unregister("bough_batch")
         column = result.column("y").combine_chunks()
         return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+def text_expression(column: str, kind: str) -> str:
+    """DuckDB's SQL for the text form of a canonical column."""
+    if kind == "bytes":
+        return f"'\\x' || lower(hex({column}))"
+    if kind not in ("date", "timestamp", "instant"):
+        return f"{column}::VARCHAR"
+    if kind != "instant":
+        return f"replace({column}::VARCHAR, ' (BC)', ' BC')"
+    utc = f"({column} AT TIME ZONE 'UTC')::VARCHAR"
+    return (
+        f"CASE WHEN NOT isfinite({column}) THEN {column}::VARCHAR "
+        f"WHEN contains({utc}, ' (BC)') THEN replace({utc}, ' (BC)', '') || 'Z BC' ELSE {utc} || 'Z' END"
+    )
 
 
 def _clock(given: pa.DataType, wanted: pa.DataType) -> Convert:

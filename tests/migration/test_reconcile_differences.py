@@ -1,0 +1,221 @@
+"""Reconciliation finds what was planted and nothing else, on one kind of engine and across two."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.reconcile import Report, Side, checks_of, estimate, reconcile
+from migration.rows import canonical_json
+
+ROWS = 50_000
+TABLE = (
+    "CREATE TABLE t AS SELECT i::BIGINT AS id, (i * 7919) % 1000 AS n, i / 3.0 AS d, 'name ' || i AS s, "
+    "CASE WHEN i % 10 = 0 THEN NULL ELSE i::DECIMAL(18,4) / 7 END AS m, "
+    "TIMESTAMP '2024-01-01' + INTERVAL (i) SECOND AS seen, DATE '2024-01-01' + (i % 365)::INTEGER AS day, "
+    "i % 2 = 0 AS b FROM range({rows}) AS r(i)"
+)
+
+
+def duck(path: Path, name: str) -> Connector:
+    return connect(datasource(name, "duckdb", {"path": str(path), "role": "read_write"}))
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> tuple[Side, Side]:
+    found = []
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.duckdb"
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(TABLE.format(rows=ROWS))
+        found.append(Side(duck(path, name), Source(path=("main", "t"))))
+    return found[0], found[1]
+
+
+def change(side: Side, *statements: str) -> None:
+    for statement in statements:
+        side.connector.execute(statement)
+
+
+def failed(report: Report) -> set[str]:
+    return {check.check for check in report.checks if check.verdict == "fail"}
+
+
+def test_equal_tables_pass_every_check(sides: tuple[Side, Side]) -> None:
+    report = reconcile(*sides, key=("id",))
+    assert report.verdict == "pass"
+    assert report.differences == ()
+    assert {check.check for check in report.checks} >= {"schema", "count", "nulls", "sums", "distinct"}
+    assert report.rows()[-1][:2] == ("verdict", "pass")
+
+
+def test_five_planted_differences_are_named_with_their_columns(sides: tuple[Side, Side]) -> None:
+    change(
+        sides[1],
+        "DELETE FROM t WHERE id = 17",
+        "INSERT INTO t SELECT 99999999 AS id, n, d, s, m, seen, day, b FROM t WHERE id = 3",
+        "UPDATE t SET m = m + 0.0001 WHERE id = 41",
+        "UPDATE t SET s = s || ' ', seen = seen + INTERVAL 1 MICROSECOND WHERE id = 4242",
+        "UPDATE t SET n = NULL WHERE id = 49999",
+    )
+    report = reconcile(*sides, key=("id",))
+    assert report.verdict == "fail"
+    assert {(d.kind, d.key, d.columns) for d in report.differences} == {
+        ("missing", "17", ()),
+        ("extra", "99999999", ()),
+        ("changed", "41", ("m",)),
+        ("changed", "4242", ("s", "seen")),
+        ("changed", "49999", ("n",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "level"),
+    [
+        ("DELETE FROM t WHERE id = 5", "count", "l1"),
+        ("UPDATE t SET n = NULL WHERE id = 5", "nulls", "l2"),
+        ("UPDATE t SET n = n + 1 WHERE id = 5", "sums", "l2"),
+        ("UPDATE t SET day = DATE '1999-01-01' WHERE id = 5", "min", "l2"),
+        ("UPDATE t SET s = 'longer than before' WHERE id = 5", "octets", "l2"),
+        ("UPDATE t SET s = 'name 6' WHERE id = 5", "fingerprint", "l3"),
+        ("ALTER TABLE t DROP COLUMN day", "schema", "l0"),
+    ],
+)
+def test_each_level_sees_its_kind_of_difference(
+    sides: tuple[Side, Side], statement: str, check: str, level: str
+) -> None:
+    change(sides[1], statement)
+    assert check in failed(reconcile(*sides, checks=(level,)))
+
+
+def test_a_level_below_does_not_see_it(sides: tuple[Side, Side]) -> None:
+    change(sides[1], "UPDATE t SET s = 'name 6' WHERE id = 5")
+    assert reconcile(*sides, checks=("light",)).verdict == "pass"
+
+
+def test_duplicate_keys_are_a_failure_of_their_own(sides: tuple[Side, Side]) -> None:
+    for side in sides:
+        change(side, "UPDATE t SET id = 6 WHERE id = 5")
+    report = reconcile(*sides, key=("id",), checks=("duplicate_keys",))
+    assert [(check.source, check.target) for check in report.checks] == [("1", "1")]
+    assert report.verdict == "fail"
+
+
+def test_floats_are_compared_within_the_tolerance(sides: tuple[Side, Side]) -> None:
+    change(sides[1], "UPDATE t SET d = d * (1 + 1e-12)")
+    assert "rows_changed" in failed(reconcile(*sides, key=("id",), checks=("rows",)))
+    assert reconcile(*sides, key=("id",), checks=("rows",), tolerance=1e-9).verdict == "pass"
+
+
+def test_queries_are_compared_as_tables_are(sides: tuple[Side, Side]) -> None:
+    left = Side(sides[0].connector, Source(query="SELECT n, count(*) AS c FROM t GROUP BY n;"))
+    right = Side(sides[1].connector, Source(query="SELECT n, count(*) AS c FROM t GROUP BY n"))
+    assert reconcile(left, right, key=("n",)).verdict == "pass"
+
+
+def test_the_engines_own_fingerprints_agree(sides: tuple[Side, Side]) -> None:
+    query = Source(query="SELECT id, s, m, seen, day, b FROM t")
+    left, right = Side(sides[0].connector, query), Side(sides[1].connector, query)
+    report = reconcile(left, right, checks=("fingerprint",), pushed=True)
+    assert report.verdict == "pass"
+    assert report.checks[0].detail == "computed by the engines"
+    change(sides[1], "UPDATE t SET s = 'name 6' WHERE id = 5")
+    assert reconcile(left, right, checks=("fingerprint",), pushed=True).verdict == "fail"
+
+
+def test_cost_is_told_before_it_is_paid(sides: tuple[Side, Side]) -> None:
+    steps = estimate(*sides, key=("id",))
+    assert [rows for step, _, rows in steps if step == "read"] == [ROWS, ROWS]
+    assert estimate(*sides, checks=("count",))[1][2] == 0
+
+
+def test_unknown_checks_and_keys_are_refused(sides: tuple[Side, Side]) -> None:
+    with pytest.raises(MigrationError) as caught:
+        checks_of(["sum"])
+    assert caught.value.sqlstate == "22023"
+    with pytest.raises(MigrationError) as caught:
+        reconcile(*sides, key=("nobody",))
+    assert caught.value.sqlstate == "42703"
+
+
+def test_a_table_in_sqlite_is_compared_by_the_meaning_of_its_texts(tmp_path: Path) -> None:
+    left, right = tmp_path / "a.duckdb", tmp_path / "b.sqlite"
+    with duckdb.connect(str(left)) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT 1 AS id, 1.50::DECIMAL(9,2) AS m, true AS b, "
+            "TIMESTAMP '2024-01-01 12:00:00' AS seen"
+        )
+    with sqlite3.connect(right) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER, m TEXT, seen TEXT, b INTEGER)")
+        connection.execute("INSERT INTO t VALUES (1, '1.50', '2024-01-01 12:00:00', 1)")
+    other = connect(datasource("lite", "sqlite", {"path": str(right), "role": "read_write"}))
+    sides = Side(duck(left, "a"), Source(path=("main", "t"))), Side(other, Source(path=("t",)))
+    assert reconcile(*sides, key=("id",)).verdict == "pass"
+    other.execute("UPDATE t SET m = '1.51'")
+    report = reconcile(*sides, key=("id",))
+    assert report.differences[0].columns == ("m",)
+
+
+@pytest.mark.postgres
+def test_across_engines_the_fingerprint_is_the_same(postgres: Server, tmp_path: Path) -> None:
+    with psycopg.connect(
+        host=postgres.host, port=postgres.port, user=postgres.user, dbname=postgres.database, autocommit=True
+    ) as session:
+        session.execute("DROP TABLE IF EXISTS reconciled")
+        session.execute(
+            "CREATE TABLE reconciled AS SELECT i::bigint AS id, 'näme ' || i AS s, (i / 8.0)::numeric(18,4) AS m, timestamp '2024-01-01' + i * interval '1 second' AS seen, "
+            "CASE WHEN i % 3 = 0 THEN NULL ELSE i % 2 = 0 END AS b FROM generate_series(0, 999) AS r(i)"
+        )
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT i::BIGINT AS id, 'näme ' || i AS s, (i / 8.0)::DECIMAL(18,4) AS m, "
+            "TIMESTAMP '2024-01-01' + INTERVAL (i) SECOND AS seen, CASE WHEN i % 3 = 0 THEN NULL ELSE i % 2 = 0 END AS b "
+            "FROM range(1000) AS r(i)"
+        )
+    pg = connect(
+        datasource(
+            "pg",
+            "postgres",
+            {
+                "host": postgres.host,
+                "port": str(postgres.port),
+                "user": postgres.user,
+                "database": postgres.database,
+            },
+        )
+    )
+    sides = Side(duck(path, "a"), Source(path=("main", "t"))), Side(pg, Source(path=("public", "reconciled")))
+    report = reconcile(*sides, key=("id",))
+    assert report.verdict == "pass", report.reasons
+    pushed = reconcile(*sides, checks=("fingerprint",), pushed=True)
+    assert pushed.verdict == "pass"
+    assert pushed.checks[0].detail == "computed by the engines"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(json_values)
+def test_json_is_equal_whatever_its_spelling(value: object) -> None:
+    import json
+
+    assert canonical_json(json.dumps(value)) == canonical_json(
+        json.dumps(value, indent=3, ensure_ascii=False)
+    )
