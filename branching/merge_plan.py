@@ -195,6 +195,7 @@ def merge_table(base: Table | None, source: Table, target: Table, policy: Policy
     """The table that has the changes of both sides."""
     if base is None:  # came to both in the same way: by an earlier merge
         base = target if source.id == target.id else source
+    base, source = _aligned(base, source, target)
     merge = _Merge(policy.of(target.schema, target.name))
     schema, name = merge.choose(
         "name",
@@ -214,6 +215,25 @@ def merge_table(base: Table | None, source: Table, target: Table, policy: Policy
         target.storage,
     )
     return TablePlan("rows", base, source, target, merged, tuple(merge.conflicts))
+
+
+def _aligned(base: Table, source: Table, target: Table) -> tuple[Table, Table]:
+    """Columns that both sides added under one name with one type are one column: the target's."""
+    here = {column.id for column in target.columns}
+    there = {column.id for column in source.columns}
+    added = {(c.name.lower(), c.type): c.id for c in target.columns if c.id not in there}
+    same = {
+        c.id: added[c.name.lower(), c.type]
+        for c in source.columns
+        if c.id not in here and (c.name.lower(), c.type) in added
+    }
+    if not same:
+        return base, source
+
+    def renumber(table: Table) -> Table:
+        return replace(table, columns=tuple(replace(c, id=same.get(c.id, c.id)) for c in table.columns))
+
+    return renumber(base), renumber(source)
 
 
 def _merge_columns(merge: _Merge, base: Table, source: Table, target: Table) -> tuple[Column, ...]:

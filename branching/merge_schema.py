@@ -66,10 +66,7 @@ def alterations(have: Table, want: Table, known: tuple[Table, ...] = ()) -> list
     for column in have.columns:
         if column.id not in wanted:
             steps.append(Step(d.DropColumn(column.name, if_exists=True)))
-    for column in have.columns:
-        after_column = wanted.get(column.id)
-        if after_column is not None and after_column.name != column.name:
-            steps.append(Step(d.RenameColumn(column.name, after_column.name)))
+    steps += _renames(have, wanted)
     renamed = replace(
         have,
         columns=tuple(replace(c, name=wanted[c.id].name) if c.id in wanted else c for c in have.columns),
@@ -101,6 +98,20 @@ def alterations(have: Table, want: Table, known: tuple[Table, ...] = ()) -> list
         steps.append(Step(d.SetSchema(want.schema)))
     if want.name != have.name:
         steps.append(Step(d.RenameTable(want.name)))
+    return steps
+
+
+def _renames(have: Table, wanted: dict[int, Column]) -> list[Step]:
+    """Column renames in an order that never meets a name still in use; a circle goes through a name of its own."""
+    steps: list[Step] = []
+    names = {column.id: column.name for column in have.columns if column.id in wanted}
+    while pending := [i for i, name in names.items() if name != wanted[i].name]:
+        taken = {name.lower(): i for i, name in names.items()}
+        free = [i for i in pending if taken.get(wanted[i].name.lower(), i) == i]
+        identifier = free[0] if free else pending[0]
+        name = wanted[identifier].name if free else f"renaming_{identifier}"
+        steps.append(Step(d.RenameColumn(names[identifier], name)))
+        names[identifier] = name
     return steps
 
 

@@ -205,16 +205,16 @@ def _write(attempt: Attempt) -> None:
     ddl = merge_schema.ddl_for(transaction, attempt.scope())
     if attempt.tables is None:
         merge_schema.apply_objects(ddl, attempt.catalog, late=False)
-    for position, plan in enumerate(attempt.catalog.tables):
-        if not attempt.wanted(plan):
-            continue
+    wanted = [item for item in enumerate(attempt.catalog.tables) if attempt.wanted(item[1])]
+    for _, plan in wanted:  # what goes first: a new table may have its name
+        if plan.kind == "drop" and plan.target is not None and not kept(attempt, plan):
+            ddl.drop_table(plan.target, cascade=True)
+    for position, plan in wanted:
+        if plan.kind == "rows":
+            _write_table(attempt, ddl, position, plan)
+    for position, plan in wanted:
         if plan.kind == "create":
             _create(attempt, ddl, position, plan)
-        elif plan.kind == "drop" and not kept(attempt, plan):
-            assert plan.target is not None
-            ddl.drop_table(plan.target, cascade=True)
-        elif plan.kind == "rows":
-            _write_table(attempt, ddl, position, plan)
     if attempt.tables is None:
         merge_schema.apply_objects(ddl, attempt.catalog, late=True)
 

@@ -266,3 +266,34 @@ def test_discarded_after_the_merge_if_asked(lab: Lab) -> None:
     lab.merge(discard=True)
     assert not lab.database.has_branch("b")
     lab.fails("22023", merge_apply.merge, lab.database, "main", "main", author=AUTHOR)
+
+
+def test_columns_that_change_names_with_each_other(lab: Lab) -> None:
+    swap = (d.RenameColumn("a", "z"), d.RenameColumn("b", "a"), d.RenameColumn("z", "b"))
+    lab.alter("b", *swap)
+    lab.sql("main", "update t set b = 'main' where id = 2")
+    lab.merge()
+    assert lab.sql("main", "select id, a, b from t where id < 3 order by id") == [
+        (1, "x", 10),
+        (2, "main", 20),
+    ]
+
+
+def test_a_column_added_on_both_sides_is_one_column(lab: Lab) -> None:
+    for branch, key in (("b", 1), ("main", 2)):
+        lab.alter(branch, d.AddColumn(column("c integer default 5")))
+        lab.sql(branch, f"update t set c = {key} where id = {key}")
+    lab.merge()
+    assert lab.all("main") == [(1, 10, "x", 1), (2, 20, "x", 2), (3, 30, "x", 5)]
+    lab.sql("b", "update t set c = 9 where id = 3")
+    lab.merge()
+    merge_apply.refresh(lab.database, "b", author=AUTHOR)
+    assert lab.all("b") == lab.all("main") == [(1, 10, "x", 1), (2, 20, "x", 2), (3, 30, "x", 9)]
+
+
+def test_dropped_and_made_anew_under_the_same_name(lab: Lab) -> None:
+    lab.connections["b"].execute(d.Drop("table", (T,)))
+    lab.sql("b", "create table t (id integer primary key, z integer)")
+    lab.sql("b", "insert into t values (1, 1)")
+    lab.merge()
+    assert lab.all("main") == [(1, 1)]
