@@ -11,6 +11,7 @@ import contextlib
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, EngineError, branches
+from branching import BoughError, EngineError, branches, gc
 from branching import ddl_model as d
 from branching.connection import Connection
 
@@ -294,7 +295,16 @@ class Oracle:
             + [self.drop_table]
             + [self.fork] * 4
             + [self.transaction] * 6
-            + [self.discard, self.restore, self.reset, self.reopen, self.crash, self.view, self.view]
+            + [
+                self.discard,
+                self.restore,
+                self.reset,
+                self.reopen,
+                self.crash,
+                self.collect,
+                self.view,
+                self.view,
+            ]
         )
         rnd.choice(actions)(rnd)
         picked = [name for name in self.branches if rnd.random() < 0.4]
@@ -958,6 +968,14 @@ class Oracle:
         self._end_sessions()
         self.database.close()
         self.database = branching.open(self.path)
+        self.compare_all()
+
+    def collect(self, rnd: Random) -> None:
+        emptied = rnd.random() < 0.5
+        self.log.append(f"GC{' with the trash' if emptied else ''}")
+        gc.collect(self.database, grace=timedelta(0) if emptied else gc.GRACE)
+        if emptied:
+            self.trash.clear()
         self.compare_all()
 
     def crash(self, rnd: Random) -> None:
