@@ -22,6 +22,7 @@ from sqlglot import exp
 
 from branching import names, overlay
 from branching.ddl_model import Name
+from branching.direct import read_directly
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
@@ -147,6 +148,7 @@ class Scope:
 
     def resolve(self, tree: exp.Expr, *, skip: exp.Expr | None = None, depth: int = 0) -> exp.Expr:
         """``tree``, changed in place, with every relation but ``skip`` replaced. Returns the new root."""
+        read_directly(tree, lambda node: self._trunk_table(node, skip))
         tables = [node for node in tree.find_all(exp.Table) if node is not skip]
         for node in tables:
             if node.meta.get("physical") or not isinstance(node.this, exp.Identifier):
@@ -168,6 +170,24 @@ class Scope:
                 column.set("catalog", None)
         self._sequences(tree)
         return tree
+
+    def _trunk_table(self, node: exp.Table, skip: exp.Expr | None) -> tuple[Table, str] | None:
+        """A table of the trunk and its name in storage, where the session reads it as it is."""
+        if node is skip or not self.line.is_trunk or (not node.args.get("db") and _is_cte(node)):
+            return None
+        name = table_name(node)
+        if name.schema is None and name.catalog is None and name.name in self.temporary:
+            return None
+        if name.catalog == names.CATALOG_DATABASE:
+            return None
+        found = self.find(name)
+        if found is None or not isinstance(found[2], Table) or not found[0].is_trunk:
+            return None
+        table = found[2]
+        base = self.physical.bases.get(table.storage.base or 0)
+        if base is None or any(base.columns.get(column.id) != column.name for column in table.columns):
+            return None
+        return table, base.sql
 
     def _replacement(self, node: exp.Table, depth: int) -> exp.Expr:
         name = table_name(node)
@@ -266,8 +286,10 @@ def parse(sql: str) -> exp.Expr:
     return sqlglot.parse_one(sql, dialect=DIALECT)
 
 
-def _raw(sql: str, node: exp.Table) -> exp.Subquery:
+def _raw(sql: str, node: exp.Table) -> exp.Expr:
     """``sql`` in the place of ``node``, under its alias, with its sample and joins."""
+    if isinstance(node.parent, exp.Summarize | exp.Describe):
+        return exp.Var(this=sql)  # these take no alias
     alias = node.args.get("alias")
     if alias is None or not alias.this:
         named = exp.TableAlias(this=exp.to_identifier(node.name, quoted=True))

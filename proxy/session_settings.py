@@ -75,6 +75,11 @@ class SessionSettings:
 
     # -- values -----------------------------------------------------------------------------------------
 
+    @property
+    def stamp(self) -> tuple[object, object]:
+        """Changes (by identity) whenever a value may have: for keeping what was derived from values."""
+        return self._session, self._local
+
     def get(self, name: str) -> str | None:
         """The value of ``name``; None for a name of the client's own that was never set."""
         guc = self._find(name)

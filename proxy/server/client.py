@@ -32,6 +32,7 @@ from proxy.wire import (
 
 log = structlog.get_logger("bough")
 _READ = 256 * 1024
+_GATHER = 64 * 1024  # bytes of small messages kept for one write
 _LAST_BYTES = 5  # seconds for a client to take what it was sent before the end
 
 
@@ -47,15 +48,34 @@ class Client:
         self._peer = peer[0] if isinstance(peer, tuple) else "local"
         self._address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
         self._session: Session | None = None
+        self._pending: list[Any] = []
+        self._pending_size = 0
         self._task = asyncio.current_task()
         self._ending = False
 
     # -- bytes ----------------------------------------------------------------------------------------------------
 
     def write(self, data: Any) -> None:
-        self._writer.write(data)
+        """Small messages wait for ``drain``, so that one answer is one packet and wakes the client once."""
+        self._pending.append(data)
+        self._pending_size += len(data)
+        if self._pending_size > _GATHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            pending, self._pending, self._pending_size = self._pending, [], 0
+            if self._writer.is_closing():
+                raise ConnectionResetError
+            if len(pending) == 1:
+                self._writer.write(pending[0])
+            elif sum(map(len, pending)) > 4 * _GATHER:
+                self._writer.writelines(pending)
+            else:
+                self._writer.write(b"".join(pending))
 
     async def drain(self) -> None:
+        self._flush()
         await self._writer.drain()
 
     async def _event(self) -> Any:
@@ -63,6 +83,7 @@ class Client:
         while True:
             event = self._backend.next_event()
             if event is NEED_DATA:
+                self._flush()
                 self._backend.receive(await self._reader.read(_READ))
             elif event is PAUSED:
                 raise RuntimeError("nothing was answered to the client's last message")
@@ -94,6 +115,7 @@ class Client:
         response = ErrorResponse("FATAL", sqlstate, message, detail=detail)
         log.info("connection_refused", client=self._address, sqlstate=sqlstate, message=message)
         if not self._writer.is_closing():
+            self._flush()
             self._writer.write(response.encode())
 
     async def _serve(self) -> None:
@@ -209,6 +231,7 @@ class Client:
             session.cancel()
             await session.run(session.close)
             log.info("disconnected", pid=session.pid, user=session.user)
+        self._flush()
         self._writer.close()  # what is still unsent goes out first
         try:
             async with asyncio.timeout(_LAST_BYTES):

@@ -101,6 +101,7 @@ class Server:
             log.exception("connection_failed")
         finally:
             del self._clients[client]
+            writer.close()
 
     # -- background work --------------------------------------------------------------------------------------------
 

@@ -63,6 +63,7 @@ class Dialogue:
         self._backend = backend
         self._stream = stream
         self._extended = Extended(session)
+        self._told: tuple[object, object] = (None, None)
         self._handlers: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             Query: self._query,
             Parse: self._parse,
@@ -85,6 +86,8 @@ class Dialogue:
             return
         try:
             await handler(message)
+        except ConnectionError:
+            raise
         except Exception as error:
             self._session.transactions.fail()
             self._report(error)
@@ -118,6 +121,10 @@ class Dialogue:
                 self.send(notice(text))
 
     def _changed_settings(self) -> None:
+        session, local = self._session.settings.stamp
+        if session is self._told[0] and local is self._told[1]:
+            return
+        self._told = (session, local)
         for name, value in self._session.settings.changes():
             self.send(ParameterStatus(name, value))
 
@@ -152,11 +159,12 @@ class Dialogue:
         session = self._session
         session.statement = source.text
         try:
-            seconds = await session.guarded(lambda: self._before_simple(source, several))
-            if seconds is not None:
-                await session.sleep(seconds)
-                await self._send_outcome(sleep_outcome(), ())
-                return
+            if several or "pg_sleep" in source.text:
+                seconds = await session.guarded(lambda: self._before_simple(source, several))
+                if seconds is not None:
+                    await session.sleep(seconds)
+                    await self._send_outcome(sleep_outcome(), ())
+                    return
             await self._run_and_send(lambda: session.statements.run_text(source), ())
         except BoughError as error:
             if error.position is not None and source.offset and error.sqlstate != "42601":
@@ -214,6 +222,7 @@ class Dialogue:
         *,
         describe: bool,
     ) -> None:
+        before = outcome.sent - (first.rows if first is not None else 0)  # by an Execute with a limit
         self._notices()
         if outcome.columns is not None and describe:
             self.send(row_description(outcome.columns, formats))
@@ -231,7 +240,7 @@ class Dialogue:
                 await self._stream.drain()
             finally:
                 chunk = await upcoming
-        self.send(CommandComplete(outcome.tag(outcome.sent)))
+        self.send(CommandComplete(outcome.tag(outcome.sent - before)))
 
     # -- extended protocol ----------------------------------------------------------------------------------------
 

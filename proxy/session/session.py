@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -140,14 +141,15 @@ class Session:
         return True
 
     async def sleep(self, seconds: float) -> None:
-        """pg_sleep: wakes early, with an error, if cancelled."""
+        """pg_sleep: wakes early, with an error, if cancelled. The pool is not needed for it."""
         self._sleeper = asyncio.Event()
-        try:
-            await asyncio.wait_for(self._sleeper.wait(), timeout=max(seconds, 0))
-        except TimeoutError:
-            return
-        finally:
-            self._sleeper = None
+        with self._watched():
+            try:
+                await asyncio.wait_for(self._sleeper.wait(), timeout=max(seconds, 0))
+            except TimeoutError:
+                return
+            finally:
+                self._sleeper = None
         raise BoughError("57014", self.cancel_reason())
 
     def cancel_reason(self) -> str:
@@ -161,20 +163,28 @@ class Session:
 
     async def guarded(self, work: Callable[[], _T]) -> _T:
         """``work`` on the pool, under the statement timeout, open to cancels. Failures fail the block."""
+        with self._watched():
+            self._busy.set()
+            try:
+                return await self.run(work)
+            except BaseException as error:
+                self.transactions.fail()
+                if getattr(error, "sqlstate", None) == "57014":
+                    raise BoughError("57014", self.cancel_reason()) from error
+                raise
+            finally:
+                self._busy.clear()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """The session is active, and cancelled if that takes longer than its statement timeout."""
         timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
         self.timed_out = False
-        self._busy.set()
         self.state = "active"
         try:
-            return await self.run(work)
-        except BaseException as error:
-            self.transactions.fail()
-            if getattr(error, "sqlstate", None) == "57014":
-                raise BoughError("57014", self.cancel_reason()) from error
-            raise
+            yield
         finally:
-            self._busy.clear()
             if timer is not None:
                 timer.cancel()
             self.state = self.idle_state()

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from branching import EngineError, WireFormats
 from branching.errors import BoughError
+from branching.model import Catalog
 from proxy.catalog import mentions_catalog
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.session import functions, introspection, utility, views
@@ -54,6 +55,7 @@ class Statements:
         self.portals: dict[str, Portal] = {}
         self.cursors: dict[str, SqlCursor] = {}
         self._analyses: dict[str, Analysis] = {}
+        self._known: dict[str, tuple[Catalog, Sequence[str | None]]] = {}
         service = session.service
         self.guard = GuardContext(service.guard.file_directories, service.guard.database_path, _OURS)
 
@@ -253,7 +255,7 @@ class Statements:
             self._writing()
         wire: WireFormats | None = None
         if not known and prepared.kind is Kind.SELECT:
-            known = introspection.declared_types(session, tree)
+            known = self._declared(prepared, tree)
         if formats is not None:
             wire = WireFormats(
                 tuple(formats), tuple(name and type_info("VARCHAR", name).name for name in known)
@@ -270,6 +272,19 @@ class Statements:
         outcome = of_result(result, tag, known)
         outcome.keep = (keep, tree)
         return outcome
+
+    def _declared(self, prepared: Prepared, tree: exp.Expr) -> Sequence[str | None]:
+        """Declared types of the columns, found once per text and catalog."""
+        connection = self._session.connection
+        assert connection is not None
+        catalog = connection.catalog
+        kept = self._known.get(prepared.parsed.text)
+        if kept is None or kept[0] is not catalog:
+            if len(self._known) > _KEPT_ANALYSES:
+                self._known.clear()
+            kept = (catalog, introspection.declared_types(self._session, tree))
+            self._known[prepared.parsed.text] = kept
+        return kept[1]
 
     def _writing(self) -> None:
         transactions = self._session.transactions
