@@ -47,7 +47,11 @@ def _sources(select: exp.Select) -> list[exp.Expr]:
 
 
 def _plain(node: exp.Expr, find: Find) -> tuple[Table, str] | None:
-    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier) or node.meta.get("physical"):
+    if (
+        not isinstance(node, exp.Table)
+        or not isinstance(node.this, exp.Identifier)
+        or node.meta.get("physical")
+    ):
         return None
     if any(node.args.get(key) for key in ("sample", "pivots", "when", "laterals", "ordinality")):
         return None
@@ -81,9 +85,7 @@ def _is_star(item: exp.Expr) -> bool:
     return isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star))
 
 
-def _spell_out(
-    select: exp.Select, sources: list[exp.Expr], found: dict[exp.Expr, tuple[Table, str]]
-) -> bool:
+def _spell_out(select: exp.Select, sources: list[exp.Expr], found: dict[exp.Expr, tuple[Table, str]]) -> bool:
     """Replaces stars by column names; False where a source's columns are not known."""
     items: list[exp.Expr] = []
     for item in select.expressions:
@@ -98,7 +100,9 @@ def _spell_out(
             if node not in found:
                 return False
             items += [
-                exp.column(exp.to_identifier(column.name, quoted=True), table=exp.to_identifier(alias, quoted=True))
+                exp.column(
+                    exp.to_identifier(column.name, quoted=True), table=exp.to_identifier(alias, quoted=True)
+                )
                 for column in found[node][0].columns
             ]
     if not items:

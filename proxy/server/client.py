@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from typing import Any
 
@@ -231,7 +232,8 @@ class Client:
             session.cancel()
             await session.run(session.close)
             log.info("disconnected", pid=session.pid, user=session.user)
-        self._flush()
+        with contextlib.suppress(ConnectionError):
+            self._flush()
         self._writer.close()  # what is still unsent goes out first
         try:
             async with asyncio.timeout(_LAST_BYTES):
