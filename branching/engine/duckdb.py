@@ -135,16 +135,13 @@ class DuckDBCursor(Cursor):
     def describe(self, sql: str, parameters: Parameters = ()) -> tuple[ResultColumn, ...]:
         self.end_stream()
         with self._errors(sql):
-            if parameters:
-                relation = self._connection.sql(sql, params=list(parameters))
-            else:
+            # A relation of the client library would take a sequence's next value.
+            try:
+                found = self._connection.execute(f"DESCRIBE {sql}", list(parameters)).fetchall()
+            except duckdb.ParserException:  # SUMMARIZE and its like
                 relation = self._connection.sql(sql)
-            if relation is None:
-                return ()
-            return tuple(
-                ResultColumn(name, str(kind))
-                for name, kind in zip(relation.columns, relation.types, strict=True)
-            )
+                return tuple(map(ResultColumn, relation.columns, map(str, relation.types)))
+            return tuple(ResultColumn(row[0], row[1]) for row in found)
 
     def open(
         self, sql: str, parameters: Parameters = ()

@@ -17,10 +17,12 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from .duckdb_forms import NULL_SIZE, binary_form, size_form, text_form
@@ -153,7 +155,8 @@ def encode_reader(
             try:
                 yield from _stream(cursor, query, rows)
             finally:
-                cursor.unregister(_SOURCE)
+                with contextlib.suppress(duckdb.ConnectionException):  # the session may have ended meanwhile
+                    cursor.unregister(_SOURCE)
     finally:
         reader.close()
 
