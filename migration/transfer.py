@@ -132,6 +132,8 @@ class _Work:
             if any(piece.rows is not None for piece in pieces):
                 self.measure = None
             return pieces
+        if entry and entry.staging:
+            writer.drop(entry.staging)
         # The number alone would repeat after the journal is gone.
         self.staging = writer.staging(item.request.target, f"{self.transfer}x{secrets.token_hex(3)}")
         journal.update(self.transfer, staging=self.staging)

@@ -1,0 +1,110 @@
+"""All tables of a schema, parents before children, so that references hold at every moment.
+
+Rules:
+
+1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle go last, in the order
+   of their names, and keep no references; the result says so.
+2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
+   the error names the table, and a rerun replaces what is there.
+3. Views are not moved: their text belongs to the engine that runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from migration.connectors.base import Connector, Source
+from migration.errors import MigrationError
+from migration.explain import explain
+from migration.journal import Journal
+from migration.model import TableSpec
+from migration.monitor import Cancelled, Report
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
+
+
+def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSpec]]:
+    """Parents first; and those in a circle of references, by name."""
+    waiting = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
+    needs: Mapping[str, set[str]] = {
+        name: {
+            key.ref_table[-1]
+            for key in table.keys
+            if key.kind == "foreign" and key.ref_table and key.ref_table[-1] in waiting
+        }
+        - {name}
+        for name, table in waiting.items()
+    }
+    done: list[TableSpec] = []
+    placed: set[str] = set()
+    while True:
+        ready = [name for name in waiting if name not in placed and needs[name] <= placed]
+        if not ready:
+            break
+        done += [waiting[name] for name in ready]
+        placed |= set(ready)
+    return done, [table for name, table in waiting.items() if name not in placed]
+
+
+def requests(
+    schema: str,
+    source: Connector,
+    target_schema: Sequence[str],
+    options: TransferOptions,
+    *,
+    source_name: str = "",
+    target_name: str = "",
+    branch: str | None = None,
+    role: str = "",
+) -> list[TransferRequest]:
+    """One request for each table of ``schema``, in the order to run them."""
+    entries = [entry for entry in source.tables(schema) if entry.kind == "table"]
+    if not entries:
+        known = schema in source.schemas()
+        code, what = ("HV00R", "has no tables") if known else ("3F000", "does not exist")
+        raise MigrationError(code, f'schema "{schema}" of "{source_name or source.name}" {what}')
+    specs = [source.describe((entry.schema, entry.name)).spec for entry in entries]
+    ordered, circle = in_order(specs)
+    return [
+        TransferRequest(
+            Source(path=(schema, table.name)),
+            (*target_schema, table.name),
+            options=options,
+            source_name=source_name or source.name,
+            target_name=target_name,
+            branch=branch,
+            role=role,
+            foreign_keys=table not in circle,
+        )
+        for table in (*ordered, *circle)
+    ]
+
+
+def explain_schema(
+    items: Sequence[TransferRequest], source: Connector, target: Connector
+) -> list[tuple[str, str, int | None]]:
+    """The plans of all tables, one after the other; nothing is written."""
+    rows: list[tuple[str, str, int | None]] = []
+    for request in items:
+        with plan(request, source, target) as item:
+            rows.append(("table", request.target_label, item.rows))
+            rows += explain(item)
+    return rows
+
+
+def run_schema(
+    items: Sequence[TransferRequest],
+    source: Connector,
+    target: Connector,
+    *,
+    journal: Journal | None = None,
+    progress: Report | None = None,
+    cancelled: Cancelled | None = None,
+) -> Iterator[TransferResult]:
+    """Runs them in order; a result for each as it is published. Every table is planned before the first moves."""
+    for request in items:  # a column that cannot move is known before anything is written
+        plan(request, source, target, journal=journal).close()
+    for request in items:
+        item = plan(request, source, target, journal=journal)
+        yield run(item, journal=journal, progress=progress, cancelled=cancelled)

@@ -1,0 +1,270 @@
+"""The data tools by the names agents know, with the parameters and result keys they expect.
+
+Rules:
+
+1. A tool takes keyword arguments and returns plain values (dicts and lists). Where a tool names a datasource, both
+   spellings work: ``source_datasource`` and ``source_database``, ``datasource`` and ``database``.
+2. A tool does nothing that the SQL surface does not do, by the same code: no second door.
+3. Reading tools read: a statement that could write is refused by grammar and again by the engine.
+4. Errors are ``MigrationError``s with SQLSTATE, DETAIL and HINT, not texts in a result.
+
+``Tools(connectors, journal)`` needs only a function from a name to an opened connector, and the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from migration.connectors.base import Connector, Path, Source
+from migration.ddl import errors, render
+from migration.dialects import capabilities, contract, is_known
+from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.layout import suggest_from_json
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferMode, TransferOptions, TransferRequest
+
+Rows = list[dict[str, Any]]
+MAX_ROWS = 1000  # what read_query returns unless told otherwise
+
+ALIASES: Mapping[str, str] = {
+    "source_database": "source_datasource",
+    "target_database": "target_datasource",
+    "database": "datasource",
+    "sql": "query",
+    "table": "table_name",
+}
+
+
+class Tools:
+    """The tools over a set of datasources. ``open_`` raises 42704 for a name nobody knows."""
+
+    def __init__(
+        self, open_: Callable[[str], Connector], names: Sequence[str] = (), journal: Journal | None = None
+    ) -> None:
+        self._open = open_
+        self._names = tuple(names)
+        self._journal = journal or Journal()
+
+    def call(self, name: str, **arguments: Any) -> Any:
+        """A tool by its name, with either spelling of its arguments."""
+        if name not in TOOLS:
+            raise MigrationError("42883", f'no tool "{name}"', hint=f"The tools are {', '.join(TOOLS)}.")
+        return getattr(self, name)(**_canonical(name, arguments))
+
+    def transfer_query_result(
+        self,
+        source_sql: str,
+        source_datasource: str = "local",
+        target_table: str = "",
+        target_datasource: str = "local",
+        mode: TransferMode = "replace",
+        batch_size: int = 5000,
+        key: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Moves a query's rows into a table: created if missing, verified, old or new and never between."""
+        pairs = {"batch_size": str(batch_size), **(options or {})}
+        request = TransferRequest(
+            Source(query=source_sql),
+            split_path(target_table),
+            mode,
+            tuple(key),
+            options=TransferOptions.from_pairs(list(pairs.items())),
+            source_name=source_datasource,
+            target_name=target_datasource,
+        )
+        source, target = self._open(source_datasource), self._open(target_datasource)
+        result = run(plan(request, source, target, journal=self._journal), journal=self._journal).as_dict()
+        return {
+            "message": f"Transferred {result['rows_transferred']} rows to {target_table}",
+            "source_sql": source_sql,
+            "batch_size": batch_size,
+            **result,
+            "deliverable_target": {
+                "type": "transfer",
+                "source": {"name": source_datasource},
+                "target": {
+                    "type": "table",
+                    "datasource": target_datasource,
+                    "database": target_datasource,
+                    "schema": request.target[-2] if len(request.target) > 1 else None,
+                    "table": request.target[-1],
+                },
+                "source_row_count": result["source_row_count"],
+                "transferred_row_count": result["transferred_row_count"],
+            },
+        }
+
+    def get_migration_capabilities(self, datasource: str) -> dict[str, Any]:
+        """What a target requires, forbids and prefers; ``supported`` is false for a dialect nobody knows."""
+        dialect, version = self._dialect(datasource)
+        return capabilities(dialect, version)
+
+    def suggest_table_layout(self, datasource: str, columns_json: str) -> dict[str, Any]:
+        """Keys, distribution and sorting for a target's table, from its columns."""
+        dialect, _ = self._dialect(datasource)
+        return suggest_from_json(dialect, columns_json).as_dict()
+
+    def validate_ddl(self, datasource: str, ddl: str, target_table: str = "") -> dict[str, Any]:
+        """Whether a CREATE TABLE keeps the target's contract."""
+        dialect, version = self._dialect(datasource)
+        found = errors(ddl, dialect, version, target_table or None)
+        return {"valid": not found, "errors": found}
+
+    def list_databases(self) -> Rows:
+        """Every datasource, and whether it answers."""
+        found = []
+        for name in self._names:
+            row: dict[str, Any] = {"name": name, "type": "", "available": True, "role": "", "error": None}
+            try:
+                connector = self._open(name)
+                row["type"] = connector.dialect
+                row["role"] = "read_only" if connector.read_only else "read_write"
+                connector.test()
+            except MigrationError as error:
+                row |= {"available": False, "error": error.message}
+            found.append(row)
+        return found
+
+    def list_tables(self, datasource: str = "local", schema: str | None = None) -> Rows:
+        """Tables and views, with the engine's own estimate of their rows."""
+        return [
+            {"schema": entry.schema, "name": entry.name, "kind": entry.kind, "est_rows": entry.rows}
+            for entry in self._open(datasource).tables(schema)
+        ]
+
+    def describe_table(self, table_name: str, datasource: str = "local") -> Rows:
+        """Columns with type, canonical type, keys, defaults and what the catalog estimates."""
+        table = self._open(datasource).describe(split_path(table_name))
+        keys = {
+            kind: [k for k in table.spec.keys if k.kind == kind] for kind in ("primary", "unique", "foreign")
+        }
+        rows = []
+        for column in table.spec.columns:
+            known = table.statistics.get(column.name)
+            foreign = next((k for k in keys["foreign"] if column.name in k.columns), None)
+            rows.append(
+                {
+                    "name": column.name,
+                    "type": column.declared or str(column.type),
+                    "canonical_type": str(column.type),
+                    "nullable": column.nullable,
+                    "default": column.default,
+                    "primary_key": any(column.name in key.columns for key in keys["primary"]),
+                    "unique": any(key.columns == (column.name,) for key in keys["unique"]),
+                    "references": ".".join(foreign.ref_table) if foreign else None,
+                    "comment": column.comment,
+                    "null_fraction": known.null_fraction if known else None,
+                    "n_distinct": known.distinct if known else None,
+                }
+            )
+        return rows
+
+    def get_table_ddl(self, table_name: str, datasource: str = "local", dialect: str = "") -> dict[str, Any]:
+        """The table's CREATE TABLE in its own dialect, or rendered for another one."""
+        connector, path = self._open(datasource), split_path(table_name)
+        if not dialect or contract(dialect).name == contract(connector.dialect).name:
+            own = connector.definition(path)
+            if own is not None:
+                return {"table": table_name, "ddl": own, "notes": []}
+        rendered = render(connector.describe(path).spec, dialect or connector.dialect)
+        return {"table": table_name, "ddl": rendered.sql, "notes": list(rendered.notes)}
+
+    def read_query(self, query: str, datasource: str = "local", limit: int = MAX_ROWS) -> dict[str, Any]:
+        """A SELECT's rows; a statement that could write is refused."""
+        if limit < 1:
+            raise MigrationError("22023", "limit must be greater than zero")
+        rows: Rows = []
+        with self._open(datasource).reader() as reader:
+            for batch in reader.read(Source(query=query), limit=limit + 1):
+                rows += batch.to_pylist()
+        return {"rows": rows[:limit], "row_count": len(rows[:limit]), "truncated": len(rows) > limit}
+
+    def execute_ddl(self, query: str, datasource: str = "local", dry_run: bool = False) -> dict[str, Any]:
+        """One DDL statement; a dry run leaves nothing behind."""
+        done = self._open(datasource).execute(query, dry_run=dry_run)
+        return {"tag": done.tag, "committed": done.committed}
+
+    def execute_write(
+        self,
+        query: str,
+        datasource: str = "local",
+        dry_run: bool = False,
+        min_rows: int | None = None,
+        max_rows: int | None = None,
+    ) -> dict[str, Any]:
+        """One writing statement; the number of rows is judged before it is committed."""
+        guard = None
+        if min_rows is not None or max_rows is not None:
+            guard = (min_rows or 0, max_rows if max_rows is not None else 1 << 62)
+        done = self._open(datasource).execute(query, dry_run=dry_run, rows_between=guard)
+        return {"tag": done.tag, "rows_affected": done.rows, "committed": done.committed}
+
+    def _dialect(self, name: str) -> tuple[str, str | None]:
+        """A datasource's dialect and version, or a dialect by its own name."""
+        if name not in self._names and is_known(name):
+            return name, None
+        try:
+            connector = self._open(name)
+        except MigrationError as error:
+            if error.sqlstate != "42704":
+                raise
+            return name, None  # a dialect nobody knows: generic rules, supported = false
+        return connector.dialect, None
+
+
+TOOLS = (
+    "transfer_query_result",
+    "get_migration_capabilities",
+    "suggest_table_layout",
+    "validate_ddl",
+    "list_databases",
+    "list_tables",
+    "describe_table",
+    "get_table_ddl",
+    "read_query",
+    "execute_ddl",
+    "execute_write",
+)
+
+
+def _canonical(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        plain = ALIASES.get(name, name)
+        if tool == "validate_ddl" and name == "sql":
+            plain = "ddl"
+        if plain in found:
+            raise MigrationError("42601", f'argument "{plain}" is given twice: as {name} and otherwise')
+        found[plain] = value
+    return found
+
+
+def split_path(text: str) -> Path:
+    """``schema.table`` in its parts; quoted parts keep their dots and their case. 42602 for what is no name."""
+    parts: list[str] = []
+    current, quoted, was_quoted = "", False, False
+    index = 0
+    while index < len(text):
+        character = text[index]
+        if character == '"':
+            if quoted and text[index + 1 : index + 2] == '"':
+                current += '"'
+                index += 1
+            else:
+                quoted, was_quoted = not quoted, True
+        elif character == "." and not quoted:
+            parts.append(current if was_quoted else current.strip())
+            current, was_quoted = "", False
+        else:
+            current += character
+        index += 1
+    parts.append(current if was_quoted else current.strip())
+    if quoted or not all(parts):
+        raise MigrationError(
+            "42602", f"{text!r} is not a table's name", hint='Write schema.table or "odd name".'
+        )
+    return tuple(parts)
