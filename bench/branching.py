@@ -233,7 +233,8 @@ def bulk(directory: Path, rows: int, _count: int) -> Iterator[Line]:
 
         yield Line(
             "bulk INSERT into main / plain DuckDB",
-            pair(insert(lambda text: sql(main, text)), insert(lambda text: plain.execute(text).fetchall()), 3), "x", 1.3,
+            pair(insert(lambda text: sql(main, text)), insert(lambda text: plain.execute(text).fetchall()), 3),
+            "x", 1.3,
         )  # fmt: skip
         fork(opened)
         yield Line(

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from branching.connection import Connection, Result
+from branching.connection import Connection
 from branching.database import Database, open_database
 from branching.engine.base import EngineError, ErrorKind, Frames, OpenError, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.manifest import Author
+from branching.result import Result
 
 
 def open(

@@ -1,15 +1,14 @@
 """The life of branches: fork, discard, restore, reset, rename, and what a branch holds.
 
-A fork of the trunk is one row in the manifest: the trunk's read point and a reference to its catalog. A fork of a branch
-also copies the branch's own rows, which is as much as the branch has changed, so chains stay one level deep however
-often one forks from forks.
+A fork of the trunk is one row in the manifest: the trunk's read point and a reference to its catalog. A fork of a
+branch also copies the branch's own rows, which is as much as the branch has changed, so chains stay one level deep
+however often one forks from forks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
 from branching import manifest, names
 from branching.database import FORK_WAIT, Database
@@ -22,43 +21,6 @@ from branching.points import Point
 
 DEFAULT_TTL = 24 * 3600
 _MAX_BYTES = 63
-
-
-@dataclass(frozen=True, slots=True)
-class BranchInfo:
-    """A row of BRANCH LIST."""
-
-    name: str
-    parent: str | None
-    state: str
-    created_at: datetime
-    created_by: str
-    fork_version: int
-    head_version: int
-    last_write_at: datetime | None
-    expires_at: datetime | None
-    protected: bool
-    sessions: int
-    tables_changed: int
-    rows_changed: int
-    bytes: int
-    ahead: int
-    behind: int
-    owner: str | None
-    comment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TableStatus:
-    """A row of BRANCH STATUS."""
-
-    schema: str
-    table: str
-    state: str  # untouched, changed, new, dropped
-    inserted: int
-    updated: int
-    deleted: int
-    bytes: int
 
 
 def check_name(name: str) -> None:
@@ -309,12 +271,6 @@ def used(database: Database, line: Line) -> None:
             line.record = replace(line.record, last_used_at=manifest.now())
 
 
-def expires_at(record: Record) -> datetime | None:
-    if record.ttl is None or record.id == 0:
-        return None
-    return (record.last_used_at or record.created_at) + timedelta(seconds=record.ttl)
-
-
 def reset(database: Database, name: str) -> None:
     """Throws the branch's own changes away: it is again what it was forked as."""
     line = database.line(name)
@@ -368,51 +324,3 @@ def catalog_changes(old: Catalog, new: Catalog) -> list[manifest.Change]:
         changes += [manifest.Change(item, dropped=True) for key, item in before.items() if key not in after]
         changes += [manifest.Change(item) for key, item in after.items() if before.get(key) != item]
     return changes
-
-
-# -- what there is ----------------------------------------------------------------------------------------------------
-
-
-def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
-    """A row for every live branch, the trunk first."""
-    heads = dict(
-        cursor.query(f"SELECT branch, max(version) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
-    )
-    written = dict(
-        cursor.query(f"SELECT branch, max(committed_at) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
-    )
-    rows: dict[int, int] = {}
-    for table in database.physical.storage:
-        if table[0] in "dm" and table[1:].isdigit():
-            for branch, count in cursor.query(
-                f"SELECT {BRANCH}, count(*) FROM {names.DATA_SCHEMA}.{table} GROUP BY 1"
-            ):
-                if table[0] == "d":
-                    rows[branch] = rows.get(branch, 0) + count
-    found = []
-    for line in sorted(list(database.lines.values()), key=lambda item: item.id):
-        record = line.record
-        parent = database.lines.get(record.parent) if record.parent is not None else None
-        found.append(
-            BranchInfo(
-                record.name,
-                parent.name if parent else None,
-                record.state,
-                record.created_at,
-                record.created_by,
-                record.fork.version,
-                heads.get(line.id, record.fork.version),
-                written.get(line.id),
-                expires_at(record),
-                record.protected,
-                line.sessions,
-                len(line.touched),
-                rows.get(line.id, 0),
-                rows.get(line.id, 0) * 64,
-                rows.get(line.id, 0),
-                0,
-                record.owner,
-                record.comment,
-            )
-        )
-    return found

@@ -1,4 +1,4 @@
-"""Checkpoints behind a barrier: the write-ahead log goes back into the file without starving and without freezing anyone.
+"""Checkpoints behind a barrier: the write-ahead log goes back into the file, nobody starves and nobody is frozen.
 
 The engine checkpoints only while nobody writes, so under steady writers its own attempts fail for ever and the log
 grows; and an attempt inside a COMMIT that meets a full disk takes the whole instance down. So its own checkpoints are

@@ -14,61 +14,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, ddl_model, foreign_keys
 from branching.database import Database
-from branching.ddl import Ddl
-from branching.ddl_branch import BranchDdl
-from branching.ddl_trunk import TrunkDdl
-from branching.dml import Write, Written
+from branching.dml import Write
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
 from branching.engine.base import Cursor, EngineError, ErrorKind, ResultColumn, WireFormats
 from branching.errors import BoughError
-from branching.lines import Line
 from branching.manifest import Author
-from branching.model import DEFAULT_SCHEMA, Catalog, Column, Table
+from branching.model import DEFAULT_SCHEMA, Catalog, Table
 from branching.names import quote
-from branching.resolve import DIALECT, Plain, Scope, Untouched, table_name
+from branching.plans import Plan, Plans
+from branching.resolve import DIALECT, Scope
+from branching.result import Result
 from branching.shape import likely_small
 from branching.table_uses import release
 from branching.transaction import Transaction
+from branching.writes import Statement, Writes
 
-Statement = exp.Expr | ddl_model.Ddl
 _TRIES = 12
-_PLANS = 500
 _DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
-
-
-@dataclass(slots=True)
-class Result:
-    """What a statement gave. ``batches`` yields lists of rows, or ``Frames`` where ``encoded``; read it or ``close``."""
-
-    columns: tuple[ResultColumn, ...] | None = None
-    rowcount: int | None = None
-    batches: Iterator[Any] = field(default_factory=lambda: iter(()))
-    encoded: bool = False
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """All rows; for results that are not encoded."""
-        return [row for batch in self.batches for row in batch]
-
-    def close(self) -> None:
-        self.batches = iter(())
-
-
-@dataclass(slots=True)
-class Plan:
-    sql: str
-    catalog: Catalog
-    line: Line
-    scope: Scope
-    small: bool
 
 
 class Connection:
@@ -86,7 +55,8 @@ class Connection:
         self.statement_text: str | None = None
         self._masked = threading.Lock()
         self._closed = False
-        self._plans: dict[Hashable, Plan] = {}
+        self._writes = Writes(self)
+        self._plans = Plans()
         self._aside: Cursor | None = None
         with database.gate:
             self.line.sessions += 1
@@ -290,13 +260,12 @@ class Connection:
         formats: WireFormats | None = None,
         key: Hashable = None,
     ) -> Result:
-        plan = self._plans.get(key) if key is not None else None
+        plan = self._plans.get(key)
         for _ in range(_TRIES):
             epoch = self.database.stable_epoch() if self.transaction is None else 0
-            if plan is None or not self._usable(plan):
+            if plan is None or not plan.usable(self.scope()):
                 plan = self.plan(tree)
-                if key is not None:
-                    self._keep_plan(key, plan)
+                self._plans.keep(key, plan)
             try:
                 result = self._start(plan, parameters, formats)
             except EngineError:
@@ -309,11 +278,6 @@ class Connection:
             result.close()
             plan = None
         raise BoughError("40001", "the schema kept changing while the statement was planned", hint="Retry.")
-
-    def _keep_plan(self, key: Hashable, plan: Plan) -> None:
-        if len(self._plans) >= _PLANS:
-            self._plans.pop(next(iter(self._plans)))
-        self._plans[key] = plan
 
     @property
     def aside(self) -> Cursor:
@@ -343,20 +307,6 @@ class Connection:
             self.cursor.execute(f"DROP TABLE IF EXISTS temp.main.{quote(name)}")
         self.temporary = {}
 
-    def _usable(self, plan: Plan) -> bool:
-        scope = self.scope()
-        return (
-            plan.line is self.line
-            and plan.catalog is scope.catalog
-            and plan.scope.physical is scope.physical
-            and plan.scope.search_path == self.search_path
-            and plan.scope.still_true()
-            and not any(
-                isinstance(item, Plain | Untouched) and item.line is not self.line
-                for item in plan.scope.assumptions
-            )
-        )
-
     def _catalog_held(self, epoch: int) -> bool:
         if self.transaction is None:
             return self.database.epoch == epoch
@@ -379,7 +329,7 @@ class Connection:
             for _ in range(_TRIES):
                 fresh = not self.transaction.confirmed and self.transaction.version is None
                 try:
-                    result = self._run_write(self.transaction, statement, parameters)
+                    result = self._writes.run(self.transaction, statement, parameters)
                     if self.transaction.confirm():
                         return result
                 except (BoughError, EngineError) as error:
@@ -414,7 +364,7 @@ class Connection:
             self.transaction = transaction
             transaction.rebuilds_indexes = attempt > 0
             try:
-                result = self._run_write(transaction, statement, parameters)
+                result = self._writes.run(transaction, statement, parameters)
                 if transaction.confirm():
                     with self._masked:
                         transaction.commit()
@@ -438,126 +388,10 @@ class Connection:
             "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
         )
 
-    def _run_write(self, transaction: Transaction, statement: Statement, parameters: Sequence[Any]) -> Result:
-        transaction.statement = self.statement_text
-        if isinstance(statement, ddl_model.Truncate):
-            return self._truncate(transaction, statement)
-        if not isinstance(statement, exp.Expr):
-            if not self._temporary_ddl(statement):
-                self._ddl(transaction).run(statement)
-            return Result()
-        if isinstance(statement, exp.Create):
-            return self._create(transaction, statement, parameters)
-        scope = self.scope()
-        tree = statement.copy()
-        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        write = self._writer(transaction, scope, parameters)
-        found = scope.find(table_name(node)) if isinstance(node, exp.Table) else None
-        table = found[2] if found is not None and isinstance(found[2], Table) else None
-        try:
-            written = write.run(tree)
-        except EngineError as error:
-            if error.kind is ErrorKind.CONSTRAINT and table is not None:
-                if explained := constraint_errors.explain(error, table):
-                    raise explained from error
-            raise
-        if table is not None:
-            foreign_keys.check(self, transaction, scope, table, statement)
-        return self._written(written)
-
-    def _writer(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> Write:
+    def writer(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> Write:
+        """What carries out DML on this connection's branch."""
         kind = TrunkWrite if self.line.is_trunk else BranchWrite
         return kind(transaction, scope, parameters)
-
-    def _ddl(self, transaction: Transaction) -> Ddl:
-        kind = TrunkDdl if self.line.is_trunk else BranchDdl
-        return kind(transaction, self.scope(), self.notices.append)
-
-    def _written(self, written: Written) -> Result:
-        if written.columns is None:
-            return Result(None, written.count)
-        return Result(written.columns, written.count, iter([written.rows] if written.rows else []))
-
-    def _create(self, transaction: Transaction, tree: exp.Create, parameters: Sequence[Any]) -> Result:
-        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        properties = tree.args.get("properties")
-        temporary = properties is not None and properties.find(exp.TemporaryProperty) is not None
-        if tree.args.get("kind", "").upper() != "TABLE" or not isinstance(node, exp.Table):
-            raise BoughError("0A000", "this form of CREATE is not supported")
-        if temporary or (node.text("db") == "pg_temp"):
-            return self._create_temporary(transaction, tree, node, parameters)
-        query = tree.expression
-        if query is None:
-            self._ddl(transaction).create_table(tree)
-            return Result()
-        scope = self.scope()
-        resolved = scope.resolve(query.copy())
-        described = self.cursor.describe(resolved.sql(DIALECT), list(parameters))
-        columns = [Column(self.database.next_id(), item.name, _storable(item.type)) for item in described]
-        ddl = self._ddl(transaction)
-        table = ddl.create_table(tree, columns)
-        if table is None:
-            return Result(None, 0)
-        insert = exp.Insert(
-            this=exp.table_(
-                exp.to_identifier(table.name, quoted=True), db=exp.to_identifier(table.schema, quoted=True)
-            ),
-            expression=query.copy(),
-        )
-        if tree.args.get("no_data"):
-            return Result(None, 0)
-        written = self._writer(transaction, self.scope(), parameters).run(insert)
-        return Result(None, written.count)
-
-    def _create_temporary(
-        self, transaction: Transaction, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]
-    ) -> Result:
-        """A temporary table is the engine's own, private to this session and never branched."""
-        name = node.name
-        made = tree.copy()
-        target = made.this.this if isinstance(made.this, exp.Schema) else made.this
-        target.set("db", None)
-        target.set("catalog", None)
-        if made.expression is not None:
-            made.set("expression", self.scope().resolve(made.expression))
-        count = self.cursor.execute(made.sql(DIALECT), parameters)
-        described = self.cursor.describe(
-            f"SELECT * FROM temp.main.{exp.to_identifier(name, quoted=True).sql(DIALECT)}"
-        )
-        columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
-        self.temporary = {**self.temporary, name: Table(0, "pg_temp", name, columns)}
-        return Result(None, count if made.expression is not None else None)
-
-    def _temporary_ddl(self, statement: ddl_model.Ddl) -> bool:
-        """DROP and ALTER of a temporary table go to the engine; True if that is what it was."""
-        if isinstance(statement, ddl_model.Drop) and statement.kind == "table":
-            mine = [n for n in statement.names if n.schema in (None, "pg_temp") and n.name in self.temporary]
-            if mine and len(mine) == len(statement.names):
-                for name in mine:
-                    self.cursor.execute(
-                        f"DROP TABLE temp.main.{exp.to_identifier(name.name, quoted=True).sql(DIALECT)}"
-                    )
-                    self.temporary = {k: v for k, v in self.temporary.items() if k != name.name}
-                return True
-        return False
-
-    def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
-        for name in statement.tables:
-            scope = self.scope()
-            target = exp.table_(name.name, db=name.schema, quoted=True)
-            if name.schema is None and name.name in self.temporary:
-                self.cursor.execute(f"DELETE FROM temp.main.{target.this.sql(DIALECT)}")
-                continue
-            table = scope.target(name)
-            transaction.claim(table.id)
-            tree = exp.Delete(this=target)
-            self._writer(transaction, scope, ()).run(tree)
-            foreign_keys.check(self, transaction, scope, table, tree)
-            if statement.restart_identity:
-                for sequence in scope.catalog.sequences():
-                    if sequence.owned_by and sequence.owned_by[0] == table.id:
-                        self.cursor.query(f"SELECT setval('{sequence.physical}', {sequence.start}, false)")
-        return Result()
 
     def _client_error(self, error: EngineError) -> BoughError | EngineError:
         if error.kind is ErrorKind.CONFLICT:
@@ -576,7 +410,3 @@ def _is_conflict(error: BoughError | EngineError) -> bool:
     if isinstance(error, EngineError):
         return error.kind is ErrorKind.CONFLICT
     return error.sqlstate == "40001"
-
-
-def _storable(kind: str) -> str:
-    return "INTEGER" if kind in ('"NULL"', "NULL") else kind

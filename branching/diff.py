@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branching import names
-from branching.branches import TableStatus
-from branching.connection import Result
+from branching.branch_info import TableStatus
 from branching.engine.base import Cursor
 from branching.errors import BoughError
 from branching.lines import Line
@@ -23,6 +22,7 @@ from branching.merge_sides import Rows, Sides, fork_line, pair_base
 from branching.merge_values import any_of, distinct, lifted
 from branching.model import Catalog, Table
 from branching.names import RID, quote
+from branching.result import Result
 from branching.transaction import Transaction
 
 if TYPE_CHECKING:

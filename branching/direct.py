@@ -1,8 +1,8 @@
 """Reading a trunk table by its own name instead of through a subquery that hides the hidden columns.
 
-Planning is cheaper that way, which is what a point read is mostly made of. It is done only where the statement cannot see
-the hidden columns: ``*`` is spelled out, and anything that takes a row or all columns as a whole (``SELECT t FROM t``,
-NATURAL JOIN, ``COLUMNS(*)``, PIVOT) keeps the subquery.
+Planning is cheaper that way, which is what a point read is mostly made of. It is done only where the statement cannot
+see the hidden columns: ``*`` is spelled out, and anything that takes a row or all columns as a whole (``SELECT t FROM
+t``, NATURAL JOIN, ``COLUMNS(*)``, PIVOT) keeps the subquery.
 """
 
 from __future__ import annotations

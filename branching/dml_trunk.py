@@ -28,7 +28,6 @@ from branching.model import Table
 from branching.names import RID, VERSION
 from branching.physical import BaseTable
 
-
 _LARGE = 100_000  # rows of a table from which a write that names no key takes the table for itself
 _SHORT = 20  # rows of a VALUES list that carry their version in the text
 

@@ -135,5 +135,5 @@ def _check_parent(
         text = f"UPDATE {target} AS _child SET {assigned} WHERE {where}"
     tree = sqlglot.parse_one(text, dialect=DIALECT)
     fresh = connection.scope()
-    connection._writer(transaction, fresh, ()).run(tree.copy())
+    connection.writer(transaction, fresh, ()).run(tree.copy())
     check(connection, transaction, connection.scope(), child, tree, depth + 1)

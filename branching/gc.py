@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from branching import branches, gc_storage, manifest, names
+from branching.branch_info import expires_at
 from branching.conflicts import open_merges
 from branching.database import Database
 from branching.engine.base import EngineError
@@ -54,7 +55,7 @@ def expired(
         if record.id == TRUNK:
             continue
         if record.state == "live":
-            due = branches.expires_at(record)
+            due = expires_at(record)
             children = {r.id for r in known if r.parent == record.id and r.id in live} - leaving
             if (
                 due is not None

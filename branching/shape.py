@@ -1,4 +1,4 @@
-"""Whether a query's result is likely small, from its shape alone: decides how its rows are encoded, never what they are."""
+"""Whether a query's result is likely small, from its shape alone: decides how rows are encoded, never what they are."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Server:
         if busy and deadline:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(deadline):
-                    while any(session.state == "active" for session in self.service.sessions.values()):
+                    while any(s.state == "active" for s in self.service.sessions.values()):  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
         for client in list(self._clients):
             client.hang_up()

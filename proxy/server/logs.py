@@ -1,4 +1,4 @@
-"""Log lines: one per connection and per failed statement, as text or JSON on stderr. Never a secret, never a control character."""
+"""Log lines: one per connection and failed statement, as text or JSON on stderr. No secret, no control character."""
 
 from __future__ import annotations
 

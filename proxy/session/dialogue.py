@@ -135,7 +135,6 @@ class Dialogue:
     # -- simple protocol ----------------------------------------------------------------------------------------
 
     async def _query(self, message: Query) -> None:
-        session = self._session
         sources = split(message.text)
         if not sources:
             self.send(EmptyQueryResponse())
@@ -263,7 +262,7 @@ class Dialogue:
 
     async def _execute(self, message: Execute) -> None:
         portal = self._extended.portal(message.portal)
-        more = self._backend.buffered > 0 and not self._backend.sync_is_next()
+        more = not self._backend.sync_is_next()
         limit = max(message.max_rows, 0)
         outcome = await self._extended.start(portal, limit, more_follows=more)
         if outcome is None:

@@ -1,4 +1,4 @@
-"""Statements of the session itself: SET, SHOW, RESET, DISCARD, cursors, PREPARE, EXPLAIN, and what is accepted and idle."""
+"""Statements of the session itself: SET, SHOW, RESET, DISCARD, cursors, PREPARE, EXPLAIN, and what is idle here."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import branches
+from branching import branch_info
 from branching.errors import BoughError
 from branching.names import MANIFEST_SCHEMA as M
 from branching.names import literal, quote
@@ -128,7 +128,7 @@ def branch_rows(session: Session) -> list[tuple[Any, ...]]:
     assert session.connection is not None
     cursor = session.service.database.root.cursor()
     try:
-        found = branches.information(session.service.database, cursor)
+        found = branch_info.information(session.service.database, cursor)
     finally:
         cursor.close()
     return [tuple(getattr(row, name) for name, _ in VIEWS["branches"]) for row in found]

@@ -529,7 +529,8 @@ class Oracle:
         items = [
             f"{q(c.name)} + 6" if c.type == "INTEGER" and rnd.random() < 0.7 else q(c.name) for c in tab.cols
         ]
-        return f"INSERT INTO {q(tab.name)} SELECT {', '.join(items)} FROM {q(tab.name)} WHERE {self.predicate(rnd, tab)}"
+        source = f"SELECT {', '.join(items)} FROM {q(tab.name)} WHERE {self.predicate(rnd, tab)}"
+        return f"INSERT INTO {q(tab.name)} {source}"
 
     def _defaults(self, rnd: Random, tab: Tab) -> str:
         return f"INSERT INTO {q(tab.name)} DEFAULT VALUES"

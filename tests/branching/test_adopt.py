@@ -1,4 +1,4 @@
-"""Existing DuckDB files: everything in them is there as before, on main and on branches, and plain DuckDB still reads them."""
+"""Existing DuckDB files: everything in them is there, on main and on branches, and plain DuckDB still reads them."""
 
 from __future__ import annotations
 

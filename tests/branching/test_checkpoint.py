@@ -30,7 +30,7 @@ def test_steady_writers_do_not_starve_checkpoints(tmp_path: Path) -> None:
             for item in range(40):
                 connection.execute(
                     sql(
-                        f"INSERT INTO t SELECT {number} * 100000 + {item} * 100 + i, repeat('x', 100) FROM range(50) r(i)"
+                        f"INSERT INTO t SELECT {number * 100000 + item * 100} + i, repeat('x', 100) FROM range(50) r(i)"
                     )
                 )
                 largest = max(largest, database.checkpointer.log_size())

@@ -1,0 +1,100 @@
+"""What there is: a row for every branch, and for every table of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from branching import names
+from branching.database import Database
+from branching.engine.base import Cursor
+from branching.lines import Record
+from branching.names import BRANCH
+
+
+@dataclass(frozen=True, slots=True)
+class BranchInfo:
+    """A row of BRANCH LIST."""
+
+    name: str
+    parent: str | None
+    state: str
+    created_at: datetime
+    created_by: str
+    fork_version: int
+    head_version: int
+    last_write_at: datetime | None
+    expires_at: datetime | None
+    protected: bool
+    sessions: int
+    tables_changed: int
+    rows_changed: int
+    bytes: int
+    ahead: int
+    behind: int
+    owner: str | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """A row of BRANCH STATUS."""
+
+    schema: str
+    table: str
+    state: str  # untouched, changed, new, dropped
+    inserted: int
+    updated: int
+    deleted: int
+    bytes: int
+
+
+def expires_at(record: Record) -> datetime | None:
+    if record.ttl is None or record.id == 0:
+        return None
+    return (record.last_used_at or record.created_at) + timedelta(seconds=record.ttl)
+
+
+def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
+    """A row for every live branch, the trunk first."""
+    heads = dict(
+        cursor.query(f"SELECT branch, max(version) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
+    )
+    written = dict(
+        cursor.query(f"SELECT branch, max(committed_at) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
+    )
+    rows: dict[int, int] = {}
+    for table in database.physical.storage:
+        if table[0] in "dm" and table[1:].isdigit():
+            for branch, count in cursor.query(
+                f"SELECT {BRANCH}, count(*) FROM {names.DATA_SCHEMA}.{table} GROUP BY 1"
+            ):
+                if table[0] == "d":
+                    rows[branch] = rows.get(branch, 0) + count
+    found = []
+    for line in sorted(database.lines.values(), key=lambda item: item.id):
+        record = line.record
+        parent = database.lines.get(record.parent) if record.parent is not None else None
+        found.append(
+            BranchInfo(
+                record.name,
+                parent.name if parent else None,
+                record.state,
+                record.created_at,
+                record.created_by,
+                record.fork.version,
+                heads.get(line.id, record.fork.version),
+                written.get(line.id),
+                expires_at(record),
+                record.protected,
+                line.sessions,
+                len(line.touched),
+                rows.get(line.id, 0),
+                rows.get(line.id, 0) * 64,
+                rows.get(line.id, 0),
+                0,
+                record.owner,
+                record.comment,
+            )
+        )
+    return found

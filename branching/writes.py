@@ -1,0 +1,162 @@
+"""Statements that write, inside a transaction that is already open: DML, DDL, TRUNCATE, temporary tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from branching import constraint_errors, ddl_model, foreign_keys
+from branching.ddl import Ddl
+from branching.ddl_branch import BranchDdl
+from branching.ddl_trunk import TrunkDdl
+from branching.dml import Written
+from branching.engine.base import EngineError, ErrorKind
+from branching.errors import BoughError
+from branching.model import Column, Table
+from branching.resolve import DIALECT, table_name
+from branching.result import Result
+from branching.transaction import Transaction
+
+if TYPE_CHECKING:
+    from branching.connection import Connection
+
+Statement = exp.Expr | ddl_model.Ddl
+
+
+class Writes:
+    """The writes of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, transaction: Transaction, statement: Statement, parameters: Sequence[Any]) -> Result:
+        transaction.statement = self._connection.statement_text
+        if isinstance(statement, ddl_model.Truncate):
+            return self._truncate(transaction, statement)
+        if not isinstance(statement, exp.Expr):
+            if not self._temporary_ddl(statement):
+                self._ddl(transaction).run(statement)
+            return Result()
+        if isinstance(statement, exp.Create):
+            return self._create(transaction, statement, parameters)
+        scope = self._connection.scope()
+        tree = statement.copy()
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        write = self._connection.writer(transaction, scope, parameters)
+        found = scope.find(table_name(node)) if isinstance(node, exp.Table) else None
+        table = found[2] if found is not None and isinstance(found[2], Table) else None
+        try:
+            written = write.run(tree)
+        except EngineError as error:
+            if table is not None and error.kind is ErrorKind.CONSTRAINT:
+                raise constraint_errors.explain(error, table) or error from error
+            raise
+        if table is not None:
+            foreign_keys.check(self._connection, transaction, scope, table, statement)
+        return self._written(written)
+
+    def _ddl(self, transaction: Transaction) -> Ddl:
+        kind = TrunkDdl if self._connection.line.is_trunk else BranchDdl
+        return kind(transaction, self._connection.scope(), self._connection.notices.append)
+
+    def _written(self, written: Written) -> Result:
+        if written.columns is None:
+            return Result(None, written.count)
+        return Result(written.columns, written.count, iter([written.rows] if written.rows else []))
+
+    def _create(self, transaction: Transaction, tree: exp.Create, parameters: Sequence[Any]) -> Result:
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        properties = tree.args.get("properties")
+        temporary = properties is not None and properties.find(exp.TemporaryProperty) is not None
+        if tree.args.get("kind", "").upper() != "TABLE" or not isinstance(node, exp.Table):
+            raise BoughError("0A000", "this form of CREATE is not supported")
+        if temporary or (node.text("db") == "pg_temp"):
+            return self._create_temporary(transaction, tree, node, parameters)
+        query = tree.expression
+        if query is None:
+            self._ddl(transaction).create_table(tree)
+            return Result()
+        scope = self._connection.scope()
+        resolved = scope.resolve(query.copy())
+        described = self._connection.cursor.describe(resolved.sql(DIALECT), list(parameters))
+        columns = [
+            Column(self._connection.database.next_id(), item.name, _storable(item.type)) for item in described
+        ]
+        ddl = self._ddl(transaction)
+        table = ddl.create_table(tree, columns)
+        if table is None:
+            return Result(None, 0)
+        insert = exp.Insert(
+            this=exp.table_(
+                exp.to_identifier(table.name, quoted=True), db=exp.to_identifier(table.schema, quoted=True)
+            ),
+            expression=query.copy(),
+        )
+        if tree.args.get("no_data"):
+            return Result(None, 0)
+        written = self._connection.writer(transaction, self._connection.scope(), parameters).run(insert)
+        return Result(None, written.count)
+
+    def _create_temporary(
+        self, transaction: Transaction, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]
+    ) -> Result:
+        """A temporary table is the engine's own, private to this session and never branched."""
+        name = node.name
+        made = tree.copy()
+        target = made.this.this if isinstance(made.this, exp.Schema) else made.this
+        target.set("db", None)
+        target.set("catalog", None)
+        if made.expression is not None:
+            made.set("expression", self._connection.scope().resolve(made.expression))
+        count = self._connection.cursor.execute(made.sql(DIALECT), parameters)
+        described = self._connection.cursor.describe(
+            f"SELECT * FROM temp.main.{exp.to_identifier(name, quoted=True).sql(DIALECT)}"
+        )
+        columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
+        self._connection.temporary = {**self._connection.temporary, name: Table(0, "pg_temp", name, columns)}
+        return Result(None, count if made.expression is not None else None)
+
+    def _temporary_ddl(self, statement: ddl_model.Ddl) -> bool:
+        """DROP and ALTER of a temporary table go to the engine; True if that is what it was."""
+        if isinstance(statement, ddl_model.Drop) and statement.kind == "table":
+            mine = [
+                n
+                for n in statement.names
+                if n.schema in (None, "pg_temp") and n.name in self._connection.temporary
+            ]
+            if mine and len(mine) == len(statement.names):
+                for name in mine:
+                    self._connection.cursor.execute(
+                        f"DROP TABLE temp.main.{exp.to_identifier(name.name, quoted=True).sql(DIALECT)}"
+                    )
+                    self._connection.temporary = {
+                        k: v for k, v in self._connection.temporary.items() if k != name.name
+                    }
+                return True
+        return False
+
+    def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
+        for name in statement.tables:
+            scope = self._connection.scope()
+            target = exp.table_(name.name, db=name.schema, quoted=True)
+            if name.schema is None and name.name in self._connection.temporary:
+                self._connection.cursor.execute(f"DELETE FROM temp.main.{target.this.sql(DIALECT)}")
+                continue
+            table = scope.target(name)
+            transaction.claim(table.id)
+            tree = exp.Delete(this=target)
+            self._connection.writer(transaction, scope, ()).run(tree)
+            foreign_keys.check(self._connection, transaction, scope, table, tree)
+            if statement.restart_identity:
+                for sequence in scope.catalog.sequences():
+                    if sequence.owned_by and sequence.owned_by[0] == table.id:
+                        self._connection.cursor.query(
+                            f"SELECT setval('{sequence.physical}', {sequence.start}, false)"
+                        )
+        return Result()
+
+
+def _storable(kind: str) -> str:
+    return "INTEGER" if kind in ('"NULL"', "NULL") else kind
