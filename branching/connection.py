@@ -19,11 +19,12 @@ from typing import Any
 
 from sqlglot import exp
 
+from branching.client_errors import client_error, is_conflict
 from branching.database import Database
 from branching.dml import Write
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
-from branching.engine.base import Cursor, EngineError, ErrorKind, ResultColumn, WireFormats
+from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
@@ -120,7 +121,7 @@ class Connection:
             try:
                 transaction.commit()
             except EngineError as error:
-                raise self._client_error(error) from error
+                raise client_error(error) from error
 
     def rollback(self) -> None:
         transaction, self.transaction = self.transaction, None
@@ -214,7 +215,7 @@ class Connection:
         try:
             return self.cursor.describe(plan.sql, values)
         except EngineError as error:
-            raise self._client_error(error) from error
+            raise client_error(error) from error
 
     def _returning_query(self, tree: exp.Expr) -> exp.Expr | None:
         returning = tree.args.get("returning")
@@ -248,7 +249,7 @@ class Connection:
             return self._write(statement, parameters)
         except EngineError as error:
             self.failed = self.transaction is not None
-            raise self._client_error(error) from error
+            raise client_error(error) from error
         except BaseException:
             self.failed = self.transaction is not None
             raise
@@ -334,7 +335,7 @@ class Connection:
                         return result
                 except (BoughError, EngineError) as error:
                     # A first statement has no snapshot to keep: what moved since BEGIN is no conflict.
-                    if not (fresh and (_is_conflict(error) or not self.transaction.confirm())):
+                    if not (fresh and (is_conflict(error) or not self.transaction.confirm())):
                         raise
                 if not fresh:
                     break
@@ -374,7 +375,7 @@ class Connection:
                 # An error on a catalog that was not the snapshot's says nothing.
                 moved = not transaction.confirm()
                 transaction.rollback()
-                if not moved and not _is_conflict(error):
+                if not moved and not is_conflict(error):
                     raise
                 last = error
             except BaseException:
@@ -392,21 +393,3 @@ class Connection:
         """What carries out DML on this connection's branch."""
         kind = TrunkWrite if self.line.is_trunk else BranchWrite
         return kind(transaction, scope, parameters)
-
-    def _client_error(self, error: EngineError) -> BoughError | EngineError:
-        if error.kind is ErrorKind.CONFLICT:
-            return BoughError(
-                "40001",
-                "could not serialize access due to concurrent update",
-                detail="Another transaction changed the same rows or the same table.",
-                hint="Retry the transaction.",
-            )
-        if error.kind is ErrorKind.INTERRUPTED:
-            return BoughError("57014", "canceling statement due to user request")
-        return error
-
-
-def _is_conflict(error: BoughError | EngineError) -> bool:
-    if isinstance(error, EngineError):
-        return error.kind is ErrorKind.CONFLICT
-    return error.sqlstate == "40001"
