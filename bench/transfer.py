@@ -21,14 +21,14 @@ import psycopg
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "migration")]
 
-from servers import postgres_server
+from servers import postgres_server  # noqa: E402
 
-from migration.connectors import connect
-from migration.connectors.base import Source
-from migration.datasources import datasource
-from migration.plan import plan
-from migration.transfer import run
-from migration.transfer_model import Progress, TransferRequest
+from migration.connectors import connect  # noqa: E402
+from migration.connectors.base import Source  # noqa: E402
+from migration.datasources import datasource  # noqa: E402
+from migration.plan import plan  # noqa: E402
+from migration.transfer import run  # noqa: E402
+from migration.transfer_model import Progress, TransferRequest  # noqa: E402
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_200_000
 CREATE = (

@@ -121,12 +121,8 @@ def _exact_sum(array: pa.Array) -> Any:
         return pc.sum(array).as_py()
     if pa.types.is_uint64(array.type) or pa.types.is_int64(array.type):
         # Two halves, so that no 64-bit sum can wrap.
-        signed = pa.types.is_int64(array.type)
-        width = pa.scalar(32, type=array.type)
-        mask = pa.scalar(0xFFFFFFFF, type=array.type)
-        high = pc.sum(pc.shift_right(array, width)).as_py()
-        low = pc.sum(pc.bit_wise_and(array, mask)).as_py()
-        return (int(high) << 32) + int(low) if signed or high is not None else None
+        numbers = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
+        return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
     return pc.sum(array).as_py()
 
 

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -89,27 +89,40 @@ def _condition(question: Question, dialect: str) -> str | None:
 def _pushed(
     reader: Reader, source: Source, dialect: str, questions: Sequence[Question], query: MeasureQuery | None
 ) -> tuple[int, list[Finding], TableMeasure | None]:
-    selected = []
-    for index, question in enumerate(questions):
-        broken = _condition(question, dialect)
-        text = conditions.sample_text(quote_name(question.column, contract(dialect)), dialect)
-        selected += [
-            f"count(*) FILTER (WHERE {broken}) AS q{index}",
-            f"min({text}) FILTER (WHERE {broken}) AS l{index}",
-            f"max({text}) FILTER (WHERE {broken}) AS h{index}",
-        ]
+    # Counting first: samples cost as much again, and are wanted only where something is broken.
+    counts = [
+        f"count(*) FILTER (WHERE {_condition(question, dialect)}) AS q{index}"
+        for index, question in enumerate(questions)
+    ]
     clause = source_clause(source, dialect)
     head = query.sql[len("SELECT ") : -len(f" FROM {clause}")] if query else "count(*) AS m0"
-    table = reader.fetch(f"SELECT {', '.join([head, *selected])} FROM {clause}")
+    table = reader.fetch(f"SELECT {', '.join([head, *counts])} FROM {clause}")
     row = [table.column(number)[0].as_py() for number in range(table.num_columns)]
     size = len(query.items) if query else 1
-    findings = []
-    for index, question in enumerate(questions):
-        count, low, high = row[size + 3 * index : size + 3 * index + 3]
-        samples = tuple(dict.fromkeys(str(value) for value in (low, high) if value is not None))
-        findings.append(Finding(question.column, question.guard, int(count or 0), samples))
+    findings = [
+        Finding(question.column, question.guard, int(count or 0))
+        for question, count in zip(questions, row[size:], strict=True)
+    ]
     measure = read_row(query, row[:size]) if query else None
-    return int(row[0]), findings, measure
+    return int(row[0]), _with_samples(reader, clause, dialect, questions, findings), measure
+
+
+def _with_samples(
+    reader: Reader, clause: str, dialect: str, questions: Sequence[Question], findings: Sequence[Finding]
+) -> list[Finding]:
+    """The least and the greatest of the values that break a condition, where there are some."""
+    found = []
+    for question, finding in zip(questions, findings, strict=True):
+        if finding.count:
+            text = conditions.sample_text(quote_name(question.column, contract(dialect)), dialect)
+            table = reader.fetch(
+                f"SELECT min({text}) AS lo, max({text}) AS hi FROM {clause} WHERE {_condition(question, dialect)}"
+            )
+            ends = [table.column(number)[0].as_py() for number in range(2)]
+            texts = tuple(dict.fromkeys(str(value) for value in ends if value is not None))
+            finding = replace(finding, samples=texts)
+        found.append(finding)
+    return found
 
 
 def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) -> list[Finding]:
