@@ -22,6 +22,7 @@ from proxy.settings import Settings, SettingsError
 
 log = structlog.get_logger("bough")
 Ready = Callable[[str, int], None]
+_CHECKPOINT_EVERY = 5.0  # seconds
 _WRITE_BUFFER = 8 * 1024 * 1024  # bytes a client may be behind before its query waits
 
 
@@ -69,6 +70,7 @@ class Server:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.service = Service(database, settings)
+        database.checkpointer.limit = min(database.checkpointer.limit, settings.checkpoint_wal_bytes)
         self.service.collect = self.collect
         self.port = settings.port
         self._clients: dict[Client, asyncio.Task[None]] = {}
@@ -88,6 +90,7 @@ class Server:
         self.port = self._server.sockets[0].getsockname()[1]
         log.info("listening", host=self.settings.host, port=self.port, file=Path(self.settings.file).name)
         self._background.append(asyncio.create_task(self._collect_forever()))
+        self._background.append(asyncio.create_task(self._checkpoint_forever()))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -120,6 +123,17 @@ class Server:
             except Exception:
                 log.exception("collection_failed")
             await asyncio.sleep(interval)
+
+    async def _checkpoint_forever(self) -> None:
+        """Folds the log into the file when it has grown and writers are idle; busy ones do it as they commit."""
+        checkpointer = self.service.database.checkpointer
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_CHECKPOINT_EVERY)
+            try:
+                await loop.run_in_executor(self.service.pool, checkpointer.run_if_due)
+            except Exception:
+                log.exception("checkpoint_failed")
 
     async def stop(self) -> None:
         """No new clients; running statements get ``shutdown_timeout``, then everything ends."""
