@@ -105,18 +105,10 @@ TYPES: tuple[DatasourceType, ...] = (
         "redshift", "redshift", "postgres", "postgres", _POSTGRES, (), ("redshift",), status="untested"
     ),
     DatasourceType("mysql", "mysql", "mysql", "mysql", _MYSQL, ("mariadb",), ("mysql", "mariadb")),
-    DatasourceType(
-        "clickhouse",
-        "clickhouse",
-        "clickhouse",
-        "clickhouse",
-        (*_SERVER, *_TLS, "protocol", "verify", "path"),
-        ("chdb",),
-        ("clickhouse", "chdb"),
-    ),
     *(
         DatasourceType(name, name, "", name, (), aliases, (name,), status="none")
         for name, aliases in (
+            ("clickhouse", ("chdb",)),
             ("starrocks", ()),
             ("doris", ()),
             ("trino", ("presto",)),

@@ -132,7 +132,7 @@ def _single(statements: Any) -> Any:
     return found[0]
 
 
-class _Reads(Visitor):  # type: ignore[misc]
+class _Reads(Visitor):
     def visit(self, ancestors: object, node: pg.Node) -> None:
         if type(node).__name__ in _PG_WRITES:
             raise _writes("It contains " + type(node).__name__.removesuffix("Stmt").upper())

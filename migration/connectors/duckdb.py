@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from migration.connectors.arrow import arrow_type
 from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
 from migration.connectors.convert import from_texts
+from migration.connectors.duckdb_catalog import schema_and_name, table_spec
 from migration.connectors.files import database_file, database_files
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
@@ -33,7 +34,7 @@ from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, TableSpec
 from migration.types import CanonicalType, parse_type
 
 _CODES = (
@@ -91,7 +92,7 @@ class DuckdbConnector(SqlConnector):
         return RemoteTable(spec, entry.kind, entry.rows)
 
     def definition(self, path: Path) -> str | None:
-        schema, name = _names(path)
+        schema, name = schema_and_name(path)
         with self.session(read_only=True) as session:
             found = session.execute(
                 "SELECT sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 UNION ALL "
@@ -311,59 +312,6 @@ class DuckdbWriter(SqlWriter):
     def close(self) -> None:
         self.rollback()
         self.connector.closed(self.session)
-
-
-def table_spec(session: Any, path: Path) -> TableSpec | None:
-    """A table's or view's shape from the catalog; None if there is none."""
-    schema, name = _names(path)
-    columns = session.execute(
-        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2 ORDER BY column_index",
-        [schema, name],
-    ).fetchall()
-    if not columns:
-        return None
-    constraints = session.execute(
-        "SELECT constraint_type, constraint_column_names, constraint_name, referenced_table, "
-        "referenced_column_names FROM duckdb_constraints() WHERE database_name = current_database() "
-        "AND schema_name = $1 AND table_name = $2 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')",
-        [schema, name],
-    ).fetchall()
-    keys = [
-        KeySpec(
-            {"PRIMARY KEY": "primary", "UNIQUE": "unique"}.get(kind, "foreign"),  # type: ignore[arg-type]
-            tuple(names),
-            label,
-            (referenced,) if referenced else (),
-            tuple(other or ()),
-        )
-        for kind, names, label, referenced, other in constraints
-    ]
-    for label, unique, expressions in session.execute(
-        "SELECT index_name, is_unique, expressions FROM duckdb_indexes() "
-        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2",
-        [schema, name],
-    ).fetchall():
-        names = tuple(part.strip().strip("\"'") for part in str(expressions).strip("[]").split(","))
-        keys.append(KeySpec("unique" if unique else "index", names, label))
-    comment = session.execute(
-        "SELECT comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2", [schema, name]
-    ).fetchall()
-    return TableSpec(
-        (schema, name),
-        tuple(
-            ColumnSpec(row[0], parse_type(row[1], "duckdb"), row[2], row[3], "", row[4], row[1])
-            for row in columns
-        ),
-        tuple(keys),
-        comment[0][0] if comment else None,
-        "duckdb",
-    )
-
-
-def _names(path: Path) -> tuple[str, str]:
-    schema = path[-2] if len(path) > 1 else "main"
-    return ("main" if schema == "public" else schema), path[-1]
 
 
 def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -204,16 +204,18 @@ class PostgresReader(SqlReader):
     def projection(self, column: ReadColumn) -> str:
         return _exported(column.expression or quoted(column.name, self.item), column.type)
 
+    def projections(self, columns: Sequence[ReadColumn]) -> list[str]:
+        found = super().projections(columns)
+        return ["1", *found] if len(columns) == 1 else found  # a lone NULL would be an empty line
+
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
-        if len(columns) == 1:  # a lone NULL would be an empty line
-            text = text.replace("SELECT ", "SELECT 1, ", 1)
         statement = f"COPY ({text}) TO STDOUT (FORMAT csv)".encode()
-        with self.connector.errors(), self.session.cursor() as cursor, cursor.copy(statement) as copy:
-            block: list[bytes | bytearray | memoryview] = []
+        with self.connector.errors(), contextlib.closing(_lines(self.session.pgconn, statement)) as lines:
+            block: list[bytes | memoryview] = []
             held = 0
-            for line in copy:
+            for line in lines:
                 block.append(line)
                 held += len(line)
                 if len(block) >= rows or held >= size:
@@ -336,6 +338,33 @@ class PostgresWriter(SqlWriter):
     def close(self) -> None:
         self.rollback()
         self.connector.closed(self.session)
+
+
+def _lines(connection: Any, statement: bytes) -> Generator[memoryview, None, None]:
+    """What COPY TO STDOUT sends, a line each, straight from libpq: five times psycopg's own loop."""
+    started = connection.exec_(statement)
+    if started.status != psycopg.pq.ExecStatus.COPY_OUT:
+        raise psycopg.errors.error_from_result(started)
+    finished = False
+    try:
+        read = connection.get_copy_data
+        while True:
+            size, data = read(0)
+            if size <= 0:
+                break
+            yield data
+        finished = True
+    finally:
+        if not finished and connection.status == psycopg.pq.ConnStatus.OK:  # the caller stopped early
+            connection.get_cancel().cancel()
+            with contextlib.suppress(psycopg.Error):
+                while connection.get_copy_data(0)[0] > 0:
+                    pass
+        ended = connection.get_result()
+        while connection.get_result() is not None:
+            pass
+    if ended is not None and ended.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+        raise psycopg.errors.error_from_result(ended)
 
 
 def _exported(expression: str, type_: CanonicalType) -> str:

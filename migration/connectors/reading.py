@@ -38,6 +38,10 @@ class SqlReader(ABC):
     def projection(self, column: ReadColumn) -> str:
         """The SQL that delivers a column in the form ``stream`` expects."""
 
+    def projections(self, columns: Sequence[ReadColumn]) -> list[str]:
+        """What stands after SELECT."""
+        return [self.projection(column) for column in columns]
+
     @abstractmethod
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         """A small result as Python rows."""
@@ -65,9 +69,7 @@ class SqlReader(ABC):
         """The rows in batches of the canonical form."""
         self.check(source)
         chosen = self.columns(source) if columns is None else tuple(columns)
-        text = select(
-            self.item, source, [self.projection(column) for column in chosen], where, order_by, limit
-        )
+        text = select(self.item, source, self.projections(chosen), where, order_by, limit)
         return self.stream(text, chosen, batch_rows, batch_bytes)
 
     def fetch(self, query: str) -> pa.Table:

@@ -23,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration.connectors.base import (
-    ColumnStatistics,
     Path,
     ReadColumn,
     RemoteTable,
@@ -89,8 +88,7 @@ class SqliteConnector(SqlConnector):
             except sqlite3.OperationalError:  # never analyzed
                 estimate = None
         rows = int(estimate[0].split()[0]) if estimate else None
-        statistics: dict[str, ColumnStatistics] = {}
-        return RemoteTable(spec, kind, rows, statistics)
+        return RemoteTable(spec, kind, rows)
 
     def definition(self, path: Path) -> str | None:
         with closing(self.open(read_only=True)) as session, self.errors():
@@ -160,8 +158,6 @@ class SqliteConnector(SqlConnector):
                 code = "23514"
             elif "no such table" in message:
                 code = "HV00R"
-            elif "syntax error" in message:
-                code = "42601"
             raise self.failed(code, reason) from None
 
 

@@ -179,12 +179,8 @@ class SqlWriter(ABC):
                     hint="Name its key: KEY (columns).",
                 )
             with self.transaction():
+                self.delete_missing(staging, target, keys)
                 rows = self._upsert(staging, target, keys)
-                match = self._match("t", "s", keys)
-                self.execute(
-                    f"DELETE FROM {self.q(target)} AS t WHERE NOT EXISTS "
-                    f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {match})"
-                )
             return Published("merge by key", atomic=True, rows=rows, notes=notes)
         with self.transaction():
             self.execute(self.empty_statement.format(table=self.q(target)))
@@ -202,14 +198,18 @@ class SqlWriter(ABC):
         names = self._names(staging)
         rest = [name for name in names if name not in key]
         updated = self.update(staging, target, key, rest) if rest else 0
+        return updated + self.insert_missing(staging, target, key, names)
+
+    def insert_missing(self, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> int:
+        """Inserts the staged rows whose key the target does not have."""
         columns = ", ".join(quoted(name, self.item) for name in names)
         values = ", ".join(f"s.{quoted(name, self.item)}" for name in names)
-        match = self._match("t", "s", key)
+        match = self.match("t", "s", key)
         inserted = self.execute(
             f"INSERT INTO {self.q(target)} ({columns}) SELECT {values} FROM {self.q(staging)} AS s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.q(target)} AS t WHERE {match})"
         )
-        return updated + (inserted or 0)
+        return inserted or 0
 
     def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
         """Copies the staged values of keys that exist; the rows it touched."""
@@ -217,9 +217,16 @@ class SqlWriter(ABC):
         return (
             self.execute(
                 f"UPDATE {self.q(target)} AS t SET {sets} FROM {self.q(staging)} AS s "
-                f"WHERE {self._match('t', 's', key)}"
+                f"WHERE {self.match('t', 's', key)}"
             )
             or 0
+        )
+
+    def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
+        """Deletes the target's rows whose key is not staged."""
+        self.execute(
+            f"DELETE FROM {self.q(target)} AS t WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {self.match('t', 's', key)})"
         )
 
     def check_key(self, staging: Path, key: Sequence[str]) -> None:
@@ -254,7 +261,8 @@ class SqlWriter(ABC):
             self.rollback()
             raise
 
-    def _match(self, left: str, right: str, key: Sequence[str]) -> str:
+    def match(self, left: str, right: str, key: Sequence[str]) -> str:
+        """The condition that two aliased tables have the same key."""
         names = [quoted(name, self.item) for name in key]
         return " AND ".join(f"{left}.{name} = {right}.{name}" for name in names)
 

@@ -1,0 +1,142 @@
+"""What information_schema, or a result's own description, says about columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from migration.connectors.base import ColumnStatistics, Path, RemoteTable
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.types import (
+    CanonicalType,
+    byte_string,
+    decimal,
+    instant,
+    json,
+    of,
+    parse_type,
+    text,
+    time,
+    timestamp,
+)
+
+_INTEGERS = {1: "int8", 2: "int16", 3: "int32", 8: "int64", 9: "int32", 13: "int16"}
+_TEXTS = (15, 247, 248, 249, 250, 251, 252, 253, 254)
+_UNSIGNED, _BINARY = 32, 63
+_COLUMNS = (
+    "SELECT column_name, column_type, is_nullable, column_default, extra, column_comment "
+    "FROM information_schema.columns WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s "
+    "ORDER BY ordinal_position"
+)
+_KEYS = (
+    "SELECT c.constraint_type, k.constraint_name, k.column_name, k.referenced_table_schema, "
+    "k.referenced_table_name, k.referenced_column_name, r.delete_rule, r.update_rule "
+    "FROM information_schema.table_constraints c JOIN information_schema.key_column_usage k "
+    "ON k.constraint_schema = c.constraint_schema AND k.constraint_name = c.constraint_name "
+    "AND k.table_name = c.table_name LEFT JOIN information_schema.referential_constraints r "
+    "ON r.constraint_schema = c.constraint_schema AND r.constraint_name = c.constraint_name "
+    "AND r.table_name = c.table_name WHERE c.table_schema = COALESCE(%s, DATABASE()) AND c.table_name = %s "
+    "AND c.constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY') "
+    "ORDER BY c.constraint_type, k.constraint_name, k.ordinal_position"
+)
+_INDEXES = (
+    "SELECT index_name, column_name, cardinality FROM information_schema.statistics "
+    "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY index_name, seq_in_index"
+)
+_NO_ACTION = ("NO ACTION", "RESTRICT", None)
+
+
+def table_columns(session: Any, path: Path) -> tuple[ColumnSpec, ...]:
+    """The columns of a table, () if there is none."""
+    return tuple(
+        ColumnSpec(
+            name,
+            parse_type(declared, "mysql"),
+            nullable == "YES",
+            None if default in (None, "NULL") else str(default),
+            "default" if "auto_increment" in extra.lower() else "",
+            comment or None,
+            declared,
+        )
+        for name, declared, nullable, default, extra, comment in _ask(session, _COLUMNS, path)
+    )
+
+
+def remote_table(session: Any, path: Path) -> RemoteTable | None:
+    """Everything about one table; None if there is none."""
+    columns = table_columns(session, path)
+    if not columns:
+        return None
+    head = _ask(
+        session,
+        "SELECT table_schema, table_name, table_type, table_rows, table_comment FROM information_schema.tables "
+        "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s",
+        path,
+    )[0]
+    keys = _keys(_ask(session, _KEYS, path))
+    taken = {key.name for key in keys}
+    indexes: dict[str, list[str]] = {}
+    statistics: dict[str, ColumnStatistics] = {}
+    for index, column, cardinality in _ask(session, _INDEXES, path):
+        if index not in indexes and cardinality is not None:
+            statistics[column] = ColumnStatistics(distinct=int(cardinality))
+        indexes.setdefault(index, []).append(column)
+    keys += [KeySpec("index", tuple(names), name) for name, names in indexes.items() if name not in taken]
+    view = head[2] == "VIEW"
+    comment = None if view else head[4] or None
+    spec = TableSpec((head[0], head[1]), columns, tuple(keys), comment, "mysql")
+    return RemoteTable(spec, "view" if view else "table", head[3], statistics)
+
+
+def columns_of_result(cursor: Any) -> tuple[ColumnSpec, ...]:
+    """The columns of a result from the server's description of it."""
+    return tuple(ColumnSpec(field.name, _type(field)) for field in cursor._result.fields)
+
+
+def _type(field: Any) -> CanonicalType:
+    code, length, scale = field.type_code, field.length, field.scale
+    unsigned = bool(field.flags & _UNSIGNED)
+    if code in _INTEGERS:
+        return of(("u" if unsigned else "") + _INTEGERS[code])  # type: ignore[arg-type]
+    if code in (0, 246):
+        return decimal(length - (scale > 0) - (not unsigned), scale)
+    if code in (4, 5):
+        return of("float32" if code == 4 else "float64")
+    if code in (7, 11, 12):
+        digits = scale if scale <= 6 else 6
+        return {7: instant, 11: time, 12: timestamp}[code](digits)
+    if code == 10:
+        return of("date")
+    if code == 16:
+        return CanonicalType("bit", length=length, unit="bytes", fixed=True)
+    if code == 245:
+        return json(normalised=True)
+    if code in _TEXTS:
+        return byte_string() if field.charsetnr == _BINARY else text()
+    return text() if code == 6 else CanonicalType("unknown", name=f"type {code}")
+
+
+def _keys(rows: Sequence[tuple[Any, ...]]) -> list[KeySpec]:
+    grouped: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        grouped.setdefault((row[0], row[1]), []).append(row)
+    keys = []
+    for (kind, name), parts in grouped.items():
+        columns = tuple(part[2] for part in parts)
+        first = parts[0]
+        if kind == "FOREIGN KEY":
+            actions = [None if rule in _NO_ACTION else rule for rule in (first[6], first[7])]
+            keys.append(
+                KeySpec(
+                    "foreign", columns, name, (first[3], first[4]), tuple(part[5] for part in parts), *actions
+                )
+            )
+        else:
+            keys.append(KeySpec("primary" if kind == "PRIMARY KEY" else "unique", columns, name))
+    return keys
+
+
+def _ask(session: Any, query: str, path: Path) -> list[tuple[Any, ...]]:
+    with session.cursor() as cursor:
+        cursor.execute(query, [path[-2] if len(path) > 1 else None, path[-1]])
+        return list(cursor.fetchall())

@@ -1,0 +1,209 @@
+"""Writing to MySQL and MariaDB: LOAD DATA that tolerates no warning, and RENAME TABLE pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import pyarrow as pa
+import pymysql
+
+from migration.connectors.base import (
+    Mode,
+    Path,
+    Published,
+    WriteResult,
+)
+from migration.connectors.fitting import Fit, fit, fit_batch
+from migration.connectors.mysql import MysqlConnector, MysqlReader
+from migration.connectors.mysql_catalog import remote_table, table_columns
+from migration.connectors.mysql_errors import CODES, NO_LOCAL
+from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
+from migration.connectors.queries import quoted
+from migration.connectors.writing import SqlWriter
+from migration.errors import MigrationError
+from migration.model import TableSpec
+
+
+class MysqlWriter(SqlWriter):
+    """One session that writes."""
+
+    transactional_ddl = False
+
+    def __init__(self, connector: MysqlConnector, session: Any) -> None:
+        self.connector, self.session, self.item = connector, session, connector.item
+
+    def execute(self, statement: str) -> int | None:
+        with self.connector.errors(), self.session.cursor() as cursor:
+            touched = int(cursor.execute(statement))
+        first = re.match(r"\s*(\w+)", statement)
+        counted = first is not None and first[1].upper() in ("INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD")
+        return touched if counted else None
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with self.connector.errors(), self.session.cursor() as cursor:
+            cursor.execute(text)
+            return list(cursor.fetchall())
+
+    def fetch(self, query: str) -> pa.Table:
+        reader = MysqlReader.__new__(MysqlReader)  # the same way to read, on this session and its transaction
+        reader.connector, reader.session, reader.item = self.connector, self.session, self.item
+        return reader.fetch(query)
+
+    def describe(self, path: Path) -> TableSpec:
+        with self.connector.errors():
+            found = remote_table(self.session, path)
+        if found is None:
+            raise self.connector.missing(path)
+        return found.spec
+
+    def exists(self, path: Path) -> bool:
+        with self.connector.errors():
+            return bool(table_columns(self.session, path))
+
+    def names(self, schema: str | None) -> list[Path]:
+        found = self.rows(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' "
+            f"AND table_schema = {'DATABASE()' if schema is None else self.session.escape(schema)}"
+        )
+        return [(*row,) for row in found]
+
+    def dependants(self, path: Path) -> tuple[str, ...]:
+        name = self.session.escape(path[-1])
+        schema = self.session.escape(path[-2]) if len(path) > 1 else "DATABASE()"
+        asked = (
+            (
+                "foreign key",
+                "SELECT 1 FROM information_schema.key_column_usage WHERE referenced_table_schema = "
+                f"{schema} AND referenced_table_name = {name} AND (table_schema, table_name) <> ({schema}, {name})",
+            ),
+            (
+                "trigger",
+                "SELECT 1 FROM information_schema.triggers "
+                f"WHERE event_object_schema = {schema} AND event_object_table = {name}",
+            ),
+            (
+                "outgoing foreign key",
+                "SELECT 1 FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY' "
+                f"AND table_schema = {schema} AND table_name = {name}",
+            ),
+        )
+        return tuple(what for what, query in asked if self.rows(query + " LIMIT 1"))
+
+    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
+        if mode == "upsert" and key:  # without an index the join would compare every row with every row
+            names = ", ".join(quoted(name, self.item) for name in key)
+            with contextlib.suppress(MigrationError):  # a text without a length cannot be indexed whole
+                self.execute(f"CREATE INDEX bough_key ON {self.q(staging)} ({names})")
+        return super().publish(staging, target, mode, key)
+
+    def create_like(self, staging: Path, target: Path) -> None:
+        self.execute(f"CREATE TABLE {self.q(staging)} LIKE {self.q(target)}")
+
+    def rename(self, path: Path, new: Path) -> None:
+        self.execute(f"RENAME TABLE {self.q(path)} TO {self.q((*path[:-1], new[-1]))}")
+
+    def swap(self, staging: Path, target: Path) -> Published:
+        old = self.staging(target, "old")
+        self.drop(old)
+        self.execute(f"RENAME TABLE {self.q(target)} TO {self.q(old)}, {self.q(staging)} TO {self.q(target)}")
+        self.drop(old)
+        return Published("RENAME TABLE pair", atomic=True, rows=self.count(target))
+
+    def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
+        sets = ", ".join(f"t.{quoted(name, self.item)} = s.{quoted(name, self.item)}" for name in rest)
+        tables = f"{self.q(target)} AS t JOIN {self.q(staging)} AS s"
+        return self.execute(f"UPDATE {tables} ON {self.match('t', 's', key)} SET {sets}") or 0
+
+    def insert_missing(self, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> int:
+        # Taking away what the target has needs an index on the staged keys only, which publish has made.
+        tables = f"{self.q(staging)} AS s JOIN {self.q(target)} AS t"
+        self.execute(f"DELETE s FROM {tables} ON {self.match('t', 's', key)}")
+        columns = ", ".join(quoted(name, self.item) for name in names)
+        insert = f"INSERT INTO {self.q(target)} ({columns}) SELECT {columns} FROM {self.q(staging)}"
+        return self.execute(insert) or 0
+
+    def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
+        self.execute(
+            f"DELETE t FROM {self.q(target)} AS t WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {self.match('t', 's', key)})"
+        )
+
+    def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
+        fits: tuple[Fit, ...] | None = None
+        rows = size = 0
+        method = "LOAD DATA LOCAL INFILE"
+        with tempfile.TemporaryDirectory(prefix="bough-") as home, self.transaction():
+            file = FilePath(home) / "rows.csv"
+            for batch in batches:
+                if fits is None:
+                    fits = fit(batch.schema, self.describe(path))
+                ready = fit_batch(batch, fits)
+                if method.startswith("LOAD"):
+                    content = file_content(ready, fits)
+                    file.write_bytes(content)
+                    size += len(content)
+                    if not self._load(path, file, fits, ready.num_rows):
+                        method = "multi-row INSERT"
+                if not method.startswith("LOAD"):
+                    self._insert_values(path, ready, fits)
+                rows += ready.num_rows
+        return WriteResult(rows, size, method)
+
+    def begin(self) -> None:
+        with self.connector.errors():
+            self.session.begin()
+        self.in_transaction = True
+
+    def commit(self) -> None:
+        with self.connector.errors():
+            self.session.commit()
+        self.in_transaction = False
+
+    def rollback(self) -> None:
+        if self.in_transaction and self.session.open:
+            with contextlib.suppress(pymysql.Error):  # a lost connection has rolled back already
+                self.session.rollback()
+        self.in_transaction = False
+
+    def close(self) -> None:
+        self.rollback()
+        self.connector.closed(self.session)
+
+    def _load(self, path: Path, file: FilePath, fits: Sequence[Fit], sent: int) -> bool:
+        """Loads a file; False where the server forbids LOCAL. Any warning is an error."""
+        statement = (
+            f"LOAD DATA LOCAL INFILE {self.session.escape(str(file))} INTO TABLE {self.q(path)} "
+            "CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' "
+            f"LINES TERMINATED BY '\\n' {load_columns([item.column for item in fits], self.item)}"
+        )
+        with self.connector.errors(), self.session.cursor() as cursor:
+            try:
+                loaded = cursor.execute(statement)
+            except pymysql.Error as reason:
+                if reason.args and reason.args[0] in NO_LOCAL:
+                    return False
+                raise
+            cursor.execute("SHOW WARNINGS")
+            warnings = cursor.fetchall()
+        if warnings or loaded != sent:
+            number = int(warnings[0][1]) if warnings else 0
+            raise MigrationError(
+                CODES.get(number, "HV004"),
+                f"the server changed or refused rows: {warnings[0][2] if warnings else 'rows are missing'}",
+                detail=f"Sent {sent} rows, loaded {loaded}, {len(warnings)} warnings. The load is undone.",
+                hint="CAST the column in the query, or give the target a type that holds the value.",
+            )
+        return True
+
+    def _insert_values(self, path: Path, batch: pa.RecordBatch, fits: Sequence[Fit]) -> None:
+        names = ", ".join(quoted(item.column.name, self.item) for item in fits)
+        marks = ", ".join(["%s"] * len(fits))
+        columns = lone_columns(batch, fits)
+        with self.connector.errors(), self.session.cursor() as cursor:
+            statement = f"INSERT INTO {self.q(path)} ({names}) VALUES ({marks})".replace("%", "%%")
+            cursor.executemany(statement.replace("%%s", "%s"), list(zip(*columns, strict=True)))
