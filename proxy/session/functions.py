@@ -58,6 +58,7 @@ def substitute_commands(session: Session, tree: exp.Expr, parameters: Sequence[A
         call = node.this if isinstance(node, exp.Table) else node
         positional, named = arguments(call, parameters)
         command = from_function(called(node), positional, named)
+        session.allow(command)
         outcome = session.commands.run(command)
         rows = outcome.take(0)
         columns = function_columns(command)

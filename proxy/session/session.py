@@ -20,7 +20,7 @@ import structlog
 
 from branching import Author, Connection
 from branching.errors import BoughError
-from proxy.commands import parse_command
+from proxy.commands import Command, parse_command
 from proxy.session.branch_commands import BranchCommands
 from proxy.session.outcome import Outcome
 from proxy.session.service import Service
@@ -208,6 +208,16 @@ class Session:
         """25P02 in a failed block for everything that does not end it."""
         if kind not in (Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO):
             self.transactions.check()
+
+    def allow(self, command: Command) -> None:
+        """25001 for a command that commits on its own, in a block that has written."""
+        assert self.connection is not None
+        if command.before_writes and self.connection.has_written:
+            raise BoughError(
+                "25001",
+                f"{command.tag} cannot run in a transaction block that has written",
+                hint="COMMIT or ROLLBACK first.",
+            )
 
     # -- what statements see ----------------------------------------------------------------------------------------
 

@@ -195,12 +195,7 @@ class Statements:
         session.transactions.check()
         connection = session.connection
         assert connection is not None
-        if command.before_writes and connection.has_written:
-            raise BoughError(
-                "25001",
-                f"{command.tag} cannot run in a transaction block that has written",
-                hint="COMMIT or ROLLBACK first.",
-            )
+        session.allow(command)
         outcome = session.commands.run(command)
         if command.changes_branches:
             connection.restart()

@@ -1,0 +1,84 @@
+"""SQLAlchemy 2 over psycopg: connecting, reflection, a round trip of objects."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from conftest import ThreadServer
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Author(Base):
+    __tablename__ = "alchemy_author"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(50), unique=True)
+    born: Mapped[dt.date | None]
+    books: Mapped[list[Book]] = relationship(back_populates="author")
+
+
+class Book(Base):
+    __tablename__ = "alchemy_book"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    price: Mapped[decimal.Decimal] = mapped_column(sa.Numeric(10, 2))
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("alchemy_author.id"))
+    author: Mapped[Author] = relationship(back_populates="books")
+
+
+@pytest.fixture(params=["psycopg", "psycopg2"])
+def engine(server: ThreadServer, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    made = sa.create_engine(server.url().replace("postgresql:", f"postgresql+{request.param}:"))
+    Base.metadata.create_all(made)
+    yield made
+    Base.metadata.drop_all(made)
+    made.dispose()
+
+
+def test_objects_make_a_round_trip(engine: sa.Engine) -> None:
+    with Session(engine) as session:
+        author = Author(name="Ada", born=dt.date(1815, 12, 10))
+        author.books = [Book(title="Notes", price=decimal.Decimal("12.50")), Book(title="More", price=1)]
+        session.add(author)
+        session.commit()
+    with Session(engine) as session:
+        found = session.scalars(sa.select(Author).where(Author.name == "Ada")).one()
+        assert found.born == dt.date(1815, 12, 10)
+        assert sorted((book.title, book.price) for book in found.books) == [
+            ("More", 1),
+            ("Notes", decimal.Decimal("12.5")),
+        ]
+        found.name = "Ada L."
+        session.delete(found.books[0])
+        session.commit()
+        assert session.scalar(sa.select(sa.func.count()).select_from(Book)) == 1
+        session.add(Author(name="Ada L."))
+        with pytest.raises(sa.exc.IntegrityError):
+            session.commit()
+
+
+def test_reflection(engine: sa.Engine) -> None:
+    inspector = sa.inspect(engine)
+    assert {"alchemy_author", "alchemy_book"} <= set(inspector.get_table_names())
+    columns = {column["name"]: column for column in inspector.get_columns("alchemy_book")}
+    assert isinstance(columns["price"]["type"], sa.Numeric) and not columns["title"]["nullable"]
+    assert inspector.get_pk_constraint("alchemy_book")["constrained_columns"] == ["id"]
+    (foreign,) = inspector.get_foreign_keys("alchemy_book")
+    assert foreign["referred_table"] == "alchemy_author"
+    assert [found["column_names"] for found in inspector.get_unique_constraints("alchemy_author")] == [
+        ["name"]
+    ]
+    table = sa.Table("alchemy_book", sa.MetaData(), autoload_with=engine)
+    assert set(table.columns.keys()) == {"id", "title", "price", "author_id"}
+
+
+def test_a_savepoint_without_writes(engine: sa.Engine) -> None:
+    with engine.connect() as connection, connection.begin(), connection.begin_nested():
+        assert connection.scalar(sa.text("SELECT 1")) == 1

@@ -1,0 +1,374 @@
+"""SQL and branch commands as a client meets them: what works, and what wrong input is told."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import ThreadServer
+from psycopg.sql import SQL, Identifier
+
+
+def refused(connection: psycopg.Connection[Any], text: str) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as caught:
+        connection.execute(text)
+    return caught.value
+
+
+# -- a branch is a database -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "database", ["nope", "main/nope", "nope@main", "Main", "", "a" * 200, "x'; DROP TABLE t"]
+)
+def test_an_unknown_branch_at_connect(server: ThreadServer, database: str) -> None:
+    if database == "":
+        with server.connect("") as connection:  # as in Postgres: the user's name, which opens main
+            assert connection.execute("SELECT current_branch()").fetchone() == ("main",)
+        return
+    with pytest.raises(psycopg.OperationalError) as caught:
+        server.connect(database)
+    assert "does not exist" in str(caught.value) and "BRANCH CREATE" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "main@{}", "main/{}", "postgres@{}", "shop/{}", "hatidata@{}"])
+def test_database_names_of_a_branch(server: ThreadServer, branch: str, form: str) -> None:
+    with server.connect(form.format(branch)) as connection:
+        row = connection.execute("SELECT current_branch(), current_database()").fetchone()
+        assert row == (branch, form.format(branch))
+
+
+@pytest.mark.parametrize(
+    "database", ["main", "postgres", "bough", "shop", "alice", "hatidata", "iceberg_catalog", "default"]
+)
+def test_database_names_of_main(server: ThreadServer, database: str) -> None:
+    with server.connect(database) as connection:
+        assert connection.execute("SELECT current_branch(), current_database()").fetchone() == (
+            "main",
+            database,
+        )
+        found = connection.execute("SELECT DISTINCT table_catalog FROM information_schema.tables").fetchall()
+        assert found == [(database,)]
+
+
+def test_a_branch_by_startup_option(server: ThreadServer, branch: str) -> None:
+    with server.connect(options=f"-c branch={branch}") as connection:
+        assert connection.execute("SHOW branch").fetchone() == (branch,)
+        connection.execute("SET branch = 'main'")
+        connection.execute("RESET branch")
+        assert connection.execute("SHOW branch").fetchone() == (branch,)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        server.connect(options="-c branch=nope")
+
+
+@pytest.mark.parametrize(
+    "odd", ['My "Branch"', "ünïcode 分支", "agent/x", "a@b", "x" * 63, "select", "a;b", "'"]
+)
+def test_odd_names(server: ThreadServer, odd: str) -> None:
+    with server.connect() as connection:
+        connection.execute(SQL("BRANCH CREATE {}").format(Identifier(odd)))
+        with server.connect(odd) as other:
+            assert other.execute("SELECT current_branch()").fetchone() == (odd,)
+            other.execute("CREATE TABLE t AS SELECT 1 AS x")
+        listed = connection.execute("SELECT name, tables_changed FROM bough.branches").fetchall()
+        assert (odd, 1) in listed
+        connection.execute(SQL("BRANCH DISCARD {}").format(Identifier(odd)))
+        assert odd not in [row[0] for row in connection.execute("BRANCH LIST")]
+
+
+@pytest.mark.parametrize("bad", ["", "a\nb", "x" * 64, "\u202eevil", "zero\u200bwidth"])
+def test_impossible_names(server: ThreadServer, bad: str) -> None:
+    with server.connect() as connection:
+        error = refused(connection, SQL("BRANCH CREATE {}").format(Identifier(bad)).as_string())
+        assert error.sqlstate in ("42602", "42601", "42622")
+
+
+@pytest.mark.parametrize(
+    ("text", "sqlstate"),
+    [
+        ("BRANCH", "42601"),
+        ("BRANCH FROBNICATE x", "42601"),
+        ("BRANCH CREATE", "42601"),
+        ("BRANCH CREATE a b c", "42601"),
+        ("BRANCH CREATE x FROM nope", "42704"),
+        ("BRANCH CREATE x WITH (ttl 'soon')", "22023"),
+        ("BRANCH CREATE x WITH (nonsense 1)", "42601"),
+        ("BRANCH CREATE main", "42710"),
+        ("BRANCH SWITCH nope", "42704"),
+        ("SET branch = 'nope'", "42704"),
+        ("BRANCH DISCARD nope", "42704"),
+        ("BRANCH DISCARD main", None),
+        ("BRANCH MERGE nope", "42704"),
+        ("BRANCH MERGE main INTO main", None),
+        ("BRANCH MERGE x STRATEGY luck", "22023"),
+        ("BRANCH DIFF nope", "42704"),
+        ("BRANCH STATUS nope", "42704"),
+        ("BRANCH RENAME nope TO other", "42704"),
+        ("CREATE DATABASE x TEMPLATE nope", "42704"),
+        ("DROP DATABASE nope", None),
+        ("SHADOW QUERY ON main, nope AS SELECT 1", "42704"),
+        ("SHADOW QUERY ON main AS DELETE FROM t", None),
+    ],
+)
+def test_wrong_commands(server: ThreadServer, text: str, sqlstate: str | None) -> None:
+    with server.connect() as connection:
+        error = refused(connection, text)
+        assert error.sqlstate not in ("XX000", None)
+        if sqlstate is not None:
+            assert error.sqlstate == sqlstate, error
+        if sqlstate == "42601":
+            assert error.diag.statement_position
+        assert connection.execute("SELECT current_branch()").fetchone() == ("main",)
+
+
+def test_a_branch_until_the_transaction_ends(server: ThreadServer, branch: str) -> None:
+    with server.connect() as connection:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL branch = '{branch}'")
+            assert connection.execute("SELECT current_branch()").fetchone() == (branch,)
+        assert connection.execute("SELECT current_branch()").fetchone() == ("main",)
+        for reset in ("RESET ALL", "DISCARD ALL", "RESET branch", "SET branch TO DEFAULT"):
+            connection.execute(f"SET branch = '{branch}'")
+            assert connection.info.parameter_status("branch") == branch
+            connection.execute(reset)
+            assert connection.execute("SHOW branch").fetchone() == ("main",), reset
+            assert connection.info.parameter_status("branch") == "main"
+
+
+def test_databases_as_synonyms(server: ThreadServer, name: str) -> None:
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} AS SELECT 1 AS x")
+        connection.execute(f"CREATE DATABASE {name}_b TEMPLATE main")
+        connection.execute(f"ALTER DATABASE {name}_b RENAME TO {name}_c")
+        with server.connect(f"{name}_c") as other:
+            other.execute(f"UPDATE {name} SET x = 2")
+        assert connection.execute(f"SELECT x FROM {name}").fetchone() == (1,)
+        assert connection.execute(f"SELECT x FROM {name}_c.public.{name}").fetchone() == (2,)
+        assert refused(connection, f"UPDATE {name}_c.public.{name} SET x = 3").sqlstate == "0A000"
+        assert refused(connection, f"INSERT INTO {name}_c.public.{name} VALUES (3)").sqlstate == "0A000"
+        assert refused(connection, f"DROP TABLE {name}_c.public.{name}").sqlstate == "0A000"
+        connection.execute(f"DROP DATABASE {name}_c")
+        connection.execute(f"DROP DATABASE IF EXISTS {name}_c")
+
+
+def test_branch_commands_in_a_block(server: ThreadServer, name: str) -> None:
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (i int)")
+        connection.execute("BEGIN")
+        connection.execute(f"BRANCH CREATE {name}_b")
+        connection.execute(f"BRANCH SWITCH {name}_b")
+        connection.execute(f"INSERT INTO {name} VALUES (1)")
+        assert refused(connection, "BRANCH SWITCH main").sqlstate == "25001"
+        connection.execute("ROLLBACK")
+        assert connection.execute("SELECT current_branch()").fetchone() == (f"{name}_b",)
+        connection.execute("BEGIN")
+        connection.execute(f"INSERT INTO {name} VALUES (1)")
+        assert refused(connection, f"SELECT * FROM bough.branch_create('{name}_z')").sqlstate == "25001"
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN")
+        connection.execute(f"INSERT INTO {name} VALUES (1)")
+        assert f"{name}_b" in [row[0] for row in connection.execute("BRANCH LIST")]
+        connection.execute("COMMIT")
+
+
+def test_the_whole_round(server: ThreadServer, name: str) -> None:
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v text NOT NULL)")
+        connection.execute(f"INSERT INTO {name} VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+        connection.execute(f"BRANCH CREATE {name}_b")
+        with server.connect(f"{name}_b") as branch:
+            branch.execute(f"UPDATE {name} SET v = 'B' WHERE id = 2")
+            branch.execute(f"DELETE FROM {name} WHERE id = 3")
+            branch.execute(f"INSERT INTO {name} VALUES (4, 'd')")
+            branch.execute(f"ALTER TABLE {name} ADD COLUMN extra int DEFAULT 7")
+        connection.execute(f"UPDATE {name} SET v = 'A' WHERE id = 1")
+        summary = connection.execute(f"BRANCH DIFF {name}_b").fetchall()
+        assert [row[:6] for row in summary if row[1] == name] == [("public", name, "changed", 1, 1, 1)]
+        rows = connection.execute(f"BRANCH DIFF {name}_b TABLE {name} WITH (format 'rows')").fetchall()
+        assert [row[0] for row in rows] == ["modified", "removed", "added"]
+        merged = connection.execute(f"BRANCH MERGE {name}_b STRATEGY branch_wins").fetchall()
+        assert [row[:5] for row in merged if row[1] == name] == [("public", name, 1, 1, 1)]
+        assert connection.execute(f"SELECT * FROM {name} ORDER BY id").fetchall() == [
+            (1, "A", 7), (2, "B", 7), (4, "d", 7),
+        ]  # fmt: skip
+        assert refused(connection, f"INSERT INTO {name} VALUES (1, 'x', 1)").sqlstate == "23505"
+        connection.execute(f"BRANCH DISCARD {name}_b")
+
+
+# -- the fence ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM sniff_csv('/etc/passwd')",
+        "SELECT * FROM parquet_metadata('x.parquet')",
+        "ATTACH '/tmp/x.duckdb'",
+        "ATTACH ':memory:' AS m",
+        "DETACH main",
+        "USE bough_data",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "PRAGMA database_list",
+        "CHECKPOINT bough",
+        "EXPORT DATABASE '/tmp/x'",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "COPY t FROM '/etc/passwd'",
+        "COPY t FROM PROGRAM 'id'",
+        "SET GLOBAL enable_external_access = true",
+        "SET enable_external_access = true",
+        "SELECT * FROM query('SELECT 1')",
+        "SELECT * FROM query_table('t')",
+        "SELECT * FROM duckdb_tables()",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT * FROM pragma_table_info('t')",
+        "SELECT getenv('HOME')",
+        "CREATE SECRET (TYPE s3)",
+        "CALL pragma_version()",
+    ],
+)
+def test_what_could_leave_the_branch_is_refused(server: ThreadServer, text: str) -> None:
+    with server.connect() as connection:
+        try:
+            connection.execute(text)
+        except psycopg.Error as error:
+            assert error.sqlstate in (
+                "42501",
+                "0A000",
+                "42704",
+                "42601",
+                "42P01",
+                "3F000",
+                "42883",
+                "3D000",
+            ), error
+            assert "bough_" not in str(error)
+        else:
+            assert text == "SELECT * FROM duckdb_tables()" or text.startswith("CHECKPOINT")
+
+
+def test_the_database_file_is_out_of_reach(server: ThreadServer) -> None:
+    path = Path(server.settings.file)
+    with server.connect() as connection:
+        for name in (path, f"{path}.wal", path.parent, path.name):
+            for call in ("read_blob", "read_text"):
+                assert refused(connection, f"SELECT * FROM {call}('{name}')").sqlstate == "42501"
+
+
+CATALOG = [
+    "SELECT * FROM information_schema.tables",
+    "SELECT * FROM information_schema.columns",
+    "SELECT * FROM information_schema.schemata",
+    "SELECT * FROM information_schema.table_constraints",
+    "SELECT * FROM information_schema.key_column_usage",
+    "SELECT nspname FROM pg_catalog.pg_namespace",
+    "SELECT relname FROM pg_catalog.pg_class",
+    "SELECT attname FROM pg_catalog.pg_attribute",
+    "SELECT datname FROM pg_catalog.pg_database",
+    "SELECT * FROM pg_catalog.pg_tables",
+    "SELECT * FROM pg_catalog.pg_views",
+    "SELECT * FROM pg_catalog.pg_indexes",
+    "SHOW ALL",
+    "SELECT name, setting FROM pg_settings",
+]  # fmt: skip
+
+
+def test_storage_never_shows(server: ThreadServer, name: str) -> None:
+    hidden = re.compile(r"_bough|bough_(data|meta|fn)|\b_rid\b")
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, v text CHECK (v <> ''))")
+        connection.execute(f"INSERT INTO {name} VALUES (1, 'a')")
+        connection.execute(f"BRANCH CREATE {name}_b")
+        with server.connect(f"{name}_b") as branch:
+            branch.execute(f"UPDATE {name} SET v = 'b'")
+            for text, on in itertools.product(CATALOG, (connection, branch)):
+                for row in on.execute(text):
+                    found = hidden.search(" ".join(str(value) for value in row))
+                    assert not found or row[0] in ("server_version",), (text, row)
+            for on in (connection, branch):
+                assert [c.name for c in on.execute(f"SELECT * FROM {name}").description or ()] == ["id", "v"]
+                for text in (
+                    f"INSERT INTO {name} VALUES (1, 'x')",
+                    f"INSERT INTO {name} VALUES (5, '')",
+                    f"INSERT INTO {name} VALUES (5, 'x', 7)",
+                    f"SELECT _rid FROM {name}",
+                    f"SELECT nope FROM {name}",
+                    "SELECT * FROM bough_data.t",
+                    "SELECT * FROM bough_meta.branches",
+                    "CREATE SCHEMA bough_data",
+                    f"ALTER TABLE {name} DROP COLUMN nope",
+                    f"SELECT {name} + 1 FROM {name}",
+                ):
+                    error = refused(on, text)
+                    assert error.sqlstate != "XX000"
+                    shown = f"{error} {error.diag.message_detail}".replace(text, "")
+                    assert not re.search(r"_bough|bough_data\.|bough_fn", shown), (text, shown)
+                plan = "\n".join(row[0] for row in on.execute(f"EXPLAIN SELECT * FROM {name}"))
+                assert not hidden.search(plan), plan
+
+
+# -- SQL ------------------------------------------------------------------------------------------------------------------
+
+
+def test_prepare_and_execute(server: ThreadServer, name: str) -> None:
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (i int, t text)")
+        connection.execute(f"PREPARE {name}_i (int, text) AS INSERT INTO {name} VALUES ($1, $2)")
+        assert connection.execute(f"EXECUTE {name}_i (1, 'a')").statusmessage == "INSERT 0 1"
+        connection.execute(f"EXECUTE {name}_i (1 + 1, upper('b'))")
+        connection.execute(f"PREPARE {name}_s AS SELECT * FROM {name} WHERE i = $1")
+        assert connection.execute(f"EXECUTE {name}_s (2)").fetchall() == [(2, "B")]
+        assert refused(connection, f"EXECUTE {name}_s").sqlstate == "42601"
+        assert refused(connection, "EXECUTE nope").sqlstate == "26000"
+        connection.execute("DEALLOCATE ALL")
+        assert refused(connection, f"EXECUTE {name}_s (2)").sqlstate == "26000"
+
+
+def test_temporary_tables_views_and_sequences(server: ThreadServer, name: str) -> None:
+    with server.connect() as connection, server.connect() as other:
+        connection.execute(f"CREATE TEMP TABLE {name} (i int)")
+        connection.execute(f"INSERT INTO {name} VALUES (1), (2)")
+        assert connection.execute(f"SELECT sum(i) FROM {name}").fetchone() == (3,)
+        assert refused(other, f"SELECT * FROM {name}").sqlstate == "42P01"
+        connection.execute("DISCARD TEMP")
+        assert refused(connection, f"SELECT * FROM {name}").sqlstate == "42P01"
+        connection.execute(f"CREATE TABLE {name} (id serial PRIMARY KEY, v int DEFAULT 5)")
+        assert connection.execute(f"INSERT INTO {name} DEFAULT VALUES RETURNING id, v").fetchone() == (1, 5)
+        assert connection.execute(f"INSERT INTO {name} (v) VALUES (6) RETURNING *").fetchone() == (2, 6)
+        connection.execute(f"CREATE OR REPLACE VIEW {name}_v AS SELECT v FROM {name} WHERE id > 1")
+        assert other.execute(f"SELECT * FROM {name}_v").fetchall() == [(6,)]
+        connection.execute(f"CREATE SEQUENCE {name}_s START 10")
+        assert connection.execute(f"SELECT nextval('{name}_s')").fetchone() == (10,)
+        assert other.execute(f"SELECT nextval('{name}_s')").fetchone() == (11,)
+        upsert = f"INSERT INTO {name} VALUES (1, 9) ON CONFLICT (id) DO UPDATE SET v = excluded.v RETURNING v"
+        assert connection.execute(upsert).fetchone() == (9,)
+
+
+def test_show_all_and_settings(server: ThreadServer) -> None:
+    with server.connect() as connection:
+        rows = connection.execute("SHOW ALL").fetchall()
+        assert {"branch", "statement_timeout", "search_path", "TimeZone"} <= {row[0] for row in rows}
+        connection.execute("SET hatidata_request_id = 'req-9'")
+        assert connection.execute("SELECT current_setting('hatidata_request_id')").fetchone() == ("req-9",)
+        assert refused(connection, "SET no_such_setting = 1").sqlstate == "42704"
+        assert refused(connection, "SET statement_timeout = 'soon'").sqlstate == "22023"
+        assert connection.execute("SELECT set_config('app.x', 'y', false)").fetchone() == ("y",)
+        assert connection.execute("SHOW app.x").fetchone() == ("y",)
+
+
+def test_a_time_zone_is_shown_in(server: ThreadServer) -> None:
+    with server.connect() as connection:
+        connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        text = connection.execute("SELECT '2024-01-01 00:00:00+00'::timestamptz::text").fetchone()
+        assert text == ("2024-01-01 09:00:00+09",)
+        raw = connection.execute("SELECT '2024-01-01 00:00:00+00'::timestamptz").pgresult
+        assert raw is not None and raw.get_value(0, 0) == b"2024-01-01 09:00:00+09"
+        refused(connection, "SET TimeZone = 'Mars/Olympus'")
