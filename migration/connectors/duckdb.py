@@ -159,6 +159,8 @@ class DuckdbConnector(SqlConnector):
             code = next((code for kind, code in _CODES if isinstance(reason, kind)), "HV000")
             if "read-only" in text or "READ ONLY" in text:
                 code = "25006"
+            elif "transaction is aborted" in text:
+                code = "25P02"
             elif isinstance(reason, duckdb.ConstraintException):
                 code = "23502" if "NOT NULL" in text else "23505" if "key" in text.lower() else "23514"
             raise self.failed(code, reason) from None

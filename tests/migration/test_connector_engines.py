@@ -1,0 +1,253 @@
+"""The same promises, asked of every engine that is here: exact round trips, snapshots, refusals, publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Predicate, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+
+Opened = Callable[[str], Connector]
+
+TABLES = {
+    "duckdb": (
+        "CREATE TABLE t (id BIGINT NOT NULL, name VARCHAR, amount DECIMAL(18,4), stamp TIMESTAMP, big HUGEINT, "
+        "raw BLOB, day DATE, ratio DOUBLE, tags INTEGER[])",
+        "INSERT INTO t VALUES (9007199254740993, 'a\"\\\n', 1.2500, 'infinity', "
+        "170141183460469231731687303715884105727, '\\xAA\\x00'::BLOB, '-infinity', 'nan', [1, NULL]), "
+        "(2, '', NULL, NULL, NULL, '', NULL, 0.1, []), (3, NULL, -0.0001, '0044-03-15 (BC)', -1, NULL, NULL, "
+        "'-inf', NULL)",
+    ),
+    "sqlite": (
+        "CREATE TABLE t (id BIGINT NOT NULL, name TEXT, amount DECIMAL(18,4), stamp DATETIME, raw BLOB, ratio REAL)",
+        "INSERT INTO t VALUES (9007199254740993, 'a\"\\' || char(10), 1.25, '2020-01-01 00:00:00.123456', x'AA00', "
+        "0.1), (2, '', NULL, NULL, x'', NULL), (3, NULL, -0.0001, '0001-01-01 00:00:00', NULL, 1e300)",
+    ),
+    "postgres": (
+        "CREATE TABLE t (id bigint NOT NULL, name text, amount numeric(18,4), stamp timestamp, any_number numeric, "
+        "raw bytea, day date, ratio double precision, tags int[], doc jsonb, who uuid, moment timestamptz)",
+        "INSERT INTO t VALUES (9007199254740993, E'a\"\\\\\\n', 1.25, 'infinity', 'NaN', '\\xaa00', '-infinity', "
+        "'NaN', '{1,NULL}', '{\"a\": [1, null, true]}', '11111111-1111-1111-1111-111111111111', '-infinity'), "
+        "(2, '', NULL, NULL, 1e-40, '', NULL, 0.1, '{}', NULL, NULL, '2020-01-01 00:00:00+02'), "
+        "(3, NULL, -0.0001, '0044-03-15 BC', NULL, NULL, '5874897-12-31', '-Infinity', NULL, '{}', NULL, NULL)",
+    ),
+    "mariadb": (
+        "CREATE TABLE t (id bigint NOT NULL, name text, amount decimal(18,4), stamp datetime(6), "
+        "wide decimal(65,30), raw blob, day date, ratio double, single float, bits bit(5), u bigint unsigned)",
+        "INSERT INTO t VALUES (9007199254740993, 'a\"\\\\\\n', 1.25, '2020-01-01 00:00:00.123456', "
+        "12345678901234567890123456789012345.123456789012345678901234567890, x'AA00', '9999-12-31', 0.1, 0.1, "
+        "b'10110', 18446744073709551615), (2, '', NULL, NULL, NULL, '', NULL, 1e300/3, 16777216, NULL, 0), "
+        "(3, NULL, -0.0001, '1000-01-01', -1, NULL, NULL, NULL, NULL, b'0', NULL)",
+    ),
+}
+ENGINES = [
+    "duckdb",
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def opened(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """Opens a datasource on a fresh database of the engine, in a role."""
+    if engine in ("duckdb", "sqlite"):
+        options = {"path": str(tmp_path / f"db.{engine}")}
+    else:
+        server: Server = request.getfixturevalue(engine)
+        options = {
+            "host": server.host,
+            "port": str(server.port),
+            "user": server.user,
+            "password": server.password,
+        }
+        options["database"] = server.database
+
+    def open_(role: str) -> Connector:
+        return connect(datasource("d", engine, {**options, "role": role}))
+
+    with open_("read_write").writer() as writer:
+        for name in ("child", "t", "t__stg_1"):
+            writer.execute(f"DROP TABLE IF EXISTS {name}" + (" CASCADE" if engine == "postgres" else ""))
+        for statement in TABLES[engine]:
+            writer.execute(statement)
+    yield open_
+
+
+def whole(connector: Connector) -> pa.Table:
+    with connector.reader() as reader:
+        return pa.Table.from_batches(list(reader.read(Source(path=("t",)), order_by=["id"])))
+
+
+def alike(left: pa.Table, right: pa.Table) -> bool:
+    """Equal, NaN included: bit patterns are compared through Arrow's own IPC bytes of each column."""
+    return left.schema == right.schema and all(
+        str(a.combine_chunks().to_string()) == str(b.combine_chunks().to_string())
+        for a, b in zip(left.columns, right.columns, strict=True)
+    )
+
+
+def test_a_table_goes_out_and_comes_back_unchanged(opened: Opened) -> None:
+    connector = opened("read_write")
+    before = whole(connector)
+    assert before["id"].to_pylist() == [2, 3, 9007199254740993]
+    assert before["amount"].to_pylist() == [None, Decimal("-0.0001"), Decimal("1.2500")]
+    assert before["name"].to_pylist() == ["", None, 'a"\\\n']
+    with connector.writer() as writer:
+        staging = writer.staging(("t",), "1")
+        writer.create_like(staging, ("t",))
+        written = writer.write(staging, before.to_batches(max_chunksize=2))
+        assert (written.rows, writer.count(staging)) == (3, 3)
+        published = writer.publish(staging, ("t",), "replace")
+        assert published.atomic
+        assert writer.leftovers() == ()
+    assert alike(whole(connector), before)
+
+
+def test_counts_predicates_and_projections_are_the_sources(opened: Opened) -> None:
+    with opened("read_only").reader() as reader:
+        source = Source(path=("t",))
+        assert reader.count(source) == 3
+        assert reader.count(source, [Predicate("name", "is null")]) == 1
+        assert reader.count(source, [Predicate("id", "in", (2, 3)), Predicate("name", "=", "")]) == 1
+        assert reader.fetch("SELECT id FROM t WHERE id = 2").to_pylist() == [{"id": 2}]
+        assert list(reader.read(source, where=[Predicate("id", "<", 0)])) == []
+        columns = [column for column in reader.describe(source) if column.name == "name"]
+        assert columns[0].type.kind == "text"
+
+
+def test_one_column_keeps_its_nulls(opened: Opened) -> None:
+    with opened("read_only").reader() as reader:
+        found = reader.fetch("SELECT name FROM t ORDER BY id")
+        assert sorted(found["name"].to_pylist(), key=str) == ["", None, 'a"\\\n']
+
+
+def test_batches_are_bounded(opened: Opened) -> None:
+    with opened("read_only").reader() as reader:
+        sizes = [batch.num_rows for batch in reader.read(Source(path=("t",)), batch_rows=2)]
+        assert max(sizes) <= 2
+        assert sum(sizes) == 3
+
+
+def test_a_reader_cannot_write_whatever_the_grammar_says(opened: Opened) -> None:
+    with opened("read_write").reader() as reader:
+        for statement in ("DELETE FROM t", "CREATE TABLE z (a int)"):
+            with pytest.raises(MigrationError) as refusal:
+                reader.rows(statement)  # type: ignore[attr-defined]
+            assert refusal.value.sqlstate in ("25006", "25P02")
+    assert whole(opened("read_only")).num_rows == 3
+
+
+def test_a_read_only_datasource_refuses_to_write(opened: Opened) -> None:
+    connector = opened("read_only")
+    with pytest.raises(MigrationError, match="read-only"):
+        connector.writer()
+    with pytest.raises(MigrationError, match="read-only"):
+        connector.execute("DELETE FROM t")
+
+
+def test_the_row_guard_is_judged_before_commit(opened: Opened) -> None:
+    connector = opened("read_write")
+    with pytest.raises(MigrationError, match="touches 3 rows, not 0 to 1") as refusal:
+        connector.execute("DELETE FROM t", rows_between=(0, 1))
+    assert refusal.value.sqlstate == "P0004"
+    dry = connector.execute("DELETE FROM t", dry_run=True)
+    assert (dry.rows, dry.committed) == (3, False)
+    assert whole(connector).num_rows == 3
+    assert connector.execute("DELETE FROM t WHERE id = 2", rows_between=(1, 1)).rows == 1
+    assert whole(connector).num_rows == 2
+
+
+def test_a_wrong_type_is_refused_before_the_first_byte(opened: Opened) -> None:
+    with opened("read_write").writer() as writer:
+        batch = pa.record_batch([pa.array([1.5])], names=["id"])
+        with pytest.raises(MigrationError) as refusal:
+            writer.write(("t",), [batch])
+        assert refusal.value.sqlstate == "HV004"
+        assert writer.count(("t",)) == 3
+        with pytest.raises(MigrationError, match="no column"):
+            writer.check(("t",), pa.schema([("nope", pa.int64())]))
+
+
+def test_upsert_and_append(opened: Opened) -> None:
+    connector = opened("read_write")
+    before = whole(connector)
+    new = before.slice(0, 2).to_batches()
+    with connector.writer() as writer:
+        staging = writer.staging(("t",), "1")
+        writer.create_like(staging, ("t",))
+        writer.write(staging, new)
+        assert writer.publish(staging, ("t",), "upsert", ["id"]).rows == 2
+        assert alike(whole(connector), before)
+        writer.create_like(staging, ("t",))
+        writer.write(staging, new)
+        assert writer.publish(staging, ("t",), "append").rows == 2
+        assert writer.count(("t",)) == 5
+
+
+def test_a_repeated_key_changes_nothing(opened: Opened) -> None:
+    connector = opened("read_write")
+    before = whole(connector)
+    with connector.writer() as writer:
+        staging = writer.staging(("t",), "1")
+        writer.create_like(staging, ("t",))
+        writer.write(staging, [*before.to_batches(), *before.to_batches()])
+        with pytest.raises(MigrationError, match="not unique"):
+            writer.publish(staging, ("t",), "upsert", ["id"])
+        assert writer.cleanup("2") == ()
+        assert len(writer.cleanup("1")) == 1
+    assert alike(whole(connector), before)
+
+
+def test_a_missing_table_is_named(opened: Opened) -> None:
+    connector = opened("read_only")
+    with pytest.raises(MigrationError, match="nothing_here") as refusal:
+        connector.describe(("nothing_here",))
+    assert refusal.value.sqlstate == "HV00R"
+    assert [entry.name for entry in connector.tables()] == ["t"]
+
+
+@pytest.mark.parametrize("engine", [pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_view_keeps_the_old_table_with_the_new_rows(opened: Opened) -> None:
+    connector = opened("read_write")
+    with connector.writer() as writer:
+        writer.execute("CREATE VIEW seen AS SELECT id FROM t")
+        staging = writer.staging(("public", "t"), "1")
+        writer.create_like(staging, ("public", "t"))
+        published = writer.publish(staging, ("public", "t"), "replace")
+        assert published.method == "TRUNCATE + INSERT"
+        assert writer.fetch("SELECT count(*) AS n FROM seen").to_pylist() == [{"n": 0}]
+
+
+@pytest.mark.parametrize("engine", [pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_second_reader_joins_an_exported_snapshot(opened: Opened) -> None:
+    connector = opened("read_write")
+    with connector.reader() as first:
+        connector.execute("DELETE FROM t")
+        with connector.reader(first.snapshot) as second:
+            assert second.count(Source(path=("t",))) == 3
+    assert connector.execute("DELETE FROM t", dry_run=True).rows == 0
+
+
+@pytest.mark.parametrize("engine", [pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def test_a_warning_undoes_a_load(opened: Opened) -> None:
+    connector = opened("read_write")
+    with connector.writer() as writer:
+        writer.execute("CREATE OR REPLACE TABLE child (name varchar(2))")
+        batch = pa.record_batch([pa.array(["ok", "too long"])], names=["name"])
+        with pytest.raises(MigrationError, match="changed or refused"):
+            writer.write(("child",), [batch])
+        assert writer.count(("child",)) == 0

@@ -1,0 +1,240 @@
+"""Datasources: options in every spelling, placeholders, secrets that stay secret, which one is meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migration.connectors import connect
+from migration.datasources import (
+    Datasource,
+    Datasources,
+    datasource,
+    from_agent_file,
+    from_toml,
+    read_secrets,
+    write_secrets,
+)
+from migration.errors import MigrationError
+from migration.secrets import fill, mask
+from migration.statements import check_query, check_statement
+
+AGENT = """
+agent:
+  services:
+    datasources:
+      warehouse:
+        type: postgresql
+        host: ${PGHOST:-127.0.0.1}
+        port: 5432
+        username: reader
+        password: ${PGPASSWORD}
+        database: sales
+        schema_name: public
+        sslmode: prefer
+        timeout_seconds: 30
+        default: true
+      files:
+        type: duckdb
+        uri: duckdb:///data/sales.duckdb
+"""
+
+
+def test_an_agent_file_is_accepted_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yml"
+    path.write_text(AGENT)
+    registry = Datasources(from_agent_file(path))
+    chosen = registry.select()
+    assert (chosen.name, chosen.type, chosen.connect_timeout) == ("warehouse", "postgres", 30.0)
+    assert chosen.filled({"PGPASSWORD": "x"})["host"] == "127.0.0.1"
+    assert registry.get("files").options["path"] == "data/sales.duckdb"
+    with pytest.raises(MigrationError, match="PGPASSWORD is not set"):
+        registry.check({})
+
+
+def test_the_old_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yml"
+    path.write_text("agent: {services: {databases: {}}}")
+    with pytest.raises(MigrationError, match=r"services\.databases"):
+        from_agent_file(path)
+
+
+def test_a_toml_file(tmp_path: Path) -> None:
+    path = tmp_path / "bough.toml"
+    path.write_text('port = 5439\n[datasources.pg]\ntype = "postgres"\nhost = "db"\nrole = "read_write"\n')
+    (found,) = from_toml(path)
+    assert (found.name, found.read_only, found.options["host"]) == ("pg", False, "db")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "result"),
+    [
+        ("a${V}c", {"V": "b"}, "abc"),
+        ("${V:-d}", {}, "d"),
+        ("${V:-d}", {"V": ""}, "d"),
+        ("${V}", {"V": ""}, ""),
+        ("$$${V}", {"V": "1"}, "$1"),
+        ("$5 {x}", {}, "$5 {x}"),
+    ],
+)
+def test_placeholders(text: str, environment: dict[str, str], result: str) -> None:
+    assert fill(text, "option", environment) == result
+
+
+def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from a file\n")
+    assert fill(f"${{file:{secret}}}", "password", {}) == "from a file"
+    for text, message in (
+        ("${V}", "V is not set"),
+        ("${file:/nowhere/x}", "cannot be read"),
+        ("${1}", "no placeholder"),
+    ):
+        with pytest.raises(MigrationError, match=message):
+            fill(text, "datasource d, password", {})
+    with pytest.raises(MigrationError) as refusal:
+        fill("${V:?ask the owner}", "password", {})
+    assert refusal.value.detail == "ask the owner"
+
+
+@given(st.text(min_size=6, max_size=30).filter(lambda text: text.strip("*") and "$" not in text))
+def test_a_secret_is_in_no_text_but_its_own(secret: str) -> None:
+    item = datasource("pg", "postgres", {"host": "h", "password": secret})
+    shown = repr(item) + str(item) + repr(item.shown()) + json.dumps(item.to_dict(), ensure_ascii=False)
+    assert item.secrets["password"].reveal() == secret
+    assert secret not in shown.replace("postgres", "")
+    assert secret not in mask(f"login with <{secret}> failed", [secret])
+    assert Datasource.from_dict(item.to_dict(), item.secrets_to_dict()) == item
+
+
+def test_a_failed_connection_shows_no_password() -> None:
+    connector = connect(
+        datasource(
+            "pg", "postgres", {"host": "127.0.0.1", "port": "1", "user": "u", "password": "open sesame"}
+        )
+    )
+    with pytest.raises(MigrationError) as refusal:
+        connector.test()
+    assert refusal.value.sqlstate == "HV00N"
+    assert "sesame" not in repr(refusal.value)
+
+
+def test_secrets_are_kept_in_a_file_of_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    write_secrets(path, {"pg": {"password": "open sesame"}})
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_secrets(path) == {"pg": {"password": "open sesame"}}
+    path.chmod(0o644)
+    with pytest.raises(MigrationError, match="read by others"):
+        read_secrets(path)
+
+
+def test_urls() -> None:
+    item = datasource(
+        "pg", "postgres", {"uri": "postgresql+psycopg://u:${file:/run/x}@[::1]:5433/sales?sslmode=require"}
+    )
+    assert dict(item.options) == {
+        "sslmode": "require",
+        "user": "u",
+        "host": "::1",
+        "port": "5433",
+        "database": "sales",
+    }
+    assert item.secrets["password"].reveal() == "${file:/run/x}"
+    assert datasource("m", "mysql", {"uri": "mysql://u:a%40b@h/d"}).secrets["password"].reveal() == "a@b"
+
+
+def test_the_registry() -> None:
+    registry = Datasources()
+    registry.create("a", "sqlite", {"path": ":memory:"})
+    assert registry.select().name == "a"
+    with pytest.raises(MigrationError, match="already exists"):
+        registry.create("a", "sqlite", {})
+    registry.create("b", "sqlite", {})
+    with pytest.raises(MigrationError, match="not clear"):
+        registry.select()
+    with pytest.raises(MigrationError) as refusal:
+        registry.get("c")
+    assert refusal.value.sqlstate == "42704"
+    assert registry.drop("a")
+    assert not registry.drop("a", if_exists=True)
+
+
+@pytest.mark.parametrize(
+    ("type_", "options", "message"),
+    [
+        ("postgres", {"hots": "x"}, 'no option "hots"'),
+        ("postgress", {}, "unknown datasource type"),
+        ("postgres", {"role": "owner"}, "read_only or read_write"),
+        ("postgres", {"auth_mode": "iam"}, "only auth_mode password"),
+        ("mysql", {"uri": "postgres://h/d"}, "starts with mysql"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(type_: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(MigrationError, match=message):
+        datasource("d", type_, options)
+
+
+def test_a_type_without_a_connector_says_so() -> None:
+    with pytest.raises(MigrationError, match="no connector for snowflake") as refusal:
+        connect(datasource("s", "snowflake", {"account": "x"}))
+    assert refusal.value.sqlstate == "HV000"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("postgres", "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d"),
+        ("duckdb", "SELECT '\\' AS a; DROP TABLE t; --"),
+        ("postgres", "SELECT '\\' AS a; COMMIT; DROP TABLE t; --"),
+        ("sqlite", "SELECT '\\' AS a; DROP TABLE t; --"),
+        ("postgres", "SELECT * INTO x FROM t"),
+        ("postgres", "SELECT * FROM t FOR UPDATE"),
+        ("postgres", "EXPLAIN ANALYZE DELETE FROM t"),
+        ("postgres", "SELECT pg_terminate_backend(1)"),
+        ("postgres", "COPY t TO PROGRAM 'x'"),
+        ("mysql", "SELECT 1 INTO OUTFILE '/tmp/x'"),
+        ("mysql", "SELECT 1 /*! INTO OUTFILE '/tmp/x' */"),
+        ("mysql", "SELECT * FROM t FOR UPDATE"),
+        ("mysql", "SELECT LOAD_FILE('/etc/passwd')"),
+        ("mysql", "CALL p()"),
+        ("duckdb", "PRAGMA enable_profiling"),
+        ("duckdb", "SELECT * FROM read_csv('/etc/passwd')"),
+        ("duckdb", "COPY t TO 'x'"),
+        ("clickhouse", "SELECT * FROM url('http://x', 'CSV')"),
+        ("sqlite", "SELECT load_extension('x')"),
+        ("generic", ""),
+    ],
+)
+def test_what_is_not_one_reading_statement_is_refused(dialect: str, text: str) -> None:
+    with pytest.raises(MigrationError):
+        check_query(text, dialect)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("postgres", "VALUES (1)"),
+        ("postgres", "SELECT 'DELETE FROM t; --'"),
+        ("mysql", "SELECT '\\'; DROP TABLE t; -- '"),
+        ("duckdb", "FROM t"),
+        ("sqlite", "WITH x AS (SELECT 1) SELECT * FROM x"),
+        ("mysql", "SHOW TABLES"),
+    ],
+)
+def test_what_reads_is_let_through(dialect: str, text: str) -> None:
+    check_query(text, dialect)
+
+
+def test_execute_takes_one_statement_and_no_transaction_control() -> None:
+    assert check_statement("UPDATE t SET a = 1", "postgres") == "dml"
+    assert check_statement("CREATE TABLE t (a int) DISTRIBUTED BY (a)", "greenplum") == "ddl"
+    for dialect in ("postgres", "mysql", "duckdb", "sqlite"):
+        with pytest.raises(MigrationError):
+            check_statement("COMMIT", dialect)
+        with pytest.raises(MigrationError):
+            check_statement("DELETE FROM t; DELETE FROM u", dialect)
