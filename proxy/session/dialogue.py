@@ -135,12 +135,18 @@ class Dialogue:
     # -- simple protocol ----------------------------------------------------------------------------------------
 
     async def _query(self, message: Query) -> None:
+        statements = self._session.statements
+        known = statements.simple.get(message.text)
+        if known is not None:
+            await self._run_and_send(lambda: statements.run(known, [], (0,)), ())
+            await self._end_simple(failed=False)
+            return
         sources = split(message.text)
         if not sources:
             self.send(EmptyQueryResponse())
         several = len(sources) > 1
         for source in sources:
-            await self._simple_statement(source, several)
+            await self._simple_statement(source, None if several else message.text)
         await self._end_simple(failed=False)
 
     async def _end_simple(self, *, failed: bool) -> None:
@@ -154,9 +160,11 @@ class Dialogue:
         self.ready()
         await self._stream.drain()
 
-    async def _simple_statement(self, source: Source, several: bool) -> None:
+    async def _simple_statement(self, source: Source, whole: str | None) -> None:
+        """One statement; ``whole`` is the query's text if the statement is all of it."""
         session = self._session
         session.statement = source.text
+        several = whole is None
         try:
             if several or "pg_sleep" in source.text:
                 seconds = await session.guarded(lambda: self._before_simple(source, several))
@@ -164,7 +172,7 @@ class Dialogue:
                     await session.sleep(seconds)
                     await self._send_outcome(sleep_outcome(), ())
                     return
-            await self._run_and_send(lambda: session.statements.run_text(source), ())
+            await self._run_and_send(lambda: session.statements.run_text(source, whole), ())
         except BoughError as error:
             if error.position is not None and source.offset and error.sqlstate != "42601":
                 error.position += source.offset
@@ -174,24 +182,22 @@ class Dialogue:
         """Opens an implicit block where one is due; the time of a ``SELECT pg_sleep(n)``."""
         session = self._session
         session.prepare_connection()
-        if several or "pg_sleep" in source.text:
-            statement = session.statements.prepare("", source)
-            prepared = statement.prepared
-            if prepared is not None and prepared.tree is not None:
-                if several:
-                    session.transactions.begin_implicit()
-                if session.statements.analyse(prepared).sleeps:
-                    argument = functions.sleep_seconds(prepared.tree)
-                    assert argument is not None
-                    session.transactions.check()
-                    return float(functions.evaluate(argument, ()))
-            elif (
-                prepared is not None
-                and several
-                and prepared.kind not in _OUTSIDE
-                and prepared.statement is not None
-            ):
+        prepared = session.statements.prepare("", source).prepared
+        if prepared is not None and prepared.tree is not None:
+            if several:
                 session.transactions.begin_implicit()
+            if session.statements.analyse(prepared).sleeps:
+                argument = functions.sleep_seconds(prepared.tree)
+                assert argument is not None
+                session.transactions.check()
+                return float(functions.evaluate(argument, ()))
+        elif (
+            prepared is not None
+            and several
+            and prepared.kind not in _OUTSIDE
+            and prepared.statement is not None
+        ):
+            session.transactions.begin_implicit()
         return None
 
     async def _run_and_send(self, work: Callable[[], Outcome], formats: Sequence[int]) -> None:

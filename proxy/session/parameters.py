@@ -70,7 +70,8 @@ def declared(tree: exp.Expr) -> dict[int, int]:
     return found
 
 
-_CATALOG_TYPES = frozenset({"oid", "name", "regclass", "regtype", "regproc", "jsonb"})
+# (not regclass and its like: what a client sends for those is a name)
+_CATALOG_TYPES = frozenset({"oid", "name", "jsonb"})
 
 
 def decode(values: Sequence[bytes | None], formats: Sequence[int], types: Sequence[int]) -> list[Any]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
 _OURS = frozenset(FUNCTIONS) | frozenset(name.rpartition(".")[2] for name in FUNCTIONS)
 _KEPT_ANALYSES = 4000
+_KEPT_SIMPLE = 500
+_LONGEST_KEPT = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Statements:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.prepared: dict[str, PreparedStatement] = {}
+        self.simple: dict[str, PreparedStatement] = {}  # texts of simple queries that are one statement
         self.portals: dict[str, Portal] = {}
         self.cursors: dict[str, SqlCursor] = {}
         self._analyses: dict[str, Analysis] = {}
@@ -154,9 +157,14 @@ class Statements:
 
     # -- running ------------------------------------------------------------------------------------------------
 
-    def run_text(self, source: Source) -> Outcome:
-        """A statement of a simple query."""
-        return self.run(self.prepare("", source), [], (0,))
+    def run_text(self, source: Source, whole: str | None = None) -> Outcome:
+        """A statement of a simple query; ``whole`` is the query's text if it is nothing else, and is remembered."""
+        statement = self.prepare("", source)
+        if whole is not None and statement.prepared is not None and len(whole) < _LONGEST_KEPT:
+            if len(self.simple) >= _KEPT_SIMPLE:
+                self.simple.pop(next(iter(self.simple)))
+            self.simple[whole] = statement
+        return self.run(statement, [], (0,))
 
     def run(
         self, statement: PreparedStatement, values: Sequence[Any], formats: Sequence[int] | None
@@ -335,7 +343,7 @@ class Statements:
         connection = self._session.connection
         assert connection is not None
         lines = connection.explain(tree, analyze=what.analyze)
-        return utility.text_rows("QUERY PLAN", lines, "EXPLAIN")
+        return utility.text_rows("QUERY PLAN", utility.plain_plan(lines), "EXPLAIN")
 
     def end_of_transaction(self) -> None:
         """Portals and cursors without HOLD live as long as their transaction."""

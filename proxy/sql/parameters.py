@@ -175,6 +175,8 @@ def _inserted(node: exp.Expr, row: exp.Expr, scope: _Columns) -> str | None:
 def _engine(type_: exp.Expr) -> str:
     if not isinstance(type_, exp.DataType):
         return "BIGINT" if type_.name.lower() == "oid" else TEXT
+    if type_.sql("postgres").lower().startswith("reg"):  # a name, which the catalog looks up
+        return TEXT
     text = engine_type(type_).sql("duckdb")
     return {"TEXT": TEXT, "INT": "INTEGER", "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}.get(
         text, text.replace("TEXT[", "VARCHAR[").replace("INT[", "INTEGER[").replace("BIGINTEGER[", "BIGINT[")
