@@ -87,8 +87,7 @@ class SqliteConnector(SqlConnector):
                 ).fetchone()
             except sqlite3.OperationalError:  # never analyzed
                 estimate = None
-        rows = int(estimate[0].split()[0]) if estimate else None
-        return RemoteTable(spec, kind, rows)
+        return RemoteTable(spec, kind, int(estimate[0].split()[0]) if estimate else None)
 
     def definition(self, path: Path) -> str | None:
         with closing(self.open(read_only=True)) as session, self.errors():
