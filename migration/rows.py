@@ -181,7 +181,7 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
     if form in ("json", "bytes", "list", "date"):
         return column
     if form == "interval":  # text to text: an interval's equality takes a month for 30 days
-        return f"{column}::INTERVAL::VARCHAR"
+        return f"replace({column}::VARCHAR, '+', '')::INTERVAL::VARCHAR"
     if type_.fixed:
         return f"rtrim({column}::VARCHAR, ' ')"
     return text_expression(column, type_.kind)
