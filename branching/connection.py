@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from branching import plan_text
 from branching.client_errors import client_error, is_conflict
 from branching.database import Database
 from branching.dml import Write
@@ -176,12 +177,7 @@ class Connection:
         """What a statement sees now."""
         transaction = self.transaction
         if transaction is not None:
-            if transaction.fork is not transaction.line.record.fork and transaction.confirmed:
-                raise BoughError(
-                    "40001",
-                    f'branch "{self.line.name}" was refreshed while the transaction was open',
-                    hint="Retry the transaction.",
-                )
+            transaction.check_fork()
             catalog, physical = transaction.catalog, transaction.physical
         else:
             with self.database.catalog_lock:
@@ -300,7 +296,7 @@ class Connection:
         """The engine's plan of a query, a line each, naming no storage."""
         plan = self.plan(tree)
         rows = self.cursor.query(f"EXPLAIN {'ANALYZE ' if analyze else ''}{plan.sql}")
-        return [line for row in rows for line in str(row[-1]).splitlines()]
+        return plan_text.logical(line for row in rows for line in str(row[-1]).splitlines())
 
     def drop_temporary(self) -> None:
         """Drops this session's temporary tables."""

@@ -1,0 +1,32 @@
+"""An engine's plan for a person: logical names in the place of storage, the drawing as wide as it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from branching.names import BRANCH, DATA_SCHEMA, ENDED, MANIFEST_SCHEMA, RID, VERSION
+
+_KINDS = {"d": "rows of branches", "m": "replaced rows", "b": "images", "h": "history"}
+_STORAGE = re.compile(rf"(?:\b\w+\.)?{DATA_SCHEMA}\.([dmbh])\d+")
+_MANIFEST = re.compile(rf"(?:\b\w+\.)?{MANIFEST_SCHEMA}\.\w+")
+_MAIN_TABLE = re.compile(r"\b\w+\.main\.(\w+)")
+_COLUMNS = {RID: "row id", VERSION: "version", BRANCH: "branch", ENDED: "until"}
+
+
+def logical(lines: Iterable[str]) -> list[str]:
+    """The lines with storage named by what it is. A name that is shorter leaves blanks, so frames still close."""
+    return [_line(line) for line in lines]
+
+
+def _line(line: str) -> str:
+    line = _STORAGE.sub(lambda match: _fit(_KINDS[match[1]], match[0]), line)
+    line = _MANIFEST.sub(lambda match: _fit("branches", match[0]), line)
+    for name, shown in _COLUMNS.items():
+        line = line.replace(name, shown.ljust(len(name)))
+    # The schema's name has another length: what is missing goes behind the table's name.
+    return _MAIN_TABLE.sub(lambda match: _fit(f"public.{match[1]}", match[0]), line)
+
+
+def _fit(text: str, room: str) -> str:
+    return text[: len(room)].ljust(len(room))

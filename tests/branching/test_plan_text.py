@@ -1,0 +1,40 @@
+"""A plan shown to a person names no storage and keeps its frames."""
+
+from __future__ import annotations
+
+import sqlglot
+
+import branching
+from branching import branches
+from branching.plan_text import logical
+
+
+def test_frames_still_close() -> None:
+    lines = [
+        "│ Table: s1.bough_data.d5      │",
+        "│ Table: s1.main.airlines      │",
+        "│ Filters: _bough_branch = 224 │",
+    ]
+    shown = logical(lines)
+    assert [len(line) for line in shown] == [len(line) for line in lines]
+    assert shown[1] == "│ Table: public.airlines       │"
+
+
+def test_a_branchs_plan_names_no_storage() -> None:
+    database = branching.open(":memory:")
+    try:
+        main = database.connect()
+        main.execute(
+            sqlglot.parse_one("CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR)", dialect="duckdb")
+        )
+        main.execute(sqlglot.parse_one("INSERT INTO t VALUES (1, 'a'), (2, 'b')", dialect="duckdb"))
+        branches.create(database, "b", "main", role="me")
+        branch = database.connect("b")
+        branch.execute(sqlglot.parse_one("UPDATE t SET v = 'c' WHERE id = 1", dialect="duckdb"))
+        for analyze in (False, True):
+            text = "\n".join(
+                branch.explain(sqlglot.parse_one("SELECT * FROM t", dialect="duckdb"), analyze=analyze)
+            )
+            assert "bough" not in text
+    finally:
+        database.close()
