@@ -1,0 +1,138 @@
+"""Random tables go round through two engines and come back the same, or are refused."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.reconcile import Side, reconcile
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+
+# Values as DuckDB literals; texts of numbers and times are what its casts read.
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "BIGINT": st.integers(-(1 << 63), (1 << 63) - 1).map(str),
+    "INTEGER": st.integers(-(1 << 31), (1 << 31) - 1).map(str),
+    "UBIGINT": st.integers(0, (1 << 64) - 1).map(str),
+    "HUGEINT": st.integers(-(1 << 127) + 1, (1 << 127) - 1).map(str),
+    "DECIMAL(18,4)": st.integers(-(10**17), 10**17).map(lambda n: f"{n}e-4"),
+    "DECIMAL(38,20)": st.integers(-(10**17), 10**17).map(lambda n: f"{n}.00000000000000000001"),
+    "DOUBLE": st.floats(allow_nan=True, allow_infinity=True).map(repr),
+    "FLOAT": st.floats(width=32, allow_nan=False).map(repr),
+    "BOOLEAN": st.booleans().map(str),
+    "VARCHAR": st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
+    "BLOB": st.binary(max_size=8).map(lambda data: "".join(f"\\x{byte:02X}" for byte in data)),
+    "DATE": st.dates().map(str) | st.sampled_from(["infinity", "0044-03-15 (BC)"]),
+    "TIMESTAMP": st.datetimes().map(str) | st.sampled_from(["infinity", "-infinity"]),
+    "TIMESTAMPTZ": st.datetimes().map(lambda value: f"{value}+00"),
+    "TIME": st.times().map(str),
+    "UUID": st.uuids().map(str),
+    "INTERVAL": st.tuples(st.integers(-99, 99), st.integers(-99, 99)).map(
+        lambda p: f"{p[0]} months {p[1]} days"
+    ),
+}
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str | None]]]:
+    types = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5))
+    row = st.tuples(*(st.none() | VALUES[type_] for type_ in types)).map(list)
+    return types, draw(st.lists(row, max_size=8))
+
+
+def duck(path: Path, name: str) -> Connector:
+    return connect(datasource(name, "duckdb", {"path": str(path), "role": "read_write"}))
+
+
+def fill(path: Path, types: list[str], rows: list[list[str | None]]) -> None:
+    columns = ", ".join(f"c{number} {type_}" for number, type_ in enumerate(types))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns})")
+        for number, row in enumerate(rows):
+            values = ", ".join(f"CAST(? AS {type_})" for type_ in types)
+            connection.execute(f"INSERT INTO t VALUES ({number}, {values})", row)
+
+
+def move(source: Connector, path: tuple[str, ...], target: Connector, into: tuple[str, ...]) -> None:
+    request = TransferRequest(Source(path=path), into, options=TransferOptions(verify="L4"))
+    assert run(plan(request, source, target)).verdict == "pass"
+
+
+def round_trip(
+    types: list[str], rows: list[list[str | None]], other: Connector, path: tuple[str, ...]
+) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        start, end = Path(home) / "a.duckdb", Path(home) / "b.duckdb"
+        fill(start, types, rows)
+        duckdb.connect(str(end)).close()
+        a, b = duck(start, "a"), duck(end, "b")
+        try:
+            move(a, ("main", "t"), other, path)
+            move(other, path, b, ("main", "t"))
+        except MigrationError as error:
+            assert error.sqlstate == "HV004", (error.message, error.detail)
+            return
+        report = reconcile(
+            Side(a, Source(path=("main", "t"))),
+            Side(b, Source(path=("main", "t"))),
+            ("id",),
+            ("count", "rows"),
+        )
+        assert report.verdict == "pass", report.reasons
+
+
+CALM = settings(
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.data_too_large,
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def pg(postgres: Server) -> Iterator[Connector]:
+    options = {
+        "host": postgres.host,
+        "port": str(postgres.port),
+        "user": postgres.user,
+        "database": postgres.database,
+        "role": "read_write",
+    }
+    with closing(connect(datasource("pg", "postgres", options))) as connector:
+        yield connector
+
+
+@pytest.mark.postgres
+@CALM
+@given(tables())
+def test_through_postgres(pg: Connector, table: tuple[list[str], list[list[str | None]]]) -> None:
+    pg.execute("DROP TABLE IF EXISTS round_trip")
+    round_trip(*table, pg, ("public", "round_trip"))
+
+
+@CALM
+@given(tables())
+def test_through_sqlite(
+    tmp_path_factory: pytest.TempPathFactory, table: tuple[list[str], list[list[str | None]]]
+) -> None:
+    path = tmp_path_factory.mktemp("lite") / "t.sqlite"
+    path.touch()
+    lite = connect(datasource("lite", "sqlite", {"path": str(path), "role": "read_write"}))
+    round_trip(*table, lite, ("t",))
