@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -251,3 +252,50 @@ def test_a_warning_undoes_a_load(opened: Opened) -> None:
         with pytest.raises(MigrationError, match="changed or refused"):
             writer.write(("child",), [batch])
         assert writer.count(("child",)) == 0
+
+
+ENDLESS = {
+    "postgres": "SELECT pg_sleep(600)",
+    "mariadb": "SELECT count(*) FROM seq_1_to_100000000000 WHERE rand() > 2",
+}
+SERVERS = [
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+
+
+@pytest.mark.parametrize("engine", SERVERS)
+def test_a_running_statement_can_be_interrupted(opened: Opened, engine: str) -> None:
+    connector, done = opened("read_only"), threading.Event()
+
+    def keep_interrupting() -> None:
+        while not done.wait(0.05):
+            connector.interrupt()
+
+    with connector.reader() as reader:
+        thread = threading.Thread(target=keep_interrupting)
+        thread.start()
+        try:
+            with pytest.raises(MigrationError) as refusal:
+                reader.rows(ENDLESS[engine])  # type: ignore[attr-defined]
+        finally:
+            done.set()
+            thread.join()
+        assert refusal.value.sqlstate == "57014"
+
+
+@pytest.mark.parametrize("engine", SERVERS)
+def test_rows_that_stay_keep_their_children(opened: Opened) -> None:
+    connector = opened("read_write")
+    before = whole(connector)
+    with connector.writer() as writer:
+        writer.execute("ALTER TABLE t ADD PRIMARY KEY (id)")
+        writer.execute("CREATE TABLE child (of bigint, FOREIGN KEY (of) REFERENCES t (id) ON DELETE CASCADE)")
+        writer.execute("INSERT INTO child VALUES (2), (3)")
+        staging = writer.staging(("t",), "1")
+        writer.create_like(staging, ("t",))
+        writer.write(staging, before.slice(0, 1).to_batches())  # only id 2 stays
+        published = writer.publish(staging, ("t",), "replace")
+        assert published.method == "merge by key"
+        assert writer.rows("SELECT of FROM child") == [(2,)]  # type: ignore[attr-defined]
+    assert alike(whole(connector), before.slice(0, 1))
