@@ -144,6 +144,16 @@ def substitute_session_calls(session: Session, tree: exp.Expr, parameters: Seque
     return tree
 
 
+def keep_used(tree: exp.Expr, values: Sequence[Any]) -> list[Any]:
+    """The values of the parameters left in ``tree``, which are numbered anew: the engine takes no others."""
+    nodes = [node for node in tree.find_all(exp.Placeholder) if node.name.isdigit()]
+    numbers = sorted({int(node.name) for node in nodes})
+    if len(numbers) < len(values):
+        for node in nodes:
+            node.set("this", str(numbers.index(int(node.name)) + 1))
+    return [values[number - 1] for number in numbers]
+
+
 def sleep_seconds(tree: exp.Expr) -> exp.Expr | None:
     """The argument of a statement that is nothing but ``SELECT pg_sleep(n)``."""
     if not isinstance(tree, exp.Select) or tree.args.get("from_") is not None or len(tree.expressions) != 1:

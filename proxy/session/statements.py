@@ -124,6 +124,7 @@ class Statements:
             tree = introspection.empty_stand_ins(self._session, tree.copy())
         if analysis.calls or analysis.catalog:
             found = introspection.rewrite(self._session, functions.silent(tree.copy()), prepared.catalog)
+            values = functions.keep_used(found.tree, values)
             if found.only_catalog:
                 columns = connection.describe_aside(found.tree.sql("duckdb"), values)
                 return described(columns, found.types)
@@ -244,6 +245,7 @@ class Statements:
                 views.substitute(session, tree)
             if analysis.catalog:
                 found = introspection.rewrite(session, tree, prepared.catalog)
+                used = functions.keep_used(found.tree, used)
                 if found.only_catalog and prepared.kind is Kind.SELECT:
                     outcome = of_result(
                         connection.read_aside(found.tree.sql("duckdb"), used), tag, found.types
@@ -251,7 +253,8 @@ class Statements:
                     outcome.keep = found
                     return outcome
                 tree, known, keep = found.tree, found.types, found
-            used = used if next(tree.find_all(exp.Placeholder), None) is not None else []
+            else:
+                used = functions.keep_used(tree, used)
         elif prepared.kind is Kind.SELECT:
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from conftest import ThreadServer
@@ -47,7 +48,7 @@ def raw(server: ThreadServer) -> Iterator[RawClient]:
         yield client
 
 
-# -- start-up -------------------------------------------------------------------------------------------------------
+# -- start-up ------------------------------------------------------------------------------------------------
 
 
 def test_what_a_client_is_told_at_start(server: ThreadServer) -> None:
@@ -158,7 +159,7 @@ def test_a_silent_client_is_let_go(start: Callable[..., ThreadServer]) -> None:
         assert [message.sqlstate for message in raw.until_ready()] in ([], ["57014"])
 
 
-# -- simple queries ---------------------------------------------------------------------------------------------------
+# -- simple queries ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", ";", " ; ;; ", "-- only a comment", "/* a /* b */ */"])
@@ -221,7 +222,7 @@ def test_a_position_counts_in_the_whole_text(raw: RawClient) -> None:
     assert error(raw.query("BRANCH NONSENSE")).position is not None
 
 
-# -- the extended protocol ----------------------------------------------------------------------------------------------
+# -- the extended protocol -----------------------------------------------------------------------------------
 
 
 def test_describe_never_executes(raw: RawClient, name: str) -> None:
@@ -379,7 +380,7 @@ def test_null_parameters(raw: RawClient) -> None:
     assert values(found) == [(None, b"")]
 
 
-# -- framing ------------------------------------------------------------------------------------------------------------
+# -- framing -------------------------------------------------------------------------------------------------
 
 
 def test_messages_byte_by_byte(raw: RawClient) -> None:
@@ -416,7 +417,7 @@ def test_an_unknown_message(server: ThreadServer) -> None:
         assert raw.closed()
 
 
-# -- cancelling ---------------------------------------------------------------------------------------------------------
+# -- cancelling ----------------------------------------------------------------------------------------------
 
 
 def test_cancel_keys(server: ThreadServer, raw: RawClient) -> None:
@@ -480,7 +481,7 @@ def test_terminate_backend(server: ThreadServer, raw: RawClient) -> None:
     assert values(raw.query("SELECT pg_terminate_backend(987654)")) == [(b"f",)]
 
 
-# -- clients that go, are many, or do not read ----------------------------------------------------------------------------
+# -- clients that go, are many, or do not read ---------------------------------------------------------------
 
 
 def _gone(server: ThreadServer, count: int) -> None:
@@ -516,8 +517,8 @@ def test_two_hundred_connections(start: Callable[..., ThreadServer]) -> None:
 
 
 def _resident() -> int:
-    with open("/proc/self/status", encoding="ascii") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024  # type: ignore[index]
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
 
 def test_a_slow_reader_holds_back_the_engine(server: ThreadServer, raw: RawClient) -> None:

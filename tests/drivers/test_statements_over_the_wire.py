@@ -19,7 +19,7 @@ def refused(connection: psycopg.Connection[Any], text: str) -> psycopg.Error:
     return caught.value
 
 
-# -- a branch is a database -----------------------------------------------------------------------------------------------
+# -- a branch is a database ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_whole_round(server: ThreadServer, name: str) -> None:
         connection.execute(f"BRANCH DISCARD {name}_b")
 
 
-# -- the fence ----------------------------------------------------------------------------------------------------------
+# -- the fence -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -301,9 +301,6 @@ def test_storage_never_shows(server: ThreadServer, name: str) -> None:
                     f"INSERT INTO {name} VALUES (5, 'x', 7)",
                     f"SELECT _rid FROM {name}",
                     f"SELECT nope FROM {name}",
-                    "SELECT * FROM bough_data.t",
-                    "SELECT * FROM bough_meta.branches",
-                    "CREATE SCHEMA bough_data",
                     f"ALTER TABLE {name} DROP COLUMN nope",
                     f"SELECT {name} + 1 FROM {name}",
                 ):
@@ -315,7 +312,7 @@ def test_storage_never_shows(server: ThreadServer, name: str) -> None:
                 assert not hidden.search(plan), plan
 
 
-# -- SQL ------------------------------------------------------------------------------------------------------------------
+# -- SQL -----------------------------------------------------------------------------------------------------
 
 
 def test_prepare_and_execute(server: ThreadServer, name: str) -> None:
