@@ -179,16 +179,29 @@ def sample_text(column: str, dialect: str) -> str:
     return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
 
 
-def breaks_in_python(guard: str, documents: Iterable[str | None]) -> tuple[int, list[str]]:
-    """How many JSON documents break ``guard``, and the first three."""
+def breaks_in_python(guard: str, type_: CanonicalType, values: Iterable[Any]) -> tuple[int, list[str]]:
+    """How many values of ``type_`` break ``guard``, and the first three."""
+    holds_json = any(leaf.kind in ("json", "struct", "map") for leaf in type_.leaves())
     count = 0
     samples: list[str] = []
-    for document in documents:
-        if document is not None and not _document_keeps(guard, document):
+    for value in values:
+        if not _keeps(guard, value, holds_json=holds_json or type_.kind in ("struct", "map")):
             count += 1
             if len(samples) < 3:
-                samples.append(document[:80])
+                samples.append(str(value)[:80])
     return count, samples
+
+
+def _keeps(guard: str, value: Any, *, holds_json: bool) -> bool:
+    if isinstance(value, list):
+        return all(_keeps(guard, item, holds_json=holds_json) for item in value)
+    if isinstance(value, str):
+        return not holds_json or _document_keeps(guard, value)
+    if guard == "json_double" and isinstance(value, int):
+        return -(1 << 63) <= value < (1 << 64)
+    if guard == "json_double" and isinstance(value, Decimal):
+        return not value.is_finite() or Decimal(repr(float(value))) == value
+    return True
 
 
 class _RepeatedKey(ValueError):

@@ -137,7 +137,9 @@ def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) 
             for question in questions:
                 array = arrays[question.column]
                 if question.guard in conditions.IN_PYTHON:
-                    count, seen = conditions.breaks_in_python(question.guard, array.to_pylist())
+                    count, seen = conditions.breaks_in_python(
+                        question.guard, question.type, array.to_pylist()
+                    )
                 else:
                     count, seen = _judged_by_engine(engine, question, array)
                 counts[question] += count
