@@ -5,21 +5,16 @@ A module shares its server; what a test makes it names after itself (fixture ``n
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import structlog
+from server_process import ProcessServer, run_server
 from server_thread import ThreadServer
 
-ROOT = Path(__file__).parents[2]
 _crashes: list[str] = []
 
 
@@ -39,39 +34,6 @@ def no_crash() -> Iterator[None]:
     _crashes.clear()
     yield
     assert not _crashes, "\n".join(_crashes)
-
-
-@dataclass
-class ProcessServer:
-    """``bough serve`` in a process of its own."""
-
-    process: subprocess.Popen[str]
-    port: int
-
-    def connect(self, dbname: str = "main", **more: Any) -> psycopg.Connection[Any]:
-        dsn = f"host=127.0.0.1 port={self.port} user=alice dbname={dbname} connect_timeout=10"
-        return psycopg.connect(dsn, autocommit=True, **more)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate(timeout=20)
-
-    def terminate(self) -> tuple[int, str]:
-        """SIGTERM; the exit code and what was logged."""
-        self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=20)
-        return self.process.returncode, errors
-
-
-def run_server(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "proxy", "serve", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
 
 
 @pytest.fixture(scope="module")

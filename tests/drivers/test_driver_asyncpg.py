@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from conftest import ThreadServer
+from server_thread import ThreadServer
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import ThreadServer
+from server_thread import ThreadServer
 
 hatidata_agent = pytest.importorskip("hatidata_agent")
 

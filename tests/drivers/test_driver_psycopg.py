@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import ThreadServer
 from psycopg import sql
 from psycopg.types.json import Json, Jsonb
+from server_thread import ThreadServer
 
 UTC = dt.UTC
 VALUES: list[tuple[str, list[Any]]] = [

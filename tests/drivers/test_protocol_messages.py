@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ThreadServer
 from raw_client import RawClient, error, kinds, only, tags, values
+from server_thread import ThreadServer
 
 from proxy.wire import (
     BackendKeyData,

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
-from conftest import ProcessServer, run_server
+from server_process import ProcessServer, run_server
 
 
 def test_killed_while_writing(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:

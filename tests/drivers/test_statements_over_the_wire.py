@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import ThreadServer
 from psycopg.sql import SQL, Identifier
+from server_thread import ThreadServer
 
 
 def refused(connection: psycopg.Connection[Any], text: str) -> psycopg.Error:
