@@ -136,3 +136,28 @@ def test_through_sqlite(
     path.touch()
     lite = connect(datasource("lite", "sqlite", {"path": str(path), "role": "read_write"}))
     round_trip(*table, lite, ("t",))
+
+
+@pytest.fixture(scope="module")
+def maria(mariadb: Server) -> Iterator[tuple[Connector, str]]:
+    options = {
+        "host": mariadb.host,
+        "port": str(mariadb.port),
+        "user": mariadb.user,
+        "password": mariadb.password,
+        "database": mariadb.database,
+        "role": "read_write",
+    }
+    with closing(connect(datasource("maria", "mysql", options))) as connector:
+        yield connector, mariadb.database
+
+
+@pytest.mark.mariadb
+@CALM
+@given(tables())
+def test_through_mariadb(
+    maria: tuple[Connector, str], table: tuple[list[str], list[list[str | None]]]
+) -> None:
+    connector, database = maria
+    connector.execute("DROP TABLE IF EXISTS round_trip")
+    round_trip(*table, connector, (database, "round_trip"))
