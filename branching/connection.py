@@ -20,6 +20,7 @@ from typing import Any
 from sqlglot import exp
 
 from branching import plan_text
+from branching.branches import used
 from branching.client_errors import client_error, is_conflict
 from branching.database import Database
 from branching.dml import Write
@@ -98,6 +99,8 @@ class Connection:
         with self.database.gate:
             self.line.sessions -= 1
             line.sessions += 1
+            used(self.line)
+            used(line)
         self.line = line
         if self.transaction is not None:
             self.restart()
@@ -149,6 +152,7 @@ class Connection:
             self._aside.close()
         with self.database.gate:
             self.line.sessions -= 1
+            used(self.line)
 
     def _check_alive(self) -> None:
         if self.line.record.state != "live":

@@ -136,12 +136,13 @@ def attempted(
     def begin() -> Attempt | None:
         return begin_merge(database, source, target, policy, tables, author)
 
-    return repeated(database, source, begin, run)
+    return repeated(database, source, target, begin, run)
 
 
 def repeated(
     database: Database,
     source: Line,
+    target: Line,
     begin: Callable[[], Attempt | None],
     run: Callable[[Attempt], _T],
     *,
@@ -152,7 +153,7 @@ def repeated(
     for number in range(_TRIES):
         if number:
             time.sleep(min(0.005 * 2**number, 0.2))
-        with _sealed(database, source) if sealing else nullcontext():
+        with _sealed(database, source, target) if sealing else nullcontext():
             attempt = begin()
             if attempt is None:
                 continue
@@ -174,24 +175,43 @@ def repeated(
 
 
 @contextmanager
-def _sealed(database: Database, line: Line) -> Iterator[None]:
-    """Nobody writes the line, nor begins to, while its base moves."""
+def _sealed(database: Database, line: Line, target: Line) -> Iterator[None]:
+    """Nobody writes the line, nor begins to, while its base moves; the target's own base does not move meanwhile.
+
+    Both in one step: two branches merging into each other would wait for one another.
+    """
     token = object()
     with database.gate:
-        if not database.gate.wait_for(lambda: not line.writers and line.sealed is None, timeout=FORK_WAIT):
-            raise BoughError(
-                "55P03",
-                f'could not merge "{line.name}": a transaction that writes it is still open',
-                detail=f"It has been open for more than {FORK_WAIT:.0f} s.",
-                hint="COMMIT or ROLLBACK it, then merge again; bough.sessions shows it.",
-            )
+        if not database.gate.wait_for(
+            lambda: not line.writers and line.sealed is None and target.sealed is None, timeout=FORK_WAIT
+        ):
+            raise _busy(line, target)
         line.sealed = token
+        target.writers.add(token)
     try:
         yield
     finally:
         with database.gate:
             line.sealed = None
+            target.writers.discard(token)
             database.gate.notify_all()
+
+
+def _busy(line: Line, target: Line) -> BoughError:
+    if line.writers:
+        return BoughError(
+            "55P03",
+            f'could not merge "{line.name}": a transaction that writes it is still open',
+            detail=f"It has been open for more than {FORK_WAIT:.0f} s.",
+            hint="COMMIT or ROLLBACK it, then merge again; bough.sessions shows it.",
+        )
+    other = line if line.sealed is not None else target
+    return BoughError(
+        "55P03",
+        f'could not merge "{line.name}": branch "{other.name}" is being merged',
+        detail=f"That merge has been running for more than {FORK_WAIT:.0f} s.",
+        hint="Merge again when it has ended.",
+    )
 
 
 def begin_merge(

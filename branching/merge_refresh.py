@@ -28,6 +28,7 @@ from branching.merge_sides import Sides, moved
 from branching.merge_steps import apply, plan_rows
 from branching.model import Table
 from branching.names import RID
+from branching.points import Point
 from branching.transaction import Transaction
 
 
@@ -73,7 +74,7 @@ def refresh(
         result = apply(attempt)
         return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
 
-    return repeated(database, line, begin, run)
+    return repeated(database, line, line, begin, run)  # it writes the line alone
 
 
 def _begin(database: Database, line: Line, parent: Line, policy: Policy, author: Author) -> Attempt | None:
@@ -92,6 +93,10 @@ def _begin(database: Database, line: Line, parent: Line, policy: Policy, author:
         transaction = Transaction(database, cursor, draft, author, explicit=False)
         cursor.query(f"SELECT count(*) FROM {names.MANIFEST_SCHEMA}.meta")
         transaction.confirmed = True
+        if (
+            not trunk
+        ):  # all the parent's rows that the snapshot has are the base, their writers just ended or not
+            draft.record = replace(record, base=Point(database.clock.version))
     transaction.statement = f'BRANCH REFRESH "{line.name}"'
     sides = Sides(database, transaction.physical, line, None)
     try:

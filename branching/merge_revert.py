@@ -55,7 +55,7 @@ def revert(
             raise refused(attempt, left)
         return apply(attempt)
 
-    return repeated(database, target, begin, run, sealing=False)
+    return repeated(database, target, target, begin, run, sealing=False)
 
 
 def _target(database: Database, merge: int) -> Line:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from branching import manifest, names
-from branching.database import FORK_WAIT, change_key
+from branching.database import change_key
 from branching.engine.base import Cursor, EngineError, ErrorKind, Parameters
 from branching.errors import BoughError
 from branching.lines import Line
@@ -91,7 +91,7 @@ class Transaction(TableUser):
         """This transaction's version; the first call takes it."""
         if self.version is None:
             with self.database.gate:
-                self.database.gate.wait_for(lambda: not self.database.holding, timeout=LOCK_WAIT)
+                self._await_turn()
                 self.version = self.database.clock.take()
                 self.line.writers.add(self.version)
         return self.version
@@ -106,15 +106,28 @@ class Transaction(TableUser):
                 self.cursor.execute(f"SET VARIABLE bough_branch = {self.line.id}")
         return version
 
-    def _await_seal(self) -> None:
-        """Waits while a merge moves the line's base: what counts as the branch's own changes is settled then."""
+    def _await_turn(self) -> None:
+        """Waits while a merge moves the line's base (what are its own changes is settled then) or a checkpoint runs."""
         line = self.line
-        if not self.database.gate.wait_for(lambda: line.sealed in (None, self), timeout=FORK_WAIT):
+        free = self.database.gate.wait_for(
+            lambda: line.sealed is None and not self.database.holding, timeout=LOCK_WAIT
+        )
+        if not free and line.sealed is not None:
             raise BoughError(
                 "55P03",
                 f'branch "{line.name}" is being merged',
-                detail=f"The merge has been running for {FORK_WAIT:.0f} s.",
+                detail=f"The merge has been running for {LOCK_WAIT:.0f} s.",
                 hint="Try again when it has ended.",
+            )
+        self.check_fork()  # what was waited for may have been a refresh
+
+    def check_fork(self) -> None:
+        """Refuses (40001) where a refresh has moved what is under the branch since this transaction's snapshot."""
+        if self.confirmed and self.fork is not self.line.record.fork:
+            raise BoughError(
+                "40001",
+                f'branch "{self.line.name}" was refreshed while the transaction was open',
+                hint="Retry the transaction.",
             )
 
     def put_record(self, record: Record) -> None:
