@@ -7,12 +7,14 @@ however often one forks from forks.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from branching import manifest, names
 from branching.database import FORK_WAIT, Database
-from branching.engine.base import Cursor
+from branching.engine.base import Cursor, EngineError
 from branching.errors import BoughError
 from branching.lines import MAIN, CatalogRef, Line, Record
 from branching.model import Catalog, Table
@@ -219,8 +221,7 @@ def discard(
                 hint="End them, or BRANCH DISCARD … WITH (force true).",
             )
     with database.gate:
-        record = replace(line.record, state="trash", discarded_at=manifest.now())
-        database.save(record)
+        database.change(line, state="trash", discarded_at=manifest.now())
         database.lines.pop(line.id, None)
         database.names.pop(name, None)
         database.trash[line.id] = line
@@ -237,9 +238,8 @@ def restore(database: Database, name: str) -> Line:
     if database.has_branch(name):
         raise BoughError("42710", f'branch "{name}" already exists', hint=f"BRANCH RENAME {name} TO … first.")
     line = max(found, key=lambda item: item.record.discarded_at or item.record.created_at)
-    record = replace(line.record, state="live", discarded_at=None, last_used_at=manifest.now())
     with database.gate:
-        database.save(record)
+        database.change(line, state="live", discarded_at=None, last_used_at=manifest.now())
         del database.trash[line.id]
         database.lines[line.id] = line
         database.names[name] = line.id
@@ -253,22 +253,34 @@ def rename(database: Database, name: str, to: str) -> None:
     with database.gate:
         if database.has_branch(to):
             raise BoughError("42710", f'branch "{to}" already exists')
-        database.save(replace(line.record, name=to))
+        database.change(line, name=to)
         del database.names[name]
         database.names[to] = line.id
 
 
-def alter(database: Database, name: str, **changes: object) -> None:
+def alter(database: Database, name: str, **changes: Any) -> None:
     """Changes ``ttl`` (seconds or None), ``protected`` or ``comment``."""
     line = database.line(name)
-    database.save(replace(line.record, **changes))  # type: ignore[arg-type]
+    database.change(line, **changes)
 
 
-def used(database: Database, line: Line) -> None:
-    """A session has just been on the branch: its TTL counts from now."""
+def used(line: Line) -> None:
+    """Somebody has just been on the branch: its TTL counts from now."""
     if not line.is_trunk and line.record.state == "live":
-        with database.gate:
-            line.record = replace(line.record, last_used_at=manifest.now())
+        line.record = replace(line.record, last_used_at=manifest.now())
+
+
+def store_uses(database: Database) -> None:
+    """Makes the times of last use durable, where they have changed: a restart must not age a branch."""
+    for line in list(database.lines.values()):
+        if line.sessions:
+            with database.gate:
+                used(line)
+        record = line.record
+        if not line.is_trunk and database.stored_uses.get(line.id) != record.last_used_at:
+            with contextlib.suppress(EngineError):  # a merge is writing the row: the next pass will do
+                database.change(line, last_used_at=record.last_used_at)
+                database.stored_uses[line.id] = record.last_used_at
 
 
 def reset(database: Database, name: str) -> None:

@@ -18,9 +18,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
@@ -66,6 +67,7 @@ class Database:
         self.pending_forks = 0
         self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False
+        self.stored_uses: dict[int, datetime | None] = {}  # last_used_at of branches, as the manifest has it
         self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
         self.checkpointer = Checkpointer(self)
         self._registry: Cursor | None = None
@@ -179,18 +181,13 @@ class Database:
     def has_forks(self) -> bool:
         return len(self.lines) > 1 or bool(self.trash) or self.pending_forks > 0 or self.retention > 0
 
-    def save(self, record: Record, cursor: Cursor | None = None) -> None:
-        """Stores a changed record and makes it current (in its own transaction unless a cursor is given)."""
-        own = cursor is None
-        target = self.root.cursor() if cursor is None else cursor
-        try:
-            manifest.update_branch(target, record)
-        finally:
-            if own:
-                target.close()
-        if own:
-            line = self.lines.get(record.id) or self.trash[record.id]
-            line.record = record
+    def change(self, line: Line, **values: Any) -> None:
+        """Stores these fields of a line's record and makes them current. Other fields are not written: a merge may be
+        moving the branch's base at this moment."""
+        with self.registry() as cursor:
+            manifest.update_columns(cursor, line.id, values)
+        with self.gate:
+            line.record = replace(line.record, **values)
 
     def put_records(self, records: Sequence[Record]) -> None:
         """Makes records that a transaction stored current, keeping what is only known here."""

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -152,7 +152,7 @@ def _delete(database: Database, action: Action) -> tuple[str, str, int] | None:
     with database.gate:
         if line.record.state == "live" or line.sessions:
             return None
-        database.save(replace(line.record, state=GONE))
+        database.change(line, state=GONE)
     try:
         size = gc_storage.delete_rows(database, line.id)
         cursor = database.root.cursor()

@@ -6,7 +6,7 @@ line's catalog after its n-th change is the fold of its rows up to n over the ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -132,6 +132,12 @@ def update_branch(cursor: Cursor, record: Record) -> None:
             record.parent_catalog.seq, record.parent, record.id,
         ),
     )  # fmt: skip
+
+
+def update_columns(cursor: Cursor, branch: int, values: Mapping[str, object]) -> None:
+    """Stores these columns of a branch's row and leaves the others to whoever writes them."""
+    assigned = ", ".join(f"{name} = ?" for name in values)
+    cursor.execute(f"UPDATE {M}.branches SET {assigned} WHERE id = ?", (*values.values(), branch))
 
 
 def delete_branch(cursor: Cursor, branch: int) -> None:

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 import branching
-from branching import Database, gc
+from branching import Database, branches, gc
 from branching.manifest import now
 from proxy.server.client import Client
 from proxy.server.logs import configure
@@ -110,6 +110,7 @@ class Server:
 
     def collect(self) -> list[tuple[Any, ...]]:
         """One collection pass. On the pool."""
+        branches.store_uses(self.service.database)
         return list(gc.collect(self.service.database, now=now(), grace=self.settings.trash_grace))
 
     async def _collect_forever(self) -> None:
@@ -155,4 +156,5 @@ class Server:
         if self._clients:
             await asyncio.wait(list(self._clients.values()), timeout=10)
         self.service.pool.shutdown(wait=True, cancel_futures=True)
+        branches.store_uses(self.service.database)
         self.service.database.close()

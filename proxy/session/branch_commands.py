@@ -125,9 +125,7 @@ class BranchCommands:
         assert connection is not None
         if not self._database.has_branch(name) and session.means_main(name):
             name = "main"
-        branches.used(self._database, connection.line)
         connection.switch(name)
-        branches.used(self._database, connection.line)
         session.settings.assign("branch", name, local=local)
 
     @run.register
