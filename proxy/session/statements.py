@@ -346,7 +346,7 @@ class Statements:
         connection = self._session.connection
         assert connection is not None
         lines = connection.explain(tree, analyze=what.analyze)
-        return utility.text_rows("QUERY PLAN", utility.plain_plan(lines), "EXPLAIN")
+        return utility.text_rows("QUERY PLAN", lines, "EXPLAIN")
 
     def end_of_transaction(self) -> None:
         """Portals and cursors without HOLD live as long as their transaction."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,24 +34,6 @@ _IDLE = {
 
 def text_rows(name: str, lines: Sequence[str], tag: str) -> Outcome:
     return table([(name, _TEXT)], [(line,) for line in lines], lambda _rows: tag)
-
-
-def plain_plan(lines: Sequence[str]) -> list[str]:
-    """The engine's drawing of a plan without the names of storage; every box keeps its width.
-
-    >>> plain_plan(["│ Table: shop.bough_data.d64 │", "│ Table: shop.main.flights │", "│ _bough_rid │"])
-    ['│ Table: rows of the branch  │', '│ Table: flights           │', '│ row        │']
-    """
-    return [_STORAGE.sub(_plain, line) for line in lines]
-
-
-_STORAGE = re.compile(r"(?:\w+\.)?bough_\w+\.\w+|\w+\.main\.(\w+)|_bough_\w+")
-
-
-def _plain(match: re.Match[str]) -> str:
-    whole = match[0]
-    name = match[1] or ("row" if whole.startswith("_bough_") else "rows of the branch")
-    return name[: len(whole)].ljust(len(whole))
 
 
 def describe(session: Session, prepared: Prepared) -> Columns | None:

@@ -30,7 +30,7 @@ def test_a_use_is_remembered_and_keeps_a_branch(tmp_path: Path) -> None:
         expiry = expires_at(record)
         assert expiry == used + timedelta(hours=1)
         assert gc.collect(database, now=expiry - timedelta(seconds=1)) == []
-        assert [(name, what) for name, what, _ in gc.collect(database, now=expiry)][0][0] == "b"
+        assert "b" in [name for name, _, _ in gc.collect(database, now=expiry)]
         assert not database.has_branch("b")
     finally:
         database.close()
