@@ -31,7 +31,7 @@ from migration.monitor import Cancelled, Monitor, Report
 from migration.pipeline import Pipeline, Stopped
 from migration.plan import TransferPlan, is_ranged, range_count
 from migration.settling import settle
-from migration.transfer_model import CheckResult, TransferResult, cancelled_error
+from migration.transfer_model import CheckResult, Progress, TransferResult, cancelled_error
 from migration.transform import Transform
 from migration.watermarks import watermark_text
 
@@ -59,7 +59,15 @@ def run(
     else:
         transfer = resume
         journal.update(resume, state="running", error=None)
-    with item, Monitor(item, transfer, progress, cancelled) as monitor:
+
+    def noted(state: Progress) -> None:
+        journal.update(transfer, bytes=state.bytes, seconds=state.seconds)
+        if state.phase == "move" and resume is None:
+            journal.update(transfer, rows_done=state.rows_done)
+        if progress is not None:
+            progress(state)
+
+    with item, Monitor(item, transfer, noted, cancelled) as monitor:
         work = _Work(item, journal, monitor, resume is not None)
         try:
             return work.run()

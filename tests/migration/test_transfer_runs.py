@@ -190,6 +190,20 @@ def test_progress_reports_phases_and_counts(world: World) -> None:
     assert (seen[-1].rows_done, seen[-1].percent) == (ROWS, 100)
 
 
+def test_a_running_transfer_is_seen_in_the_journal(world: World) -> None:
+    states = []
+
+    def look(_: Progress) -> None:
+        entry = world.journal.entries()[0]
+        states.append((entry.state, entry.rows_total))
+
+    run(plan(world.request(), world.source, world.target), journal=world.journal, progress=look)
+    assert states == [("running", ROWS)] * 4
+    entry = world.journal.entries()[0]
+    assert (entry.state, entry.rows_done, entry.verdict, entry.staging) == ("done", ROWS, "pass", None)
+    assert len(entry.row) == 15
+
+
 class Broken(Exception):
     """An injected failure."""
 
