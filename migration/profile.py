@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from migration import conditions
 from migration.connectors.base import ReadColumn, Reader, Source
 from migration.ddl_quoting import quote_name
 from migration.dialects import contract
+from migration.local_engine import open_engine
 from migration.measures import TableMeasure
 from migration.measures_sql import MeasureQuery, measure_query, read_row, source_clause
 from migration.types import CanonicalType
@@ -130,8 +130,7 @@ def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) 
     columns = {question.column: question.type for question in questions}
     counts: dict[Question, int] = dict.fromkeys(questions, 0)
     samples: dict[Question, list[str]] = {question: [] for question in questions}
-    with duckdb.connect(config={"threads": 1}) as engine:
-        engine.execute("SET TimeZone = 'UTC'")
+    with open_engine(threads=1) as engine:
         for batch in reader.read(source, [ReadColumn(name, type_) for name, type_ in columns.items()]):
             arrays = dict(zip(columns, batch.columns, strict=True))
             for question in questions:
@@ -147,9 +146,7 @@ def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) 
     return [Finding(q.column, q.guard, counts[q], tuple(samples[q])) for q in questions]
 
 
-def _judged_by_engine(
-    engine: duckdb.DuckDBPyConnection, question: Question, array: pa.Array
-) -> tuple[int, list[str]]:
+def _judged_by_engine(engine: Any, question: Question, array: pa.Array) -> tuple[int, list[str]]:
     if pa.types.is_decimal256(array.type):
         array = pa.array(
             [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
+from migration.local_engine import open_engine
 from migration.measures import MeasureClass, measure_class
 from migration.transfer_model import CheckResult
 from migration.transform import text_expression
@@ -97,9 +97,9 @@ def compare(
     pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
     with (
         tempfile.TemporaryDirectory(prefix="bough-compare-") as directory,
-        duckdb.connect(config={"temp_directory": directory}) as engine,
+        open_engine(directory) as engine,
     ):
-        engine.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        engine.execute("SET preserve_insertion_order = false")
         _load(engine, "l", left, pairs, left_side=True)
         _load(engine, "r", right, pairs, left_side=False)
         if key:
@@ -108,7 +108,7 @@ def compare(
 
 
 def _load(
-    engine: duckdb.DuckDBPyConnection,
+    engine: Any,
     table: str,
     batches: Iterable[pa.RecordBatch],
     pairs: Sequence[Pair],
@@ -187,7 +187,7 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
     return text_expression(column, type_.kind)
 
 
-def _by_fingerprint(engine: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], tolerance: float) -> Comparison:
+def _by_fingerprint(engine: Any, pairs: Sequence[Pair], tolerance: float) -> Comparison:
     hashed = [f"c{i}" for i, pair in enumerate(pairs) if not (tolerance and pair.form == "float")]
     row = f"hash({', '.join(hashed)})" if hashed else "0::UBIGINT"
     found = [
@@ -210,7 +210,7 @@ def _differs(index: int, pair: Pair, tolerance: float) -> str:
 
 
 def _by_key(
-    engine: duckdb.DuckDBPyConnection,
+    engine: Any,
     pairs: Sequence[Pair],
     key: tuple[str, ...],
     tolerance: float,
@@ -257,9 +257,7 @@ def _by_key(
     return Comparison(tuple(checks), tuple(differences))
 
 
-def _samples(
-    engine: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], others: Sequence[int], samples: int
-) -> list[Difference]:
+def _samples(engine: Any, pairs: Sequence[Pair], others: Sequence[int], samples: int) -> list[Difference]:
     values = []
     for side in ("l", "r"):
         listed = ", ".join(f"left({side}.c{i}::VARCHAR, 200)" for i in others)

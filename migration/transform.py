@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration.conditions import offence
 from migration.connectors.arrow import arrow_type
 from migration.errors import MigrationError
+from migration.local_engine import EngineError, open_engine
 from migration.types import CanonicalType
 
 Convert = Callable[[pa.Array], pa.Array]
@@ -54,7 +54,7 @@ class Transform:
     def __init__(self, forms: Sequence[ColumnForm]) -> None:
         self.forms = tuple(forms)
         self.schema = pa.schema([pa.field(form.name, form.arrow) for form in self.forms])
-        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._engine: Any = None
         self._converts = [self._convert(form) for form in self.forms]
         self.is_identity = all(convert is None for convert in self._converts)
 
@@ -64,7 +64,7 @@ class Transform:
         for form, convert, array in zip(self.forms, self._converts, batch.columns, strict=True):
             try:
                 arrays.append(array if convert is None else convert(array))
-            except (pa.ArrowException, duckdb.Error, ValueError) as error:
+            except (pa.ArrowException, EngineError, ValueError) as error:
                 raise MigrationError(
                     "HV004",
                     f'a value of column "{form.name}" does not fit {form.target}',
@@ -147,8 +147,7 @@ class Transform:
     def _run(self, expression: str, array: pa.Array) -> pa.Array:
         """``expression`` over ``x`` for each value; the result keeps its order."""
         if self._engine is None:
-            self._engine = duckdb.connect(config={"threads": 1})
-            self._engine.execute("SET TimeZone = 'UTC'")
+            self._engine = open_engine(threads=1)
         self._engine.register("bough_batch", pa.table({"x": array}))
         try:
             result = self._engine.sql(f"SELECT {expression} AS y FROM bough_batch").to_arrow_table()

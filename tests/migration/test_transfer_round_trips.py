@@ -28,7 +28,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "INTEGER": st.integers(-(1 << 31), (1 << 31) - 1).map(str),
     "UBIGINT": st.integers(0, (1 << 64) - 1).map(str),
     "HUGEINT": st.integers(-(1 << 127) + 1, (1 << 127) - 1).map(str),
-    "DECIMAL(18,4)": st.integers(-(10**17), 10**17).map(lambda n: f"{n}e-4"),
+    "DECIMAL(18,4)": st.integers(-(10**13), 10**13).map(lambda n: f"{n}.{n % 10000:04d}"),
     "DECIMAL(38,20)": st.integers(-(10**17), 10**17).map(lambda n: f"{n}.00000000000000000001"),
     "DOUBLE": st.floats(allow_nan=True, allow_infinity=True).map(repr),
     "FLOAT": st.floats(width=32, allow_nan=False).map(repr),
