@@ -49,6 +49,7 @@ class Connection:
         self.author = author
         self.search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
         self.database_names: frozenset[str] = frozenset()
+        self.files = False  # whether names of files may be read as tables; whoever sets it checks them first
         self.notices: list[str] = []
         self.line = database.line(branch)
         self.cursor = database.root.cursor()
@@ -187,8 +188,9 @@ class Connection:
             with self.database.catalog_lock:
                 catalog, physical = self.database.loaded(self.line).catalog, self.database.physical
         return Scope(
-            self.database, self.line, catalog, physical, self.search_path, self.temporary, self.database_names
-        )
+            self.database, self.line, catalog, physical,
+            self.search_path, self.temporary, self.database_names, self.files,
+        )  # fmt: skip
 
     # -- statements -------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 DIALECT = "duckdb"
 _VIEW_DEPTH = 32
+_FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet)(\.gz|\.zst)?$", re.IGNORECASE)
 _SEQUENCE_FUNCTIONS = frozenset({"nextval", "currval", "setval"})
 
 
@@ -63,6 +65,7 @@ class Scope:
     search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
     temporary: Mapping[str, Table] = field(default_factory=dict)
     database_names: frozenset[str] = frozenset()
+    files: bool = False  # a name that looks like a file is one, and has been granted
     assumptions: set[Plain | Untouched] = field(default_factory=set)
 
     def still_true(self) -> bool:
@@ -196,6 +199,8 @@ class Scope:
             return _raw(f"SELECT * FROM temp.main.{names.quote(name.name)}", node)
         found = self.find(name)
         if found is None:
+            if self.files and name.schema is None and _FILE.search(name.name):
+                return node
             raise undefined(name)
         line, catalog, relation = found
         if isinstance(relation, View):

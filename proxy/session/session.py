@@ -104,6 +104,7 @@ class Session:
         self.connection = await self.run(
             lambda: self.service.database.connect(self.start_branch, role=self.user)
         )
+        self.connection.files = bool(self.service.guard.file_directories)  # the guard has checked each name
         self.connection.database_names = frozenset({self.database, *self.service.main_names})
 
     def close(self) -> None:

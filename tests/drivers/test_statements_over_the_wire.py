@@ -369,3 +369,19 @@ def test_a_time_zone_is_shown_in(server: ThreadServer) -> None:
         raw = connection.execute("SELECT '2024-01-01 00:00:00+00'::timestamptz").pgresult
         assert raw is not None and raw.get_value(0, 0) == b"2024-01-01 09:00:00+09"
         refused(connection, "SET TimeZone = 'Mars/Olympus'")
+
+
+def test_a_granted_file_is_a_table(start: Any, tmp_path: Path) -> None:
+    """``FROM 'file.parquet'`` reads below a granted directory, and only there."""
+    granted, other = tmp_path / "granted", tmp_path / "other"
+    for folder in (granted, other):
+        folder.mkdir()
+        (folder / "rows.csv").write_text("a,b\n1,x\n2,y\n")
+    server = start(file_directories=str(granted))
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        assert connection.execute(f"SELECT a, b FROM '{granted}/rows.csv' ORDER BY a").fetchall() == [
+            (1, "x"),
+            (2, "y"),
+        ]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"SELECT * FROM '{other}/rows.csv'")
