@@ -39,6 +39,7 @@ from branching.dml import (
     with_prefix,
 )
 from branching.dml_trunk import expand_insert, expand_update
+from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
@@ -213,24 +214,37 @@ class BranchWrite(Write):
         )
         if count == 0:
             return
-        self.cursor.execute(
+        self._copy(
             f"INSERT INTO {delta} ({BRANCH}, {shared}, {RID}, {VERSION})"
             f" SELECT {line.id}, {shared}, {RID}, {version} FROM ({source}) AS {_q(alias)} WHERE {where}",
             values,
         )
         mask = names.mask(table.storage.base)
         if alone:
-            self.cursor.execute(
+            self._copy(
                 f"INSERT INTO {mask} SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
                 values,
             )
             return
-        self.cursor.execute(
+        self._copy(
             f"INSERT INTO {mask} SELECT DISTINCT {line.id}, {RID} FROM {images} AS _new"
             f" WHERE {BRANCH} = {line.id} AND {VERSION} = {version}"
             f" AND NOT EXISTS (SELECT 1 FROM {mask} AS _old WHERE _old.{BRANCH} = {line.id}"
             f" AND _old.{RID} = _new.{RID})"
         )
+
+    def _copy(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Inserts what a touch copies.
+
+        A key that is taken was taken by a transaction our snapshot does not hold: it has touched the same row, and the
+        engine calls that a duplicate where it has committed, a conflict where it has not.
+        """
+        try:
+            self.cursor.execute(sql, values)
+        except EngineError as error:
+            if error.kind is not ErrorKind.CONSTRAINT:
+                raise
+            raise EngineError(ErrorKind.CONFLICT, error.exception, error.message, error.sql) from error
 
     def _touch_inherited(
         self, table: Table, imaged: Table, where: str, values: Sequence[Any], alias: str

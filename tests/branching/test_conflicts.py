@@ -76,11 +76,13 @@ def prepare(place: str, database: branching.Database, number: int) -> str:
             main.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
         main.close()
         branches.create(database, f"b{number}", "main", role="me")
+        connection = database.connect(f"b{number}")
         if place == "own table":
-            connection = database.connect(f"b{number}")
             connection.execute(sql(KEYED))
             connection.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
-            connection.close()
+        else:  # the branch's storage is there: what conflicts is the rows, not the making of it
+            connection.execute(sql("UPDATE t SET v = 3 WHERE id = 2"))
+        connection.close()
         return f"b{number}"
     connection = database.connect()
     connection.execute(d.Drop("table", (d.Name("t"),), if_exists=True))

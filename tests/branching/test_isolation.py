@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,26 +165,31 @@ def test_960_forks_from_16_threads(database: branching.Database) -> None:
     assert rows(database.connect("f15_59")) == START
 
 
+def moved(connection: Connection, source: int, target: int) -> bool:
+    """Moves 1 from row to row in a block; False if that has to be tried again."""
+    try:
+        connection.begin()
+        connection.execute(sql(f"UPDATE t SET v = v - 1 WHERE id = {source}"))
+        connection.execute(sql(f"UPDATE t SET v = v + 1 WHERE id = {target}"))
+        connection.commit()
+    except BoughError as error:
+        assert error.sqlstate == "40001", error
+        connection.rollback()
+        return False
+    return True
+
+
 def test_money_is_neither_made_nor_lost(database: branching.Database) -> None:
     """Transfers on main and a branch, forks and DDL beside them: every snapshot has the same sum."""
     fork(database, "b").close()
 
     def transfers(branch: str, seed: int) -> Callable[[], None]:
         def work() -> None:
-            connection = database.connect(branch)
-            for number in range(12):
-                source, target = 1 + (number + seed) % 3, 1 + (number + seed + 1) % 3
-                while True:
-                    try:
-                        connection.begin()
-                        connection.execute(sql(f"UPDATE t SET v = v - 1 WHERE id = {source}"))
-                        connection.execute(sql(f"UPDATE t SET v = v + 1 WHERE id = {target}"))
-                        connection.commit()
-                        break
-                    except BoughError as error:
-                        assert error.sqlstate == "40001", error
-                        connection.rollback()
-            connection.close()
+            with closing(database.connect(branch)) as connection:  # or a failure would keep its rows for ever
+                for number in range(12):
+                    source, target = 1 + (number + seed) % 3, 1 + (number + seed + 1) % 3
+                    while not moved(connection, source, target):
+                        pass
 
         return work
 
