@@ -70,8 +70,8 @@ def prepare(place: str, database: branching.Database, number: int) -> str:
     with_key = place != "keyless main"
     if place in ("branch", "own table"):
         main = database.connect()
+        main.execute(d.Drop("table", (d.Name("t"),), if_exists=True))
         if place == "branch":
-            main.execute(d.Drop("table", (d.Name("t"),), if_exists=True))
             main.execute(sql(KEYED))
             main.execute(sql("INSERT INTO t VALUES (1, 1, [1]), (2, 2, [])"))
         main.close()
