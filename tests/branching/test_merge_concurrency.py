@@ -11,7 +11,16 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, Database, branches, merge_apply, merge_attempt
+from branching import (
+    Author,
+    BoughError,
+    Database,
+    branches,
+    merge_apply,
+    merge_attempt,
+    merge_steps,
+    transaction,
+)
 from branching.engine.base import EngineError
 from branching.engine.duckdb import DuckDBCursor
 
@@ -94,10 +103,10 @@ def test_writers_of_the_target_and_two_merges_at_once(database: Database) -> Non
     main.close()
 
 
-def merge_until_done(database: Database, name: str) -> None:
+def merge_until_done(database: Database, name: str, target: str = "main") -> None:
     while True:
         try:
-            merge_apply.merge(database, name, "main", author=AUTHOR)
+            merge_apply.merge(database, name, target, author=AUTHOR)
         except BoughError as error:
             assert error.sqlstate == "40001", error
         else:
@@ -117,6 +126,62 @@ def test_a_merge_waits_for_an_open_writer_and_says_so(
     b.commit()
     b.close()
     assert merge_apply.merge(database, "b", "main", author=AUTHOR).rows[0].updated == 1
+
+
+def test_nobody_begins_to_write_while_the_base_moves(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that read the old base would change a row of the new one without an image of it."""
+    monkeypatch.setattr(transaction, "LOCK_WAIT", 0.05)
+    b, inside = database.connect("b"), []
+
+    def write_inside(attempt: merge_attempt.Attempt) -> None:
+        with pytest.raises(BoughError) as caught:
+            sql(b, "update t set a = a + 1 where id = 1")
+        inside.append(caught.value.sqlstate)
+        move(attempt)
+
+    move = merge_steps.move_base
+    sql(b, "update t set a = a + 1 where id = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(merge_steps, "move_base", write_inside)
+        merge_apply.merge(database, "b", "main", author=AUTHOR)
+    assert inside == ["55P03"]
+    sql(b, "update t set a = a + 1 where id = 1")
+    assert merge_apply.merge(database, "b", "main", author=AUTHOR).rows[0].updated == 1
+    b.close()
+
+
+def test_branches_that_merge_into_each_other_do_not_wait_for_each_other(database: Database) -> None:
+    for name, column in (("b", "a"), ("c", "b")):
+        connection = database.connect(name)
+        sql(connection, f"update t set {column} = 7 where id < 10")
+        connection.close()
+    together(
+        *(
+            lambda a=a, z=z: merge_until_done(database, a, z)
+            for a, z in (("b", "c"), ("c", "b"))
+            for _ in "12"
+        )  # type: ignore[misc]
+    )
+    for name in ("b", "c"):
+        connection = database.connect(name)
+        assert sql(connection, "select count(*) from t where a = 7 and b = 7") == [(10,)]
+        connection.close()
+
+
+def test_a_block_that_waited_for_a_refresh_is_refused(database: Database) -> None:
+    b, main = database.connect("b"), database.connect("main")
+    b.begin()
+    assert sql(b, "select sum(a) from t") == [(0,)]
+    sql(main, "update t set a = 1")
+    merge_apply.refresh(database, "b", author=AUTHOR)
+    assert b.transaction is not None
+    with pytest.raises(BoughError) as caught:
+        b.transaction.take()
+    assert caught.value.sqlstate == "40001"
+    b.close()
+    main.close()
 
 
 @pytest.mark.parametrize("at", range(6, 40, 4))
