@@ -152,17 +152,17 @@ def run_all(work: list[Callable[[], None]]) -> None:
         raise failures[0]
 
 
-def test_960_forks_from_16_threads(database: branching.Database) -> None:
+def test_320_forks_from_16_threads(database: branching.Database) -> None:
     def forks(number: int) -> Callable[[], None]:
         def work() -> None:
-            for item in range(60):
+            for item in range(20):
                 branches.create(database, f"f{number}_{item}", "main", role="me")
 
         return work
 
     run_all([forks(number) for number in range(16)])
-    assert len(database.names) == 961
-    assert rows(database.connect("f15_59")) == START
+    assert len(database.names) == 321
+    assert rows(database.connect("f15_19")) == START
 
 
 def moved(connection: Connection, source: int, target: int) -> bool:

@@ -74,7 +74,10 @@ def run(path: Path, what: str, number: int) -> bool:
     return done.stdout == b"done"
 
 
-@pytest.mark.parametrize("what", ["merge", "refresh", "revert", "continue", "gc"])
+@pytest.mark.parametrize(
+    "what",
+    ["merge", "refresh", *(pytest.param(w, marks=pytest.mark.slow) for w in ("revert", "continue", "gc"))],
+)
 def test_killed_anywhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
     prepare(tmp_path / "start.duckdb", what)
     before = state(tmp_path / "start.duckdb")

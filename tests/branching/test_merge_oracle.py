@@ -222,7 +222,7 @@ class Run:
 
 
 @pytest.mark.parametrize("keyed", [True, False])
-@settings(max_examples=12)
+@settings(max_examples=7)
 @given(actions=script)
 def test_merges_agree_with_plain_copies(
     keyed: bool, actions: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory

@@ -236,7 +236,7 @@ class Run:
         self.database.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(actions=st.lists(action, min_size=4, max_size=18))
 def test_schema_and_rows_merge_as_in_plain_copies(actions: list[tuple[Any, ...]]) -> None:
     run = Run()
