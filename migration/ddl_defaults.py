@@ -7,6 +7,8 @@ sequence or an expression is not translated on trust; the caller notes that it w
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
@@ -37,6 +39,14 @@ def default_clause(
     if value is None or mapping.cast not in ("", "text", "integer", "uuid_text"):
         return None
     return _value(value, isinstance(tree, exp.Literal) and tree.is_string, column, mapping, item)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _literal(tree: exp.Expr) -> str | None:
@@ -70,6 +80,8 @@ def _value(
         if not any(character.isdigit() for character in value):  # infinity and NaN
             return None
         written = value if mapping.cast == "" else quote_text(value, item)
+    elif kind == "uuid" and not _is_uuid(value):
+        return None
     elif kind in ("text", "enum", "uuid") and is_text:
         written = quote_text(value, item)
     else:

@@ -183,7 +183,12 @@ def _column(
     notes: list[str],
 ) -> str:
     name = quote_name(column.name, item)
-    required = not column.nullable or column.name in table.primary_key or _is_layout_key(column.name, layout)
+    required = (
+        not column.nullable
+        or bool(column.identity)
+        or column.name in table.primary_key
+        or _is_layout_key(column.name, layout)
+    )
     type_ = mapping.target_type
     if item.types.nullable and not required and not column.type.is_nested and "Nullable" not in type_:
         inner = (
@@ -200,7 +205,7 @@ def _column(
     if identity:
         parts.append(identity)
     elif column.default is not None:
-        clause = default_clause(column, mapping, table.dialect, item)
+        clause = default_clause(replace(column, nullable=not required), mapping, table.dialect, item)
         parts += [clause] if clause else []
         if not clause:
             notes.append(f'column "{column.name}": default {column.default} is not kept')

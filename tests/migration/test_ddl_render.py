@@ -285,3 +285,21 @@ def test_a_name_that_does_not_fit_is_refused_with_the_limit() -> None:
 def test_the_same_dialect_keeps_the_declared_type() -> None:
     table = TableSpec(("t",), (ColumnSpec("a", text(), declared="citext"),), dialect="postgres")
     assert "a citext" in render(table, "postgres").sql
+
+
+def test_an_identity_column_is_required() -> None:
+    statement = render(one(of("int64"), identity="default"), "postgres").sql
+    assert "NOT NULL" in statement
+
+
+def test_a_required_column_has_no_null_default() -> None:
+    table = TableSpec(("t",), (ColumnSpec("a", text(), default="NULL"),), (KeySpec("primary", ("a",)),))
+    assert "DEFAULT NULL" not in render(table, "clickhouse").sql
+
+
+def test_a_default_that_is_no_uuid_is_not_kept() -> None:
+    rendered = render(one(of("uuid"), default="'x'"), "postgres")
+    assert "DEFAULT" not in rendered.sql
+    assert any("is not kept" in note for note in rendered.notes)
+    kept = render(one(of("uuid"), default="'6f3c1f2e-0000-4000-8000-000000000001'"), "postgres")
+    assert "DEFAULT" in kept.sql
