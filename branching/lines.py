@@ -73,7 +73,8 @@ class Line:
     touched: set[int] = field(default_factory=set)  # ids of tables with rows or masks of its own
     stored: set[int] = field(default_factory=set)  # those of them that the manifest has durably
     sessions: int = 0
-    writers: set[object] = field(default_factory=set)  # versions in flight on this line, merges into it
+    writers: set[int] = field(default_factory=set)  # versions in flight on this line
+    receiving: int = 0  # merges that write into it: its own base must not move
     uses: dict[int, TableUse] = field(default_factory=dict)  # by table id
     sealed: object | None = None  # the merge that is moving the line's base: nobody else may begin to write
 

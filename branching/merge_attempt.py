@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from branching import names
+from branching.checkpoint import HOLD
 from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
@@ -178,23 +179,35 @@ def repeated(
 def _sealed(database: Database, line: Line, target: Line) -> Iterator[None]:
     """Nobody writes the line, nor begins to, while its base moves; the target's own base does not move meanwhile.
 
-    Both in one step: two branches merging into each other would wait for one another.
+    Both are taken in one step, so merges never wait for each other in a circle. Whoever begins to write is held while
+    the running writers end, for ``HOLD`` seconds at a time: steady writers do not starve a merge, nor it them.
     """
-    token = object()
-    with database.gate:
-        if not database.gate.wait_for(
-            lambda: not line.writers and line.sealed is None and target.sealed is None, timeout=FORK_WAIT
-        ):
-            raise _busy(line, target)
-        line.sealed = token
-        target.writers.add(token)
+    token, gate, end = object(), database.gate, time.monotonic() + FORK_WAIT
+    with gate:
+        while True:
+            free = gate.wait_for(
+                lambda: line.sealed is None and target.sealed is None and not line.receiving,
+                timeout=end - time.monotonic(),
+            )
+            if not free:
+                raise _busy(line, target)
+            line.sealed = token
+            target.receiving += 1
+            if gate.wait_for(lambda: not line.writers, timeout=min(HOLD, end - time.monotonic())):
+                break
+            line.sealed = None
+            target.receiving -= 1
+            gate.notify_all()
+            if time.monotonic() >= end:
+                raise _busy(line, target)
+            gate.wait_for(lambda: not line.writers, timeout=HOLD / 2)
     try:
         yield
     finally:
-        with database.gate:
+        with gate:
             line.sealed = None
-            target.writers.discard(token)
-            database.gate.notify_all()
+            target.receiving -= 1
+            gate.notify_all()
 
 
 def _busy(line: Line, target: Line) -> BoughError:
@@ -205,7 +218,7 @@ def _busy(line: Line, target: Line) -> BoughError:
             detail=f"It has been open for more than {FORK_WAIT:.0f} s.",
             hint="COMMIT or ROLLBACK it, then merge again; bough.sessions shows it.",
         )
-    other = line if line.sealed is not None else target
+    other = target if target.sealed is not None else line
     return BoughError(
         "55P03",
         f'could not merge "{line.name}": branch "{other.name}" is being merged',
