@@ -282,7 +282,10 @@ class Dialogue:
         if not limit:
             portal.completed = True
             chunks = outcome.chunks(portal.formats)
-            first = await self._session.guarded(lambda: next(chunks, None))
+            if isinstance(outcome.batches, _LISTS):  # few rows, and here already
+                first = next(chunks, None)
+            else:
+                first = await self._session.guarded(lambda: next(chunks, None))
             await self._send_rows(outcome, chunks, first, portal.formats, describe=False)
             return
         await self._send_some(portal, outcome, limit)

@@ -67,16 +67,25 @@ class Extended:
         """(parameter types of a statement, its columns, the formats of a portal)."""
         if message.target == "S":
             statement = self._statements.named(message.name)
-            columns = await self._session.guarded(lambda: self._statements.describe(statement))
-            return statement.types, columns, ()
+            return statement.types, await self._columns(statement), ()
         cursor = self._statements.cursors.get(message.name)
         if cursor is not None and message.name not in self._statements.portals:
             return None, cursor.outcome.columns, ()
         portal = self.portal(message.name)
         if portal.outcome is not None:
             return None, portal.outcome.columns, portal.formats
-        columns = await self._session.guarded(lambda: self._statements.describe(portal.statement))
-        return None, columns, portal.formats
+        return None, await self._columns(portal.statement), portal.formats
+
+    async def _columns(self, statement: PreparedStatement) -> Columns | None:
+        """The statement's columns; without a visit of the pool where they were found before and still hold."""
+        connection = self._session.connection
+        if (
+            statement.columns is not None
+            and connection is not None
+            and statement.described is connection.catalog
+        ):
+            return statement.columns
+        return await self._session.guarded(lambda: self._statements.describe(statement))
 
     async def close(self, message: Close) -> None:
         if message.target == "S":

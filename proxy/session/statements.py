@@ -7,7 +7,7 @@ cursors, EXPLAIN) are answered here, the rest goes to the connection with system
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -17,6 +17,7 @@ from branching.errors import BoughError
 from branching.model import Catalog
 from proxy.catalog import mentions_catalog
 from proxy.commands import FUNCTIONS, Command, parse_command
+from proxy.commands.remote import CreateDatasource
 from proxy.session import functions, introspection, utility, views
 from proxy.session.outcome import Columns, Outcome, described, done, of_result
 from proxy.session.parameters import columns_of, declared, engine_types, oids
@@ -57,6 +58,8 @@ class Statements:
         self.simple: dict[str, PreparedStatement] = {}  # texts of simple queries that are one statement
         self.portals: dict[str, Portal] = {}
         self.cursors: dict[str, SqlCursor] = {}
+        # Texts read before, with the types the client gave: (the catalog their parameters were typed by, the statement)
+        self._read: dict[Any, tuple[Catalog, PreparedStatement]] = {}
         self._analyses: dict[str, Analysis] = {}
         self._known: dict[str, tuple[Catalog, Sequence[str | None]]] = {}
         service = session.service
@@ -68,13 +71,18 @@ class Statements:
         """Reads a statement and finds the types of its parameters."""
         if source is None:
             return PreparedStatement(name, None)
+        connection = self._session.connection
+        assert connection is not None
+        seen = (source.text, tuple(given), connection.search_path)
+        catalog, known = self._read.get(seen, (None, None))
+        if known is not None and known.prepared is not None and catalog is connection.catalog:
+            self._session.transactions_allow(known.prepared.kind)
+            return replace(known, name=name, source=source)
         command = parse_command(source.text)
         if command is not None:
             return PreparedStatement(name, source, command=command)
         prepared = self._session.service.statements.prepare(source, self.guard)
         self._session.transactions_allow(prepared.kind)
-        connection = self._session.connection
-        assert connection is not None
         inferred: list[str | None] = []
         if prepared.parameter_count:
             inferred = parameter_types(
@@ -82,7 +90,12 @@ class Statements:
             )
         count = max(prepared.parameter_count, len(given))
         cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
-        return PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))
+        statement = PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))
+        if len(source.text) < _LONGEST_KEPT:
+            if len(self._read) >= _KEPT_SIMPLE:
+                self._read.pop(next(iter(self._read)))
+            self._read[seen] = (connection.catalog, statement)
+        return statement
 
     def tree(self, statement: PreparedStatement, values: Sequence[Any]) -> exp.Expr:
         """The statement's tree with its parameters typed for these values."""
@@ -173,7 +186,8 @@ class Statements:
         """Runs a prepared statement. ``formats`` None: rows are wanted piece by piece, not encoded."""
         session = self._session
         if statement.source is not None:
-            session.statement = statement.source.text
+            secret = isinstance(statement.command, CreateDatasource)
+            session.statement = "CREATE DATASOURCE …" if secret else statement.source.text
         self._spare_open_results()
         connection = session.prepare_connection()
         connection.statement_text = session.statement
