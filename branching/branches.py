@@ -293,6 +293,8 @@ def reset(database: Database, name: str) -> None:
             f'branch "{name}" cannot be reset: it was forked from a branch with changes, or has been merged',
             hint="Discard it and fork again.",
         )
+    from branching.merge_attempt import sealed
+
     with database.gate:
         if line.writers:
             raise BoughError(
@@ -300,10 +302,9 @@ def reset(database: Database, name: str) -> None:
             )
     cursor = database.root.cursor()
     try:
-        cursor.begin()
-        target = database.catalog_at(line.record.parent_catalog)
-        changes = catalog_changes(line.catalog, target)
-        with database.catalog_lock:
+        with sealed(database, line, line), database.catalog_lock:
+            cursor.begin()
+            changes = catalog_changes(line.catalog, database.catalog_at(line.record.parent_catalog))
             delete_rows(database, cursor, line.id)
             manifest.insert_changes(cursor, line.id, line.seq + 1, changes)
             database.epoch += 1

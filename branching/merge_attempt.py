@@ -154,7 +154,7 @@ def repeated(
     for number in range(_TRIES):
         if number:
             time.sleep(min(0.005 * 2**number, 0.2))
-        with _sealed(database, source, target) if sealing else nullcontext():
+        with sealed(database, source, target) if sealing else nullcontext():
             attempt = begin()
             if attempt is None:
                 continue
@@ -176,7 +176,7 @@ def repeated(
 
 
 @contextmanager
-def _sealed(database: Database, line: Line, target: Line) -> Iterator[None]:
+def sealed(database: Database, line: Line, target: Line) -> Iterator[None]:
     """Nobody writes the line, nor begins to, while its base moves; the target's own base does not move meanwhile.
 
     Both are taken in one step, so merges never wait for each other in a circle. Whoever begins to write is held while
