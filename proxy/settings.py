@@ -188,6 +188,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("checkpoint_wal_bytes", "256MB", _size, "Size of the write-ahead log that starts a checkpoint."),
     Setting("memory_limit", "", _memory, "Memory of the engine, as 4GB or 60%; empty: the engine's default."),
     Setting("threads", "0", _between(0, 4096), "Threads of the engine; 0: one for each processor."),
+    Setting("agent_file", "", _text, "A Datus agent.yml whose datasources are taken; empty: none."),
     Setting("file_directories", "", _names, "Directories that read_csv, read_parquet and COPY may use."),
 )
 BY_NAME: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in SETTINGS})
@@ -196,10 +197,14 @@ _EARLIEST = "default"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The effective values, by attribute (``settings.port``) and with their sources."""
+    """The effective values, by attribute (``settings.port``) and with their sources.
+
+    ``datasources`` are the ``[datasources.x]`` tables of the file as they are written; who opens them reads them.
+    """
 
     values: Mapping[str, Value]
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    datasources: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def __getattr__(self, name: str) -> Any:
         if name not in BY_NAME:
@@ -229,7 +234,8 @@ def load(
     ``config`` that is named must exist; ``bough.toml`` in the current directory is the caller's to find.
     """
     given: dict[str, tuple[str, str]] = {}  # name -> (text, source)
-    for name, text in (_read(config) if config else {}).items():
+    texts, tables = _read(config) if config else ({}, {})
+    for name, text in texts.items():
         given[_known(name, str(config))] = (text, str(config))
     for name, text, variable in _from_environment(environment or {}):
         given[name] = (text, variable)
@@ -243,7 +249,7 @@ def load(
         except ValueError as reason:
             raise SettingsError(f"{setting.name}: {reason} (from {source})", hint=setting.help) from None
         sources[setting.name] = source
-    return Settings(MappingProxyType(values), MappingProxyType(sources))
+    return Settings(MappingProxyType(values), MappingProxyType(sources), MappingProxyType(tables))
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -259,14 +265,18 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
             )
 
 
-def _read(config: Path) -> dict[str, str]:
+def _read(config: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The settings of a file as text, and its tables of datasources."""
     try:
         content = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as reason:
         raise SettingsError(f"cannot read {config}: {reason.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
         raise SettingsError(f"{config} is not valid TOML: {reason}") from None
-    return {name: _toml_text(name, value, config) for name, value in content.items()}
+    tables = content.pop("datasources", {})
+    if not isinstance(tables, dict):
+        raise SettingsError(f"datasources in {config} must be tables", hint="Write [datasources.name].")
+    return {name: _toml_text(name, value, config) for name, value in content.items()}, tables
 
 
 def _toml_text(name: str, value: object, config: Path) -> str:

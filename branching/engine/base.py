@@ -109,6 +109,9 @@ class Cursor(Protocol):
     def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
         """All rows of a query as a pyarrow.Table."""
 
+    def arrow_batches(self, sql: str, rows: int) -> Iterator[Any]:
+        """A query's rows as pyarrow.RecordBatches of at most ``rows`` each, made as they are asked for."""
+
     def returning(self, sql: str, parameters: Parameters = ()) -> Returned:
         """Runs a write that has a RETURNING."""
 

@@ -216,6 +216,18 @@ class DuckDBCursor(Cursor):
             )
             return relation.to_arrow_table()
 
+    def arrow_batches(self, sql: str, rows: int) -> Iterator[Any]:
+        self.end_stream()
+        with self._errors(sql), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reader = self._connection.sql(sql).to_arrow_reader(rows)
+        while True:
+            with self._errors(sql):
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield batch
+
     def returning(self, sql: str, parameters: Parameters = ()) -> DuckDBReturned:
         self.end_stream()
         with self._errors(sql):

@@ -19,12 +19,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from migration.connectors.arrow import arrow_type
 from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
-from migration.connectors.convert import from_texts
 from migration.connectors.duckdb_catalog import schema_and_name, table_spec
+from migration.connectors.duckdb_forms import exported, imported, plain, plain_type, restored
 from migration.connectors.files import database_file, database_files
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
@@ -35,7 +34,7 @@ from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
-from migration.types import CanonicalType, parse_type
+from migration.types import parse_type
 
 _CODES = (
     (duckdb.InterruptException, "57014"),
@@ -192,7 +191,7 @@ class DuckdbReader(SqlReader):
 
     def projection(self, column: ReadColumn) -> str:
         name = quoted(column.name, self.item)
-        return f"{_exported(column.expression or name, column.type)} AS {name}"
+        return f"{exported(column.expression or name, column.type)} AS {name}"
 
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
@@ -200,7 +199,7 @@ class DuckdbReader(SqlReader):
         with self.connector.errors():
             cursor = self.session.sql(text).to_arrow_reader(rows)
             for batch in cursor:
-                arrays = [_imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]
+                arrays = [imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]
                 whole = pa.record_batch(arrays, names=[item.name for item in columns])
                 step = max(1, size * whole.num_rows // max(whole.nbytes, 1))
                 for start in range(0, whole.num_rows, step):
@@ -276,15 +275,15 @@ class DuckdbWriter(SqlWriter):
             for batch in _chain(first, iterator):
                 size += batch.nbytes
                 ready = fit_batch(batch, fits)
-                yield pa.record_batch([_plain(array) for array in ready.columns], names=ready.schema.names)
+                yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
 
         schema = pa.schema(
-            [pa.field(item.column.name, _plain_type(arrow_type(item.column.type))) for item in fits]
+            [pa.field(item.column.name, plain_type(arrow_type(item.column.type))) for item in fits]
         )
         given = pa.RecordBatchReader.from_batches(schema, fitted())
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
         casts = ", ".join(
-            _restored(quoted(item.column.name, self.item), item.column.type, item.column.declared or "")
+            restored(quoted(item.column.name, self.item), item.column.type, item.column.declared or "")
             for item in fits
         )
         with self.connector.errors():
@@ -319,54 +318,3 @@ class DuckdbWriter(SqlWriter):
 def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield first
     yield from rest
-
-
-def _exported(expression: str, type_: CanonicalType) -> str:
-    """An expression in a form whose Arrow export is exact."""
-    target = arrow_type(type_)
-    if type_.kind in ("struct", "map"):
-        return f"CAST(to_json({expression}) AS VARCHAR)"
-    if pa.types.is_string(target) or pa.types.is_decimal256(target):
-        return f"CAST({expression} AS VARCHAR)"
-    if pa.types.is_timestamp(target):
-        wanted = "TIMESTAMPTZ" if target.tz else "TIMESTAMP" if target.unit == "us" else "TIMESTAMP_NS"
-        return f"CAST({expression} AS {wanted})"
-    if type_.kind == "list" and type_.element is not None:
-        inner = _exported("x", type_.element)
-        return expression if inner == "x" else f"list_transform({expression}, lambda x: {inner})"
-    if pa.types.is_decimal128(target):
-        return f"CAST({expression} AS DECIMAL({target.precision}, {target.scale}))"
-    return expression
-
-
-def _imported(array: pa.Array, column: ReadColumn) -> pa.Array:
-    wanted = arrow_type(column.type)
-    if array.type == wanted:
-        return array
-    if pa.types.is_string(array.type):
-        return from_texts(array, column.type, column.name)
-    if pa.types.is_dictionary(array.type):
-        return array.dictionary_decode()
-    return pc.cast(array, wanted, safe=True)
-
-
-def _restored(expression: str, type_: CanonicalType, declared: str) -> str:
-    """The way back from what ``_exported`` made of a type."""
-    if type_.kind in ("struct", "map"):
-        return f"CAST(CAST({expression} AS JSON) AS {declared})"
-    if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
-        inner = _restored("x", type_.element, declared.removesuffix("[]"))
-        return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
-    return f"CAST({expression} AS {declared})"
-
-
-def _plain_type(type_: pa.DataType) -> pa.DataType:
-    """DuckDB reads no 256-bit decimals; their text it reads exactly."""
-    if pa.types.is_list(type_):
-        return pa.list_(_plain_type(type_.value_type))
-    return pa.string() if pa.types.is_decimal256(type_) else type_
-
-
-def _plain(array: pa.Array) -> pa.Array:
-    wanted = _plain_type(array.type)
-    return array if wanted == array.type else pc.cast(array, wanted)

@@ -36,15 +36,15 @@ from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
+from migration.connectors.sqlite_catalog import declared_type, table_spec
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.types import CanonicalType, byte_string, of, parse_type, text
+from migration.model import ColumnSpec, TableSpec
+from migration.types import byte_string, of, text
 
 _VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
-_ACTIONS = ("NO ACTION", None)
 
 
 def connect(datasource: Datasource, options: dict[str, str]) -> SqliteConnector:
@@ -56,7 +56,7 @@ class SqliteConnector(SqlConnector):
     """One SQLite file, or the files of a pattern."""
 
     def version(self) -> str:
-        with closing(self.open(read_only=True)):
+        with self.session():
             return sqlite3.sqlite_version
 
     def databases(self) -> list[str]:
@@ -66,7 +66,7 @@ class SqliteConnector(SqlConnector):
         return ["main"]
 
     def tables(self, schema: str | None = None) -> list[TableEntry]:
-        with closing(self.open(read_only=True)) as session, self.errors():
+        with self.session() as session, self.errors():
             found = session.execute(
                 "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
@@ -74,7 +74,7 @@ class SqliteConnector(SqlConnector):
         return [TableEntry("main", name, kind) for name, kind in found if schema in (None, "main")]
 
     def describe(self, path: Path) -> RemoteTable:
-        with closing(self.open(read_only=True)) as session, self.errors():
+        with self.session() as session, self.errors():
             spec = table_spec(session, path)
             if spec is None:
                 raise self.missing(path)
@@ -90,7 +90,7 @@ class SqliteConnector(SqlConnector):
         return RemoteTable(spec, kind, int(estimate[0].split()[0]) if estimate else None)
 
     def definition(self, path: Path) -> str | None:
-        with closing(self.open(read_only=True)) as session, self.errors():
+        with self.session() as session, self.errors():
             found = session.execute(
                 "SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
                 (path[-1],),
@@ -134,6 +134,15 @@ class SqliteConnector(SqlConnector):
         if session in self._sessions:
             self._sessions.remove(session)
         session.close()
+
+    @contextmanager
+    def session(self, *, read_only: bool = True) -> Iterator[sqlite3.Connection]:
+        """A session for one question."""
+        session = self.open(read_only=read_only)
+        try:
+            yield session
+        finally:
+            self.closed(session)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -206,11 +215,10 @@ class SqliteReader(SqlReader):
 
     def _query_columns(self, query: str) -> list[ColumnSpec]:
         # A temporary view tells the declared types of plain columns; only another session may make one.
-        with closing(self.connector.open(read_only=False)) as session, self.connector.errors():
+        with self.connector.session(read_only=False) as session, self.connector.errors():
             session.execute(f"CREATE TEMP VIEW bough_described AS {query.strip().rstrip(';')}")
             found = session.execute("PRAGMA temp.table_info(bough_described)").fetchall()
-            self.connector._sessions.remove(session)
-        return [ColumnSpec(row[1], _declared(row[2]), declared=row[2] or None) for row in found]
+        return [ColumnSpec(row[1], declared_type(row[2]), declared=row[2] or None) for row in found]
 
     def _typed(self, column: ColumnSpec, source: Source) -> ColumnSpec:
         if column.declared:
@@ -342,46 +350,6 @@ class SqliteWriter(SqlWriter):
 
     def q(self, path: Sequence[str]) -> str:
         return super().q(path[-1:])  # one schema; a two-part name cannot stand everywhere
-
-
-def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
-    """A table's shape from the pragmas; None if there is no such table."""
-    found = session.execute(
-        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (path[-1],)
-    ).fetchall()
-    if not found or (len(path) > 1 and path[-2] not in ("main", "")):
-        return None
-    columns = tuple(
-        ColumnSpec(row[0], _declared(row[1]), not row[2], row[3], declared=row[1] or None)
-        for row in found
-        if row[5] != 1
-    )
-    primary = tuple(row[0] for row in sorted((row for row in found if row[4]), key=lambda row: row[4]))
-    keys = [KeySpec("primary", primary)] if primary else []
-    for _, index, unique, origin, _ in session.execute("SELECT * FROM pragma_index_list(?)", (path[-1],)):
-        names = tuple(row[2] for row in session.execute("SELECT * FROM pragma_index_info(?)", (index,)))
-        if origin != "pk" and None not in names:
-            keys.append(KeySpec("unique" if unique else "index", names, index))
-    foreign: dict[int, list[tuple[Any, ...]]] = {}
-    for row in session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)):
-        foreign.setdefault(row[0], []).append(row)
-    for parts in foreign.values():
-        first = parts[0]
-        keys.append(
-            KeySpec(
-                "foreign",
-                tuple(part[3] for part in parts),
-                ref_table=(first[2],),
-                ref_columns=tuple(part[4] for part in parts if part[4]),
-                on_update=None if first[5] in _ACTIONS else first[5],
-                on_delete=None if first[6] in _ACTIONS else first[6],
-            )
-        )
-    return TableSpec(("main", path[-1]), columns, tuple(keys), dialect="sqlite")
-
-
-def _declared(declared: str) -> CanonicalType:
-    return parse_type(declared, "sqlite") if declared else of("unknown")
 
 
 def _stored(array: pa.Array, column: ColumnSpec) -> list[Any]:

@@ -216,8 +216,8 @@ def _transfer_table(reader: Reader) -> commands.Transfer:
     mode, cursor = "replace", None
     key: tuple[str, ...] = ()
     if reader.accept("mode"):
-        token = reader.peek()
-        mode = check_choice(reader.name("mode"), MODES, "mode", position=token.start + 1)
+        token = reader.take()  # CREATE is a reserved word
+        mode = check_choice(token.value, MODES, "mode", position=token.start + 1)
     if reader.accept("key"):
         key = reader.columns()
     if reader.accept("cursor"):

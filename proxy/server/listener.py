@@ -157,4 +157,5 @@ class Server:
             await asyncio.wait(list(self._clients.values()), timeout=10)
         self.service.pool.shutdown(wait=True, cancel_futures=True)
         branches.store_uses(self.service.database)
+        self.service.remote.close()
         self.service.database.close()

@@ -17,6 +17,7 @@ from proxy.commands import branch as c
 from proxy.commands.results import BRANCHES
 from proxy.session import shadow, views
 from proxy.session.outcome import Outcome, done, of_result, table
+from proxy.session.remote_commands import RemoteCommands
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -26,13 +27,12 @@ class BranchCommands:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._database = session.service.database
+        self.remote = RemoteCommands(session)
 
     @singledispatchmethod
     def run(self, command: Command) -> Outcome:
-        """Carries out ``command``."""
-        raise BoughError(
-            "0A000", f"{command.tag} is not supported yet", hint="docs/commands.md says what is."
-        )
+        """Carries out ``command``; those of datasources and transfers have a home of their own."""
+        return self.remote.run(command)
 
     # -- helpers ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from branching import Database
 from branching.engine.base import Cursor
 from branching.lines import Line
 from proxy.catalog import SystemCatalog
+from proxy.session.remote_state import RemoteState
 from proxy.settings import Settings
 from proxy.sql.guard import GuardContext
 from proxy.sql.macros import MACRO_SCHEMA, MACROS
@@ -72,6 +73,7 @@ class Service:
             {"main", "postgres", SERVER_NAME, *settings.database_aliases}
             | ({path.stem} if path is not None else set())
         )
+        self.remote = RemoteState(path, settings)
         self.shadow_log: list[tuple[Any, ...]] = []
         self.collect: Callable[[], list[tuple[Any, ...]]] = list
 

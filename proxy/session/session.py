@@ -130,6 +130,7 @@ class Session:
             self._loop.call_soon_threadsafe(self._sleeper.set)
         elif self._busy.is_set() and self.connection is not None:
             self.connection.interrupt()
+            self.commands.remote.cancel()
 
     def signal(self, pid: int, *, terminate: bool) -> bool:
         """pg_cancel_backend and pg_terminate_backend."""

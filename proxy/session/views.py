@@ -87,8 +87,10 @@ def _values(session: Session, name: str) -> str | None:
         rows = session_rows(session)
     elif name == "settings":
         rows = [(row[0], row[1], row[2], row[3], row[4]) for row in session.service.settings.rows()]
-    elif name in ("transfers", "shadow_log"):
-        rows = session.service.shadow_log if name == "shadow_log" else []
+    elif name == "shadow_log":
+        rows = session.service.shadow_log
+    elif name == "transfers":
+        rows = session.service.remote.transfer_rows()
     else:
         return None
     return values_sql(VIEWS[name], rows)

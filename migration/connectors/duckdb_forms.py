@@ -1,0 +1,68 @@
+"""The forms in which DuckDB gives and takes canonical values as Arrow, exactly.
+
+Types Arrow has no exact form for leave as text and are cast back on the way in. No engine here: only SQL text
+and arrays.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migration.connectors.arrow import arrow_type
+from migration.connectors.base import ReadColumn
+from migration.connectors.convert import from_texts
+from migration.types import CanonicalType
+
+
+def exported(expression: str, type_: CanonicalType) -> str:
+    """An expression in a form whose Arrow export is exact."""
+    target = arrow_type(type_)
+    if type_.kind in ("struct", "map"):
+        return f"CAST(to_json({expression}) AS VARCHAR)"
+    if pa.types.is_string(target) or pa.types.is_decimal256(target):
+        return f"CAST({expression} AS VARCHAR)"
+    if pa.types.is_timestamp(target):
+        wanted = "TIMESTAMPTZ" if target.tz else "TIMESTAMP" if target.unit == "us" else "TIMESTAMP_NS"
+        return f"CAST({expression} AS {wanted})"
+    if type_.kind == "list" and type_.element is not None:
+        inner = exported("x", type_.element)
+        return expression if inner == "x" else f"list_transform({expression}, lambda x: {inner})"
+    if pa.types.is_decimal128(target):
+        return f"CAST({expression} AS DECIMAL({target.precision}, {target.scale}))"
+    return expression
+
+
+def imported(array: pa.Array, column: ReadColumn) -> pa.Array:
+    """An exported column in its canonical form."""
+    wanted = arrow_type(column.type)
+    if array.type == wanted:
+        return array
+    if pa.types.is_string(array.type):
+        return from_texts(array, column.type, column.name)
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    return pc.cast(array, wanted, safe=True)
+
+
+def restored(expression: str, type_: CanonicalType, declared: str) -> str:
+    """The way back from what ``exported`` made of a type."""
+    if type_.kind in ("struct", "map"):
+        return f"CAST(CAST({expression} AS JSON) AS {declared})"
+    if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
+        inner = restored("x", type_.element, declared.removesuffix("[]"))
+        return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
+    return f"CAST({expression} AS {declared})"
+
+
+def plain_type(type_: pa.DataType) -> pa.DataType:
+    """DuckDB reads no 256-bit decimals; their text it reads exactly."""
+    if pa.types.is_list(type_):
+        return pa.list_(plain_type(type_.value_type))
+    return pa.string() if pa.types.is_decimal256(type_) else type_
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """An array in a form DuckDB reads."""
+    wanted = plain_type(array.type)
+    return array if wanted == array.type else pc.cast(array, wanted)

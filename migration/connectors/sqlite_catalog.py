@@ -1,0 +1,53 @@
+"""What SQLite's pragmas say about a table."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from migration.connectors.base import Path
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.types import CanonicalType, of, parse_type
+
+_ACTIONS = ("NO ACTION", None)
+
+
+def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
+    """A table's shape from the pragmas; None if there is no such table."""
+    found = session.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (path[-1],)
+    ).fetchall()
+    if not found or (len(path) > 1 and path[-2] not in ("main", "")):
+        return None
+    columns = tuple(
+        ColumnSpec(row[0], declared_type(row[1]), not row[2], row[3], declared=row[1] or None)
+        for row in found
+        if row[5] != 1
+    )
+    primary = tuple(row[0] for row in sorted((row for row in found if row[4]), key=lambda row: row[4]))
+    keys = [KeySpec("primary", primary)] if primary else []
+    for _, index, unique, origin, _ in session.execute("SELECT * FROM pragma_index_list(?)", (path[-1],)):
+        names = tuple(row[2] for row in session.execute("SELECT * FROM pragma_index_info(?)", (index,)))
+        if origin != "pk" and None not in names:
+            keys.append(KeySpec("unique" if unique else "index", names, index))
+    foreign: dict[int, list[tuple[Any, ...]]] = {}
+    for row in session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)):
+        foreign.setdefault(row[0], []).append(row)
+    for parts in foreign.values():
+        first = parts[0]
+        keys.append(
+            KeySpec(
+                "foreign",
+                tuple(part[3] for part in parts),
+                ref_table=(first[2],),
+                ref_columns=tuple(part[4] for part in parts if part[4]),
+                on_update=None if first[5] in _ACTIONS else first[5],
+                on_delete=None if first[6] in _ACTIONS else first[6],
+            )
+        )
+    return TableSpec(("main", path[-1]), columns, tuple(keys), dialect="sqlite")
+
+
+def declared_type(declared: str) -> CanonicalType:
+    """The type a column was declared with; one without any holds anything."""
+    return parse_type(declared, "sqlite") if declared else of("unknown")

@@ -1,0 +1,295 @@
+"""A branch of the served database as one end of a transfer: the datasource ``local``.
+
+Rules:
+
+1. Every reader and every writer has a session of its own on the branch. A reader is one read-only transaction, so
+   one snapshot; a writer is one transaction that ends with ``publish``: the target is old or new.
+2. SQL comes in DuckDB's dialect with logical names, and goes the way of all statements: parsed, resolved by the
+   branch's catalog, planned. Nothing here names storage.
+3. A name without a schema is looked for on the session's search path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from branching import Connection
+from branching.ddl_model import Name
+from branching.engine.base import EngineError
+from branching.errors import BoughError
+from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
+from branching.names import quote
+from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
+from migration.connectors.duckdb_forms import exported, imported
+from migration.connectors.reading import SqlReader
+from migration.datasources import LOCAL
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.model import ColumnSpec, KeyKind, KeySpec, TableSpec
+from migration.types_parse import parse_type
+from proxy.sql.errors import from_engine
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+DIALECT = "duckdb"
+_KINDS: dict[str, KeyKind] = {"p": "primary", "u": "unique", "f": "foreign"}
+_ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+class LocalConnector:
+    """The branch ``branch`` (the session's own if None) as a datasource."""
+
+    name = LOCAL
+    dialect = DIALECT
+    read_only = False
+
+    def __init__(self, session: Session, branch: str | None = None) -> None:
+        assert session.connection is not None
+        self.session = session
+        self.branch = branch or session.connection.branch
+        self.item = contract(DIALECT)
+        self._open: list[Connection] = []
+
+    def connect(self) -> Connection:
+        """A session of its own on the branch, in UTC."""
+        with translated():
+            opened = self.session.service.database.connect(self.branch, role=self.session.user)
+            self._open.append(opened)
+            opened.cursor.set_time_zone("UTC")
+        here = self.session.connection
+        if here is not None:
+            opened.search_path, opened.author = here.search_path, here.author
+            opened.database_names, opened.statement_text = here.database_names, self.session.statement
+        return opened
+
+    def closed(self, connection: Connection) -> None:
+        """Ends a session of ours."""
+        if connection in self._open:
+            self._open.remove(connection)
+        connection.close()
+
+    def version(self) -> str:
+        with self.reader() as reader:
+            return str(reader.rows("SELECT version()")[0][0]).removeprefix("v")
+
+    def test(self) -> None:
+        self.version()
+
+    def databases(self) -> list[str]:
+        return sorted(line.name for line in list(self.session.service.database.lines.values()))
+
+    def catalog(self) -> Catalog:
+        """The branch's catalog as it is now."""
+        database = self.session.service.database
+        with translated():
+            return database.loaded(database.line(self.branch)).catalog
+
+    def schemas(self) -> list[str]:
+        return sorted({DEFAULT_SCHEMA, *self.catalog().schemas})
+
+    def tables(self, schema: str | None = None) -> list[TableEntry]:
+        catalog = self.catalog()
+        found = [TableEntry(table.schema, table.name) for table in catalog.tables()]
+        found += [TableEntry(view.schema, view.name, "view") for view in catalog.views()]
+        return sorted(
+            (entry for entry in found if schema in (None, entry.schema)), key=lambda e: (e.schema, e.name)
+        )
+
+    def find(self, path: Path) -> Table | View | None:
+        """The table or view that ``path`` means on this branch."""
+        here = self.session.connection
+        schemas = path[-2:-1] or (here.search_path if here is not None else (DEFAULT_SCHEMA,))
+        catalog = self.catalog()
+        for schema in schemas:
+            found = catalog.find(DEFAULT_SCHEMA if schema == "main" else schema, path[-1])
+            if isinstance(found, Table | View):
+                return found
+        return None
+
+    def describe(self, path: Path) -> RemoteTable:
+        found = self.find(path)
+        if found is None:
+            raise self.missing(path)
+        if isinstance(found, Table):
+            return RemoteTable(spec_of(found))
+        with self.reader() as reader:
+            columns = reader.describe(Source(path=path))
+        return RemoteTable(TableSpec((found.schema, found.name), columns, dialect=DIALECT), "view")
+
+    def definition(self, path: Path) -> str | None:
+        found = self.find(path)
+        if found is None:
+            raise self.missing(path)
+        if isinstance(found, View):
+            return f"CREATE VIEW {quote(found.schema)}.{quote(found.name)} AS {found.sql}"
+        return None
+
+    def missing(self, path: Path) -> MigrationError:
+        """HV00R for a table that is not there."""
+        return MigrationError(
+            "HV00R", f'branch "{self.branch}" has no table "{".".join(path)}"', hint="SHOW TABLES FROM local."
+        )
+
+    def reader(self, snapshot: str | None = None) -> LocalReader:
+        return LocalReader(self, self.connect())
+
+    def writer(self) -> Writer:
+        raise MigrationError(
+            "0A000",
+            "a transfer into local is not supported yet",
+            hint="Transfer from local to a datasource, or load with COPY … FROM STDIN.",
+        )
+
+    def execute(
+        self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None
+    ) -> Executed:
+        raise MigrationError(
+            "0A000", "EXECUTE ON local is not supported", hint="Send the statement itself, in a transaction."
+        )
+
+    def interrupt(self) -> None:
+        for connection in tuple(self._open):
+            connection.interrupt()
+
+    def close(self) -> None:
+        for connection in tuple(self._open):
+            self.closed(connection)
+
+
+class LocalReader(SqlReader):
+    """One read-only transaction on a branch."""
+
+    def __init__(self, connector: LocalConnector, connection: Connection) -> None:
+        self.connector, self.connection, self.item = connector, connection, connector.item
+        with translated():
+            connection.begin(read_only=True)
+
+    def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
+        self.check(source)
+        found = self.connector.find(source.path) if source.path else None
+        if source.path and found is None:
+            raise self.connector.missing(source.path)
+        if isinstance(found, Table):
+            return spec_of(found).columns
+        tree = exp.select("*")
+        if found is not None:
+            tree = tree.from_(exp.table_(found.name, db=found.schema, quoted=True))
+        else:
+            tree = tree.from_(exp.Subquery(this=parsed(source.query), alias=exp.TableAlias(this="q")))
+        return described(self.connection, tree)
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        with translated():
+            return self.connection.execute(parsed(text)).fetchall()
+
+    def projection(self, column: ReadColumn) -> str:
+        name = self.item.identifiers.quoted(column.name)
+        return f"{exported(column.expression or name, column.type)} AS {name}"
+
+    def stream(
+        self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        return streamed(self.connection, text, columns, rows, size)
+
+    def close(self) -> None:
+        self.connector.closed(self.connection)
+
+
+def streamed(
+    connection: Connection, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a query whose columns are ``exported``, in canonical form."""
+    with translated():
+        for batch in connection.cursor.arrow_batches(connection.plan(parsed(text)).sql, rows):
+            arrays = [imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]
+            whole = pa.record_batch(arrays, names=[item.name for item in columns])
+            step = max(1, size * whole.num_rows // max(whole.nbytes, 1))
+            for start in range(0, whole.num_rows, step):
+                yield whole.slice(start, step)
+
+
+def described(connection: Connection, tree: exp.Expr) -> tuple[ColumnSpec, ...]:
+    """The columns of a query, which does not run."""
+    with translated():
+        found = connection.describe(tree) or ()
+    return tuple(
+        ColumnSpec(column.name, parse_type(column.type, DIALECT), declared=column.type) for column in found
+    )
+
+
+def parsed(text: str) -> exp.Expr:
+    """One statement of the engine's dialect as a tree."""
+    try:
+        return sqlglot.parse_one(text, dialect=DIALECT)
+    except sqlglot.ParseError as error:
+        raise MigrationError("42601", "the statement cannot be read", detail=str(error)) from error
+
+
+def spec_of(table: Table) -> TableSpec:
+    """A table of a branch as migration sees it."""
+    columns = tuple(
+        ColumnSpec(
+            column.name,
+            parse_type(column.type, DIALECT),
+            not column.not_null,
+            None if "nextval" in (column.default or "").lower() else column.default,
+            {"a": "always", "d": "default"}.get(column.identity, ""),  # type: ignore[arg-type]
+            column.comment,
+            column.type,
+        )
+        for column in table.columns
+    )
+    keys = [
+        KeySpec(
+            _KINDS[constraint.kind],
+            constraint.columns,
+            constraint.name,
+            (constraint.ref_schema or DEFAULT_SCHEMA, constraint.ref_table) if constraint.ref_table else (),
+            constraint.ref_columns,
+            _ACTIONS.get(constraint.on_delete) if constraint.kind == "f" else None,
+            _ACTIONS.get(constraint.on_update) if constraint.kind == "f" else None,
+        )
+        for constraint in table.constraints
+        if constraint.kind in _KINDS
+    ]
+    keys += [
+        KeySpec("unique" if index.unique else "index", index.columns, index.name) for index in table.indexes
+    ]
+    return TableSpec((table.schema, table.name), columns, tuple(keys), table.comment, DIALECT)
+
+
+def table_name(path: Path) -> Name:
+    """A path as the name of a table."""
+    return Name(path[-1], path[-2] if len(path) > 1 else None)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of the branch as those of a transfer."""
+    try:
+        yield
+    except EngineError as error:
+        raise as_migration(from_engine(error.exception, error.message)) from error
+    except BoughError as error:
+        raise as_migration(error) from error
+
+
+def as_migration(error: BoughError) -> MigrationError:
+    """The same refusal in migration's own error type."""
+    return MigrationError(
+        error.sqlstate,
+        error.message,
+        detail=error.detail,
+        hint=error.hint,
+        schema=error.schema,
+        table=error.table,
+        column=error.column,
+        constraint=error.constraint,
+    )

@@ -1,0 +1,370 @@
+"""Datasource commands carried out: each dataclass of ``proxy.commands.remote`` has its method. Runs on the pool.
+
+Rules:
+
+1. ``local`` is the session's branch; every other name is a datasource of the server.
+2. A path is ``datasource.schema.table``. Where its first part is no datasource, it is a table of ``local``.
+3. Connectors are opened for one command and closed with it; a cancel interrupts all that are open.
+4. Commands see committed data and commit on their own, whatever the session's transaction does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING, Any
+
+from branching.errors import BoughError
+from migration import ddl, layout, reconcile
+from migration.connectors.base import Connector, Path, Source
+from migration.datasources import LOCAL
+from migration.dialects import capability_rows, contract, is_known
+from migration.errors import MigrationError
+from migration.types_map import map_canonical, type_matrix
+from proxy.commands import Command
+from proxy.commands import remote as c
+from proxy.session import remote_rows, transfer_commands
+from proxy.session.endpoint import LocalConnector
+from proxy.session.outcome import Outcome, done, table
+from proxy.sql.statements import Kind
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+
+class RemoteCommands:
+    """The commands of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.state = session.service.remote
+        self.stop = threading.Event()
+        self._open: list[Connector] = []
+
+    def cancel(self) -> None:
+        """Stops what runs: the session was cancelled. From any thread."""
+        self.stop.set()
+        for connector in tuple(self._open):
+            with suppress(MigrationError):
+                connector.interrupt()
+
+    @singledispatchmethod
+    def run(self, command: Command) -> Outcome:
+        """Carries out ``command``."""
+        raise BoughError(
+            "0A000", f"{command.tag} is not supported yet", hint="docs/commands.md says what is."
+        )
+
+    # -- what commands share --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def opened(self, *names: str, branch: str | None = None) -> Iterator[tuple[Connector, ...]]:
+        """The datasources of these names, until the command is over. ``branch``: of the last one, if it is local."""
+        self.stop = threading.Event()
+        found: list[Connector] = []
+        try:
+            for number, name in enumerate(names, 1):
+                on = branch if number == len(names) else None
+                found.append(self.connector(name, on))
+                self._open.append(found[-1])
+            yield tuple(found)
+        finally:
+            for connector in found:
+                self.release(connector)
+
+    def connector(self, name: str, branch: str | None = None) -> Connector:
+        """``local`` or a datasource; 42704 if there is none of that name."""
+        if name == LOCAL:
+            return LocalConnector(self.session, branch)
+        if branch is not None:
+            raise BoughError(
+                "22023", "ON BRANCH is for transfers into local", hint="Leave it out, or name local."
+            )
+        return self.state.connector(name)
+
+    def release(self, connector: Connector) -> None:
+        """Closes a connector of ours."""
+        if connector in self._open:
+            self._open.remove(connector)
+        connector.close()
+
+    def split(self, path: Path) -> tuple[str, Path]:
+        """The datasource of a path, and the path there."""
+        if len(path) > 1 and (path[0] == LOCAL or path[0] in self.state.datasources):
+            return path[0], path[1:]
+        if len(path) > 2:
+            self.state.datasources.get(path[0])  # says that there is none, and which name is near
+        return LOCAL, path
+
+    def source(self, origin: c.Origin, datasource: str | None = None) -> tuple[str, Source]:
+        """Where an origin reads, and what. A query for ``local`` is read as any statement of the session is."""
+        if origin.path is not None:
+            if datasource is None or datasource == LOCAL:
+                name, path = self.split(origin.path)
+            else:
+                name, path = datasource, origin.path
+            return name, Source(path=path)
+        assert origin.query is not None
+        name = datasource or LOCAL
+        return name, Source(query=self.local_query(origin.query) if name == LOCAL else origin.query)
+
+    def local_query(self, text: str) -> str:
+        """A query of the client's dialect in the engine's."""
+        service = self.session.service
+        prepared = service.statements.prepare(text, service.guard)
+        if prepared.kind is not Kind.SELECT or prepared.tree is None or prepared.parameter_count:
+            raise BoughError("42601", "only a SELECT without parameters can be read here")
+        if prepared.catalog:
+            raise BoughError(
+                "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
+            )
+        return prepared.tree.sql("duckdb")
+
+    # -- datasources ----------------------------------------------------------------------------------------------
+
+    @run.register
+    def _create(self, command: c.CreateDatasource) -> Outcome:
+        is_new = self.state.create(
+            command.name, command.type, dict(command.options), if_not_exists=command.if_not_exists
+        )
+        if not is_new:
+            self._notice(f'datasource "{command.name}" already exists, skipping')
+        return done(command.tag)
+
+    @run.register
+    def _drop(self, command: c.DropDatasource) -> Outcome:
+        if not self.state.drop(command.name, if_exists=command.if_exists):
+            self._notice(f'datasource "{command.name}" does not exist, skipping')
+        return done(command.tag)
+
+    def _notice(self, text: str) -> None:
+        assert self.session.connection is not None
+        self.session.connection.notices.append(text)
+
+    @run.register
+    def _test(self, command: c.TestDatasource) -> Outcome:
+        with self.opened(command.name) as (connector,):
+            version = connector.version()
+            row = (command.name, self._type(command.name), True, version, None)
+        return table(command.result, [row], lambda _rows: command.tag)
+
+    def _type(self, name: str) -> str:
+        return "duckdb" if name == LOCAL else self.state.datasources.get(name).type
+
+    @run.register
+    def _show(self, command: c.ShowDatasources) -> Outcome:
+        rows: list[Any] = [(LOCAL, "duckdb", True, "read_write", self._branch(), "public", None)]
+        for item in self.state.datasources:
+            database = item.options.get("database") or item.options.get("path")
+            error = None
+            try:
+                with self.opened(item.name) as (connector,):
+                    connector.test()
+            except MigrationError as reason:
+                error = reason.message
+            schema = item.options.get("schema")
+            rows.append((item.name, item.type, error is None, item.role, database, schema, error))
+        return table(command.result, rows, lambda _rows: "SHOW")
+
+    def _branch(self) -> str:
+        assert self.session.connection is not None
+        return self.session.connection.branch
+
+    @run.register
+    def _show_remote(self, command: c.ShowRemote) -> Outcome:
+        name, schema = command.path[0], command.path[-1] if len(command.path) > 1 else None
+        with self.opened(name) as (connector,):
+            if command.what == "databases":
+                rows: list[Any] = [(found,) for found in connector.databases()]
+            elif command.what == "schemas":
+                rows = [(found,) for found in connector.schemas()]
+            else:
+                rows = [(entry.schema, entry.name, entry.kind) for entry in connector.tables(schema)]
+        return table(command.columns or (), rows, lambda _rows: "SHOW")
+
+    @run.register
+    def _describe(self, command: c.DescribeTable) -> Outcome:
+        name, path = self.split(command.path)
+        with self.opened(name) as (connector,):
+            spec = connector.describe(path).spec
+        local = contract("duckdb")
+        rows = [
+            (
+                column.name,
+                column.declared or str(column.type),
+                map_canonical(column.type, local).target_type,
+                column.nullable,
+                column.default,
+                column.name in spec.primary_key,
+                column.comment,
+            )
+            for column in spec.columns
+        ]
+        return table(command.result, rows, lambda _rows: command.tag)
+
+    @run.register
+    def _show_create(self, command: c.ShowCreateTable) -> Outcome:
+        name, path = self.split(command.path)
+        with self.opened(name) as (connector,):
+            text = None
+            if command.dialect is None or contract(command.dialect).name == contract(connector.dialect).name:
+                text = connector.definition(path)
+            if text is None:
+                rendered = ddl.render(connector.describe(path).spec, command.dialect or connector.dialect)
+                text = rendered.sql
+                for note in rendered.notes:
+                    self._notice(note)
+        return table(command.result, [(".".join(command.path), text)], lambda _rows: "SHOW")
+
+    @run.register
+    def _query(self, command: c.QueryDatasource) -> Outcome:
+        connector = self.connector(command.datasource)
+        self.stop = threading.Event()
+        self._open.append(connector)
+        query = self.local_query(command.query) if command.datasource == LOCAL else command.query
+        cursor = self.session.service.database.root.cursor()
+        cursor.set_time_zone(self.session.setting("TimeZone") or "UTC")
+        try:
+            return remote_rows.outcome(
+                cursor,
+                connector.reader(),
+                Source(query=query),
+                lambda: self.release(connector),
+            )
+        except BaseException:
+            self.release(connector)
+            raise
+
+    @run.register
+    def _execute(self, command: c.ExecuteOn) -> Outcome:
+        self.refuse_in_block(command)
+        with self.opened(command.datasource) as (connector,):
+            executed = connector.execute(
+                command.statement, dry_run=command.dry_run, rows_between=command.rows
+            )
+        if command.dry_run:
+            self._notice(f"dry run: {executed.rows or 0} rows, rolled back")
+        return done(f"{command.tag} {executed.rows or 0}")
+
+    def refuse_in_block(self, command: Command) -> None:
+        """25001 where the session's transaction has written: what is done elsewhere is not undone with it."""
+        connection = self.session.connection
+        if connection is not None and connection.has_written:
+            raise BoughError(
+                "25001",
+                f"{command.tag} cannot run in a transaction block that has written",
+                hint="COMMIT or ROLLBACK first.",
+            )
+
+    # -- contracts ------------------------------------------------------------------------------------------------
+
+    def dialect(self, name: str) -> tuple[str, str | None]:
+        """The dialect of a datasource, or a dialect by its own name; and the version, where it is known."""
+        if name == LOCAL:
+            return "duckdb", None
+        if name in self.state.datasources:
+            return self.state.datasources.get(name).dialect, None
+        if not is_known(name):
+            self.state.datasources.get(name)
+        return name, None
+
+    @run.register
+    def _capabilities(self, command: c.ShowCapabilities) -> Outcome:
+        dialect, version = self.dialect(command.name)
+        rows = [
+            (f"{kind} {item}", kind not in ("forbids", "warning"), detail)
+            for kind, item, detail, _since in capability_rows(dialect, version)
+        ]
+        return table(command.result, rows, lambda _rows: "SHOW")
+
+    @run.register
+    def _type_mapping(self, command: c.ShowTypeMapping) -> Outcome:
+        source, target = self.dialect(command.source)[0], self.dialect(command.target)[0]
+        rows = [
+            (name, other, loss in ("exact", "widening"), f"{loss}: {note}" if note else loss)
+            for name, other, loss, note in type_matrix(source, target)
+        ]
+        return table(command.result, rows, lambda _rows: "SHOW")
+
+    @run.register
+    def _layout(self, command: c.SuggestLayout) -> Outcome:
+        dialect, version = self.dialect(command.datasource)
+        name, source = self.source(command.origin)
+        with self.opened(name) as (connector,):
+            primary: tuple[str, ...] = ()
+            if source.path:
+                spec = connector.describe(source.path).spec
+                columns, primary = spec.columns, spec.primary_key
+            with connector.reader() as reader:
+                columns = columns if source.path else reader.describe(source)
+                rows = reader.count(source)
+        known = [
+            layout.ColumnStatistics(column.name, column.type, column.nullable and column.name not in primary)
+            for column in columns
+        ]
+        found = layout.suggest(dialect, known, rows, primary_key=primary, version=version)
+        shown = [
+            (choice.clause, ", ".join(choice.columns) or choice.value, choice.reason)
+            for choice in found.choices
+        ]
+        return table(command.result, shown, lambda _rows: command.tag)
+
+    @run.register
+    def _validate(self, command: c.ValidateDdl) -> Outcome:
+        dialect, version = self.dialect(command.name)
+        violations = ddl.validate(command.statement, dialect, version)
+        rows = [(v.id, v.severity, v.message, v.fix or None) for v in violations]
+        if command.dry_run and not any(v.severity == "error" for v in violations):
+            with self.opened(command.name) as (connector,):
+                try:
+                    connector.execute(command.statement, dry_run=True)
+                except MigrationError as error:
+                    if error.sqlstate in ("25006", "0A000", "HV00N"):
+                        raise
+                    rows.append(("dry run", "error", error.message, error.hint))
+        return table(command.result, rows or [("all", "pass", "", None)], lambda _rows: command.tag)
+
+    # -- transfers ------------------------------------------------------------------------------------------------
+
+    @run.register
+    def _transfer(self, command: c.Transfer) -> Outcome:
+        self.refuse_in_block(command)
+        return transfer_commands.transfer(self, command)
+
+    @run.register
+    def _transfer_schema(self, command: c.TransferSchema) -> Outcome:
+        self.refuse_in_block(command)
+        return transfer_commands.transfer_schema(self, command)
+
+    @run.register
+    def _explain(self, command: c.ExplainTransfer) -> Outcome:
+        return transfer_commands.explain(self, command)
+
+    @run.register
+    def _resume(self, command: c.ResumeTransfer) -> Outcome:
+        self.refuse_in_block(command)
+        return transfer_commands.resume(self, command)
+
+    @run.register
+    def _transfers(self, command: c.ShowTransfers) -> Outcome:
+        return table(command.result, self.state.transfer_rows(), lambda _rows: "SHOW")
+
+    @run.register
+    def _cancel(self, command: c.CancelTransfer) -> Outcome:
+        self.state.cancel(command.id)
+        return done(command.tag)
+
+    @run.register
+    def _reconcile(self, command: c.Reconcile) -> Outcome:
+        (left, one), (right, other) = self.source(command.left), self.source(command.right)
+        with self.opened(left, right) as (a, b):
+            report = reconcile.reconcile(
+                reconcile.Side(a, one),
+                reconcile.Side(b, other),
+                command.key,
+                command.checks,
+                command.tolerance,
+            )
+        return table(command.result, list(report.rows()), lambda _rows: command.tag)

@@ -1,0 +1,50 @@
+"""Another database's rows as a result of ours, batch by batch.
+
+The engine itself turns a batch's columns into its own types: the same values, spelled as in any other result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from branching.engine.base import Cursor
+from migration.connectors.base import Reader, Source
+from migration.connectors.duckdb_forms import plain, restored
+from migration.dialects import contract
+from migration.types_map import map_canonical
+from proxy.session.outcome import Outcome
+from proxy.types import from_engine
+
+_GIVEN = "bough_remote_rows"
+
+
+def outcome(cursor: Cursor, reader: Reader, source: Source, close: Callable[[], None]) -> Outcome:
+    """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them."""
+    local = contract("duckdb")
+    columns = reader.describe(source)
+    types = [map_canonical(column.type, local).target_type for column in columns]
+    casts = ", ".join(
+        restored(f'"c{number}"', column.type, type_)
+        for number, (column, type_) in enumerate(zip(columns, types, strict=True))
+    )
+
+    def rows() -> Iterator[list[Any]]:
+        try:
+            for batch in reader.read(source):
+                arrays = [plain(array) for array in batch.columns]
+                names = [f"c{number}" for number in range(len(arrays))]
+                cursor.register(_GIVEN, pa.table(arrays, names=names))
+                try:
+                    yield from cursor.open(f"SELECT {casts} FROM {_GIVEN}")[1]
+                finally:
+                    cursor.unregister(_GIVEN)
+        finally:
+            reader.close()
+            cursor.close()
+            close()
+
+    shown = tuple((column.name, from_engine(type_)) for column, type_ in zip(columns, types, strict=True))
+    return Outcome(lambda sent: f"SELECT {sent}", shown, rows())

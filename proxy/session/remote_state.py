@@ -1,0 +1,162 @@
+"""What a server knows of other databases: its datasources and the journal of its transfers.
+
+Rules:
+
+1. Datasources come from ``[datasources.x]`` of the settings file, from the agent file, and from CREATE DATASOURCE.
+   Only the last are kept here, beside the data file: what is public in one file, secrets in one of mode 0600.
+2. A name in the settings wins over a kept one; such a datasource is dropped in the file it comes from.
+3. The journal is a file beside the data file, made when the first transfer asks for it. What was running when the
+   last process ended is ``interrupted`` from the start of the next one.
+4. Without a data file everything is in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from branching.errors import BoughError
+from migration.connectors import Connector, connect
+from migration.datasources import (
+    Datasource,
+    Datasources,
+    from_agent_file,
+    from_tables,
+    read_secrets,
+    write_secrets,
+)
+from migration.errors import MigrationError
+from migration.journal import Journal
+from proxy.settings import Settings, SettingsError
+
+
+class RemoteState:
+    """One per server. Safe to use from several threads."""
+
+    def __init__(self, file: Path | None, settings: Settings) -> None:
+        self._public = file and file.with_name(file.name + ".datasources")
+        self._secret = file and file.with_name(file.name + ".secrets")
+        self._journal_file = file and file.with_name(file.name + ".transfers")
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+        self._running: dict[int, threading.Event] = {}
+        try:
+            fixed = from_tables(settings.datasources, "the settings file")
+            if settings.agent_file:
+                fixed += from_agent_file(Path(settings.agent_file))
+            self.datasources = Datasources(fixed)
+            self.datasources.check()
+            self._fixed = frozenset(item.name for item in fixed)
+            for item in self._kept():
+                if item.name not in self._fixed:
+                    self.datasources.add(item)
+        except MigrationError as error:
+            raise SettingsError(error.message, hint=error.hint) from error
+        if self._journal_file is not None and self._journal_file.exists():
+            self.journal.interrupt_orphans()
+
+    @property
+    def journal(self) -> Journal:
+        """The record of all transfers."""
+        with self._lock:
+            if self._journal is None:
+                self._journal = Journal(self._journal_file or ":memory:")
+            return self._journal
+
+    def close(self) -> None:
+        """Closes the journal."""
+        with self._lock:
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+
+    # -- datasources ----------------------------------------------------------------------------------------------
+
+    def create(self, name: str, type_: str, options: Mapping[str, str], *, if_not_exists: bool) -> bool:
+        """CREATE DATASOURCE; True if it is new."""
+        is_new = name not in self.datasources
+        self.datasources.create(name, type_, options, if_not_exists=if_not_exists)
+        if is_new:
+            self._keep()
+        return is_new
+
+    def drop(self, name: str, *, if_exists: bool) -> bool:
+        """DROP DATASOURCE; True if there was one."""
+        if name in self._fixed:
+            raise BoughError(
+                "55006",
+                f'datasource "{name}" comes from the server\'s settings',
+                hint="Remove it from the file it is written in and restart the server.",
+            )
+        found = self.datasources.drop(name, if_exists=if_exists)
+        if found:
+            self._keep()
+        return found
+
+    def connector(self, name: str) -> Connector:
+        """The datasource of that name, opened; 42704 if there is none."""
+        return connect(self.datasources.get(name))
+
+    def _kept(self) -> list[Datasource]:
+        if self._public is None or self._secret is None or not self._public.exists():
+            return []
+        try:
+            content = json.loads(self._public.read_text(encoding="utf-8"))
+            secrets = read_secrets(self._secret)
+            return [Datasource.from_dict(item, secrets.get(item["name"])) for item in content]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"cannot read the datasources in {self._public}: {error}",
+                hint="Mend the file, or move it away and create them again.",
+            ) from error
+
+    def _keep(self) -> None:
+        if self._public is None or self._secret is None:
+            return
+        with self._lock:
+            items = [item for item in self.datasources if item.name not in self._fixed]
+            # The secrets first: a datasource without its password would be of no use.
+            write_secrets(
+                self._secret,
+                {item.name: item.secrets_to_dict() for item in items if item.secrets_to_dict()},
+            )
+            written = self._public.with_name(self._public.name + ".new")
+            written.write_text(json.dumps([item.to_dict() for item in items], indent=1), encoding="utf-8")
+            written.replace(self._public)
+
+    # -- transfers ------------------------------------------------------------------------------------------------
+
+    def transfer_rows(self) -> list[tuple[Any, ...]]:
+        """The rows of ``bough.transfers``, newest first."""
+        return [
+            (row[0], datetime.fromtimestamp(row[1], UTC), *row[2:])
+            for row in (entry.row for entry in self.journal.entries())
+        ]
+
+    def started(self, transfer: int, stop: threading.Event) -> None:
+        """A transfer of this process runs; ``stop`` ends it."""
+        self._running[transfer] = stop
+
+    def ended(self, stop: threading.Event) -> None:
+        """Nothing that ``stop`` would end runs any more."""
+        for transfer in [number for number, event in list(self._running.items()) if event is stop]:
+            with suppress(KeyError):
+                del self._running[transfer]
+
+    def cancel(self, transfer: int) -> None:
+        """CANCEL TRANSFER: asks it to stop; 42704 if there is none, 55000 if it does not run."""
+        stop = self._running.get(transfer)
+        if stop is not None:
+            stop.set()
+            return
+        entry = self.journal.entry(transfer)
+        if entry is None:
+            raise BoughError("42704", f"there is no transfer {transfer}", hint="SHOW TRANSFERS lists them.")
+        raise BoughError(
+            "55000", f"transfer {transfer} is {entry.state}", hint="Only a running one can be cancelled."
+        )

@@ -1,0 +1,318 @@
+"""Datasources and transfers by SQL: real SQLite files, DuckDB files and a PostgreSQL server, over the wire."""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from server_thread import ThreadServer
+
+_SECRET = "a very secret word"
+
+
+@pytest.fixture
+def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
+    with server.connect() as connection:
+        connection.row_factory = dict_row
+        yield connection
+
+
+@pytest.fixture
+def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
+    """A writable SQLite datasource with a table ``users``."""
+    file = tmp_path / "lake.sqlite"
+    with sqlite3.connect(file) as made:
+        made.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, seen TEXT)")
+        made.executemany("INSERT INTO users VALUES (?, ?, NULL)", [(1, "Ada"), (2, "Bob"), (3, "Cy")])
+    made.close()
+    source = f"s_{name}"[:50]
+    client.execute(f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{file}', role 'read_write')")
+    yield source
+    client.execute(f"DROP DATASOURCE IF EXISTS {source}")
+
+
+@pytest.fixture
+def flights(client: psycopg.Connection[Any], name: str) -> str:
+    """A table of the branch, with keys and types that are easy to get wrong."""
+    table = f"t_{name}"[:50]
+    client.execute(
+        f"CREATE TABLE {table} (id bigint PRIMARY KEY, carrier text NOT NULL, price numeric(12,2),"
+        " at timestamptz, late boolean)"
+    )
+    client.execute(
+        f"INSERT INTO {table} SELECT i, 'c' || (i % 7), i * 1.25, timestamptz '2024-03-01 00:00:00+00' +"
+        f" i * interval '1 minute', i % 2 = 0 FROM generate_series(1, 500) AS g(i)"
+    )
+    return table
+
+
+def _rows(client: psycopg.Connection[Any], sql: str) -> list[dict[str, Any]]:
+    return client.execute(sql).fetchall()
+
+
+def _refused(client: psycopg.Connection[Any], sql: str) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as caught:
+        client.execute(sql)
+    return caught.value
+
+
+# -- datasources --------------------------------------------------------------------------------------------------
+
+
+def test_a_datasource_is_made_shown_tested_and_dropped(client: psycopg.Connection[Any], lake: str) -> None:
+    shown = {row["name"]: row for row in _rows(client, "SHOW DATASOURCES")}
+    assert shown["local"]["database"] == "main"
+    assert shown[lake]["type"] == "sqlite"
+    assert shown[lake]["available"] is True
+    tested = _rows(client, f"TEST DATASOURCE {lake}")
+    assert tested[0]["version"].startswith("3.")
+    client.execute(f"DROP DATASOURCE {lake}")
+    assert _refused(client, f"TEST DATASOURCE {lake}").sqlstate == "42704"
+
+
+def test_a_name_is_taken_once(client: psycopg.Connection[Any], lake: str) -> None:
+    again = "TYPE sqlite OPTIONS (path '/tmp/x.sqlite')"
+    assert _refused(client, f"CREATE DATASOURCE {lake} {again}").sqlstate == "42710"
+    client.execute(f"CREATE DATASOURCE IF NOT EXISTS {lake} {again}")
+
+
+def test_a_password_is_never_shown_and_survives_a_restart(
+    start: Callable[..., ThreadServer], tmp_path: Path
+) -> None:
+    file = tmp_path / "kept.duckdb"
+    running = ThreadServer(str(file))
+    with running.connect() as connection:
+        connection.execute(
+            "CREATE DATASOURCE pg TYPE postgres OPTIONS (host '127.0.0.1', port '1', user 'u',"
+            f" password '{_SECRET}', database 'd', connect_timeout '1s')"
+        )
+        statements = connection.execute("SELECT statement FROM bough.sessions").fetchall()
+        shown = connection.execute("SHOW DATASOURCES").fetchall()
+        error = _refused(connection, "TEST DATASOURCE pg")
+    assert _SECRET not in str(statements) + str(shown) + str(error) + str(error.diag.message_detail)
+    assert error.sqlstate == "HV00N"
+    running.stop()
+    secrets = file.with_name("kept.duckdb.secrets")
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert _SECRET not in file.with_name("kept.duckdb.datasources").read_text()
+    assert _SECRET in secrets.read_text()
+    with start(str(file)).connect() as connection:
+        names = [row[0] for row in connection.execute("SHOW DATASOURCES").fetchall()]
+    assert names == ["local", "pg"]
+
+
+def test_what_a_datasource_holds(client: psycopg.Connection[Any], lake: str) -> None:
+    assert _rows(client, f"SHOW TABLES FROM {lake}") == [
+        {"schema": "main", "table": "users", "type": "table"}
+    ]
+    assert _rows(client, f"SHOW SCHEMAS FROM {lake}") == [{"schema": "main"}]
+    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE {lake}.main.users")}
+    assert columns["id"]["key"] is True
+    assert columns["id"]["local_type"] == "BIGINT"
+    assert columns["name"]["nullable"] is False
+    definition = _rows(client, f"SHOW CREATE TABLE {lake}.main.users")[0]["definition"]
+    assert definition.startswith("CREATE TABLE users")
+    other = _rows(client, f"SHOW CREATE TABLE {lake}.main.users FOR postgres")[0]["definition"]
+    assert "bigint" in other.lower()
+
+
+def test_local_is_a_datasource_too(client: psycopg.Connection[Any], flights: str) -> None:
+    assert {"schema": "public", "table": flights, "type": "table"} in _rows(
+        client, "SHOW TABLES FROM local.public"
+    )
+    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE local.public.{flights}")}
+    assert columns["price"]["type"] == "DECIMAL(12,2)"
+    assert columns["id"]["key"] is True
+    assert "main" in [row["database"] for row in _rows(client, "SHOW DATABASES FROM local")]
+    found = _rows(client, f"QUERY local AS $$ SELECT max(id) AS m, max(price) AS p FROM {flights} $$")
+    assert [str(value) for value in found[0].values()] == ["500", "625.00"]
+
+
+def test_a_query_reads_and_only_reads(client: psycopg.Connection[Any], lake: str) -> None:
+    assert _rows(client, f"QUERY {lake} AS $$ SELECT id, name, seen FROM users ORDER BY id LIMIT 2 $$") == [
+        {"id": 1, "name": "Ada", "seen": None},
+        {"id": 2, "name": "Bob", "seen": None},
+    ]
+    assert _refused(client, f"QUERY {lake} AS $$ DELETE FROM users $$").sqlstate in ("25006", "42601")
+    assert len(_rows(client, f"QUERY {lake} AS $$ SELECT * FROM users $$")) == 3
+
+
+def test_a_query_keeps_types(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> None:
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as made:
+        made.execute("CREATE TABLE v AS SELECT 1.50::DECIMAL(9,2) AS d, DATE '2024-02-29' AS day, [1, 2] AS l,"
+                     " '00000000-0000-0000-0000-000000000001'::UUID AS u, NULL::INTEGER AS n")  # fmt: skip
+    made.close()
+    client.execute(f"CREATE DATASOURCE d_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'other.duckdb'}')")
+    row = _rows(client, f"QUERY d_{name} AS $$ SELECT * FROM v $$")[0]
+    client.execute(f"DROP DATASOURCE d_{name}")
+    assert {key: str(value) for key, value in row.items()} == {
+        "d": "1.50",
+        "day": "2024-02-29",
+        "l": "[1, 2]",
+        "u": "00000000-0000-0000-0000-000000000001",
+        "n": "None",
+    }
+
+
+def test_execute_guards_the_number_of_rows(client: psycopg.Connection[Any], lake: str) -> None:
+    update = "$$ UPDATE users SET seen = 'now' WHERE id < 3 $$"
+    assert client.execute(f"EXECUTE ON {lake} DRY RUN AS {update}").statusmessage == "EXECUTE 2"
+    error = _refused(client, f"EXECUTE ON {lake} ROWS BETWEEN 0 AND 1 AS {update}")
+    assert error.sqlstate == "P0004"
+    count = f"QUERY {lake} AS $$ SELECT count(*) AS n FROM users WHERE seen = 'now' $$"
+    assert _rows(client, count) == [{"n": 0}]
+    client.execute(f"EXECUTE ON {lake} ROWS BETWEEN 1 AND 2 AS {update}")
+    assert _rows(client, count) == [{"n": 2}]
+
+
+def test_contracts_need_no_connection(client: psycopg.Connection[Any], flights: str) -> None:
+    capabilities = _rows(client, "SHOW MIGRATION CAPABILITIES FOR starrocks")
+    assert any(row["capability"].startswith("requires") for row in capabilities)
+    mapping = {row["source_type"]: row for row in _rows(client, "SHOW TYPE MAPPING FROM duckdb TO postgres")}
+    assert mapping["tinyint"]["target_type"] == "smallint"
+    assert mapping["tinyint"]["lossless"] is True
+    assert (
+        _rows(client, "VALIDATE DDL FOR postgres AS $$ CREATE TABLE t (a integer) $$")[0]["verdict"] == "pass"
+    )
+    verdicts = [r["verdict"] for r in _rows(client, "VALIDATE DDL FOR postgres AS $$ DROP TABLE t $$")]
+    assert verdicts == ["error"]
+    assert _rows(client, f"SUGGEST LAYOUT FOR starrocks ON {flights}") != []
+    assert _refused(client, "SHOW MIGRATION CAPABILITIES FOR nothing_of_ours").sqlstate == "42704"
+
+
+# -- transfers ----------------------------------------------------------------------------------------------------
+
+
+def test_a_table_goes_out_and_is_compared(client: psycopg.Connection[Any], lake: str, flights: str) -> None:
+    steps = [row["step"] for row in _rows(client, f"EXPLAIN TRANSFER {flights} TO {lake}.main.out")]
+    assert steps[0] == "source" and "publish" in steps
+    assert len(_rows(client, f"SHOW TABLES FROM {lake}")) == 1
+    cursor = client.execute(f"TRANSFER {flights} TO {lake}.main.out")
+    assert cursor.statusmessage == "TRANSFER 500"
+    result = cursor.fetchone()
+    assert result is not None
+    assert (result["rows_transferred"], result["verdict"]) == (500, "pass")
+    assert result["target_table_created"] is True
+    shown = {row["id"]: row for row in _rows(client, "SHOW TRANSFERS")}[result["transfer_id"]]
+    assert (shown["state"], shown["role"], shown["rows_done"]) == ("done", "alice", 500)
+    assert _rows(client, f"SELECT state FROM bough.transfers WHERE id = {result['transfer_id']}") == [
+        {"state": "done"}
+    ]
+    report = _rows(client, f"RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (count, rows)")
+    assert {row["verdict"] for row in report} == {"pass"}
+    client.execute(f"UPDATE {flights} SET carrier = 'other' WHERE id = 7")
+    report = _rows(client, f"RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (rows)")
+    assert report[-1]["verdict"] == "fail"
+
+
+def test_a_query_goes_out(client: psycopg.Connection[Any], lake: str, flights: str) -> None:
+    client.execute(
+        f"TRANSFER (SELECT carrier, count(*) AS n FROM {flights} GROUP BY carrier) TO {lake}.main.summary"
+    )
+    assert _rows(client, f"QUERY {lake} AS $$ SELECT sum(n) AS s FROM summary $$") == [{"s": 500}]
+
+
+def test_a_transfer_leaves_from_the_session_s_branch(
+    server: ThreadServer, client: psycopg.Connection[Any], lake: str, flights: str, branch: str
+) -> None:
+    with server.connect(branch) as other:
+        other.execute(f"DELETE FROM {flights} WHERE id > 10")
+    client.execute(f'SET branch = "{branch}"') if branch not in ("main",) else None
+    client.execute(f"DELETE FROM {flights} WHERE id > 10")
+    assert client.execute(f"TRANSFER {flights} TO {lake}.main.few").statusmessage == "TRANSFER 10"
+
+
+@pytest.mark.parametrize(
+    ("statement", "sqlstate"),
+    [
+        ("TRANSFER {t} TO nowhere_at_all.public.x", "42704"),
+        ("TRANSFER {t} FROM nowhere_at_all TO {s}.x", "42704"),
+        ("TRANSFER there_is_no_such TO {s}.x", "HV00R"),
+        ("TRANSFER {t} TO {s}.users MODE create", "42P07"),
+        ("TRANSFER {t} TO {s}.x MODE upsert", "22023"),
+        ("TRANSFER {t} TO {s}.x WITH (frobnicate '1')", "22023"),
+        ("RESUME TRANSFER 4711", "42704"),
+        ("CANCEL TRANSFER 4711", "42704"),
+        ("DESCRIBE {s}.main.there_is_no_such", "HV00R"),
+        ("CREATE DATASOURCE x TYPE oracular OPTIONS (path '/x')", "HV00A"),
+    ],
+)
+def test_refusals(
+    client: psycopg.Connection[Any], lake: str, flights: str, statement: str, sqlstate: str
+) -> None:
+    assert _refused(client, statement.format(t=flights, s=lake)).sqlstate == sqlstate
+    assert len(_rows(client, f"SHOW TABLES FROM {lake}")) == 1
+
+
+def test_a_read_only_datasource_is_not_written(
+    client: psycopg.Connection[Any], tmp_path: Path, name: str, flights: str
+) -> None:
+    file = tmp_path / "closed.sqlite"
+    sqlite3.connect(file).close()
+    client.execute(f"CREATE DATASOURCE r_{name} TYPE sqlite OPTIONS (path '{file}')")
+    error = _refused(client, f"TRANSFER {flights} TO r_{name}.x")
+    client.execute(f"DROP DATASOURCE r_{name}")
+    assert error.sqlstate == "25006"
+
+
+# -- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Any]:
+    place = Path(__file__).parents[1] / "migration" / "servers.py"
+    spec = importlib.util.spec_from_file_location("servers", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("servers", module)
+    spec.loader.exec_module(module)
+    with module.postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def pg(client: psycopg.Connection[Any], postgres: Any, name: str) -> Iterator[str]:
+    source = f"p_{name}"[:50]
+    client.execute(
+        f"CREATE DATASOURCE {source} TYPE postgres OPTIONS (host '{postgres.host}', port '{postgres.port}',"
+        f" user '{postgres.user}', database '{postgres.database}', role 'read_write')"
+    )
+    yield source
+    client.execute(f"DROP DATASOURCE {source}")
+
+
+@pytest.mark.postgres
+def test_postgres_takes_a_table(client: psycopg.Connection[Any], pg: str, flights: str) -> None:
+    assert client.execute(f"TRANSFER {flights} TO {pg}.public.{flights}").statusmessage == "TRANSFER 500"
+    columns = {row["column"]: row["type"] for row in _rows(client, f"DESCRIBE {pg}.public.{flights}")}
+    assert columns["price"] == "numeric(12,2)"
+    assert "timestamp" in columns["at"]
+    report = _rows(client, f"RECONCILE {flights} WITH {pg}.public.{flights} CHECKS ALL")
+    assert {row["verdict"] for row in report} == {"pass"}
+    sums = _rows(client, f"QUERY {pg} AS $$ SELECT sum(price) AS s, min(at) AS a FROM {flights} $$")[0]
+    assert str(sums["s"]) == "156562.50"
+    assert sums["a"].isoformat() == "2024-03-01T00:01:00+00:00"
+
+
+@pytest.mark.postgres
+def test_postgres_is_refused_what_it_would_lose(client: psycopg.Connection[Any], pg: str, lake: str) -> None:
+    client.execute(f"EXECUTE ON {lake} AS $$ INSERT INTO users VALUES (9, 'nul' || char(0) || 'x', NULL) $$")
+    error = _refused(client, f"TRANSFER users FROM {lake} TO {pg}.public.lossy")
+    assert error.sqlstate == "HV004"
+    assert "name" in str(error)
+    assert _rows(client, f"SHOW TABLES FROM {pg}.lossy") == []
+
+
+@pytest.mark.postgres
+def test_validate_asks_the_server(client: psycopg.Connection[Any], pg: str) -> None:
+    fine = f"VALIDATE DDL FOR {pg} DRY RUN AS $$ CREATE TABLE dry (a integer) $$"
+    assert [row["verdict"] for row in _rows(client, fine)] == ["pass"]
+    assert "dry" not in [row["table"] for row in _rows(client, f"SHOW TABLES FROM {pg}.public")]
