@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 
 _FRACTION = "DECIMAL WITHOUT WHOLE DIGITS"
+_BARE = (38, 10)  # a numeric of no stated scale: the zeros that the fixed scale adds are not shown
 _DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)", re.IGNORECASE)
 _ARRAY = re.compile(r"(.*)\[\d*\]\Z", re.DOTALL)
 
@@ -193,7 +194,11 @@ def _base_text(base: str, x: str) -> str:
 def text_form(type_text: str, x: str) -> str:
     """An expression for the text format of ``x``, an expression of type ``type_text``."""
     base, depth = split_type(type_text)
-    return _list_text(base, depth, x) if depth else _base_text(base, x)
+    if depth:
+        return _list_text(base, depth, x)
+    if base == "DECIMAL" and _width(type_text) == _BARE:
+        return f"rtrim(rtrim(CAST({x} AS VARCHAR), '0'), '.')"
+    return _base_text(base, x)
 
 
 def _list_text(base: str, depth: int, x: str) -> str:

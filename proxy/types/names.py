@@ -78,6 +78,9 @@ _DECLARED = {
     "timestamp without time zone": "timestamp",
     "timestamp with time zone": "timestamptz",
 }
+# What the engine has for a numeric without width and scale (``proxy.sql`` writes it so). Shown without the zeros at its
+# end, which nobody wrote.
+BARE_NUMERIC = (38, 10)
 _ARRAY = re.compile(r"(.*)\[\d*\]\Z", re.DOTALL)
 _SIZED = re.compile(r"([^(]+?)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)(.*)\Z", re.DOTALL)
 
@@ -126,6 +129,8 @@ def from_engine(type_text: str, declared: str | None = None) -> TypeInfo:
     info = BY_NAME[_ENGINE.get(name.strip().upper(), "text")]
     if info.name == "numeric" and rest:
         width, _, scale = rest.rstrip(") ").partition(",")
+        if (int(width), int(scale or 0)) == BARE_NUMERIC:
+            return info
         return replace(info, typmod=_numeric_typmod(int(width), int(scale or 0)))
     return info
 

@@ -16,6 +16,7 @@ from .registry import codec_of
 
 RowsEncoder = Callable[[Iterable[Sequence[Any]]], bytes]
 
+_NUMERIC = 1700
 _NULL = b"\xff\xff\xff\xff"
 _pack_size = struct.Struct("!i").pack
 _pack_head = struct.Struct("!ciH").pack
@@ -26,9 +27,22 @@ _SIZES = tuple(_pack_size(size) for size in range(256))
 def encoders(infos: Sequence[TypeInfo], formats: Sequence[int]) -> tuple[Encoder, ...]:
     """One encoder a column; ``formats`` has one code a column."""
     return tuple(
-        codec_of(info.oid).encode_binary if format else codec_of(info.oid).encode_text
+        codec_of(info.oid).encode_binary if format else _text_encoder(info)
         for info, format in zip(infos, formats, strict=True)
     )
+
+
+def _text_encoder(info: TypeInfo) -> Encoder:
+    encode = codec_of(info.oid).encode_text
+    if info.oid != _NUMERIC or info.typmod != -1:
+        return encode
+
+    def trimmed(value: Any) -> bytes:
+        """A numeric without a scale of its own: the engine's fixed scale adds zeros."""
+        data = encode(value)
+        return data.rstrip(b"0").rstrip(b".") if b"." in data else data
+
+    return trimmed
 
 
 def row_encoder(infos: Sequence[TypeInfo], formats: Sequence[int]) -> RowsEncoder:

@@ -385,3 +385,15 @@ def test_a_granted_file_is_a_table(start: Any, tmp_path: Path) -> None:
         ]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"SELECT * FROM '{other}/rows.csv'")
+
+
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_a_numeric_without_a_scale_shows_no_zeros_of_its_own(server: ThreadServer, rows: int) -> None:
+    """Few rows are encoded in Python, many by the engine: both leave out what the fixed scale adds."""
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT 1.5::numeric, 100::numeric, 0::numeric, (-2.50)::numeric, 1.50::numeric(6, 2)"
+            f" FROM generate_series(1, {rows})"
+        ).fetchall()
+    assert {tuple(map(str, row)) for row in found} == {("1.5", "100", "0", "-2.5", "1.50")}
+    assert len(found) == rows
