@@ -56,6 +56,7 @@ class LocalConnector:
         self.branch = branch or session.connection.branch
         self.item = contract(DIALECT)
         self._open: list[Connection] = []
+        self.published: set[str] = set()  # staging tables whose rows are committed
 
     def connect(self) -> Connection:
         """A session of its own on the branch, in UTC."""
@@ -141,11 +142,9 @@ class LocalConnector:
         return LocalReader(self, self.connect())
 
     def writer(self) -> Writer:
-        raise MigrationError(
-            "0A000",
-            "a transfer into local is not supported yet",
-            hint="Transfer from local to a datasource, or load with COPY … FROM STDIN.",
-        )
+        from proxy.session.endpoint_writer import LocalWriter
+
+        return LocalWriter(self, self.connect())
 
     def execute(
         self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None

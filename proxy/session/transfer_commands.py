@@ -98,6 +98,12 @@ def resume(commands: RemoteCommands, command: c.ResumeTransfer) -> Outcome:
     if entry is None:
         raise BoughError("42704", f"there is no transfer {command.id}", hint="SHOW TRANSFERS lists them.")
     request = TransferRequest.from_json(entry.request)
+    if request.target_name == LOCAL and entry.state == "publishing" and request.mode == "append":
+        raise BoughError(
+            "55000",
+            f"transfer {command.id} may have been published before the server ended",
+            hint=f"RECONCILE {request.source_label} WITH {request.target_label}, then TRANSFER what is missing.",
+        )
     with commands.opened(request.source_name, request.target_name, branch=request.branch) as (a, b):
         try:
             result = transfers.resume(
@@ -113,6 +119,10 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
     target, path = commands.split(command.target)
     if target == LOCAL and command.target[0] != LOCAL:
         commands.state.datasources.get(command.target[0])  # a target always names its datasource
+    if target == LOCAL and command.mode == "incremental":
+        raise BoughError(
+            "0A000", "MODE incremental into local is not supported yet", hint="MODE upsert KEY (…) is."
+        )
     return TransferRequest(
         source,
         path,
@@ -129,7 +139,15 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
 
 def _options(pairs: c.Options, target: str) -> TransferOptions:
     options = TransferOptions.from_pairs(pairs)
-    return replace(options, range_rows=0) if target == LOCAL else options
+    if target != LOCAL:
+        return options
+    if options.recreate or options.verify in ("L3", "L4"):
+        raise BoughError(
+            "0A000",
+            "a transfer into local cannot recreate a table or verify above L2 yet",
+            hint="DROP TABLE first; RECONCILE compares every row afterwards.",
+        )
+    return replace(options, range_rows=0)
 
 
 def _schema_target(commands: RemoteCommands, command: c.TransferSchema) -> tuple[str, Path]:

@@ -230,6 +230,61 @@ def test_a_transfer_leaves_from_the_session_s_branch(
     assert client.execute(f"TRANSFER {flights} TO {lake}.main.few").statusmessage == "TRANSFER 10"
 
 
+def test_a_schema_comes_in_and_goes_out(
+    client: psycopg.Connection[Any], lake: str, tmp_path: Path, name: str
+) -> None:
+    schema = f"z_{name}"[:50]
+    client.execute(f"CREATE SCHEMA {schema}")
+    results = _rows(client, f"TRANSFER SCHEMA main FROM {lake} TO local.{schema}")
+    assert [(row["target_table"], row["rows_transferred"]) for row in results] == [(f"{schema}.users", 3)]
+    client.execute(
+        f"CREATE DATASOURCE o_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'o.duckdb'}', role 'read_write')"
+    )
+    client.execute(f"TRANSFER SCHEMA {schema} TO o_{name}.main")
+    assert _rows(client, f"QUERY o_{name} AS $$ SELECT count(*) AS n FROM users $$") == [{"n": 3}]
+    client.execute(f"DROP DATASOURCE o_{name}")
+
+
+def test_a_table_comes_in_old_or_new(client: psycopg.Connection[Any], lake: str, name: str) -> None:
+    into = f"local.public.in_{name}"[:60]
+    table = into.removeprefix("local.")
+    assert client.execute(f"TRANSFER users FROM {lake} TO {into}").statusmessage == "TRANSFER 3"
+    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE {into}")}
+    assert columns["id"]["key"] is True
+    assert columns["name"]["nullable"] is False
+    client.execute(f"UPDATE {table} SET name = 'Zed' WHERE id = 3")
+    client.execute(f"INSERT INTO {table} VALUES (4, 'Dee', NULL)")
+    upsert = client.execute(
+        f"TRANSFER (SELECT * FROM users WHERE id < 3) FROM {lake} TO {into} MODE upsert KEY (id)"
+    )
+    assert upsert.statusmessage == "TRANSFER 2"
+    assert [r["name"] for r in _rows(client, f"SELECT name FROM {table} ORDER BY id")] == [
+        "Ada",
+        "Bob",
+        "Zed",
+        "Dee",
+    ]
+    twice = f"TRANSFER users FROM {lake} TO {into} MODE append"
+    assert _refused(client, twice).sqlstate == "23505"
+    assert len(_rows(client, f"SELECT * FROM {table}")) == 4
+    assert _rows(client, "SELECT state FROM bough.transfers ORDER BY id DESC LIMIT 1") == [
+        {"state": "failed"}
+    ]
+    client.execute(f"TRANSFER users FROM {lake} TO {into}")
+    assert {row["verdict"] for row in _rows(client, f"RECONCILE {lake}.users WITH {into} KEY (id)")} == {
+        "pass"
+    }
+
+
+def test_a_table_comes_in_on_a_branch(
+    client: psycopg.Connection[Any], lake: str, branch: str, name: str, server: ThreadServer
+) -> None:
+    client.execute(f'TRANSFER users FROM {lake} TO local.public.b_{name} ON BRANCH "{branch}"')
+    with server.connect(branch) as there:
+        assert there.execute(f"SELECT count(*) FROM b_{name}").fetchone() == (3,)
+    assert _refused(client, f"SELECT * FROM b_{name}").sqlstate == "42P01"
+
+
 @pytest.mark.parametrize(
     ("statement", "sqlstate"),
     [
@@ -239,6 +294,9 @@ def test_a_transfer_leaves_from_the_session_s_branch(
         ("TRANSFER {t} TO {s}.users MODE create", "42P07"),
         ("TRANSFER {t} TO {s}.x MODE upsert", "22023"),
         ("TRANSFER {t} TO {s}.x WITH (frobnicate '1')", "22023"),
+        ("TRANSFER users FROM {s} TO local.x MODE incremental CURSOR id", "0A000"),
+        ("TRANSFER users FROM {s} TO local.x WITH (verify 'L4')", "0A000"),
+        ("TRANSFER users FROM {s} TO local.x ON BRANCH there_is_none", "42704"),
         ("RESUME TRANSFER 4711", "42704"),
         ("CANCEL TRANSFER 4711", "42704"),
         ("DESCRIBE {s}.main.there_is_no_such", "HV00R"),
