@@ -46,6 +46,8 @@ class RemoteCommands:
     def cancel(self) -> None:
         """Stops what runs: the session was cancelled. From any thread."""
         self.stop.set()
+        if self.state.runs(self.stop):
+            return  # a transfer looks at ``stop`` itself, and not while its target publishes
         for connector in tuple(self._open):
             with suppress(MigrationError):
                 connector.interrupt()

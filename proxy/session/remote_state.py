@@ -133,6 +133,8 @@ class RemoteState:
 
     def transfer_rows(self) -> list[tuple[Any, ...]]:
         """The rows of ``bough.transfers``, newest first."""
+        if self._journal is None and not (self._journal_file and self._journal_file.exists()):
+            return []  # who only asks makes no file
         return [
             (row[0], datetime.fromtimestamp(row[1], UTC), *row[2:])
             for row in (entry.row for entry in self.journal.entries())
@@ -141,6 +143,10 @@ class RemoteState:
     def started(self, transfer: int, stop: threading.Event) -> None:
         """A transfer of this process runs; ``stop`` ends it."""
         self._running[transfer] = stop
+
+    def runs(self, stop: threading.Event) -> bool:
+        """Whether a transfer runs that ``stop`` ends."""
+        return any(event is stop for event in list(self._running.values()))
 
     def ended(self, stop: threading.Event) -> None:
         """Nothing that ``stop`` would end runs any more."""

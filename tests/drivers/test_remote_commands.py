@@ -6,6 +6,7 @@ import importlib.util
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 from server_thread import ThreadServer
+
+from branching.errors import BoughError
+from proxy.session.remote_state import RemoteState
+from proxy.settings import SettingsError, load
 
 _SECRET = "a very secret word"
 
@@ -228,6 +233,48 @@ def test_a_transfer_leaves_from_the_session_s_branch(
     client.execute(f'SET branch = "{branch}"') if branch not in ("main",) else None
     client.execute(f"DELETE FROM {flights} WHERE id > 10")
     assert client.execute(f"TRANSFER {flights} TO {lake}.main.few").statusmessage == "TRANSFER 10"
+
+
+@pytest.mark.parametrize("by", ["CANCEL TRANSFER", "pg_cancel_backend"])
+def test_a_running_transfer_is_cancelled(
+    server: ThreadServer, client: psycopg.Connection[Any], lake: str, by: str
+) -> None:
+    def run() -> psycopg.Error:
+        with server.connect() as other:
+            return _refused(
+                other,
+                f"TRANSFER (SELECT i AS id FROM generate_series(1, 20000000) AS g(i)) TO {lake}.main.many",
+            )
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        found: list[dict[str, Any]] = []
+        while not found and not running.done():
+            found = _rows(client, "SELECT id FROM bough.transfers WHERE state = 'running' AND rows_done > 0")
+        if by == "CANCEL TRANSFER":
+            client.execute(f"CANCEL TRANSFER {found[0]['id']}")
+        else:
+            sessions = "SELECT pid FROM bough.sessions WHERE statement LIKE 'TRANSFER (SELECT i%'"
+            client.execute(f"SELECT pg_cancel_backend({_rows(client, sessions)[0]['pid']})")
+        assert running.result(60).sqlstate == "57014"
+    assert len(_rows(client, f"SHOW TABLES FROM {lake}")) == 1
+    state = _rows(client, f"SELECT state FROM bough.transfers WHERE id = {found[0]['id']}")
+    assert state == [{"state": "cancelled"}]
+    assert _refused(client, f"CANCEL TRANSFER {found[0]['id']}").sqlstate == "55000"
+
+
+def test_datasources_of_the_settings_file(tmp_path: Path) -> None:
+    config = tmp_path / "bough.toml"
+    config.write_text(f'[datasources.there]\ntype = "sqlite"\npath = "{tmp_path / "there.sqlite"}"\n')
+    settings = load({}, {}, config)
+    state = RemoteState(None, settings)
+    assert [item.name for item in state.datasources] == ["there"]
+    with pytest.raises(BoughError) as caught:
+        state.drop("there", if_exists=False)
+    assert caught.value.sqlstate == "55006"
+    config.write_text('[datasources.there]\ntype = "oracular"\n')
+    with pytest.raises(SettingsError):
+        RemoteState(None, load({}, {}, config))
 
 
 def test_a_schema_comes_in_and_goes_out(
