@@ -64,7 +64,9 @@ class Calls:
                     and node.arg_key == "expressions"
                     and node.output_name == ""
                 ):
-                    made = exp.alias_(made, function_name(node) or "?column?", quoted=True)
+                    made = exp.alias_(
+                        made, (function_name(node) or "?column?").partition("(")[0], quoted=True
+                    )
                     made.meta[KIND] = made.this.meta.get(KIND)
                 if node.parent is None:
                     return made

@@ -174,7 +174,7 @@ TEMPLATES: dict[str, str] = {
     "txid_current_if_assigned": "CAST(NULL AS BIGINT)",
     "txid_current_snapshot": "'1:1:'",
     "pg_current_xact_id": "CAST(1 AS BIGINT)",
-    "age": "CAST(1 AS INTEGER)",
+    "age(xid)": "CAST(1 AS INTEGER)",
     "mxid_age": "CAST(1 AS INTEGER)",
     **dict.fromkeys(
         (

@@ -38,7 +38,7 @@ _FUNCTIONS = {
     **dict.fromkeys(("count", "row_number", "rank", "pg_relation_size", "pg_table_size",
         "pg_total_relation_size",
         "pg_database_size", "txid_current", "pg_indexes_size"), "bigint"),
-    **dict.fromkeys(("pg_backend_pid", "inet_server_port", "inet_client_port", "age", "array_length",
+    **dict.fromkeys(("pg_backend_pid", "inet_server_port", "inet_client_port", "age(xid)", "array_length",
         "array_upper"),
         "integer"),
     **dict.fromkeys(("pg_is_in_recovery", "pg_table_is_visible", "has_table_privilege",
@@ -62,10 +62,28 @@ _RENAMED = {
 }
 
 
+_TRANSACTION_COLUMNS = frozenset({"xmin", "xmax", "datfrozenxid", "relfrozenxid", "catalog_xmin",
+    "backend_xid", "backend_xmin", "transactionid"})  # fmt: skip
+
+
+def _of_transaction(call: exp.Anonymous) -> bool:
+    """Whether a call of ``age`` asks for a transaction's age, and not for the time between two moments."""
+    if len(call.expressions) != 1:
+        return False
+    (argument,) = call.expressions
+    if isinstance(argument, exp.Cast):
+        return type_kind(argument.to) in ("xid", "bigint", "integer")  # a row's xmin is put in as a number
+    return isinstance(argument, exp.Column) and argument.name.lower() in _TRANSACTION_COLUMNS
+
+
 def function_name(node: exp.Expr) -> str | None:
-    """The lower-case name under which Postgres knows a function call, or None for anything else."""
+    """The lower-case name under which Postgres knows a function call, or None for anything else.
+
+    Of a name with two meanings the one that reads the catalogs has its argument's type: ``age(xid)``.
+    """
     if isinstance(node, exp.Anonymous):
-        return str(node.this).lower() if isinstance(node.this, str) else str(node.name).lower()
+        name = str(node.this).lower() if isinstance(node.this, str) else str(node.name).lower()
+        return "age(xid)" if name == "age" and _of_transaction(node) else name
     if isinstance(node, exp.Func) and not isinstance(node, (exp.Cast, exp.Case, exp.And, exp.Or, exp.If)):
         return _RENAMED.get(name := node.sql_name().lower(), name)
     return None

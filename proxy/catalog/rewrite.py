@@ -252,7 +252,7 @@ def _figured(node: exp.Expr) -> tuple[str, bool]:
         return "exists", True
     if isinstance(node, (exp.Predicate, exp.Connector)):
         return "?column?", False
-    name = function_name(node) or ""
+    name = (function_name(node) or "").partition("(")[0]
     if isinstance(node, exp.Trim):
         name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(node.text("position").upper(), "btrim")
     return (name, True) if name else ("?column?", False)

@@ -141,10 +141,8 @@ class BranchCommands:
         session = self._session
         connection = session.connection
         assert connection is not None
-        own = 0
-        if self._database.has_branch(command.branch) and connection.line is self._database.line(
-            command.branch
-        ):
+        here = connection.line
+        if not here.is_trunk and command.branch == here.name:
             raise BoughError(
                 "55006",
                 f'cannot discard the branch "{command.branch}" that the session is on',
@@ -157,7 +155,6 @@ class BranchCommands:
             cascade=command.cascade,
             force=command.force,
             sessions=session.service.on_branch,
-            own_sessions=own,
             notice=self._notice,
         )
         return done(command.tag)

@@ -397,3 +397,23 @@ def test_a_numeric_without_a_scale_shows_no_zeros_of_its_own(server: ThreadServe
         ).fetchall()
     assert {tuple(map(str, row)) for row in found} == {("1.5", "100", "0", "-2.5", "1.50")}
     assert len(found) == rows
+
+
+def test_age_of_moments_and_of_transactions(server: ThreadServer) -> None:
+    with server.connect() as connection:
+        told = connection.execute(
+            "SELECT CAST(age(timestamp '2024-03-01', timestamp '2024-01-01') AS text), "
+            "age(now() - interval '1 day') > interval '1 hour'"
+        ).fetchone()
+        assert told is not None and told[1] is True and told[0] in ("2 mons", "2 months")
+        query = "SELECT age(datfrozenxid) FROM pg_database LIMIT 1"
+        cursor = connection.execute(query)
+        assert cursor.description is not None and cursor.description[0].name == "age"
+        assert cursor.fetchone() == (1,)
+
+
+def test_the_trunk_is_never_discarded(server: ThreadServer) -> None:
+    with server.connect() as connection:
+        caught = refused(connection, "BRANCH DISCARD main")
+        assert "main" in str(caught)
+        assert connection.execute("SELECT current_branch()").fetchone() == ("main",)
