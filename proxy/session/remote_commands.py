@@ -164,7 +164,7 @@ class RemoteCommands:
             try:
                 with self.opened(item.name) as (connector,):
                     connector.test()
-            except MigrationError as reason:
+            except (MigrationError, BoughError) as reason:
                 error = reason.message
             schema = item.options.get("schema")
             rows.append((item.name, item.type, error is None, item.role, database, schema, error))

@@ -8,6 +8,7 @@ Rules:
 3. The journal is a file beside the data file, made when the first transfer asks for it. What was running when the
    last process ended is ``interrupted`` from the start of the next one.
 4. Without a data file everything is in memory.
+5. What a datasource's file may be is ``datasource_files``'s to say, at CREATE DATASOURCE and at each opening.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from migration.connectors import Connector, connect
 from migration.datasources import (
     Datasource,
     Datasources,
+    datasource,
     from_agent_file,
     from_tables,
     read_secrets,
@@ -32,6 +34,7 @@ from migration.datasources import (
 )
 from migration.errors import MigrationError
 from migration.journal import Journal
+from proxy.session.datasource_files import check_files
 from proxy.settings import Settings, SettingsError
 
 
@@ -39,6 +42,8 @@ class RemoteState:
     """One per server. Safe to use from several threads."""
 
     def __init__(self, file: Path | None, settings: Settings) -> None:
+        self._file = file
+        self._granted = tuple(Path(item) for item in settings.file_directories)
         self._public = file and file.with_name(file.name + ".datasources")
         self._secret = file and file.with_name(file.name + ".secrets")
         self._journal_file = file and file.with_name(file.name + ".transfers")
@@ -80,6 +85,8 @@ class RemoteState:
     def create(self, name: str, type_: str, options: Mapping[str, str], *, if_not_exists: bool) -> bool:
         """CREATE DATASOURCE; True if it is new."""
         is_new = name not in self.datasources
+        if is_new:
+            self._check(datasource(name, type_, options))
         self.datasources.create(name, type_, options, if_not_exists=if_not_exists)
         if is_new:
             self._keep()
@@ -100,7 +107,12 @@ class RemoteState:
 
     def connector(self, name: str) -> Connector:
         """The datasource of that name, opened; 42704 if there is none."""
-        return connect(self.datasources.get(name))
+        item = self.datasources.get(name)
+        self._check(item)
+        return connect(item)
+
+    def _check(self, item: Datasource) -> None:
+        check_files(item, self._file, self._granted, by_settings=item.name in self._fixed)
 
     def _kept(self) -> list[Datasource]:
         if self._public is None or self._secret is None or not self._public.exists():

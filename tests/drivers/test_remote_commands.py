@@ -114,6 +114,53 @@ def test_a_password_is_never_shown_and_survives_a_restart(
     assert names == ["local", "pg"]
 
 
+def test_a_datasource_is_never_the_servers_own_file(
+    start: Callable[..., ThreadServer], tmp_path: Path
+) -> None:
+    file = tmp_path / "own.duckdb"
+    with start(str(file)).connect() as connection:
+        (tmp_path / "soft.duckdb").symlink_to(file)
+        (tmp_path / "hard.duckdb").hardlink_to(file)
+        for path in (
+            file,
+            tmp_path / "soft.duckdb",
+            tmp_path / "hard.duckdb",
+            tmp_path / "own.duckdb.transfers",
+            f"file:{file}",
+            f"duckdb:{file}",
+        ):
+            made = f"CREATE DATASOURCE thief TYPE duckdb OPTIONS (path '{path}')"
+            assert _refused(connection, made).sqlstate == "42501", path
+        pattern = f"path_pattern '{tmp_path}/*.duckdb', database 'own'"
+        assert (
+            _refused(connection, f"CREATE DATASOURCE p TYPE duckdb OPTIONS ({pattern})").sqlstate == "42501"
+        )
+        outside = "path ':memory:', enable_external_access 'true'"
+        assert (
+            _refused(connection, f"CREATE DATASOURCE o TYPE duckdb OPTIONS ({outside})").sqlstate == "42501"
+        )
+        # A file that only later becomes the server's own is refused when it is to be opened.
+        later = tmp_path / "later.duckdb"
+        connection.execute(f"CREATE DATASOURCE later TYPE duckdb OPTIONS (path '{later}', role 'read_write')")
+        later.hardlink_to(file)
+        assert _refused(connection, "EXECUTE ON later AS $$ CREATE TABLE t (a int) $$").sqlstate == "42501"
+        shown = {row[0]: row for row in connection.execute("SHOW DATASOURCES").fetchall()}
+        assert shown["later"][2] is False and "belongs to this server" in shown["later"][6]
+
+
+def test_a_datasource_stays_in_the_granted_directories(tmp_path: Path) -> None:
+    granted = tmp_path / "granted"
+    granted.mkdir()
+    config = tmp_path / "bough.toml"
+    config.write_text(f'file_directories = ["{granted}"]\n')
+    state = RemoteState(None, load({}, {}, config))
+    assert state.create("inside", "sqlite", {"path": str(granted / "a.sqlite")}, if_not_exists=False)
+    for path in (tmp_path / "a.sqlite", granted / ".." / "a.sqlite"):
+        with pytest.raises(BoughError) as caught:
+            state.create("outside", "sqlite", {"path": str(path)}, if_not_exists=False)
+        assert caught.value.sqlstate == "42501"
+
+
 def test_what_a_datasource_holds(client: psycopg.Connection[Any], lake: str) -> None:
     assert _rows(client, f"SHOW TABLES FROM {lake}") == [
         {"schema": "main", "table": "users", "type": "table"}

@@ -1,0 +1,71 @@
+"""Which files a datasource may be: never the served database, nor anything kept beside it.
+
+Rules:
+
+1. The engine opens a file a second time without noticing when it goes by another name (a hard link), and two
+   writers then ruin it. So a file is compared by its real path and by its inode, each time it is to be opened.
+2. A path is a plain path. A prefix (``file:``, ``duckdb:``, ``s3:``) would have the engine read it in another way
+   than it is checked here.
+3. Where the setting ``file_directories`` grants directories, CREATE DATASOURCE is held to them, as COPY is. Only the
+   settings file may give a datasource ``enable_external_access``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from branching.errors import BoughError
+from migration.connectors.files import database_files
+from migration.datasources import Datasource
+
+_FILE_TYPES = frozenset({"duckdb", "sqlite"})
+_PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_+.-]*:")
+
+
+def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], *, by_settings: bool) -> None:
+    """Raises 42501 if ``item`` is a file that it must not be."""
+    if item.type not in _FILE_TYPES:
+        return
+    options = item.filled()
+    if not by_settings and options.get("enable_external_access", "false").lower() != "false":
+        raise BoughError(
+            "42501",
+            f'datasource "{item.name}" may not have enable_external_access',
+            hint="Only a datasource of the settings file may have it: [datasources.name] in bough.toml.",
+        )
+    for file in (options.get("path_pattern"), *database_files(options).values()):
+        if file is None or file == ":memory:":
+            continue
+        if _PREFIX.match(file):
+            raise BoughError("42501", f'the path "{file}" has a prefix', hint="Write a plain path.")
+        real = Path(file).expanduser().resolve()
+        if served is not None and _belongs_to(real, served):
+            raise BoughError(
+                "42501",
+                f'the file "{file}" belongs to this server',
+                detail="Its tables are on branches, and only this server may open it.",
+                hint='Use the datasource "local" for the tables of the session\'s branch.',
+            )
+        if not by_settings and granted and not any(root.resolve() in real.parents for root in granted):
+            raise BoughError(
+                "42501",
+                f'access to file "{file}" is not allowed',
+                hint="Name a file below a directory that the setting file_directories grants.",
+            )
+
+
+def _belongs_to(real: Path, served: Path) -> bool:
+    served = served.resolve()
+    own = [file for file in served.parent.iterdir() if _is_own(file, served)]
+    return any(_is_own(file, served) for file in (real, *real.parents)) or (
+        real.is_file() and any(file.is_file() and real.samefile(file) for file in own)
+    )
+
+
+def _is_own(file: Path, served: Path) -> bool:
+    """Whether it is the served database by name, or is kept beside it; it need not exist yet."""
+    return file.parent == served.parent and (
+        file.name == served.name or file.name.startswith(served.name + ".")
+    )
