@@ -156,6 +156,32 @@ class Ddl(ObjectDdl):
         text = f"nextval({names.literal(f'{quote(schema)}.{quote(sequence.name)}')})"
         return replace(column, default=text, not_null=True)
 
+    def with_new_column(self, table: Table, action: d.AddColumn) -> tuple[Table, Column] | None:
+        """``table`` as it is with the new column and its constraints, and that column; None where IF NOT EXISTS skips.
+
+        Only the definition: what the rows get is each storage's own.
+        """
+        if table.column(action.column.name) is not None:
+            if action.if_not_exists:
+                self.notice(
+                    f'column "{action.column.name}" of relation "{table.name}" already exists, skipping'
+                )
+                return None
+            raise BoughError(
+                "42701", f'column "{action.column.name}" of relation "{table.name}" already exists'
+            )
+        parsed = self.parsed_column(action.column)
+        column = parsed.column
+        if column.name.startswith(names.HIDDEN_PREFIX):
+            raise BoughError("42939", f'column name "{column.name}" is reserved')
+        if parsed.sequence is not None:
+            column = self._serial(table.schema, table.name, column, parsed.sequence)
+        changed = replace(table, columns=(*table.columns, column))
+        taken = {item.name for item in table.constraints}
+        for definition in parsed.constraints:
+            changed = self._with_constraint(changed, definition, taken)
+        return changed, column
+
     def _own_sequences(self, table: Table) -> None:
         """Ties the sequences of serial and identity columns to the table."""
         for column in table.columns:

@@ -279,25 +279,10 @@ class TrunkDdl(Ddl):
         return self._reshaped(table) if index.unique else table
 
     def _add_column(self, table: Table, action: d.AddColumn) -> Table:
-        if table.column(action.column.name) is not None:
-            if action.if_not_exists:
-                self.notice(
-                    f'column "{action.column.name}" of relation "{table.name}" already exists, skipping'
-                )
-                return table
-            raise BoughError(
-                "42701", f'column "{action.column.name}" of relation "{table.name}" already exists'
-            )
-        parsed = self.parsed_column(action.column)
-        column = parsed.column
-        if column.name.startswith(names.HIDDEN_PREFIX):
-            raise BoughError("42939", f'column name "{column.name}" is reserved')
-        if parsed.sequence is not None:
-            column = self._serial(table.schema, table.name, column, parsed.sequence)
-        changed = replace(table, columns=(*table.columns, column))
-        taken = {item.name for item in table.constraints}
-        for definition in parsed.constraints:
-            changed = self._with_constraint(changed, definition, taken)
+        added = self.with_new_column(table, action)
+        if added is None:
+            return table
+        changed, column = added
         if (
             any(item.kind != "f" for item in changed.constraints[len(table.constraints) :])
             or column.generated
