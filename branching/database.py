@@ -327,8 +327,4 @@ def open_database(
     return database
 
 
-def with_state(record: Record, **changes: object) -> Record:
-    return replace(record, **changes)  # type: ignore[arg-type]
-
-
 __all__ = ["MAIN", "Database", "change_key", "open_database"]

@@ -12,16 +12,10 @@ from __future__ import annotations
 
 from branching import names
 from branching.lines import Line
-from branching.model import Column, Table
+from branching.model import Table
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable, Physical
 from branching.points import Point
-
-
-def base_columns(table: Table, base: BaseTable) -> list[Column]:
-    """The table's columns that are columns of ``base``."""
-    computed = {name for name, _ in table.storage.below}
-    return [column for column in table.columns if column.name not in computed and column.id in base.columns]
 
 
 def trunk(table: Table, base: BaseTable, *, hidden: bool = False) -> str:

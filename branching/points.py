@@ -20,10 +20,6 @@ class Point:
     version: int
     in_flight: tuple[int, ...] = ()
 
-    def holds(self, version: int) -> bool:
-        """Whether what ``version`` wrote is in the snapshot."""
-        return version <= self.version and version not in self.in_flight
-
     def holds_all_up_to(self, version: int) -> bool:
         """Whether everything written by versions up to ``version`` is in the snapshot."""
         return version <= self.version and (not self.in_flight or version < min(self.in_flight))

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -93,10 +93,6 @@ class Datasource:
     def shown(self) -> dict[str, str]:
         """The options as SHOW may print them."""
         return {**self.options, **dict.fromkeys(self.secrets, MASK)}
-
-    def with_database(self, database: str) -> Datasource:
-        """The same server (or file pattern), another database."""
-        return replace(self, options=MappingProxyType({**self.options, "database": database}))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but secrets, as JSON can hold it. A secret that is a placeholder is no secret."""

@@ -235,11 +235,6 @@ class Progress:
         """0 to 100, None if unknown."""
         return 100 * self.rows_done / self.rows_total if self.rows_total else None
 
-    @property
-    def rate(self) -> float:
-        """Rows a second."""
-        return self.rows_done / self.seconds if self.seconds > 0 else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:

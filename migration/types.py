@@ -15,7 +15,7 @@ is lost. Both names are offered here too: ``parse_type`` and ``map_type``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 if TYPE_CHECKING:
@@ -148,10 +148,6 @@ class CanonicalType:
         if not self.is_nested:
             return (self,)
         return tuple(leaf for part in parts for leaf in part.leaves())
-
-    def with_length(self, length: int | None) -> CanonicalType:
-        """The same type with another length."""
-        return replace(self, length=length)
 
 
 def of(kind: Kind) -> CanonicalType:

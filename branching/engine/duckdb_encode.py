@@ -77,15 +77,6 @@ def prepare(cursor: Any, time_zone: str | None = None) -> None:
     cursor.execute("SET arrow_lossless_conversion = true").fetchall()
 
 
-def project_for_arrow(columns: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Columns that need a cast to survive Arrow, as (name, type to cast to).
-
-    With ``arrow_lossless_conversion`` there is none: HUGEINT, UUID, BIT and TIME WITH TIME ZONE travel as
-    extension types. Enums arrive as VARCHAR, which is how they are sent.
-    """
-    return ()
-
-
 def wrap(sql: str, columns: Sequence[EncodedColumn]) -> str:
     """A query giving one BLOB, the DataRow message, for each row of the query ``sql``."""
     return _encoding(f"({sql}\n)", columns)

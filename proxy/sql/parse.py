@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sqlglot
@@ -253,8 +253,3 @@ def syntax_error(failure: SyntaxFailure, source: Source) -> BoughError:
     """Postgres' own syntax error, its position counted in the whole query string."""
     position = None if failure.position is None else failure.position + source.offset
     return BoughError("42601", failure.message, position=position)
-
-
-def with_tree(parsed: Parsed, tree: exp.Expr) -> Parsed:
-    """``parsed`` with another tree."""
-    return replace(parsed, tree=tree)
