@@ -19,6 +19,7 @@ from pathlib import Path
 from branching.errors import BoughError
 from migration.connectors.files import database_files
 from migration.datasources import Datasource
+from proxy.sql.guard import belongs_to
 
 _FILE_TYPES = frozenset({"duckdb", "sqlite"})
 _PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_+.-]*:")
@@ -41,7 +42,7 @@ def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], 
         if _PREFIX.match(file):
             raise BoughError("42501", f'the path "{file}" has a prefix', hint="Write a plain path.")
         real = Path(file).expanduser().resolve()
-        if served is not None and _belongs_to(real, served):
+        if served is not None and belongs_to(real, served):
             raise BoughError(
                 "42501",
                 f'the file "{file}" belongs to this server',
@@ -54,18 +55,3 @@ def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], 
                 f'access to file "{file}" is not allowed',
                 hint="Name a file below a directory that the setting file_directories grants.",
             )
-
-
-def _belongs_to(real: Path, served: Path) -> bool:
-    served = served.resolve()
-    own = [file for file in served.parent.iterdir() if _is_own(file, served)]
-    return any(_is_own(file, served) for file in (real, *real.parents)) or (
-        real.is_file() and any(file.is_file() and real.samefile(file) for file in own)
-    )
-
-
-def _is_own(file: Path, served: Path) -> bool:
-    """Whether it is the served database by name, or is kept beside it; it need not exist yet."""
-    return file.parent == served.parent and (
-        file.name == served.name or file.name.startswith(served.name + ".")
-    )

@@ -161,6 +161,22 @@ def _paths(node: exp.Func) -> Iterator[str]:
         yield item.name
 
 
+def belongs_to(real: Path, served: Path) -> bool:
+    """Whether a resolved path is the ``served`` database, or is kept beside it, by name or as a hard link.
+
+    What is kept beside it has a name that begins with its name, and need not exist yet.
+    """
+
+    def is_own(file: Path) -> bool:
+        return file.parent == served.parent and file.name.startswith(served.name)
+
+    if any(is_own(file) for file in (real, *real.parents)):
+        return True
+    return real.is_file() and any(
+        real.samefile(file) for file in served.parent.iterdir() if is_own(file) and file.is_file()
+    )
+
+
 def allowed_file(name: str, context: GuardContext, *, write: bool = False) -> Path:
     """The real path of ``name``, if a granted directory holds it; else 42501. Never says what exists."""
     denied = BoughError(
@@ -189,12 +205,6 @@ def allowed_file(name: str, context: GuardContext, *, write: bool = False) -> Pa
         if match:
             if database.parent == real or real in database.parents:
                 raise denied
-        elif (real.name.startswith(database.name) and real.parent == database.parent) or any(
-            parent.name.startswith(database.name)
-            for parent in real.parents
-            if parent.parent == database.parent
-        ):
-            raise denied
-        if real.exists() and database.exists() and real.is_file() and real.samefile(database):
+        elif belongs_to(real, database):
             raise denied
     return real
