@@ -15,17 +15,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from migration.connectors.arrow import arrow_type
 from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
 from migration.connectors.duckdb_catalog import schema_and_name, table_spec
-from migration.connectors.duckdb_forms import exported, imported, plain, plain_type, restored
+from migration.connectors.duckdb_forms import Incoming, exported, imported
 from migration.connectors.files import database_file, database_files
-from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
@@ -52,18 +51,18 @@ def connect(datasource: Datasource, options: dict[str, str]) -> DuckdbConnector:
     return DuckdbConnector(datasource, options)
 
 
-class DuckdbConnector(SqlConnector):
+class DuckdbConnector(SqlConnector[Any]):
     """One DuckDB file, or the files of a pattern."""
 
     def version(self) -> str:
-        with self.session(read_only=True) as session:
+        with self.session() as session:
             return str(session.sql("SELECT version()").fetchall()[0][0]).removeprefix("v")
 
     def databases(self) -> list[str]:
         return list(database_files(self.options))
 
     def schemas(self) -> list[str]:
-        with self.session(read_only=True) as session:
+        with self.session() as session:
             found = session.sql(
                 "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database() "
                 "UNION SELECT 'main' ORDER BY 1"
@@ -71,7 +70,7 @@ class DuckdbConnector(SqlConnector):
         return [name for (name,) in found]
 
     def tables(self, schema: str | None = None) -> list[TableEntry]:
-        with self.session(read_only=True) as session:
+        with self.session() as session:
             found = session.sql(
                 "SELECT schema_name, table_name, 'table', estimated_size FROM duckdb_tables() "
                 "WHERE NOT internal AND database_name = current_database() UNION ALL "
@@ -81,7 +80,7 @@ class DuckdbConnector(SqlConnector):
         return [TableEntry(*row) for row in found if schema in (None, row[0])]
 
     def describe(self, path: Path) -> RemoteTable:
-        with self.session(read_only=True) as session:
+        with self.session() as session:
             spec = table_spec(session, path)
         entry = next(
             (entry for entry in self.tables() if spec and (entry.schema, entry.name) == spec.path), None
@@ -92,7 +91,7 @@ class DuckdbConnector(SqlConnector):
 
     def definition(self, path: Path) -> str | None:
         schema, name = schema_and_name(path)
-        with self.session(read_only=True) as session:
+        with self.session() as session:
             found = session.execute(
                 "SELECT sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 UNION ALL "
                 "SELECT sql FROM duckdb_views() WHERE schema_name = $1 AND view_name = $2",
@@ -103,17 +102,17 @@ class DuckdbConnector(SqlConnector):
         return str(found[0][0])
 
     def reader(self, snapshot: str | None = None) -> DuckdbReader:
-        return DuckdbReader(self, self.open(read_only=True))
+        return DuckdbReader(self, self.open())
 
     def writer(self) -> DuckdbWriter:
         self.refuse_writing()
-        return DuckdbWriter(self, self.open(read_only=False))
+        return DuckdbWriter(self, self.open())
 
     def interrupt(self) -> None:
         for session in tuple(self._sessions):
             session.interrupt()
 
-    def open(self, *, read_only: bool) -> Any:
+    def open(self) -> Any:
         """A session of its own on the file."""
         file = database_file(self.options)
         config: dict[str, Any] = {
@@ -131,22 +130,6 @@ class DuckdbConnector(SqlConnector):
             raise self.failed("HV00N", reason) from None
         self._sessions.append(session)
         return session
-
-    def closed(self, session: Any) -> None:
-        """Forgets a session and closes it."""
-        if session in self._sessions:
-            self._sessions.remove(session)
-        session.close()
-
-    @contextmanager
-    def session(self, *, read_only: bool) -> Iterator[Any]:
-        """A session for one question."""
-        session = self.open(read_only=read_only)
-        try:
-            with self.errors():
-                yield session
-        finally:
-            self.closed(session)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -267,34 +250,14 @@ class DuckdbWriter(SqlWriter):
         first = next(iterator, None)
         if first is None:
             return WriteResult(0, 0, "INSERT from Arrow")
-        fits = fit(first.schema, self.describe(path))
-        size = 0
-
-        def fitted() -> Iterator[pa.RecordBatch]:
-            nonlocal size
-            for batch in _chain(first, iterator):
-                size += batch.nbytes
-                ready = fit_batch(batch, fits)
-                yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
-
-        schema = pa.schema(
-            [pa.field(item.column.name, plain_type(arrow_type(item.column.type))) for item in fits]
-        )
-        given = pa.RecordBatchReader.from_batches(schema, fitted())
-        names = ", ".join(quoted(item.column.name, self.item) for item in fits)
-        casts = ", ".join(
-            restored(quoted(item.column.name, self.item), item.column.type, item.column.declared or "")
-            for item in fits
-        )
+        incoming = Incoming(chain([first], iterator), first.schema, self.describe(path), self.item)
         with self.connector.errors():
-            self.session.register("bough_given", given)
+            self.session.register("bough_given", incoming.reader)
             try:
-                found = self.session.execute(
-                    f"INSERT INTO {self.q(path)} ({names}) SELECT {casts} FROM bough_given"
-                ).fetchall()
+                found = self.session.execute(incoming.insert(self.q(path), "bough_given")).fetchall()
             finally:
                 self.session.unregister("bough_given")
-        return WriteResult(found[0][0], size, "INSERT from Arrow")
+        return WriteResult(found[0][0], incoming.size, "INSERT from Arrow")
 
     def begin(self) -> None:
         self.execute("BEGIN TRANSACTION")
@@ -313,8 +276,3 @@ class DuckdbWriter(SqlWriter):
     def close(self) -> None:
         self.rollback()
         self.connector.closed(self.session)
-
-
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest

@@ -6,12 +6,18 @@ and arrays.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration.connectors.arrow import arrow_type
 from migration.connectors.base import ReadColumn
 from migration.connectors.convert import from_texts
+from migration.connectors.fitting import fit, fit_batch
+from migration.connectors.queries import quoted
+from migration.dialects import DialectContract
+from migration.model import TableSpec
 from migration.types import CanonicalType
 
 
@@ -66,3 +72,36 @@ def plain(array: pa.Array) -> pa.Array:
     """An array in a form DuckDB reads."""
     wanted = plain_type(array.type)
     return array if wanted == array.type else pc.cast(array, wanted)
+
+
+class Incoming:
+    """Batches on their way into a table; HV004 at once where a column of theirs does not fit.
+
+    ``reader`` is what a session registers under a name, ``insert`` the statement that empties it, and ``size`` the
+    bytes it has read so far.
+    """
+
+    def __init__(
+        self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, table: TableSpec, item: DialectContract
+    ) -> None:
+        self.size = 0
+        self._batches, self._item = batches, item
+        self._fits = fit(schema, table)
+        forms = [pa.field(each.column.name, plain_type(arrow_type(each.column.type))) for each in self._fits]
+        self.reader = pa.RecordBatchReader.from_batches(pa.schema(forms), self._plain())
+
+    def _plain(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            self.size += batch.nbytes
+            ready = fit_batch(batch, self._fits)
+            yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
+
+    def insert(self, table: str, given: str) -> str:
+        """The INSERT into ``table``, as SQL names it, of what is registered as ``given``."""
+        columns = [each.column for each in self._fits]
+        names = [quoted(column.name, self._item) for column in columns]
+        values = [
+            restored(name, column.type, column.declared or "")
+            for name, column in zip(names, columns, strict=True)
+        ]
+        return f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM {given}"

@@ -49,7 +49,7 @@ def connect(datasource: Datasource, options: dict[str, str]) -> MysqlConnector:
     return MysqlConnector(datasource, options)
 
 
-class MysqlConnector(SqlConnector):
+class MysqlConnector(SqlConnector[Any]):
     """One server; a schema is one of its databases."""
 
     def version(self) -> str:
@@ -157,21 +157,8 @@ class MysqlConnector(SqlConnector):
         return session
 
     def closed(self, session: Any) -> None:
-        """Forgets a session and closes it."""
-        if session in self._sessions:
-            self._sessions.remove(session)
         with contextlib.suppress(pymysql.Error):
-            session.close()
-
-    @contextmanager
-    def session(self) -> Iterator[Any]:
-        """A session for one question."""
-        session = self.open()
-        try:
-            with self.errors():
-                yield session
-        finally:
-            self.closed(session)
+            super().closed(session)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Generic, Protocol, TypeVar
 
 from migration.connectors.base import Executed, Path, Writer
 from migration.datasources import Datasource
@@ -14,7 +15,16 @@ from migration.secrets import mask
 from migration.statements import check_statement
 
 
-class SqlConnector(ABC):
+class Closable(Protocol):
+    """A driver's connection, as far as all drivers agree."""
+
+    def close(self) -> None: ...
+
+
+S = TypeVar("S", bound=Closable)
+
+
+class SqlConnector(ABC, Generic[S]):
     """A datasource that is opened; ``options`` are filled, so this object is never shown."""
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
@@ -25,7 +35,7 @@ class SqlConnector(ABC):
         self.dialect = self.item.name
         self.read_only = datasource.read_only
         self._secrets = datasource.secret_texts()
-        self._sessions: list[Any] = []  # open driver sessions, for interrupt
+        self._sessions: list[S] = []  # open driver sessions, for interrupt
 
     @abstractmethod
     def version(self) -> str:
@@ -38,6 +48,30 @@ class SqlConnector(ABC):
     @abstractmethod
     def interrupt(self) -> None:
         """Stops what readers and writers are doing; from any thread."""
+
+    @abstractmethod
+    def open(self) -> S:
+        """A driver session of its own, in ``_sessions`` until it is ``closed``."""
+
+    @abstractmethod
+    def errors(self) -> AbstractContextManager[None]:
+        """The driver's errors as ours."""
+
+    def closed(self, session: S) -> None:
+        """Forgets a session and closes it."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+        session.close()
+
+    @contextmanager
+    def session(self, **how: Any) -> Iterator[S]:
+        """A session for one question; ``how`` goes to ``open``."""
+        session = self.open(**how)
+        try:
+            with self.errors():
+                yield session
+        finally:
+            self.closed(session)
 
     def test(self) -> None:
         """Connects and asks for the version."""

@@ -65,7 +65,7 @@ def connect(datasource: Datasource, options: dict[str, str]) -> PostgresConnecto
     return PostgresConnector(datasource, options)
 
 
-class PostgresConnector(SqlConnector):
+class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
     """One database of a PostgreSQL server."""
 
     def version(self) -> str:
@@ -137,22 +137,6 @@ class PostgresConnector(SqlConnector):
             raise self.failed("HV00N", reason) from None
         self._sessions.append(session)
         return session
-
-    def closed(self, session: psycopg.Connection[Any]) -> None:
-        """Forgets a session and closes it."""
-        if session in self._sessions:
-            self._sessions.remove(session)
-        session.close()
-
-    @contextmanager
-    def session(self) -> Iterator[psycopg.Connection[Any]]:
-        """A session for one question."""
-        session = self.open()
-        try:
-            with self.errors():
-                yield session
-        finally:
-            self.closed(session)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -52,7 +52,7 @@ def connect(datasource: Datasource, options: dict[str, str]) -> SqliteConnector:
     return SqliteConnector(datasource, options)
 
 
-class SqliteConnector(SqlConnector):
+class SqliteConnector(SqlConnector[sqlite3.Connection]):
     """One SQLite file, or the files of a pattern."""
 
     def version(self) -> str:
@@ -66,7 +66,7 @@ class SqliteConnector(SqlConnector):
         return ["main"]
 
     def tables(self, schema: str | None = None) -> list[TableEntry]:
-        with self.session() as session, self.errors():
+        with self.session() as session:
             found = session.execute(
                 "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
@@ -74,7 +74,7 @@ class SqliteConnector(SqlConnector):
         return [TableEntry("main", name, kind) for name, kind in found if schema in (None, "main")]
 
     def describe(self, path: Path) -> RemoteTable:
-        with self.session() as session, self.errors():
+        with self.session() as session:
             spec = table_spec(session, path)
             if spec is None:
                 raise self.missing(path)
@@ -90,7 +90,7 @@ class SqliteConnector(SqlConnector):
         return RemoteTable(spec, kind, int(estimate[0].split()[0]) if estimate else None)
 
     def definition(self, path: Path) -> str | None:
-        with self.session() as session, self.errors():
+        with self.session() as session:
             found = session.execute(
                 "SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
                 (path[-1],),
@@ -100,7 +100,7 @@ class SqliteConnector(SqlConnector):
         return str(found[0])
 
     def reader(self, snapshot: str | None = None) -> SqliteReader:
-        return SqliteReader(self, self.open(read_only=True))
+        return SqliteReader(self, self.open())
 
     def writer(self) -> SqliteWriter:
         self.refuse_writing()
@@ -110,7 +110,7 @@ class SqliteConnector(SqlConnector):
         for session in tuple(self._sessions):
             session.interrupt()
 
-    def open(self, *, read_only: bool) -> sqlite3.Connection:
+    def open(self, *, read_only: bool = True) -> sqlite3.Connection:
         """A session of its own; a file that is missing is an error for a reader."""
         file = database_file(self.options)
         target = "file::memory:" if file == ":memory:" else f"file:{quote(str(FilePath(file).absolute()))}"
@@ -128,21 +128,6 @@ class SqliteConnector(SqlConnector):
             session.execute("PRAGMA foreign_keys = ON")
         self._sessions.append(session)
         return session
-
-    def closed(self, session: sqlite3.Connection) -> None:
-        """Forgets a session and closes it."""
-        if session in self._sessions:
-            self._sessions.remove(session)
-        session.close()
-
-    @contextmanager
-    def session(self, *, read_only: bool = True) -> Iterator[sqlite3.Connection]:
-        """A session for one question."""
-        session = self.open(read_only=read_only)
-        try:
-            yield session
-        finally:
-            self.closed(session)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -215,7 +200,7 @@ class SqliteReader(SqlReader):
 
     def _query_columns(self, query: str) -> list[ColumnSpec]:
         # A temporary view tells the declared types of plain columns; only another session may make one.
-        with self.connector.session(read_only=False) as session, self.connector.errors():
+        with self.connector.session(read_only=False) as session:
             session.execute(f"CREATE TEMP VIEW bough_described AS {query.strip().rstrip(';')}")
             found = session.execute("PRAGMA temp.table_info(bough_described)").fetchall()
         return [ColumnSpec(row[1], declared_type(row[2]), declared=row[2] or None) for row in found]

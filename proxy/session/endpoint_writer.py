@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import pyarrow as pa
@@ -19,10 +19,9 @@ from sqlglot import exp
 from branching import Connection
 from branching.ddl_model import Drop, Name
 from branching.model import Table
-from migration.connectors.arrow import arrow_schema, arrow_type
+from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
-from migration.connectors.duckdb_forms import exported, plain, plain_type, restored
-from migration.connectors.fitting import fit, fit_batch
+from migration.connectors.duckdb_forms import Incoming, exported
 from migration.connectors.queries import quoted
 from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
@@ -139,34 +138,15 @@ class LocalWriter(SqlWriter):
         first = next(iterator, None)
         if first is None:
             return WriteResult(0, 0, "INSERT from Arrow")
-        fits = fit(first.schema, self.describe(path))
-        size = 0
-
-        def fitted() -> Iterator[pa.RecordBatch]:
-            nonlocal size
-            for batch in chain([first], iterator):
-                size += batch.nbytes
-                ready = fit_batch(batch, fits)
-                yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
-
-        schema = pa.schema(
-            [pa.field(item.column.name, plain_type(arrow_type(item.column.type))) for item in fits]
-        )
-        names = ", ".join(quoted(item.column.name, self.item) for item in fits)
-        casts = ", ".join(
-            restored(quoted(item.column.name, self.item), item.column.type, item.column.declared or "")
-            for item in fits
-        )
+        incoming = Incoming(chain([first], iterator), first.schema, self.describe(path), self.item)
         cursor = self.connection.cursor
         with translated():
-            cursor.register(_GIVEN, pa.RecordBatchReader.from_batches(schema, fitted()))
+            cursor.register(_GIVEN, incoming.reader)
             try:
-                rows = cursor.execute(
-                    f"INSERT INTO temp.main.{self.q(path)} ({names}) SELECT {casts} FROM {_GIVEN}"
-                )
+                rows = cursor.execute(incoming.insert(f"temp.main.{self.q(path)}", _GIVEN))
             finally:
                 cursor.unregister(_GIVEN)
-        return WriteResult(rows or 0, size, "INSERT from Arrow")
+        return WriteResult(rows or 0, incoming.size, "INSERT from Arrow")
 
     # -- publishing -----------------------------------------------------------------------------------------------
 
