@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from branching import branches, conflicts, merge_refresh, merge_revert
+from branching import branches, conflicts
+from branching.conflicts import abort_merge, continue_merge
 from branching.database import Database
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.merge_attempt import Attempt, attempted, check_token, lines_of, policy_of, target_sql, token_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow
+from branching.merge_refresh import refresh
 from branching.merge_result import refused, rows, undecided
+from branching.merge_revert import revert
 from branching.merge_steps import apply, plan_rows
 from branching.merge_verify import violations
 
@@ -82,40 +85,6 @@ def explain(
         return rows(attempt), found
 
     return attempted(database, *lines, policy_of(strategy, per_table), run, tables=tables, author=author)
-
-
-def refresh(
-    database: Database,
-    branch: str,
-    *,
-    strategy: str = ABORT,
-    per_table: Mapping[str, str] | None = None,
-    author: Author,
-) -> MergeResult:
-    """BRANCH REFRESH: the parent's new changes into the branch."""
-    return merge_refresh.refresh(database, branch, strategy=strategy, per_table=per_table, author=author)
-
-
-def revert(
-    database: Database,
-    merge_id: int,
-    author: Author,
-    *,
-    strategy: str = ABORT,
-    per_table: Mapping[str, str] | None = None,
-) -> MergeResult:
-    """BRANCH REVERT MERGE: undoes a merge on its target, itself a three-way change."""
-    return merge_revert.revert(database, merge_id, author, strategy=strategy, per_table=per_table)
-
-
-def continue_merge(database: Database, source: str, author: Author, target: str | None = None) -> MergeResult:
-    """BRANCH MERGE … CONTINUE: applies a manual merge whose conflicts are settled."""
-    return conflicts.continue_merge(database, source, author, target)
-
-
-def abort_merge(database: Database, source: str, target: str | None = None) -> None:
-    """BRANCH MERGE … ABORT: drops an open manual merge."""
-    conflicts.abort_merge(database, source, target)
 
 
 __all__ = [
