@@ -253,7 +253,7 @@ def small_writes(directory: Path, _rows: int, _count: int) -> Iterator[Line]:
         yield Line(
             "one-row autocommit INSERT on main / plain DuckDB",
             pair(
-                lambda: main.execute(tree, [next(numbers)]),
+                lambda: main.execute(tree, [next(numbers)], key="insert"),
                 lambda: plain.execute("INSERT INTO big VALUES ($1, 1, 2, 'x')", [next(numbers)]).fetchall(),
                 300,
             ), "x", 1.5,

@@ -57,6 +57,7 @@ def expires_at(record: Record) -> datetime | None:
 
 def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
     """A row for every live branch, the trunk first."""
+    database.commit_log.flush()
     heads = dict(
         cursor.query(f"SELECT branch, max(version) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
     )

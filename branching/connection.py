@@ -13,13 +13,13 @@ Rules:
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 from sqlglot import exp
 
 from branching import plan_text
+from branching.autocommit import TRIES, Autocommit
 from branching.branches import used
 from branching.client_errors import client_error, is_conflict
 from branching.database import Database
@@ -31,15 +31,13 @@ from branching.errors import BoughError
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
 from branching.names import quote
-from branching.plans import Plan, Plans
+from branching.plans import Kept, Plan
 from branching.resolve import DIALECT, Scope
 from branching.result import Result
 from branching.shape import likely_small
-from branching.table_uses import release
 from branching.transaction import Transaction
 from branching.writes import Statement, Writes
 
-_TRIES = 12
 _DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
 
@@ -57,10 +55,11 @@ class Connection:
         self.transaction: Transaction | None = None
         self.failed = False
         self.statement_text: str | None = None
-        self._masked = threading.Lock()
+        self.masked = threading.Lock()
         self._closed = False
-        self._writes = Writes(self)
-        self._plans = Plans()
+        self.writes = Writes(self)
+        self._autocommit = Autocommit(self)
+        self._plans: Kept[Plan] = Kept()
         self._aside: Cursor | None = None
         with database.gate:
             self.line.sessions += 1
@@ -110,19 +109,19 @@ class Connection:
         """Begins the open, still unwritten transaction anew: it sees the present."""
         if self.transaction is not None and self.transaction.version is None:
             self.transaction.rollback()
-            self.transaction = self._new_transaction(explicit=True)
+            self.transaction = self.new_transaction(explicit=True)
 
     def begin(self, read_only: bool = False) -> None:
         self._check_alive()
         self.failed = False
-        self.transaction = self._new_transaction(explicit=True, read_only=read_only)
+        self.transaction = self.new_transaction(explicit=True, read_only=read_only)
 
     def commit(self) -> None:
         transaction, self.transaction = self.transaction, None
         self.failed = False
         if transaction is None:
             return
-        with self._masked:
+        with self.masked:
             try:
                 transaction.commit()
             except EngineError as error:
@@ -137,11 +136,11 @@ class Connection:
 
     def interrupt(self) -> None:
         """Stops the running statement; a COMMIT that has begun is left alone. From any thread."""
-        if self._masked.acquire(blocking=False):
+        if self.masked.acquire(blocking=False):
             try:
                 self.cursor.interrupt()
             finally:
-                self._masked.release()
+                self.masked.release()
 
     def close(self) -> None:
         if self._closed:
@@ -164,7 +163,7 @@ class Connection:
                 hint="BRANCH SWITCH main, or BRANCH RESTORE within the grace time.",
             )
 
-    def _new_transaction(
+    def new_transaction(
         self, *, explicit: bool, read_only: bool = False, token: object | None = None
     ) -> Transaction:
         self.database.loaded(self.line)
@@ -248,7 +247,7 @@ class Connection:
         try:
             if isinstance(statement, exp.Expr) and not isinstance(statement, (*_DML, exp.Create)):
                 return self.read(statement, parameters, formats, key)
-            return self._write(statement, parameters)
+            return self._write(statement, parameters, key)
         except EngineError as error:
             self.failed = self.transaction is not None
             raise client_error(error) from error
@@ -263,12 +262,12 @@ class Connection:
         formats: WireFormats | None = None,
         key: Hashable = None,
     ) -> Result:
-        plan = self._plans.get(key)
-        for _ in range(_TRIES):
+        plan = self._plans.get(key, tree)
+        for _ in range(TRIES):
             epoch = self.database.stable_epoch() if self.transaction is None else 0
             if plan is None or not plan.usable(self.scope()):
                 plan = self.plan(tree)
-                self._plans.keep(key, plan)
+                self._plans.keep(key, tree, plan)
             try:
                 result = self._start(plan, parameters, formats)
             except EngineError:
@@ -327,12 +326,12 @@ class Connection:
 
     # -- writes -----------------------------------------------------------------------------------------------
 
-    def _write(self, statement: Statement, parameters: Sequence[Any]) -> Result:
+    def _write(self, statement: Statement, parameters: Sequence[Any], key: Hashable) -> Result:
         if self.transaction is not None:
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 fresh = not self.transaction.confirmed and self.transaction.version is None
                 try:
-                    result = self._writes.run(self.transaction, statement, parameters)
+                    result = self.writes.run(self.transaction, statement, parameters)
                     if self.transaction.confirm():
                         return result
                 except (BoughError, EngineError) as error:
@@ -342,54 +341,12 @@ class Connection:
                 if not fresh:
                     break
                 self.transaction.rollback()
-                self.transaction = self._new_transaction(explicit=True)
+                self.transaction = self.new_transaction(explicit=True)
                 self.transaction.rebuilds_indexes = True
             raise BoughError(
                 "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
             )
-        return self._autocommit(statement, parameters)
-
-    def _autocommit(self, statement: Statement, parameters: Sequence[Any]) -> Result:
-        token = object()  # claims on tables outlive a try: the next one finds them free of writers
-        try:
-            return self._tried(statement, parameters, token)
-        finally:
-            with self.database.gate:
-                release(self.line, token)
-                self.database.gate.notify_all()
-
-    def _tried(self, statement: Statement, parameters: Sequence[Any], token: object) -> Result:
-        last: EngineError | BoughError | None = None
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(min(0.002 * 2**attempt, 0.25))
-            transaction = self._new_transaction(explicit=False, token=token)
-            self.transaction = transaction
-            transaction.rebuilds_indexes = attempt > 0
-            try:
-                result = self._writes.run(transaction, statement, parameters)
-                if transaction.confirm():
-                    with self._masked:
-                        transaction.commit()
-                    return result
-                transaction.rollback()
-            except (BoughError, EngineError) as error:
-                # An error on a catalog that was not the snapshot's says nothing.
-                moved = not transaction.confirm()
-                transaction.rollback()
-                if not moved and not is_conflict(error):
-                    raise
-                last = error
-            except BaseException:
-                transaction.rollback()
-                raise
-            finally:
-                self.transaction = None
-        if last is not None:
-            raise last
-        raise BoughError(
-            "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
-        )
+        return self._autocommit.run(statement, parameters, key)
 
     def writer(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> Write:
         """What carries out DML on this connection's branch."""

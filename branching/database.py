@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import manifest, names
+from branching import commit_log, manifest, names
 from branching.checkpoint import Checkpointer
 from branching.engine.base import Cursor, OpenError
 from branching.errors import BoughError
@@ -70,6 +70,7 @@ class Database:
         self.stored_uses: dict[int, datetime | None] = {}  # last_used_at of branches, as the manifest has it
         self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
         self.checkpointer = Checkpointer(self)
+        self.commit_log = commit_log.CommitLog(self)
         self._registry: Cursor | None = None
         self._registry_lock = threading.Lock()
 
@@ -84,13 +85,15 @@ class Database:
                 "use the Bough version that wrote it",
             )
         records = manifest.branch_rows(self.root)
+        bases = manifest.base_rows(self.root)
+        commit_log.recover(self.root, bases)
         version, last_id = manifest.last_numbers(self.root)
         # A point may name versions of transactions that never committed: they must not be handed out again.
         points = (point.version for record in records for point in (record.fork, record.base))
         self.clock = Clock(max(version, *points), last_id)
         self._reserved = last_id
         self.physical = Physical(
-            MappingProxyType({base.id: base for base in manifest.base_rows(self.root)}),
+            MappingProxyType({base.id: base for base in bases}),
             manifest.storage_tables(self.root),
         )
         for owner, seq, change in manifest.change_rows(self.root):
@@ -129,6 +132,7 @@ class Database:
         if self.closed:
             return
         self.closed = True
+        self.commit_log.close()
         manifest.reserve_ids(self.root, self.clock.next_id())
         if self._registry is not None:
             self._registry.close()

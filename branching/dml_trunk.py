@@ -29,7 +29,7 @@ from branching.names import RID, VERSION
 from branching.physical import BaseTable
 
 _LARGE = 100_000  # rows of a table from which a write that names no key takes the table for itself
-_SHORT = 20  # rows of a VALUES list that carry their version in the text
+SHORT = 20  # rows of a VALUES list that carry their version in the text
 
 
 class TrunkWrite(Write):
@@ -60,12 +60,12 @@ class TrunkWrite(Write):
                         if replaces:
                             self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
         if not tree.args.get("default") and not tree.args.get("by_name"):
-            tree.set("this", _target(base, alias, columns))
+            tree.set("this", insert_target(base, alias, columns))
         else:
             tree.set("this", target)
-        if conflict is None and _with_version(tree, columns, version):
+        if conflict is None and with_version(tree, columns, exp.Literal.number(version)):
             columns = [*columns, VERSION]
-            tree.set("this", _target(base, alias, columns))
+            tree.set("this", insert_target(base, alias, columns))
         else:
             transaction.write()
         written = self.native(tree)
@@ -185,21 +185,21 @@ class TrunkWrite(Write):
         )
 
 
-def _target(base: BaseTable, alias: str, columns: Sequence[str]) -> exp.Schema:
+def insert_target(base: BaseTable, alias: str, columns: Sequence[str]) -> exp.Schema:
     named = [exp.to_identifier(name, quoted=True) for name in columns]
     return exp.Schema(this=raw_target(base.sql, alias), expressions=named)
 
 
-def _with_version(tree: exp.Insert, columns: Sequence[str], version: int) -> bool:
+def with_version(tree: exp.Insert, columns: Sequence[str], version: exp.Expr) -> bool:
     """Writes the version into the rows of a short VALUES list; True if that was possible."""
     source = tree.expression
-    if not isinstance(source, exp.Values) or len(source.expressions) > _SHORT or tree.args.get("by_name"):
+    if not isinstance(source, exp.Values) or len(source.expressions) > SHORT or tree.args.get("by_name"):
         return False
     rows = source.expressions
     if not all(isinstance(row, exp.Tuple) and len(row.expressions) == len(columns) for row in rows):
         return False
     for row in rows:
-        row.append("expressions", exp.Literal.number(version))
+        row.append("expressions", version.copy())
     return True
 
 

@@ -15,12 +15,13 @@ from branching import codec
 from branching.engine.base import Cursor
 from branching.lines import MAIN, TRUNK, CatalogRef, Record
 from branching.model import Catalog, Object
-from branching.names import DATA_SCHEMA, RID_SEQUENCE
+from branching.names import DATA_SCHEMA, RID_SEQUENCE, VERSION
 from branching.names import MANIFEST_SCHEMA as M
 from branching.physical import BaseTable
 from branching.points import Point
 
 FORMAT = 1
+_MARK = "commits_marked"  # key in meta, see commit_log
 
 _TABLES = (
     f"CREATE SCHEMA {M}",
@@ -218,6 +219,15 @@ def storage_tables(cursor: Cursor) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
+def user_tables(cursor: Cursor) -> frozenset[tuple[str, str]]:
+    """(schema, name) of every table of the file."""
+    return frozenset(
+        cursor.query(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
+        )
+    )
+
+
 # -- versions and merges ------------------------------------------------------------------------------------------
 
 
@@ -231,29 +241,51 @@ class Author:
     request_id: str = ""
 
 
-def insert_commit(
-    cursor: Cursor,
-    version: int,
-    branch: int,
-    author: Author,
-    statement: str | None,
-    counts: tuple[int, int, int],
-    merge: int | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A row of the log: who committed what on which branch, and how many rows that changed."""
+
+    version: int
+    branch: int
+    author: Author
+    statement: str | None
+    counts: tuple[int, int, int]  # inserted, updated, deleted
+    merge: int | None = None
+    at: datetime | None = None  # None: now
+
+
+def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
+    places, values = [], []
+    for commit in commits:
+        author = commit.author
+        places.append("(?, ?, coalesce(CAST(? AS TIMESTAMPTZ), now()), ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        values += [
+            commit.version, commit.branch, commit.at, author.role, author.application_name, author.agent or None,
+            author.request_id or None, commit.merge, commit.statement, *commit.counts,
+        ]  # fmt: skip
+    cursor.execute(f"INSERT INTO {M}.commits VALUES {', '.join(places)}", values)
+
+
+def recover_commits(cursor: Cursor, storage: str, branch: int, mark: int) -> None:
+    """Entries for versions above ``mark`` that rows of ``storage`` carry and the log does not know."""
     cursor.execute(
-        f"INSERT INTO {M}.commits VALUES (?, ?, now(), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            version,
-            branch,
-            author.role,
-            author.application_name,
-            author.agent or None,
-            author.request_id or None,
-            merge,
-            statement,
-            *counts,
-        ),
+        f"INSERT INTO {M}.commits SELECT {VERSION}, {branch}, now(), NULL, NULL, NULL, NULL, NULL, NULL, count(*), 0, 0"
+        f" FROM {storage} WHERE {VERSION} > {mark} AND {VERSION} NOT IN (SELECT version FROM {M}.commits)"
+        f" GROUP BY {VERSION}"
     )
+
+
+def read_mark(cursor: Cursor) -> int | None:
+    """The version above which ``commits`` may lack some, if the last run did not end well."""
+    found = cursor.query(f"SELECT value FROM {M}.meta WHERE key = '{_MARK}'")
+    return int(found[0][0]) if found else None
+
+
+def put_mark(cursor: Cursor, version: int | None) -> None:
+    if version is None:
+        cursor.execute(f"DELETE FROM {M}.meta WHERE key = '{_MARK}'")
+    else:
+        _put_meta(cursor, _MARK, version)
 
 
 def committed(cursor: Cursor, version: int) -> bool:
@@ -270,9 +302,13 @@ def last_numbers(cursor: Cursor) -> tuple[int, int]:
 
 def reserve_ids(cursor: Cursor, up_to: int) -> None:
     """Makes ``up_to`` the number below which ids count as used after a restart."""
+    _put_meta(cursor, "last_id", up_to)
+
+
+def _put_meta(cursor: Cursor, key: str, value: int) -> None:
     cursor.execute(
-        f"INSERT INTO {M}.meta VALUES ('last_id', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (str(up_to),),
+        f"INSERT INTO {M}.meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, str(value)),
     )
 
 

@@ -304,6 +304,8 @@ def token_of(attempt: Attempt) -> str:
         head = attempt.cursor.query(
             f"SELECT coalesce(max(version), 0) FROM {M}.commits WHERE branch = ?", (line.id,)
         )[0][0]
+        if line.is_trunk:
+            head = max(head, attempt.database.commit_log.head)
         facts += [line.id, line.seq, head, line.record.base.dump()]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 

@@ -1,15 +1,17 @@
-"""Plans of reading statements: the engine's text, and what of the moment it assumes. Kept per text while they hold."""
+"""Plans of statements: the engine's text, and what of the moment it assumes. Kept per text while they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from branching.lines import Line
 from branching.model import Catalog
 from branching.resolve import Plain, Scope, Untouched
 
 _KEPT = 500
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -38,18 +40,20 @@ class Plan:
         )
 
 
-class Plans:
-    """The plans of one connection, by the caller's key for the text (None: not kept)."""
+class Kept(Generic[T]):
+    """Plans of one connection, by the caller's key for the text (None: not kept)."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Plan] = {}
+        self._kept: dict[Hashable, tuple[object, T]] = {}
 
-    def get(self, key: Hashable) -> Plan | None:
-        return None if key is None else self._kept.get(key)
+    def get(self, key: Hashable, tree: object) -> T | None:
+        """The plan kept for this very ``tree``."""
+        found = None if key is None else self._kept.get(key)
+        return found[1] if found is not None and found[0] is tree else None
 
-    def keep(self, key: Hashable, plan: Plan) -> None:
+    def keep(self, key: Hashable, tree: object, plan: T) -> None:
         if key is None:
             return
         if len(self._kept) >= _KEPT:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = plan
+        self._kept[key] = (tree, plan)

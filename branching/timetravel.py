@@ -58,6 +58,7 @@ def _version(database: Database, when: exp.Expr) -> int:
     if not isinstance(value, exp.Literal):
         raise BoughError("42601", "AS OF needs a literal version or timestamp")
     if "TIMESTAMP" in str(when).upper() or value.is_string:
+        database.commit_log.flush()
         rows = database.root.cursor().query(
             f"SELECT coalesce(max(version), 0) FROM {names.MANIFEST_SCHEMA}.commits"
             " WHERE committed_at <= CAST(? AS TIMESTAMPTZ)",

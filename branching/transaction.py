@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from branching import manifest, names
@@ -23,7 +24,7 @@ from branching.database import change_key
 from branching.engine.base import Cursor, EngineError, ErrorKind, Parameters
 from branching.errors import BoughError
 from branching.lines import Line
-from branching.manifest import Author, Change
+from branching.manifest import Author, Change, Commit
 from branching.model import Catalog
 from branching.names import RID, VERSION
 from branching.physical import BaseTable, Physical
@@ -49,6 +50,7 @@ class Transaction(TableUser):
         explicit: bool,
         read_only: bool = False,
         token: object | None = None,
+        begun: bool = True,
     ) -> None:
         super().__init__(database, line, explicit=explicit, token=token)
         self.cursor = cursor
@@ -73,7 +75,8 @@ class Transaction(TableUser):
             self.catalog: Catalog = line.catalog
             self.seq = line.seq
             self.physical: Physical = database.physical
-        cursor.begin(read_only)
+        if begun:
+            cursor.begin(read_only)
 
     # -- reading --------------------------------------------------------------------------------------------
 
@@ -204,15 +207,7 @@ class Transaction(TableUser):
             self.cursor.commit()
             return
         try:
-            manifest.insert_commit(
-                self.cursor,
-                self.version,
-                self.line.id,
-                self.author,
-                self.statement,
-                (self.inserted, self.updated, self.deleted),
-                self.merge,
-            )
+            manifest.insert_commits(self.cursor, [self.entry(self.version)])
             self._prepare_forks()
             if self.changes or self.bases or self.storage or self.records or self.afterwards:
                 self._commit_catalog()
@@ -226,6 +221,11 @@ class Transaction(TableUser):
         finally:
             self._done()
         self.database.checkpointer.after_commit()
+
+    def entry(self, version: int, at: datetime | None = None) -> Commit:
+        """What the log says of this transaction."""
+        counts = (self.inserted, self.updated, self.deleted)
+        return Commit(version, self.line.id, self.author, self.statement, counts, self.merge, at)
 
     def _prepare_forks(self) -> None:
         """Leaves history for forks taken since this transaction wrote without."""
@@ -307,6 +307,11 @@ class Transaction(TableUser):
     def _forget_version(self) -> None:
         if self.version is not None:
             self.database.clock.settle(self.version)
+
+    def done(self, *, committed: bool = False) -> None:
+        """Ends a transaction that never began one of the engine: its one statement was one."""
+        self._committed = committed
+        self._done()
 
     def _done(self) -> None:
         with self.database.gate:

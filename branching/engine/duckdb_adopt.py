@@ -72,7 +72,9 @@ def _adopt_rows(database: Database) -> None:
     for base in found:
         cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {VERSION} IS NULL")
     author = Author(application_name="duckdb")
-    manifest.insert_commit(cursor, version, TRUNK, author, "rows added by plain DuckDB", (0, 0, 0))
+    manifest.insert_commits(
+        cursor, [manifest.Commit(version, TRUNK, author, "rows added by plain DuckDB", (0, 0, 0))]
+    )
     cursor.commit()
     database.clock.settle(version)
 

@@ -269,7 +269,7 @@ class Statements:
                 tree, known, keep = found.tree, found.types, found
             else:
                 used = functions.keep_used(tree, used)
-        elif prepared.kind is Kind.SELECT:
+        elif prepared.kind in (Kind.SELECT, Kind.INSERT):
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):
             self._writing()

@@ -54,6 +54,8 @@ def mentioned(tree: exp.Expr) -> list[exp.Table]:
 def substitute(session: Session, tree: exp.Expr) -> exp.Expr:
     """``tree`` (which it changes) with every system view replaced."""
     for node in mentioned(tree):
+        if node.name == "commits":
+            session.service.database.commit_log.flush()
         sql = _STORED.get(node.name) or _values(session, node.name)
         if sql is None:
             raise BoughError(

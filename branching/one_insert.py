@@ -1,0 +1,144 @@
+"""INSERT of a few given rows on the trunk, outside a block: one statement of the engine, which commits by itself.
+
+Everybody's most frequent write. As a transaction of three statements and a row in ``commits`` it costs twice what the
+engine needs for it. Rules:
+
+1. The table is shared before the catalog is looked at: nobody can alter it between that look and the COMMIT.
+2. A fork waits for the statement, or finds its version in flight; old images are never needed for new rows.
+3. After an error the rows' own version tells whether they are durable; the statement is never repeated blindly.
+4. What is not this simple, or meets a conflict, goes the long way (None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from branching import constraint_errors, manifest
+from branching.dml import Binder, insert_columns
+from branching.dml_trunk import SHORT, insert_target, with_version
+from branching.engine.base import EngineError, ErrorKind
+from branching.errors import BoughError
+from branching.model import Table
+from branching.names import VERSION
+from branching.physical import BaseTable
+from branching.resolve import Scope, table_name
+from branching.result import Result
+from branching.transaction import Transaction
+
+if TYPE_CHECKING:
+    from branching.connection import Connection
+
+_PARTS = frozenset({"this", "expression"})
+
+
+@dataclass(frozen=True, slots=True)
+class OneInsert:
+    """The engine's text, which parameters it takes in which order (the version is the last), and what it assumes."""
+
+    sql: str
+    takes: tuple[int, ...]
+    rows: int
+    table: Table
+    base: BaseTable
+    scope: Scope
+
+    def holds(self, now: Scope) -> bool:
+        """Whether the text is right for the same statement in ``now``."""
+        planned = self.scope
+        return (
+            planned.line is now.line
+            and planned.catalog is now.catalog
+            and planned.physical is now.physical
+            and planned.search_path == now.search_path
+            and planned.temporary is now.temporary
+        )
+
+
+def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
+    """``tree`` as one statement of the engine, if it is simple enough. ``parameters``: how many it is given."""
+    if not scope.line.is_trunk or not isinstance(tree, exp.Insert) or not _is_simple(tree):
+        return None
+    tree = tree.copy()
+    node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    name = table_name(node)
+    if name.schema is None and name.catalog is None and name.name in scope.temporary:
+        return None
+    try:
+        table = scope.target(name)
+        columns = insert_columns(tree, table)
+        scope.resolve(tree, skip=node)
+    except BoughError:
+        return None  # told where the statement is run
+    base = scope.physical.bases.get(table.storage.base or 0)
+    if base is None or any(constraint.kind == "f" for constraint in table.constraints):
+        return None
+    rows = len(tree.expression.expressions)
+    if not with_version(tree, columns, exp.Placeholder(this=str(parameters + 1))):
+        return None
+    tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
+    binder = Binder(range(parameters + 1))
+    return OneInsert(binder.text(tree), tuple(binder.values), rows, table, base, scope)
+
+
+def _is_simple(tree: exp.Insert) -> bool:
+    values = tree.expression
+    return (
+        isinstance(values, exp.Values)
+        and len(values.expressions) <= SHORT
+        and not any(value for part, value in tree.args.items() if part not in _PARTS)
+        and isinstance(tree.this.this if isinstance(tree.this, exp.Schema) else tree.this, exp.Table)
+        and next(values.find_all(exp.Query), None) is None
+    )
+
+
+def run(
+    connection: Connection, planned: OneInsert, parameters: Sequence[Any], token: object
+) -> Result | None:
+    """Carries it out; None if it has to go the long way, with nothing done."""
+    database, line = connection.database, connection.line
+    transaction = Transaction(
+        database, connection.cursor, line, connection.author, explicit=False, token=token, begun=False
+    )
+    transaction.statement = connection.statement_text
+    committed = False
+    try:
+        transaction.share(planned.table.id)
+        transaction.arm(planned.base.id)
+        version = transaction.take()
+        if not planned.holds(connection.scope()):
+            return None
+        database.commit_log.mark(version)
+        given = [*parameters, version]
+        try:
+            connection.cursor.execute(planned.sql, [given[number] for number in planned.takes])
+        except EngineError as error:
+            if error.kind is ErrorKind.CONSTRAINT:
+                raise constraint_errors.explain(error, planned.table) or error from error
+            if not _durable(connection, planned, version):
+                if error.kind is ErrorKind.CONFLICT:
+                    return None
+                raise
+        committed = True
+        transaction.inserted = planned.rows
+        database.commit_log.note(transaction.entry(version, manifest.now()))
+    except BoughError as error:
+        if error.sqlstate == "40001":
+            return None
+        raise
+    finally:
+        transaction.done(committed=committed)
+    database.checkpointer.after_commit()
+    return Result(None, planned.rows)
+
+
+def _durable(connection: Connection, planned: OneInsert, version: int) -> bool:
+    cursor = connection.database.root.cursor()
+    try:
+        sql = f"SELECT count(*) FROM {planned.base.sql} WHERE {VERSION} = ?"
+        return bool(cursor.query(sql, (version,))[0][0])
+    finally:
+        cursor.close()
