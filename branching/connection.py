@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from sqlglot import exp
@@ -48,6 +48,7 @@ class Connection:
         self.search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
         self.database_names: frozenset[str] = frozenset()
         self.files = False  # whether names of files may be read as tables; whoever sets it checks them first
+        self.schema_branch: Callable[[str], str | None] = lambda _schema: None
         self.notices: list[str] = []
         self.line = database.line(branch)
         self.cursor = database.root.cursor()
@@ -189,6 +190,7 @@ class Connection:
         return Scope(
             self.database, self.line, catalog, physical,
             self.search_path, self.temporary, self.database_names, self.files,
+            schema_branch=self.schema_branch,
         )  # fmt: skip
 
     # -- statements -------------------------------------------------------------------------------------------

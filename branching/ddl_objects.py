@@ -85,6 +85,7 @@ class ObjectDdl:
 
     def new_name(self, name: d.Name) -> tuple[str, str]:
         """(schema, name) of an object about to be made here."""
+        name = self.scope.meant(name)
         if name.catalog is not None and not self.scope._is_here(name.catalog):
             raise BoughError(
                 "0A000",

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from branching.lines import Line
 from branching.model import Catalog
-from branching.resolve import Plain, Scope, Untouched
+from branching.resolve import Scope
 
 _KEPT = 500
 T = TypeVar("T")
@@ -33,10 +33,7 @@ class Plan:
             and planned.physical is now.physical
             and planned.search_path == now.search_path
             and planned.still_true()
-            and not any(
-                isinstance(item, Plain | Untouched) and item.line is not now.line
-                for item in planned.assumptions
-            )
+            and not planned.elsewhere
         )
 
 

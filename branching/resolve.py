@@ -6,14 +6,15 @@ Rules:
 2. A name is, in this order: a CTE in scope, a temporary table of the session, a relation of the branch's catalog found
    through the search path. Anything else is refused; nothing is passed on for the engine to look up.
 3. What the text assumes of the moment (a base nobody has written since the fork, a table the branch never touched) is
-   collected in ``assumptions``. The caller asks ``still_true`` once its snapshot is taken.
+   collected in ``assumptions``. The caller asks ``still_true`` once its snapshot is taken. What another branch is like
+   is no assumption: a text that reads one (``elsewhere``) is planned each time.
 4. Nodes marked ``meta['physical']`` were placed by the front end (catalog relations) and stay as they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -67,6 +68,8 @@ class Scope:
     database_names: frozenset[str] = frozenset()
     files: bool = False  # a name that looks like a file is one, and has been granted
     assumptions: set[Plain | Untouched] = field(default_factory=set)
+    schema_branch: Callable[[str], str | None] = lambda _schema: None  # the branch a schema's name stands for
+    elsewhere: bool = False  # it names another branch
 
     def still_true(self) -> bool:
         """Whether every assumption still holds; asked after the engine's snapshot was taken."""
@@ -84,12 +87,20 @@ class Scope:
         """The search path, without schemas that do not exist."""
         return tuple(name for name in map(schema_name, self.search_path) if name in self.catalog.schemas)
 
+    def meant(self, name: Name) -> Name:
+        """The name, its schema replaced by the branch that it stands for, where it stands for one."""
+        if name.schema is None or name.catalog is not None or name.schema in self.catalog.schemas:
+            return name
+        branch = self.schema_branch(name.schema)
+        return name if branch is None else Name(name.name, DEFAULT_SCHEMA, branch)
+
     def find(self, name: Name) -> tuple[Line, Catalog, Relation] | None:
         """The relation of that name, its line and that line's catalog."""
-        line, catalog = self.line, self.catalog
+        line, catalog, name = self.line, self.catalog, self.meant(name)
         if name.catalog is not None and not self._is_here(name.catalog):
             line = self.database.line(name.catalog)
             catalog = line.catalog
+            self.elsewhere = self.elsewhere or line is not self.line
         if name.schema is not None:
             found = catalog.find(schema_name(name.schema), name.name)
             return (line, catalog, found) if found else None

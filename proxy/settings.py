@@ -167,6 +167,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Database names that open main, besides postgres, bough, the file's name and the user's.",
     ),
     Setting(
+        "hatidata_branch_schemas",
+        "on",
+        _boolean,
+        "A schema branch_<12 hex digits> stands for the branch of that name.",
+        aliases=("HATIDATA_BRANCH_SCHEMAS",),
+    ),
+    Setting(
         "branch_ttl", "24h", _duration, "Life of a branch that asks for none; 0 keeps branches for ever."
     ),
     Setting("gc_interval", "300s", _duration, "Time between two passes that collect expired branches."),

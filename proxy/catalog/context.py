@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from branching.model import View
+from branching.model import Catalog, View
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -64,6 +64,15 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchSchema:
+    """A branch shown as a schema: its tables are the branch's, those it has not changed are views."""
+
+    name: str
+    catalog: Catalog | None = None  # None: its tables are not shown
+    changed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The session a statement is rewritten for."""
 
@@ -78,6 +87,7 @@ class Context:
     backends: tuple[Backend, ...] = ()
     roles: tuple[Role, ...] = (Role(10, "postgres", superuser=True),)
     extra_relations: tuple[View, ...] = ()
+    branch_schemas: tuple[BranchSchema, ...] = ()
     version: str = "PostgreSQL 15.0 (Bough)"
     started_at: datetime = EPOCH
 

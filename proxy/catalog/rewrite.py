@@ -20,6 +20,7 @@ from sqlglot import exp
 from branching.errors import BoughError
 from branching.model import Catalog
 from proxy.catalog import repairs
+from proxy.catalog.branches import with_branches
 from proxy.catalog.calls import Calls
 from proxy.catalog.context import Context, Executor
 from proxy.catalog.functions import LOOKUP_SCHEMA, TEMPLATES
@@ -63,7 +64,7 @@ class Rewritten:
     tree: exp.Expr
     types: tuple[str | None, ...]
     only_catalog: bool
-    lease: Lease
+    leases: tuple[Lease, ...]
 
 
 def mentions_catalog(tree: exp.Expr) -> bool:
@@ -106,16 +107,22 @@ class SystemCatalog:
         tree = repairs.brackets(tree)
         tree = repairs.casts(tree)
         tree = _faces(calls.rewrite(tree), calls)
-        return Rewritten(tree, types, self._place(tree, epoch, context, says_main), lease)
+        leases = [lease]
+        only_catalog = self._place(tree, epoch, context, says_main, leases)
+        return Rewritten(tree, types, only_catalog, tuple(leases))
 
     def session_functions(self, tree: exp.Expr, catalog: Catalog, context: Context) -> Rewritten:
         """A translated statement that names no system relation: only its calls of catalog functions change."""
         epoch, lease = self._store.epoch(catalog, context)
         types = tuple(result_types(tree))
         tree = Calls(epoch.snapshot, context).rewrite(tree.copy())
-        return Rewritten(tree, types, self._place(tree, epoch, context, says_main=False), lease)
+        leases = [lease]
+        only_catalog = self._place(tree, epoch, context, False, leases)
+        return Rewritten(tree, types, only_catalog, tuple(leases))
 
-    def _place(self, tree: exp.Expr, epoch: Epoch, context: Context, says_main: bool) -> bool:
+    def _place(
+        self, tree: exp.Expr, epoch: Epoch, context: Context, says_main: bool, leases: list[Lease]
+    ) -> bool:
         """Put stored relations in the place of system ones; whether nothing of the user's is read besides."""
         only_catalog = True
         for table in list(tree.find_all(exp.Table, exp.Lateral)):
@@ -126,19 +133,23 @@ class SystemCatalog:
             is_lookup = table.db == LOOKUP_SCHEMA and table.name in LOOKUPS
             name = "lookup." + table.name if is_lookup else system_relation(table)
             if name is not None:
-                put(table, self._relation(name, epoch, context, says_main))
+                put(table, self._relation(name, epoch, context, says_main, leases))
             elif isinstance(table.this, exp.Identifier):
                 only_catalog = only_catalog and is_cte(table, table.name) and not table.db
         return only_catalog
 
-    def _relation(self, name: str, epoch: Epoch, context: Context, says_main: bool) -> exp.Expr:
+    def _relation(
+        self, name: str, epoch: Epoch, context: Context, says_main: bool, leases: list[Lease]
+    ) -> exp.Expr:
         query = constants(name, context)
         if query is None:
             stored = self._store.table(epoch, name, context)
             replaced = _replacements(name, context, says_main)
             if not replaced:
                 return stored
-            query = f"SELECT * REPLACE ({replaced}) FROM {stored.sql('duckdb')}"
+            rows, held = with_branches(name, stored.sql("duckdb"), context, self._store)
+            leases += held
+            query = f"SELECT * REPLACE ({replaced}) FROM {rows}"
         return exp.Subquery(this=_parse(query))
 
 

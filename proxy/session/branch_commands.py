@@ -127,6 +127,7 @@ class BranchCommands:
             name = "main"
         connection.switch(name)
         session.settings.assign("branch", name, local=local)
+        session.branch_schemas.moved(local=local)
 
     @run.register
     def _show(self, command: c.ShowBranch) -> Outcome:

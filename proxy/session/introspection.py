@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace as changed
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
@@ -14,7 +14,7 @@ from branching.errors import BoughError
 from branching.model import Table
 from branching.names import CATALOG_DATABASE
 from branching.resolve import table_name
-from proxy.catalog.context import Backend, Context, Database, Role
+from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
 from proxy.commands import Command
 from proxy.commands.functions import function_columns
@@ -31,7 +31,7 @@ _FIRST_BRANCH_OID = 20000
 _DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
 
 
-def context(session: Session) -> Context:
+def context(session: Session, branch_schemas: tuple[BranchSchema, ...] = ()) -> Context:
     """What the system catalog is told of the session."""
     service = session.service
     databases = [
@@ -68,18 +68,20 @@ def context(session: Session) -> Context:
         roles=tuple(roles),
         version=f"PostgreSQL {SERVER_VERSION} (Bough), with branches",
         started_at=service.started_at,
+        branch_schemas=branch_schemas,
     )
 
 
-def rewrite(session: Session, tree: exp.Expr, relations: bool) -> Rewritten:
-    """``tree`` with system functions, and if it has any, system ``relations``, in place."""
+def rewrite(session: Session, tree: exp.Expr, relations: bool, values: Sequence[Any] = ()) -> Rewritten:
+    """``tree``, run with ``values``, with system functions, and if it has any, system ``relations``, in place."""
     for node in tree.find_all(exp.Table):
         if node.text("catalog") == CATALOG_DATABASE:
             raise BoughError("42P01", f'relation "{node.name}" does not exist')
     assert session.connection is not None
     catalog = session.service.catalog
     fill = catalog.rewrite if relations else catalog.session_functions
-    return fill(tree, session.connection.catalog, context(session))
+    shown = session.branch_schemas.shown(tree, values) if relations else ()
+    return fill(tree, session.connection.catalog, context(session, shown))
 
 
 def command_columns(session: Session, command: Command) -> Columns | None:

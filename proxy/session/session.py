@@ -22,6 +22,7 @@ from branching import Author, Connection
 from branching.errors import BoughError
 from proxy.commands import Command, parse_command
 from proxy.session.branch_commands import BranchCommands
+from proxy.session.branch_schemas import BranchSchemas
 from proxy.session.outcome import Outcome
 from proxy.session.service import Service
 from proxy.session.statements import Statements
@@ -72,6 +73,7 @@ class Session:
         self.transactions = Transactions(self)
         self.statements = Statements(self)
         self.commands = BranchCommands(self)
+        self.branch_schemas = BranchSchemas(self, self.statements.command)
         self._applied_zone = "UTC"
         self._applied: tuple[object, object] = (None, None)
         self._statement_timeout = 0.0
@@ -106,6 +108,8 @@ class Session:
         )
         self.connection.files = bool(self.service.guard.file_directories)  # the guard has checked each name
         self.connection.database_names = frozenset({self.database, *self.service.main_names})
+        self.connection.schema_branch = self.branch_schemas.branch_of
+        await self.run(lambda: self.branch_schemas.follow(self.setting("search_path")))
 
     def close(self) -> None:
         """Ends the session: an open transaction is rolled back. From the pool."""
@@ -255,8 +259,12 @@ class Session:
         return connection
 
     def search_path(self) -> tuple[str, ...]:
+        return self.path_of(self.setting("search_path"))
+
+    def path_of(self, text: str) -> tuple[str, ...]:
+        """The schemas in a search path."""
         found = []
-        for item in self.setting("search_path").split(","):
+        for item in text.split(","):
             name = item.strip()
             if name.startswith('"') and name.endswith('"') and len(name) > 1:
                 name = name[1:-1].replace('""', '"')
@@ -271,6 +279,8 @@ class Session:
         if name.lower() == "branch":
             self.commands.switch(value, local=local)
             return value
+        if name.lower() == "search_path":
+            return self.branch_schemas.set_path(value, local=local)
         return self.settings.set(name, value, local=local)
 
     def current_database(self) -> str:
@@ -289,6 +299,7 @@ class Session:
                 connection.switch(wanted)
             else:
                 self.settings.assign("branch", connection.branch)
+        self.branch_schemas.settle()
 
     def notices(self) -> Iterator[str]:
         """Notices that have come up, once each."""

@@ -76,13 +76,13 @@ class Statements:
         seen = (source.text, tuple(given), connection.search_path)
         catalog, known = self._read.get(seen, (None, None))
         if known is not None and known.prepared is not None and catalog is connection.catalog:
-            self._session.transactions_allow(known.prepared.kind)
+            self._allow(known.prepared)
             return replace(known, name=name, source=source)
         command = parse_command(source.text)
         if command is not None:
             return PreparedStatement(name, source, command=command)
         prepared = self._session.service.statements.prepare(source, self.guard)
-        self._session.transactions_allow(prepared.kind)
+        self._allow(prepared)
         inferred: list[str | None] = []
         if prepared.parameter_count:
             inferred = parameter_types(
@@ -96,6 +96,11 @@ class Statements:
                 self._read.pop(next(iter(self._read)))
             self._read[seen] = (connection.catalog, statement)
         return statement
+
+    def _allow(self, prepared: Prepared) -> None:
+        if self._session.transactions.failed:
+            self._session.branch_schemas.refused(prepared)
+        self._session.transactions_allow(prepared.kind)
 
     def tree(self, statement: PreparedStatement, values: Sequence[Any]) -> exp.Expr:
         """The statement's tree with its parameters typed for these values."""
@@ -192,12 +197,12 @@ class Statements:
         connection = session.prepare_connection()
         connection.statement_text = session.statement
         try:
+            session.branch_schemas.merging.before(statement)
             if statement.command is not None:
-                return self._command(statement.command)
+                return self.command(statement.command)
             prepared = statement.prepared
             assert prepared is not None
-            if prepared.kind not in (Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO):
-                session.transactions.check()
+            self._allow(prepared)
             connection.notices.extend(prepared.notices)
             if prepared.parsed.tree is None and prepared.statement is None:
                 return utility.run(session, prepared, values)
@@ -213,7 +218,8 @@ class Statements:
         for cursor in self.cursors.values():
             cursor.outcome.materialise()
 
-    def _command(self, command: Command) -> Outcome:
+    def command(self, command: Command) -> Outcome:
+        """Carries out a command of ours."""
         session = self._session
         session.transactions.check()
         connection = session.connection
@@ -236,11 +242,16 @@ class Statements:
         assert connection is not None
         tag = tag_of(prepared)
         if prepared.parsed.tree is None:
-            self._writing()
             what = prepared.statement
             assert what is not None
+            if (about_branch := session.branch_schemas.ddl(what)) is not None:
+                return about_branch
+            self._writing()
             connection.execute(introspection.ddl_with_views(session, what))
             return done(prepared.tag)
+        merging = session.branch_schemas.merging
+        if isinstance(prepared.tree, exp.Create) and (merged := merging.create_as(prepared.tree)) is not None:
+            return merged
         used = list(values[: prepared.parameter_count])
         tree = self.tree(statement, used)
         analysis = self.analyse(prepared)
@@ -258,7 +269,8 @@ class Statements:
             if analysis.views:
                 views.substitute(session, tree)
             if analysis.catalog:
-                found = introspection.rewrite(session, tree, prepared.catalog)
+                session.branch_schemas.merging.listing(tree)
+                found = introspection.rewrite(session, tree, prepared.catalog, used)
                 used = functions.keep_used(found.tree, used)
                 if found.only_catalog and prepared.kind is Kind.SELECT:
                     outcome = of_result(

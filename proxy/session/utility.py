@@ -100,10 +100,16 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
 def _reset(session: Session, name: str | None) -> None:
     if name is None:
         session.settings.reset_all()
+        path = session.setting("search_path")
         session.settings.assign("branch", session.start_branch)
         session.follow_branch_setting()
+        session.branch_schemas.follow(path)
     elif name.lower() == "branch":
         session.commands.switch(session.start_branch)
+    elif name.lower() == "search_path":
+        session.branch_schemas.reset()
+        session.settings.reset(name)
+        session.branch_schemas.follow(session.setting("search_path"))
     else:
         session.settings.reset(name)
 

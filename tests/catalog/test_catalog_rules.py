@@ -201,7 +201,7 @@ def test_an_epoch_goes_when_newer_ones_come_and_nobody_reads_it() -> None:
     gc.collect()
     assert engine.connection.execute(kept.tree.sql("duckdb")).fetchall()
     assert len(_schemas(engine)) <= 3
-    first = kept.lease.schema
+    first = kept.leases[0].schema
     del kept
     gc.collect()
     reference.ask(engine, system, "SELECT 1 FROM pg_class", catalogs[1])

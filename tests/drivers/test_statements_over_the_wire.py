@@ -417,3 +417,22 @@ def test_the_trunk_is_never_discarded(server: ThreadServer) -> None:
         caught = refused(connection, "BRANCH DISCARD main")
         assert "main" in str(caught)
         assert connection.execute("SELECT current_branch()").fetchone() == ("main",)
+
+
+def test_a_read_of_another_branch_follows_it(server: ThreadServer, name: str) -> None:
+    """The plan of a text is kept; that of one which reads elsewhere must not be."""
+    with server.connect() as client, server.connect() as other:
+        client.execute(f"CREATE TABLE {name} (i INT)")
+        client.execute(f"INSERT INTO {name} VALUES (1)")
+        client.execute(f"BRANCH CREATE b_{name}")
+        other.execute(f"BRANCH SWITCH b_{name}")
+        other.execute(f"INSERT INTO {name} VALUES (2)")
+        client.execute(f"INSERT INTO {name} VALUES (3)")
+        text = f"SELECT * FROM b_{name}.public.{name} ORDER BY 1"
+        assert [client.execute(text).fetchall() for _ in range(3)] == [[(1,), (2,)]] * 3
+        other.execute(f"ALTER TABLE {name} ADD COLUMN j INT DEFAULT 7")
+        assert client.execute(text).fetchall() == [(1, 7), (2, 7)]
+        other.execute("BRANCH SWITCH main")
+        client.execute(f"BRANCH DISCARD b_{name}")
+        with pytest.raises(psycopg.errors.UndefinedObject):
+            client.execute(text)
