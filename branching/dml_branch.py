@@ -49,6 +49,8 @@ _FEW_KEYS = 20
 
 
 class BranchWrite(Write):
+    _first = False  # nobody has touched the table on this branch: nothing is masked yet
+
     def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
         version = self.transaction.write()
         columns = insert_columns(tree, table)
@@ -83,7 +85,7 @@ class BranchWrite(Write):
         return written
 
     def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
-        version = self.transaction.write()
+        version = self.transaction.take()
         assigned = {name.lower() for name in set_columns(tree)}
         selected = self._touch_selected(tree, table, alias)
         delta = names.delta(table.storage.shape)
@@ -97,7 +99,7 @@ class BranchWrite(Write):
         return written
 
     def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
-        version = self.transaction.write()
+        version = self.transaction.take()
         selected = self._touch_selected(tree, table, alias)
         delta = names.delta(table.storage.shape)
         self._mark(delta, selected, version, alias)
@@ -149,6 +151,7 @@ class BranchWrite(Write):
         if not self.transaction.physical.has(names.delta(table.storage.shape)):
             table = self.scope.with_storage_defaults(table)
         ensure_delta(self.transaction, table, imaged)
+        self._first = table.id not in self.scope.line.touched
         self.transaction.touch(table.id)
         self.scope.physical = self.transaction.physical
 
@@ -191,20 +194,20 @@ class BranchWrite(Write):
         ``alone``: ``where`` looks at nothing that touching changes, so it may be asked again after the copies.
         """
         scope, transaction = self.scope, self.transaction
-        line, version = scope.line, transaction.write()
+        line, version = scope.line, transaction.take()
         delta = names.delta(table.storage.shape)
         imaged = self.imaged(table)
         if line.record.inherited and imaged is not None:
             self._touch_inherited(table, imaged, where, values, alias)
         if table.storage.base is None or imaged is None:
             return
-        source = overlay.unmasked(table, line, transaction.physical, plain=scope.plain(table, line))
+        source = self._unmasked(table)
         shared = names.columns(table.stored)
         images = names.before(imaged.storage.shape)
         if imaged.storage == table.storage:
             rows, columns, selected = source, shared, where
         else:
-            rows = overlay.unmasked(imaged, line, transaction.physical, plain=scope.plain(imaged, line))
+            rows = self._unmasked(imaged)
             columns = names.columns(imaged.stored)
             selected = f"{RID} IN (SELECT {RID} FROM ({source}) AS {_q(alias)} WHERE {where})"
         count = self.cursor.execute(
@@ -214,6 +217,7 @@ class BranchWrite(Write):
         )
         if count == 0:
             return
+        self._first = False
         self._copy(
             f"INSERT INTO {delta} ({BRANCH}, {shared}, {RID}, {VERSION})"
             f" SELECT {line.id}, {shared}, {RID}, {version} FROM ({source}) AS {_q(alias)} WHERE {where}",
@@ -233,6 +237,18 @@ class BranchWrite(Write):
             f" AND _old.{RID} = _new.{RID})"
         )
 
+    def _unmasked(self, table: Table) -> str:
+        """The rows below the branch that it has not replaced.
+
+        Before anybody touches the table that is all of them. Should another session touch it between that question and
+        our snapshot, the same row twice in the mask is a conflict.
+        """
+        line, physical = self.scope.line, self.transaction.physical
+        plain = self.scope.plain(table, line)
+        if self._first:
+            return overlay.below(table, physical, line.record.fork, plain=plain)
+        return overlay.unmasked(table, line, physical, plain=plain)
+
     def _copy(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Inserts what a touch copies.
 
@@ -250,7 +266,7 @@ class BranchWrite(Write):
         self, table: Table, imaged: Table, where: str, values: Sequence[Any], alias: str
     ) -> None:
         """Images of rows that are in the delta but part of the base, about to change for the first time."""
-        line, version = self.scope.line, self.transaction.write()
+        line, version = self.scope.line, self.transaction.take()
         images = names.before(imaged.storage.shape)
         columns = names.columns(imaged.stored)
         if set(imaged.stored) - set(table.stored):
@@ -313,9 +329,9 @@ class BranchWrite(Write):
     def _check_key(self, table: Table, name: str, columns: tuple[str, ...], new_keys: Any) -> None:
         if new_keys.num_rows == 0:
             return
-        source = overlay.unmasked(
-            table, self.scope.line, self.transaction.physical, plain=self.scope.plain(table, self.scope.line)
-        )
+        line = self.scope.line
+        plain = self.scope.plain(table, line)
+        source = overlay.unmasked(table, line, self.transaction.physical, plain=plain)
         listed = names.columns(columns)
         if new_keys.num_rows <= _FEW_KEYS:
             rows = [

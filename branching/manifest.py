@@ -151,8 +151,8 @@ def touched_rows(cursor: Cursor) -> list[tuple[int, int]]:
 
 
 def insert_touched(cursor: Cursor, branch: int, tables: Iterable[int]) -> None:
-    for table in tables:
-        cursor.execute(f"INSERT INTO {M}.touched VALUES (?, ?)", (branch, table))
+    if rows := ", ".join(f"({branch}, {table})" for table in tables):
+        cursor.execute(f"INSERT INTO {M}.touched VALUES {rows}")
 
 
 # -- catalogs -------------------------------------------------------------------------------------------------

@@ -163,12 +163,11 @@ class Transaction(TableUser):
         self.cursor.execute(f"INSERT INTO {_DELETED} SELECT {base}, {RID} FROM ({rids}) AS _gone", parameters)
 
     def touch(self, table: int) -> None:
-        """The line is about to have rows or masks of its own in the table."""
-        self.write()
+        """The line is about to have rows or masks of its own in the table; the commit stores that."""
+        self.take()
         if table not in self.line.stored and table not in self._newly_touched:
             self._newly_touched.add(table)
             self.line.touched.add(table)
-            manifest.insert_touched(self.cursor, self.line.id, [table])
 
     def change(self, change: Change) -> None:
         self.write()
@@ -207,6 +206,7 @@ class Transaction(TableUser):
             self.cursor.commit()
             return
         try:
+            manifest.insert_touched(self.cursor, self.line.id, sorted(self._newly_touched))
             manifest.insert_commits(self.cursor, [self.entry(self.version)])
             self._prepare_forks()
             if self.changes or self.bases or self.storage or self.records or self.afterwards:
