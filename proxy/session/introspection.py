@@ -21,6 +21,7 @@ from proxy.commands.functions import function_columns
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, views
 from proxy.session.outcome import Columns
+from proxy.session.remote_relations import refuse_in_definition
 from proxy.types import BY_NAME, from_engine
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def _declared(item: exp.Expr, sources: dict[str, Table]) -> str | None:
 
 def ddl_with_views(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:
     """A view over system relations cannot be stored: their place in storage is of the moment."""
+    refuse_in_definition(session, what)
     if isinstance(what, ddl_model.CreateView) and views.mentioned(what.query):
         raise BoughError("0A000", "a view cannot read the system views of schema bough")
     return what

@@ -28,6 +28,7 @@ from proxy.commands import remote as c
 from proxy.session import remote_rows, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, done, table
+from proxy.session.remote_relations import relations
 from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
@@ -122,7 +123,13 @@ class RemoteCommands:
             raise BoughError(
                 "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
             )
-        return prepared.tree.sql("duckdb")
+        for found in relations(self.session, tree := prepared.tree.copy()):
+            raise BoughError(
+                "0A000",
+                f"a query of local cannot read {found.label} here",
+                hint=f"Read it FROM {found.datasource}, or CREATE TABLE … AS SELECT … FROM {found.label} first.",
+            )
+        return tree.sql("duckdb")
 
     # -- datasources ----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ cursors, EXPLAIN) are answered here, the rest goes to the connection with system
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -15,19 +15,21 @@ from sqlglot import exp
 from branching import EngineError, WireFormats
 from branching.errors import BoughError
 from branching.model import Catalog
-from proxy.catalog import mentions_catalog
+from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.commands.remote import CreateDatasource
-from proxy.session import functions, introspection, utility, views
+from proxy.session import functions, introspection, remote_scans, utility, views
+from proxy.session.analysis import Analysis, analysis
 from proxy.session.outcome import Columns, Outcome, described, done, of_result
 from proxy.session.parameters import columns_of, declared, engine_types, oids
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
+from proxy.session.remote_relations import check_places
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext
 from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
-from proxy.sql.statements import Execute, Explain, Kind, Prepare
+from proxy.sql.statements import Execute, Kind, Prepare
 from proxy.types import from_engine as type_info
 
 if TYPE_CHECKING:
@@ -38,17 +40,6 @@ _OURS = frozenset(FUNCTIONS) | frozenset(name.rpartition(".")[2] for name in FUN
 _KEPT_ANALYSES = 4000
 _KEPT_SIMPLE = 500
 _LONGEST_KEPT = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What a statement mentions that the session must put in place, found once per text."""
-
-    catalog: bool = False
-    views: bool = False
-    commands: bool = False
-    calls: bool = False
-    sleeps: bool = False
 
 
 class Statements:
@@ -84,14 +75,16 @@ class Statements:
         prepared = self._session.service.statements.prepare(source, self.guard)
         self._allow(prepared)
         inferred: list[str | None] = []
+        elsewhere = self.reads_elsewhere(prepared)
         if prepared.parameter_count:
-            inferred = parameter_types(
-                prepared.parsed, columns_of(connection.catalog, self._session.search_path())
-            )
+            known_columns = columns_of(connection.catalog, self._session.search_path())
+            if elsewhere and prepared.tree is not None:
+                known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
+            inferred = parameter_types(prepared.parsed, known_columns)
         count = max(prepared.parameter_count, len(given))
         cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
         statement = PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))
-        if len(source.text) < _LONGEST_KEPT:
+        if len(source.text) < _LONGEST_KEPT and not elsewhere:
             if len(self._read) >= _KEPT_SIMPLE:
                 self._read.pop(next(iter(self._read)))
             self._read[seen] = (connection.catalog, statement)
@@ -134,13 +127,16 @@ class Statements:
             return statement.columns
         values: list[Any] = [None] * prepared.parameter_count
         tree = self.tree(statement, values)
-        analysis = self.analyse(prepared)
+        mentions = self.analyse(prepared)
         known: Sequence[str | None] = ()
-        if analysis.sleeps:
+        if mentions.sleeps:
             return (("pg_sleep", introspection.VOID),)
-        if analysis.commands or analysis.views:
+        elsewhere = self.reads_elsewhere(prepared)
+        if elsewhere:
+            tree = remote_scans.RemoteScans(self._session, tree.copy(), values).describe()
+        if mentions.commands or mentions.views:
             tree = introspection.empty_stand_ins(self._session, tree.copy())
-        if analysis.calls or analysis.catalog:
+        if mentions.calls or mentions.catalog:
             found = introspection.rewrite(self._session, functions.silent(tree.copy()), prepared.catalog)
             values = functions.keep_used(found.tree, values)
             if found.only_catalog:
@@ -151,24 +147,24 @@ class Statements:
         if result is None:
             return None
         known = known or introspection.declared_types(self._session, tree)
-        statement.columns, statement.described = described(result, known), connection.catalog
-        return statement.columns
+        shown = described(result, known)
+        if not elsewhere:  # nobody tells us when a table changes over there
+            statement.columns, statement.described = shown, connection.catalog
+        return shown
+
+    def reads_elsewhere(self, prepared: Prepared) -> bool:
+        """Whether a statement may name tables of datasources."""
+        known = self._session.service.remote.datasources
+        mentions = self.analyse(prepared)
+        if mentions.catalogs:
+            check_places(self._session, mentions.catalogs)
+        return any(name in known or name == LOCAL for name in mentions.places)
 
     def analyse(self, prepared: Prepared) -> Analysis:
         key = prepared.parsed.text
         found = self._analyses.get(key)
         if found is None:
-            tree = prepared.parsed.tree if prepared.catalog else prepared.tree
-            if tree is None:
-                found = Analysis()
-            else:
-                found = Analysis(
-                    prepared.catalog or mentions_catalog(tree),
-                    bool(views.mentioned(tree)),
-                    bool(functions.commands_in(tree)),
-                    bool(functions.session_calls(tree)),
-                    functions.sleep_seconds(tree) is not None,
-                )
+            found = analysis(prepared)
             if len(self._analyses) > _KEPT_ANALYSES:
                 self._analyses.clear()
             self._analyses[key] = found
@@ -240,7 +236,6 @@ class Statements:
         session = self._session
         connection = session.connection
         assert connection is not None
-        tag = tag_of(prepared)
         if prepared.parsed.tree is None:
             what = prepared.statement
             assert what is not None
@@ -254,21 +249,38 @@ class Statements:
             return merged
         used = list(values[: prepared.parameter_count])
         tree = self.tree(statement, used)
-        analysis = self.analyse(prepared)
+
+        def placed(tree: exp.Expr) -> Outcome:
+            return self._placed(prepared, tree, used, formats)
+
+        if self.reads_elsewhere(prepared):
+            bind = self.analyse(prepared).is_plain
+            return remote_scans.run(session, tree, used, placed, bind=bind)
+        return placed(tree)
+
+    def _placed(
+        self, prepared: Prepared, tree: exp.Expr, used: list[Any], formats: Sequence[int] | None
+    ) -> Outcome:
+        """Runs a statement whose relations are all of the branch or the system's."""
+        session = self._session
+        connection = session.connection
+        assert connection is not None
+        tag = tag_of(prepared)
+        mentions = self.analyse(prepared)
         known: Sequence[str | None] = ()
         keep: Any = None
         key: Any = None
-        if analysis.commands or analysis.calls or analysis.views or analysis.catalog:
+        if mentions.commands or mentions.calls or mentions.views or mentions.catalog:
             tree = tree.copy()
-            if analysis.commands:
+            if mentions.commands:
                 functions.substitute_commands(session, tree, used)
                 if connection.transaction is not None and not connection.has_written:
                     connection.restart()
-            if analysis.calls:
+            if mentions.calls:
                 functions.substitute_session_calls(session, tree, used)
-            if analysis.views:
+            if mentions.views:
                 views.substitute(session, tree)
-            if analysis.catalog:
+            if mentions.catalog:
                 session.branch_schemas.merging.listing(tree)
                 found = introspection.rewrite(session, tree, prepared.catalog, used)
                 used = functions.keep_used(found.tree, used)
@@ -281,7 +293,7 @@ class Statements:
                 tree, known, keep = found.tree, found.types, found
             else:
                 used = functions.keep_used(tree, used)
-        elif prepared.kind in (Kind.SELECT, Kind.INSERT):
+        elif prepared.kind in (Kind.SELECT, Kind.INSERT) and not self.reads_elsewhere(prepared):
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):
             self._writing()
@@ -354,25 +366,6 @@ class Statements:
             what = f'prepared statement "{name}"' if name else "unnamed prepared statement"
             raise BoughError("26000", f"{what} does not exist")
         return found
-
-    def explain(self, what: Explain) -> Outcome:
-        inner = self.prepare("", what.inner)
-        prepared = inner.prepared
-        if prepared is None or prepared.tree is None:
-            raise BoughError("0A000", "EXPLAIN of this statement is not supported")
-        if what.analyze and prepared.kind is not Kind.SELECT:
-            raise BoughError(
-                "0A000",
-                "EXPLAIN ANALYZE of a statement that writes is not supported",
-                hint="Run it on a branch: BRANCH CREATE, BRANCH SWITCH, then the statement itself.",
-            )
-        tree = prepared.tree
-        if self.analyse(prepared).catalog:
-            tree = introspection.rewrite(self._session, tree, prepared.catalog).tree
-        connection = self._session.connection
-        assert connection is not None
-        lines = connection.explain(tree, analyze=what.analyze)
-        return utility.text_rows("QUERY PLAN", lines, "EXPLAIN")
 
     def end_of_transaction(self) -> None:
         """Portals and cursors without HOLD live as long as their transaction."""

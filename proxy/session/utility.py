@@ -79,7 +79,9 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
     if isinstance(what, s.Deallocate):
         return deallocate(session, what.name)
     if isinstance(what, s.Explain):
-        return session.statements.explain(what)
+        from proxy.session import plans
+
+        return plans.explain(session, what)
     if isinstance(what, s.Declare):
         return declare(session, what)
     if isinstance(what, s.Fetch):

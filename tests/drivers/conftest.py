@@ -5,7 +5,9 @@ A module shares its server; what a test makes it names after itself (fixture ``n
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,28 @@ def branch(server: ThreadServer, name: str) -> Iterator[str]:
         connection.execute(f'BRANCH CREATE "{name}" FROM main')
         yield name
         connection.execute(f'BRANCH DISCARD IF EXISTS "{name}" CASCADE WITH (force true)')
+
+
+def _servers() -> Any:
+    """The module that starts other engines, which is the migration tests' own."""
+    if "servers" not in sys.modules:
+        place = Path(__file__).parents[1] / "migration" / "servers.py"
+        spec = importlib.util.spec_from_file_location("servers", place)
+        assert spec is not None and spec.loader is not None
+        sys.modules["servers"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["servers"])
+    return sys.modules["servers"]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server of its own."""
+    with _servers().postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Any]:
+    """A MariaDB server of its own."""
+    with _servers().mariadb_server() as running:
+        yield running

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -416,18 +414,6 @@ def test_a_read_only_datasource_is_not_written(
 
 
 # -- PostgreSQL ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    place = Path(__file__).parents[1] / "migration" / "servers.py"
-    spec = importlib.util.spec_from_file_location("servers", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("servers", module)
-    spec.loader.exec_module(module)
-    with module.postgres_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,198 @@
+"""Which relations of a statement are tables of datasources, and which of their columns it needs.
+
+Rules:
+
+1. ``a.s.t`` is a branch's table where a branch (or this database) has the name ``a``, else a datasource's. ``a.t`` is a
+   schema's table where the branch has a schema ``a``, else the datasource's, in its default schema. ``local`` is the
+   session's branch.
+2. A column is needed if its name stands anywhere in the statement, or a star could mean it. That is more than an exact
+   answer at times, and never less.
+3. Datasources are only read this way: what would write to one or keep a reference to it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from branching import ddl_model
+from branching.errors import BoughError
+from branching.names import CATALOG_DATABASE
+from branching.resolve import schema_name
+from migration.connectors.base import Path
+from migration.datasources import LOCAL
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+_NEVER = frozenset({"bough", "pg_catalog", "information_schema", CATALOG_DATABASE, ""})
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRelation:
+    """A relation of a statement: its node, its datasource, its path there."""
+
+    node: exp.Table
+    datasource: str
+    path: Path
+
+    @property
+    def label(self) -> str:
+        return ".".join((self.datasource, *self.path))
+
+
+def folded(node: exp.Expr | None) -> str:
+    """A name as it is looked up."""
+    if node is None:
+        return ""
+    return node.name if node.args.get("quoted") else node.name.lower()
+
+
+def first_parts(tree: exp.Expr, *, parts: int = 2) -> frozenset[str]:
+    """What could be names of datasources: the first parts of relations' names that have so many parts or more."""
+    found = {
+        folded(node.args.get("catalog") or (node.args.get("db") if parts == 2 else None))
+        for node in tree.find_all(exp.Table)
+        if isinstance(node.this, exp.Identifier)
+    }
+    return frozenset(found - _NEVER)
+
+
+def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
+    """The tables of datasources that ``tree`` reads. ``local.`` is taken off where it stands. 0A000 for a write."""
+    found = []
+    for node in list(tree.find_all(exp.Table)):
+        if not isinstance(node.this, exp.Identifier) or not (node.args.get("db") or node.args.get("catalog")):
+            continue
+        name = _datasource(session, node)
+        if name == LOCAL:
+            _unqualify(node)
+        elif name is not None:
+            if node is target(tree):
+                raise BoughError(
+                    "0A000",
+                    f'cannot write to datasource "{name}" with this statement',
+                    hint=f"EXECUTE ON {name} AS $$ … $$, or TRANSFER … TO {name}.schema.table.",
+                )
+            if node.args.get("when") is not None:
+                raise BoughError("0A000", f'a table of datasource "{name}" has no AS OF')
+            path = [folded(node.this)]
+            if node.args.get("catalog") is not None:
+                path.insert(0, folded(node.args["db"]))
+            found.append(RemoteRelation(node, name, tuple(path)))
+    return found
+
+
+def check_places(session: Session, names: Iterable[str]) -> None:
+    """42704 for the first part of a three-part name that is no branch, no datasource and no name of this database."""
+    connection, service = session.connection, session.service
+    assert connection is not None
+    for name in names:
+        if (
+            name not in connection.database_names
+            and name != LOCAL
+            and name not in service.remote.datasources
+            and not service.database.has_branch(name)
+        ):
+            raise BoughError(
+                "42704",
+                f'there is no branch or datasource "{name}"',
+                detail="The first of three parts of a relation's name is a branch, else a datasource.",
+                hint="BRANCH LIST and SHOW DATASOURCES list them.",
+            )
+
+
+def _datasource(session: Session, node: exp.Table) -> str | None:
+    connection = session.connection
+    assert connection is not None
+    catalog = node.args.get("catalog")
+    name = folded(catalog or node.args.get("db"))
+    if name in _NEVER or (name != LOCAL and name not in session.service.remote.datasources):
+        return None
+    if catalog is None:
+        is_here = (
+            schema_name(name) in connection.catalog.schemas or connection.schema_branch(name) is not None
+        )
+        return None if is_here else name
+    here = session.service.database.has_branch(name) or name in connection.database_names
+    return None if here else name
+
+
+def _unqualify(node: exp.Table) -> None:
+    node.set("catalog" if node.args.get("catalog") is not None else "db", None)
+
+
+def target(tree: exp.Expr) -> exp.Expr | None:
+    """What a statement writes to."""
+    if not isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge | exp.Create):
+        return None
+    found: exp.Expr = tree.this
+    written: exp.Expr = found.this if isinstance(found, exp.Schema) else found
+    return written
+
+
+def refuse_in_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> None:
+    """0A000 for a view or macro over a datasource: what it reads is not on the branch."""
+    query: exp.Expr | None = None
+    if isinstance(what, ddl_model.CreateView):
+        query = what.query
+    elif isinstance(what, ddl_model.CreateMacro):
+        query = what.body
+    if query is None:
+        return
+    for found in relations(session, query.copy()):
+        raise BoughError(
+            "0A000",
+            f'a stored definition cannot read datasource "{found.datasource}"',
+            detail=f"It names {found.label}, which is not on any branch.",
+            hint=f"CREATE TABLE … AS SELECT … FROM {found.label}, or make the view over there.",
+        )
+
+
+def needed_columns(tree: exp.Expr, node: exp.Table, columns: Sequence[str]) -> tuple[str, ...]:
+    """Those of a relation's columns that the statement may read."""
+    holder = node.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)
+    if holder is None or _takes_all(tree, holder, node):
+        return tuple(columns)
+    mentioned = {item.name.lower() for item in tree.find_all(exp.Identifier)}
+    alias = node.alias_or_name.lower()
+    known = {column.lower() for column in columns}
+    if alias not in known and any(
+        item.name.lower() == alias and not item.table for item in tree.find_all(exp.Column)
+    ):
+        return tuple(columns)  # the row itself
+    return tuple(column for column in columns if column.lower() in mentioned)
+
+
+def _takes_all(tree: exp.Expr, holder: exp.Expr, node: exp.Table) -> bool:
+    if (node.args.get("alias") is not None and node.args["alias"].args.get("columns")) or node.args.get(
+        "pivots"
+    ):
+        return True
+    if any(join.args.get("method") for join in holder.args.get("joins") or ()):  # NATURAL
+        return True
+    if any(call.name.lower() == "columns" for call in tree.find_all(exp.Anonymous, exp.Columns)):
+        return True
+    if isinstance(tree, exp.Summarize | exp.Describe | exp.Pivot):
+        return True
+    return any(_is_star_of(item, node) for item in _stars(holder))
+
+
+def _stars(holder: exp.Expr) -> Iterable[exp.Expr]:
+    """The stars of this statement or SELECT itself that stand for columns."""
+    for star in holder.find_all(exp.Star):
+        inside = star.find_ancestor(exp.Select)
+        if (inside is holder or not isinstance(holder, exp.Select)) and not isinstance(
+            star.parent, exp.Count
+        ):
+            yield star
+
+
+def _is_star_of(star: exp.Expr, node: exp.Table) -> bool:
+    holder = star.parent
+    if not isinstance(holder, exp.Column) or not holder.table:
+        return True
+    return holder.table.lower() == node.alias_or_name.lower()

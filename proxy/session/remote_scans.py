@@ -1,0 +1,387 @@
+"""Tables of datasources in an ordinary statement: read first, then put in their place as relations of the engine.
+
+Rules:
+
+1. All tables of one datasource are read in one snapshot, before the statement itself runs: what it reads does not
+   change while it runs, and an error over there comes before the first row.
+2. Only needed columns and rows travel (``remote_relations``, ``remote_filters``), in batches (of a relation without
+   needed columns, the number of its rows), into a database of the
+   engine that belongs to this statement alone. The engine moves it to disk where memory is short. It is outside the
+   session's transaction, so a statement that is planned again finds it, and a read-only transaction can use it.
+3. Types are exact, or the statement is refused with HV004, which names the column. A ``numeric`` without limits gets
+   those its values need, at most 38 digits.
+4. The statement is bound before anything is read, so a column that does not exist costs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from branching.engine.base import Cursor, EngineError
+from branching.errors import BoughError
+from branching.names import HIDDEN_PREFIX, literal, quote
+from migration.connectors.base import Connector, ReadColumn, Reader, Source
+from migration.connectors.duckdb_forms import plain, restored
+from migration.connectors.queries import quoted_path
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.model import ColumnSpec
+from migration.types_map import map_canonical
+from proxy.session import functions, views
+from proxy.session.outcome import Outcome
+from proxy.session.remote_filters import Filters
+from proxy.session.remote_relations import RemoteRelation, folded, needed_columns, relations
+from proxy.sql.parameters import ColumnsOf
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+_GIVEN = "bough_remote_rows"
+_ROW = f"{HIDDEN_PREFIX}row"
+_WIDE = "DECIMAL(38,10)"  # how a numeric without limits is described before its values are known
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?"
+_numbers = itertools.count(1)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One relation to be read: its columns with the engine's types, and the query that is sent."""
+
+    relation: RemoteRelation
+    columns: list[tuple[ColumnSpec, str]]  # with the type it has here; empty: only the rows count
+    query: str
+    filtered: bool
+    limit: int | None
+    place: str = ""
+    fitted: dict[str, str] = field(
+        default_factory=dict
+    )  # numerics without limits: the type their values need
+
+    def empty(self) -> str:
+        """A relation of this shape without rows."""
+        shown = [f"CAST(NULL AS {type_}) AS {quote(column.name)}" for column, type_ in self.columns]
+        return f"SELECT {', '.join(shown) or f'1 AS {_ROW}'} WHERE false"
+
+    def placed(self) -> str:
+        """The rows where they were put."""
+        shown = [
+            f"CAST({quote(column.name)} AS {self.fitted[column.name]}) AS {quote(column.name)}"
+            if column.name in self.fitted
+            else quote(column.name)
+            for column, _ in self.columns
+        ]
+        return f"SELECT {', '.join(shown) or _ROW} FROM {self.place}"
+
+
+class RemoteScans:
+    """The datasources' tables in one run of one statement; ``close`` lets go of their rows."""
+
+    def __init__(self, session: Session, tree: exp.Expr, values: Sequence[Any]) -> None:
+        """``tree`` is the caller's own copy and is changed; nothing is read before ``describe`` or ``load``."""
+        self._session = session
+        self._commands = session.commands.remote
+        self._values = values
+        self._cursor: Cursor | None = None
+        self._database: str | None = None
+        self.tree = tree
+        self.relations = relations(session, tree)
+        self.rows: dict[str, int] = {}
+        self._scans: list[_Scan] = []
+
+    # -- the three ways to use it ---------------------------------------------------------------------------------
+
+    def describe(self) -> exp.Expr:
+        """The statement with relations of the right shape and without rows."""
+        self._with_readers(lambda _readers: None)
+        for scan in self._scans:
+            views.replace(scan.relation.node, scan.empty())
+        return self.tree
+
+    def types(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The engine's types of the columns, by the schema and name that the statement gives."""
+        self._with_readers(lambda _readers: None)
+        return {
+            (folded(scan.relation.node.args.get("db")), scan.relation.path[-1]): {
+                column.name: type_ for column, type_ in scan.columns
+            }
+            for scan in self._scans
+        }
+
+    def load(self, *, bind: bool = False, only_shape: bool = False) -> exp.Expr:
+        """The statement over the rows, which are read now (``only_shape``: not). ``bind``: look up names first."""
+        try:
+            self._with_readers(lambda readers: self._fill({} if only_shape else readers, bind))
+        except BaseException:
+            self.close()
+            raise
+        for scan in self._scans:
+            views.replace(scan.relation.node, scan.placed())
+        return self.tree
+
+    def queries(self) -> Iterator[str]:
+        """What is sent, a line for each relation."""
+        for scan in self._scans:
+            limit = "" if scan.limit is None else f" LIMIT {scan.limit}"
+            read = f"  ({self.rows[scan.place]} rows)" if scan.place in self.rows else ""
+            yield f"Remote read of {scan.relation.datasource}: {scan.query}{limit}{read}"
+
+    def close(self) -> None:
+        """Lets go of the rows; from any thread, any number of times."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is None:
+            return
+        try:
+            if self._database is not None:
+                with suppress(EngineError):
+                    cursor.execute(f"DETACH {self._database}")
+        finally:
+            cursor.close()
+
+    def closing(self, outcome: Outcome) -> Outcome:
+        """``outcome``, which lets go of the rows once it is read."""
+        if outcome.columns is None or isinstance(outcome.batches, type(iter([]))):
+            self.close()
+            return outcome
+        batches = outcome.batches
+
+        def until_read() -> Iterator[Any]:
+            yield from batches
+            self.close()
+
+        rest = until_read()
+        weakref.finalize(rest, self.close).atexit = False  # also where nobody reads to the end
+        outcome.batches = rest
+        return outcome
+
+    # -- planning -------------------------------------------------------------------------------------------------
+
+    def _with_readers(self, work: Callable[[dict[str, Reader]], None]) -> None:
+        names = tuple(dict.fromkeys(relation.datasource for relation in self.relations))
+        readers: dict[str, Reader] = {}
+        with self._commands.opened(*names) as connectors:
+            try:
+                for name, connector in zip(names, connectors, strict=True):
+                    readers[name] = connector.reader()
+                known = dict(zip(names, connectors, strict=True))
+                cursor = self._open_cursor()
+                self._scans = [
+                    self._scan(item, known[item.datasource], readers[item.datasource], cursor)
+                    for item in self.relations
+                ]
+                work(readers)
+            finally:
+                for reader in readers.values():
+                    with suppress(MigrationError):
+                        reader.close()
+                if self._database is None:
+                    self.close()
+
+    def _open_cursor(self) -> Cursor:
+        if self._cursor is None:
+            self._cursor = self._session.service.database.root.cursor()
+            self._cursor.set_time_zone(self._session.setting("TimeZone") or "UTC")
+        return self._cursor
+
+    def _scan(self, relation: RemoteRelation, connector: Connector, reader: Reader, cursor: Cursor) -> _Scan:
+        item = contract(connector.dialect)
+        found = reader.describe(Source(path=relation.path))
+        needed = needed_columns(self.tree, relation.node, [column.name for column in found])
+        chosen = [column for column in found if column.name in needed]
+        _check_names(relation, chosen)
+        pushed = Filters(relation.node, found, item, self._constant).pushed()
+        shown = [item.identifiers.quoted(column.name) for column in chosen] or [f"1 AS {_ROW}"]
+        query = f"SELECT {', '.join(shown)} FROM {quoted_path(relation.path, item)}"
+        if pushed.where:
+            query += " WHERE " + " AND ".join(pushed.where)
+        return _Scan(relation, [(column, _type(relation, column)) for column in chosen], query,
+                     bool(pushed.where), pushed.limit)  # fmt: skip
+
+    def _constant(self, node: exp.Expr) -> Any:
+        """The value of a constant expression, computed by the engine."""
+        tree = exp.select(node.copy())
+        values = functions.keep_used(tree, self._values)
+        try:
+            return self._open_cursor().query(tree.sql("duckdb"), values)[0][0]
+        except (EngineError, OverflowError, IndexError) as error:
+            raise ValueError(str(error)) from error
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _fill(self, readers: dict[str, Reader], bind: bool) -> None:
+        if bind:
+            self._bind()
+        cursor = self._open_cursor()
+        name = f"{HIDDEN_PREFIX}remote_{next(_numbers)}"
+        cursor.execute(f"ATTACH ':memory:' AS {name}")
+        self._database = name
+        places: dict[tuple[str, str, int | None], _Scan] = {}
+        for scan in self._scans:
+            same = (scan.relation.datasource, scan.query, scan.limit)
+            if same in places:  # read once, used twice
+                scan.place, scan.fitted = places[same].place, places[same].fitted
+                continue
+            places[same] = scan
+            schema = f"{name}.{quote(scan.relation.datasource)}"
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            scan.place = f"{schema}.{quote(f'{scan.relation.path[-1]}_{len(places)}')}"
+            kinds = [f"{quote(column.name)} {_stored(column, kind)}" for column, kind in scan.columns]
+            cursor.execute(f"CREATE TABLE {scan.place} ({', '.join(kinds) or f'{_ROW} INTEGER'})")
+            if scan.relation.datasource in readers:
+                self._read(scan, readers[scan.relation.datasource], cursor)
+
+    def _bind(self) -> None:
+        """Lets the engine look for every name before rows are read."""
+        tree = self.tree.expression if isinstance(self.tree, exp.Insert | exp.Create) else self.tree
+        if not isinstance(tree, exp.Query) or (tree is not self.tree and self.tree.args.get("with_")):
+            return
+        nodes = {id(scan.relation.node): number for number, scan in enumerate(self._scans)}
+        marked = [node for node in self.tree.find_all(exp.Table) if id(node) in nodes]
+        for node in marked:
+            node.meta["remote"] = nodes[id(node)]
+        copied = tree.copy()
+        for node in marked:
+            del node.meta["remote"]
+        for node in list(copied.find_all(exp.Table)):
+            number = node.meta.get("remote")
+            if number is not None:
+                views.replace(node, self._scans[number].empty())
+        assert self._session.connection is not None
+        self._session.connection.describe(copied, functions.keep_used(copied, self._values))
+
+    def _read(self, scan: _Scan, reader: Reader, cursor: Cursor) -> None:
+        columns = [ReadColumn(column.name, column.type) for column, _ in scan.columns]
+        values = [
+            restored(f'"c{number}"', column.type, _stored(column, kind))
+            for number, (column, kind) in enumerate(scan.columns)
+        ]
+        source = Source(query=scan.query) if scan.filtered else Source(path=scan.relation.path)
+        if not columns:  # the rows' number is all there is to know
+            counted = reader.count(source)
+            self.rows[scan.place] = min(counted, counted if scan.limit is None else scan.limit)
+            cursor.execute(f"INSERT INTO {scan.place} SELECT 1 FROM range({self.rows[scan.place]})")
+            return
+        insert = f"INSERT INTO {scan.place} SELECT {', '.join(values)} FROM {_GIVEN}"
+        rows = 0
+        for batch in reader.read(source, columns, limit=scan.limit):
+            if self._commands.stop.is_set():
+                raise BoughError("57014", "canceling statement due to user request")
+            arrays = [plain(array) for array in batch.columns]
+            cursor.register(_GIVEN, pa.table(arrays, names=[f"c{number}" for number in range(len(arrays))]))
+            try:
+                cursor.execute(insert)
+            except EngineError as error:
+                raise _unfit(scan, error.message) from error
+            finally:
+                cursor.unregister(_GIVEN)
+            rows += batch.num_rows
+        self.rows[scan.place] = rows
+        for column, kind in scan.columns:
+            if kind == _WIDE and _is_wide(column):
+                scan.fitted[column.name] = _fitted(scan, column, cursor)
+
+
+def _check_names(relation: RemoteRelation, columns: Sequence[ColumnSpec]) -> None:
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.name.lower(), column.name)
+        if other != column.name:
+            raise MigrationError(
+                "HV004",
+                f'columns "{other}" and "{column.name}" of {relation.label} differ by case alone',
+                hint=f"Rename one: QUERY {relation.datasource} AS $$ SELECT … $$.",
+                column=column.name,
+            )
+
+
+def _is_wide(column: ColumnSpec) -> bool:
+    kind = column.type
+    return kind.kind == "decimal" and (
+        kind.precision is None or kind.precision > 38 or (kind.scale or 0) > 38
+    )
+
+
+def _stored(column: ColumnSpec, kind: str) -> str:
+    return "VARCHAR" if _is_wide(column) else kind
+
+
+def _type(relation: RemoteRelation, column: ColumnSpec) -> str:
+    """The engine's type of a column; HV004 where it has none that keeps every value."""
+    if _is_wide(column):
+        return _WIDE
+    mapping = map_canonical(column.type, contract("duckdb"))
+    if not mapping.is_safe:
+        raise MigrationError(
+            "HV004",
+            f'column "{column.name}" of {relation.label} has type {column.declared or column.type}, '
+            "which cannot be read exactly",
+            detail=mapping.reason or None,
+            hint=f"Name the columns you need, or cast it there: QUERY {relation.datasource} AS $$ SELECT … $$.",
+            column=column.name,
+        )
+    return mapping.target_type
+
+
+def _fitted(scan: _Scan, column: ColumnSpec, cursor: Cursor) -> str:
+    """The DECIMAL that holds every value of a numeric without limits."""
+    name = quote(column.name)
+    other, whole, fraction = cursor.query(
+        f"SELECT min({name}) FILTER (NOT regexp_full_match({name}, {literal(_NUMBER)})),"
+        f" max(length(ltrim(split_part({name}, '.', 1), '-0'))), max(length(split_part({name}, '.', 2)))"
+        f" FROM {scan.place}"
+    )[0]
+    whole, fraction = whole or 0, fraction or 0
+    if other is not None or whole + fraction > 38:
+        reason = f"It holds {other}." if other is not None else f"It needs {whole + fraction} digits, of 38."
+        raise _unfit(scan, reason, column.name)
+    return f"DECIMAL({max(whole + fraction, 1)},{fraction})"
+
+
+def _unfit(scan: _Scan, reason: str, column: str | None = None) -> MigrationError:
+    what = f'column "{column}" of {scan.relation.label}' if column else scan.relation.label
+    return MigrationError(
+        "HV004",
+        f"{what} has a value that cannot be read exactly",
+        detail=reason,
+        hint=f"Cast it there: QUERY {scan.relation.datasource} AS $$ SELECT … $$.",
+        column=column,
+    )
+
+
+def run(
+    session: Session,
+    tree: exp.Expr,
+    values: Sequence[Any],
+    execute: Callable[[exp.Expr], Outcome],
+    *,
+    bind: bool,
+) -> Outcome:
+    """``execute``'s outcome of ``tree`` over the rows of its datasources' tables."""
+    scans = RemoteScans(session, tree.copy(), values)
+    if not scans.relations:
+        return execute(scans.tree)
+    placed = scans.load(bind=bind)
+    try:
+        return scans.closing(execute(placed))
+    except BaseException:
+        scans.close()
+        raise
+
+
+def columns_elsewhere(session: Session, tree: exp.Expr, otherwise: ColumnsOf) -> ColumnsOf:
+    """Column types by the name a statement uses, of datasources' tables too: for the types of its parameters."""
+    scans = RemoteScans(session, tree.copy(), ())
+    types = scans.types()
+
+    def find(schema: str | None, name: str) -> Mapping[str, str] | None:
+        found = types.get((schema or "", name))
+        return otherwise(schema, name) if found is None else found
+
+    return find
