@@ -24,7 +24,7 @@ import sqlglot
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # this file has the name of the package it measures
 
 import branching  # noqa: E402
-from branching import branches  # noqa: E402
+from branching import Author, branches, diff, merge_apply  # noqa: E402
 from branching.connection import Connection  # noqa: E402
 
 
@@ -70,11 +70,11 @@ _names = iter(range(10**9))
 
 
 @contextmanager
-def database(directory: Path, rows: int = 0) -> Iterator[branching.Database]:
+def database(directory: Path, rows: int = 0, shape: str = SHAPE) -> Iterator[branching.Database]:
     opened = branching.open(directory / f"bough{next(_names)}.duckdb")
     if rows:
         connection = opened.connect()
-        sql(connection, f"CREATE TABLE big {SHAPE}")
+        sql(connection, f"CREATE TABLE big {shape}")
         sql(connection, f"INSERT INTO big {FILL.format(rows=rows)}")
         connection.close()
         opened.root.cursor().execute("CHECKPOINT")
@@ -82,9 +82,9 @@ def database(directory: Path, rows: int = 0) -> Iterator[branching.Database]:
     opened.close()
 
 
-def plain_copy(directory: Path, rows: int) -> duckdb.DuckDBPyConnection:
+def plain_copy(directory: Path, rows: int, shape: str = SHAPE) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(directory / f"plain{next(_names)}.duckdb"))
-    connection.execute(f"CREATE TABLE big {SHAPE}")
+    connection.execute(f"CREATE TABLE big {shape}")
     connection.execute(f"INSERT INTO big {FILL.format(rows=rows)}")
     connection.execute("CHECKPOINT")
     return connection
@@ -306,7 +306,62 @@ def many_branches(directory: Path, _rows: int, count: int) -> Iterator[Line]:
     opened.close()
 
 
-GROUPS = (forks, first_writes, reads, bulk, small_writes, many_branches)
+KEYS = {"a key": ", PRIMARY KEY (id)", "a key of two columns": ", PRIMARY KEY (g, id)", "no key": ""}
+_SIDES = (
+    ("v = v + 1", 0),
+    ("s = 'changed'", 2),
+)  # what a side changes, and where it begins: no row is changed by both
+
+
+def _three_ways(opened: branching.Database, rows: int, number: int) -> tuple[float, float]:
+    """Seconds for a diff and a merge of 1,000 changes a side, all over the table: updates, deletes, inserts."""
+    main, name, step = opened.connect(), fork(opened), rows // 1000
+    branch = opened.connect(name)
+    for connection, (change, start) in ((branch, _SIDES[0]), (main, _SIDES[1])):
+        place, fresh = start + 4 * number, rows + (2 * number + start // 2) * 100
+        sql(connection, f"UPDATE big SET {change} WHERE id % {step} = {place} AND id // {step} < 800")
+        sql(connection, f"DELETE FROM big WHERE id % {step} = {place + 1} AND id // {step} >= 900")
+        sql(connection, f"INSERT INTO big SELECT {fresh} + i, 1, 2, 'new' FROM range(100) r(i)")
+    branch.close()
+    times = (
+        seconds(lambda: diff.summary(main, name)),
+        seconds(lambda: merge_apply.merge(opened, name, "main", author=Author())),
+    )
+    main.close()
+    return times
+
+
+def _copier(plain: duckdb.DuckDBPyConnection, shape: str) -> Callable[[], object]:
+    copies = iter(range(100))
+
+    def copy() -> None:
+        name = f"copy{next(copies)}"
+        plain.execute(f"CREATE TABLE {name} {shape}")
+        plain.execute(f"INSERT INTO {name} SELECT * FROM big")
+
+    return copy
+
+
+def merges(directory: Path, rows: int, _count: int) -> Iterator[Line]:
+    """In a table and in one of a tenth, in turns."""
+    for what, key in KEYS.items():
+        shape = SHAPE.replace(" PRIMARY KEY", "").replace(")", key + ")")
+        with database(directory, rows, shape) as large, database(directory, rows // 10, shape) as small:
+            found = [
+                (*_three_ways(small, rows // 10, number), *_three_ways(large, rows, number))
+                for number in range(9)
+            ]
+        small_diff, small_merge, large_diff, large_merge = map(statistics.median, zip(*found, strict=True))
+        sizes = f"{rows} / {rows // 10} rows"
+        yield Line(f"diff of 1,000 + 1,000, {what}, {sizes}", large_diff / small_diff, "x", 2)
+        yield Line(f"merge of 1,000 + 1,000, {what}, {sizes}", large_merge / small_merge, "x", 2)
+        plain = plain_copy(directory, rows, shape)
+        copied = median(_copier(plain, shape), 2)
+        yield Line(f"merge of 1,000 + 1,000, {what} / copy of the table", large_merge / copied, "x", 0.3)
+        plain.close()
+
+
+GROUPS = (forks, first_writes, reads, bulk, small_writes, merges, many_branches)
 
 
 def main() -> None:

@@ -59,6 +59,7 @@ class Database:
         self.names: dict[str, int] = {}
         self.trash: dict[int, Line] = {}
         self.clock = Clock(0, 0)
+        self.opened = 0  # the last version from before this process had the file
         self.physical = Physical(MappingProxyType({}), frozenset())
         self._changes: dict[int, list[tuple[int, Change]]] = {}
         self._last_write: dict[int, int] = {}
@@ -91,6 +92,7 @@ class Database:
         # A point may name versions of transactions that never committed: they must not be handed out again.
         points = (point.version for record in records for point in (record.fork, record.base))
         self.clock = Clock(max(version, *points), last_id)
+        self.opened = self.clock.version
         self._reserved = last_id
         self.physical = Physical(
             MappingProxyType({base.id: base for base in bases}),

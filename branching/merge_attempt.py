@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from branching import names
+from branching import names, overlay
 from branching.checkpoint import HOLD
 from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
@@ -293,8 +293,14 @@ def _check_tables(attempt: Attempt, chosen: frozenset[str]) -> None:
 
 
 def target_sql(attempt: Attempt, plan: TablePlan) -> str:
-    assert plan.target is not None
-    return attempt.scope().relation_sql(plan.target, attempt.view or attempt.transaction.line, hidden=True)
+    """All rows of the target, with identity, version and (on the trunk) place."""
+    target, line = plan.target, attempt.view or attempt.transaction.line
+    assert target is not None
+    if line.is_trunk:
+        assert target.storage.base is not None
+        return overlay.trunk(target, attempt.transaction.physical.bases[target.storage.base], place=True)
+    rows = attempt.scope().relation_sql(target, line, hidden=True)
+    return f"SELECT *, CAST(NULL AS BIGINT) AS {names.PLACE} FROM ({rows}) AS _rows"
 
 
 def token_of(attempt: Attempt) -> str:

@@ -1,8 +1,8 @@
 """Applying a staged plan to the target's rows, through what users' own writes go through.
 
 On the trunk: old images are kept where a fork needs them, then the base is written. On a branch: the rows are touched,
-then the branch's own are written. Deletes come first and inserts last, so that a key may move from row to row; versions
-are set before rows go (see ``dml``, rule 1).
+then the branch's own are written. Deletes come before updates of keys and inserts last, so that a key may move from row
+to row; versions are set before rows go (see ``dml``, rule 1).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from branching import history, names
 from branching.dml import key_columns, rewritten_by_engine
 from branching.dml_branch import BranchWrite
+from branching.engine.base import Cursor
+from branching.errors import BoughError
 from branching.merge_stage import Stage
 from branching.merge_values import distinct
 from branching.model import Table
@@ -68,30 +70,50 @@ def _keep(transaction: Transaction, stage: Stage, base: BaseTable) -> None:
 def _write(
     transaction: Transaction, stage: Stage, table: Table, where: str, own: str, fixed: list[tuple[str, str]]
 ) -> None:
-    cursor, version = transaction.cursor, transaction.write()
+    cursor, version, counts = transaction.cursor, transaction.write(), stage.counts
     by_id = {column.id: column.name for column in table.columns}
     columns = [column for column in stage.columns if column.id in by_id]
-    if stage.counts.deleted:
-        gone = f"{own} AND {RID} IN ({stage.rids('delete')})"
-        cursor.execute(f"UPDATE {where} SET {VERSION} = {version} WHERE {gone}")
-        cursor.execute(f"DELETE FROM {where} WHERE {gone}")
-    if stage.counts.updated:
+    here, there = _matching(stage, table, fixed)
+
+    def mark(action: str, expected: int) -> None:
+        which = f"SELECT {there} FROM {stage.sql} WHERE action = '{action}'"
+        _write_exactly(
+            cursor, f"UPDATE {where} SET {VERSION} = {version} WHERE {own} AND {here} IN ({which})", expected
+        )
+
+    def delete() -> None:
+        which = f"SELECT {there} FROM {stage.sql} WHERE action = 'delete'"
+        _write_exactly(cursor, f"DELETE FROM {where} WHERE {own} AND {here} IN ({which})", counts.deleted)
+
+    if not counts.updated and counts.deleted:
+        mark("delete", counts.deleted)
+        delete()
+    if counts.updated:
         flags = cursor.query(
             "SELECT "
             + ", ".join(f"coalesce(bool_or({distinct(f'r{c.id}', f't{c.id}')}), false)" for c in columns)
             + f" FROM {stage.sql} WHERE action = 'update'"
         )[0]
         assigned = [column for column, flag in zip(columns, flags, strict=True) if flag]
-        if rewritten_by_engine(table, [by_id[column.id] for column in assigned]):
-            cursor.execute(
-                f"UPDATE {where} SET {VERSION} = {version} WHERE {own} AND {RID} IN ({stage.rids('update')})"
-            )
-        values = ", ".join(f"{quote(by_id[c.id])} = _new.r{c.id}" for c in assigned)
-        cursor.execute(
-            f"UPDATE {where} AS _row SET {values}, {VERSION} = {version}"
-            f" FROM (SELECT * FROM {stage.sql} WHERE action = 'update') AS _new"
-            f" WHERE {own} AND _row.{RID} = _new.trid"
+        values = "".join(f"{quote(by_id[c.id])} = _new.r{c.id}, " for c in assigned)
+        # In place, an update may mark the deleted rows as well: one search for both. What the engine runs as delete
+        # and insert needs its keys free first.
+        at_once = not rewritten_by_engine(table, [by_id[column.id] for column in assigned])
+        if counts.deleted and not at_once:
+            mark("delete", counts.deleted)
+            delete()
+        if not at_once:
+            mark("update", counts.updated)
+        actions = "('update', 'delete')" if at_once else "('update')"
+        _write_exactly(
+            cursor,
+            f"UPDATE {where} AS _row SET {values}{VERSION} = {version}"
+            f" FROM (SELECT * FROM {stage.sql} WHERE action IN {actions}) AS _new"
+            f" WHERE {own} AND _row.{here} = _new.{there}",
+            counts.updated + (counts.deleted if at_once else 0),
         )
+        if counts.deleted and at_once:
+            delete()
     if stage.counts.inserted:
         source_ids = {column.id for column in (stage.plan.source or table).columns}
         filled = [column for column in columns if column.id in source_ids]
@@ -100,6 +122,25 @@ def _write(
         cursor.execute(
             f"INSERT INTO {where} ({', '.join([*listed, RID, VERSION])})"
             f" SELECT {', '.join([*items, 'rid', str(version)])} FROM {stage.sql} WHERE action = 'insert'"
+        )
+
+
+def _matching(stage: Stage, table: Table, fixed: list[tuple[str, str]]) -> tuple[str, str]:
+    """How rows are found again: by place where that is known and the merge has not moved them, else by identity."""
+    target = stage.plan.target
+    if stage.placed and not fixed and target is not None and table.storage == target.storage:
+        return "rowid", "place"
+    return RID, "trid"
+
+
+def _write_exactly(cursor: Cursor, sql: str, expected: int) -> None:
+    """Runs a write of staged rows, every one of which must be there."""
+    count = cursor.execute(sql) or 0
+    if count != expected:
+        raise BoughError(
+            "XX000",
+            f"the merge would have written {count} rows instead of {expected}",
+            hint="Nothing was changed. This is an error in Bough: please report it.",
         )
 
 

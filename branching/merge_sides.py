@@ -29,11 +29,16 @@ PAIR = "base"  # state of a line that keeps what a branch was at its last merge 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The changed rows of one table: their identities, and each state as a SELECT of columns and identity."""
+    """The changed rows of one table: their identities, and each state as a SELECT of columns and identity.
+
+    ``unmoved``: SQL over a row's ``bver`` (who took its image) and ``tver`` (who wrote it on the target) that is true
+    only where the target's row is still the image; None where versions alone do not tell.
+    """
 
     rids: str
     base: str
     source: str
+    unmoved: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,18 @@ class Sides:
         if source is not None and self.physical.has(delta):
             now = overlay.own(source, line)
             rids += f" UNION SELECT {RID} FROM {delta} WHERE {BRANCH} = {line.id} AND {hidden}"
-        return Rows(rids, before, now)
+        return Rows(rids, before, now, self._unmoved(images))
+
+    def _unmoved(self, images: str) -> str | None:
+        """A row the trunk has not written since the fork is its image: the other columns need not be read again.
+
+        Not after a merge: the image is then what the branch had. Nor if the image is from before this file was opened:
+        what plain DuckDB has changed in between keeps its version.
+        """
+        record = self.source.record
+        if record.inherited or record.parent != TRUNK or not self.physical.has(images):
+            return None
+        return f"(bver > {self.database.opened} AND {record.fork.visible('tver')})"
 
     def _between(self, base: Table, source: Table | None, base_line: Line) -> Rows:
         line = self.source

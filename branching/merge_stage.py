@@ -1,9 +1,10 @@
 """The plan of a table's rows, staged in the engine: three values per cell, and what becomes of each row.
 
 A stage is a temporary table with a row per changed row of the source: ``rid``, ``trid`` (the identity the row has on
-the target), ``in_base``, ``in_source``, ``in_target``; per merged column ``b<id>``, ``s<id>``, ``t<id>`` (the three
-values), ``x<id>`` (a conflict) and ``r<id>`` (the outcome); ``x_row`` (delete against modify, and the reverse), ``won``
-(who decides that) and ``action``. Everything is set-based: only counts and conflicts ever reach Python.
+the target), ``place`` (where the engine has it, on the trunk: looked for once, not in every statement), ``in_base``,
+``in_source``, ``in_target``; per merged column ``b<id>``, ``s<id>``, ``t<id>`` (the three values), ``x<id>`` (a
+conflict) and ``r<id>`` (the outcome); ``x_row`` (delete against modify, and the reverse), ``won`` (who decides that)
+and ``action``. Everything is set-based: only counts and conflicts ever reach Python.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from branching.merge_plan import BRANCH, TablePlan
 from branching.merge_sides import Rows
 from branching.merge_values import any_of, distinct, initial, lifted
 from branching.model import Column, Table
-from branching.names import RID, VERSION, quote
+from branching.names import PLACE, RID, VERSION, quote
 
 TEMPORARY = "temp.main."
 
@@ -43,7 +44,7 @@ class Stage:
     plan: TablePlan
     columns: tuple[Column, ...]  # of the merged table, those that hold a value
     counts: Counts
-    lost: int = 0  # cells changed by one side in a column that the other dropped
+    placed: bool = False  # every row found on the target has its ``place``
 
     @property
     def sql(self) -> str:
@@ -74,12 +75,12 @@ def build(
     columns = tuple(column for column in merged.columns if column.name in stored)
     name = f"_bough_merge_{number}"
     _three_states(cursor, name, plan, rows, "true" if everything else _changed(columns), columns)
-    _find_on_target(cursor, name, plan, merged, columns, target_sql, source_all)
+    _find_on_target(cursor, name, plan, merged, columns, target_sql, source_all, rows.unmoved)
     _decide(cursor, name, plan, columns, target, strategy)
     if settle is not None:
         settle(TEMPORARY + name, columns)
     _act(cursor, name, columns)
-    return Stage(name, plan, columns, _count(cursor, name, columns))
+    return Stage(name, plan, columns, *_count(cursor, name, columns))
 
 
 def _three_states(
@@ -89,6 +90,8 @@ def _three_states(
     assert base is not None and source is not None
     known = tuple(item for item in (plan.source, plan.target) if item is not None)
     items = [f"_rids.{RID} AS rid", f"_b.{RID} IS NOT NULL AS in_base", f"_s.{RID} IS NOT NULL AS in_source"]
+    if rows.unmoved is not None:
+        items.append(f"_b.{VERSION} AS bver")
     for column in columns:
         items.append(f"{lifted(base, column, '_b', known)} AS b{column.id}")
         items.append(f"{lifted(source, column, '_s', known)} AS s{column.id}")
@@ -113,16 +116,13 @@ def _find_on_target(
     columns: tuple[Column, ...],
     target_sql: str,
     source_all: str,
+    unmoved: str | None,
 ) -> None:
     """Adds the target's current row of each staged one: by identity, else by key."""
     target = plan.target
     assert target is not None
     found, states = f"{name}_found", TEMPORARY + name + "_states"
-    listed = names.columns([column.name for column in target.columns])
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT {RID} AS rid, {RID} AS trid, {VERSION} AS tver, {listed}"
-        f" FROM ({target_sql}) AS _target WHERE {RID} IN (SELECT rid FROM {states})"
-    )
+    _find_by_identity(cursor, name, plan, target_sql, unmoved)
     key = _key(merged, target, columns)
     if key:
         missing = f"rid NOT IN (SELECT rid FROM {TEMPORARY}{found})"
@@ -134,7 +134,7 @@ def _find_on_target(
             cursor.execute(
                 f"CREATE OR REPLACE TEMP TABLE {name}_twins AS"
                 f" SELECT DISTINCT ON (_target.{RID}) _state.rid AS rid, _target.{RID} AS trid,"
-                f" _target.{VERSION} AS tver,"
+                f" _target.{VERSION} AS tver, _target.{PLACE} AS place,"
                 f" {names.columns([c.name for c in target.columns], '_target')}"
                 f" FROM ({target_sql}) AS _target JOIN (SELECT * FROM {states} WHERE {missing}) AS _state ON {match}"
             )
@@ -151,10 +151,42 @@ def _find_on_target(
     values = ", ".join(f"{lifted(target, column, '_t', known)} AS t{column.id}" for column in columns)
     extra = ", " + values if values else ""
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.tver,"
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.tver, _t.place,"
         f" _t.trid IS NOT NULL AS in_target{extra}"
         f" FROM {states} AS _state LEFT JOIN {TEMPORARY}{found} AS _t ON _t.rid = _state.rid"
     )
+
+
+def _find_by_identity(
+    cursor: Cursor, name: str, plan: TablePlan, target_sql: str, unmoved: str | None
+) -> None:
+    """Reads the target's rows; of those it has not written since the base only where they are, if versions tell."""
+    base, target, merged = plan.base, plan.target, plan.merged
+    assert target is not None
+    found, states = f"{name}_found", TEMPORARY + name + "_states"
+    hidden = f"{RID} AS rid, {RID} AS trid, {VERSION} AS tver, {PLACE} AS place"
+    listed = [column.name for column in target.columns]
+    whole = f"SELECT {hidden}, {names.columns(listed)} FROM ({target_sql}) AS _target"
+    same = base is not None and merged is not None and base.columns == target.columns == merged.columns
+    stored = same and all(column.generated is None for column in target.columns)
+    if unmoved is None or not stored or base is None or base.storage.base != target.storage.base:
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE {found} AS {whole} WHERE {RID} IN (SELECT rid FROM {states})"
+        )
+        return
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name}_at AS SELECT {hidden} FROM ({target_sql}) AS _target"
+        f" WHERE {RID} IN (SELECT rid FROM {states})"
+    )
+    images = ", ".join(f"_state.b{column.id} AS {quote(column.name)}" for column in target.columns)
+    joined = f"FROM {TEMPORARY}{name}_at AS _at JOIN {states} AS _state ON _state.rid = _at.rid"
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {found} AS"
+        f" SELECT _at.rid, _at.trid, _at.tver, _at.place, {images} {joined} WHERE {unmoved}"
+    )
+    moved = f"SELECT _at.rid {joined} WHERE ({unmoved}) IS NOT TRUE"
+    if cursor.query(f"{moved} LIMIT 1"):
+        cursor.execute(f"INSERT INTO {TEMPORARY}{found} {whole} WHERE {RID} IN ({moved})")
 
 
 def _key(merged: Table, target: Table, columns: tuple[Column, ...]) -> list[tuple[int, str]]:
@@ -222,7 +254,8 @@ def _act(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> None:
     )
 
 
-def _count(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> Counts:
+def _count(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> tuple[Counts, bool]:
+    """What the stage holds, and whether every row of the target has its place."""
     cells = " + ".join(
         f"(action = 'update' AND NOT x{c.id} AND {distinct(f'r{c.id}', f't{c.id}')})::BIGINT" for c in columns
     )
@@ -230,11 +263,7 @@ def _count(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> Counts:
     row = cursor.query(
         "SELECT count(*) FILTER (action = 'insert'), count(*) FILTER (action = 'update'),"
         f" count(*) FILTER (action = 'delete'), coalesce(sum({cells or '0'}), 0)::BIGINT,"
-        f" coalesce(sum({conflicts}), 0)::BIGINT FROM {TEMPORARY}{name}"
+        f" coalesce(sum({conflicts}), 0)::BIGINT,"
+        f" coalesce(bool_and(place IS NOT NULL) FILTER (in_target), false) FROM {TEMPORARY}{name}"
     )[0]
-    return Counts(*row)
-
-
-def drop(cursor: Cursor, number: int) -> None:
-    for suffix in ("", "_states", "_found", "_twins"):
-        cursor.execute(f"DROP TABLE IF EXISTS temp.main._bough_merge_{number}{suffix}")
+    return Counts(*row[:5]), row[5]

@@ -13,14 +13,18 @@ from __future__ import annotations
 from branching import names
 from branching.lines import Line
 from branching.model import Table
-from branching.names import RID, VERSION, quote
+from branching.names import PLACE, RID, VERSION, quote
 from branching.physical import BaseTable, Physical
 from branching.points import Point
 
 
-def trunk(table: Table, base: BaseTable, *, hidden: bool = False) -> str:
-    """The trunk's current rows."""
-    return f"SELECT {_direct(table, base, hidden)} FROM {base.sql}"
+def trunk(table: Table, base: BaseTable, *, hidden: bool = False, place: bool = False) -> str:
+    """The trunk's current rows; with ``place`` also where the engine has them in this transaction, if it can tell."""
+    items = _direct(table, base, hidden or place)
+    if place:
+        known = all(name.lower() != "rowid" for name in base.columns.values())
+        items += f", {'rowid' if known else 'CAST(NULL AS BIGINT)'} AS {PLACE}"
+    return f"SELECT {items} FROM {base.sql}"
 
 
 def below(table: Table, physical: Physical, point: Point, *, plain: bool, hidden: bool = True) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -297,3 +298,18 @@ def test_dropped_and_made_anew_under_the_same_name(lab: Lab) -> None:
     lab.sql("b", "insert into t values (1, 1)")
     lab.merge()
     assert lab.all("main") == [(1, 1)]
+
+
+def test_what_plain_duckdb_changed_between_two_runs_is_not_taken_for_unchanged(lab: Lab) -> None:
+    lab.sql("b", "update t set b = 'branch' where id = 1")
+    lab.sql("b", "update t set a = 21 where id = 2")
+    names = list(lab.connections)
+    lab.close()
+    with duckdb.connect(lab.path) as plain:  # the row's version stays as it is
+        plain.execute("update t set a = 99 where id = 1")
+    lab.database = branching.open(lab.path)
+    lab.open(*names)
+    lab.merge()
+    assert lab.all("main") == [(1, 99, "branch"), (2, 21, "x"), (3, 30, "x")]
+    merge_apply.revert(lab.database, lab.last or 0, AUTHOR)
+    assert lab.all("main") == [(1, 99, "x"), (2, 20, "x"), (3, 30, "x")]
