@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 
 from migration.conditions import in_words, is_implied, source_guards
 from migration.connectors.base import ReadColumn
-from migration.ddl_quoting import quote_name
-from migration.dialects import contract
+from migration.ddl_quoting import quote_name, quote_text
+from migration.dialects import DialectContract, contract
 from migration.errors import MigrationError
 from migration.fitting import fit
 from migration.model import ColumnSpec, TableSpec
 from migration.profile import Finding, Profile, Question
 from migration.transfer_model import TransferOptions
 from migration.transform import ColumnForm
-from migration.types import CanonicalType, text
+from migration.types import CanonicalType, byte_string, text
 from migration.types_map import Mapping, map_canonical, map_type
 from migration.types_parse import parse_type
 
@@ -115,7 +115,7 @@ def _one(
     if column.name in options.casts:
         wanted = options.casts[column.name]
         read = parse_type(wanted, target_dialect)
-        expression = f"CAST({quoted} AS {map_canonical(read, contract(source_dialect)).target_type})"
+        expression = _cast(quoted, read, contract(source_dialect))
     elif column.name in options.as_text:
         if contract(source_dialect).family == "postgres-like":
             read, expression = text(), f"CAST({quoted} AS text)"
@@ -148,6 +148,8 @@ def _one(
         else:
             mapping = map_canonical(read, contract(target_dialect), version)
         target = parse_type(mapping.target_type, target_dialect)
+    if read.kind == "bytes" and target.kind == "text" and mapping.cast != "text":
+        target = byte_string()  # an engine whose strings are bytes
     guards = list(mapping.guards)
     if expression is None:
         guards += source_guards(read, source_dialect)
@@ -164,6 +166,13 @@ def _one(
         column.nullable,
         column.name in options.allow_lossy,
     )
+
+
+def _cast(quoted: str, type_: CanonicalType, item: DialectContract) -> str:
+    spelled = map_canonical(type_, item).target_type
+    if item.name == "clickhouse":  # its CAST wraps numbers that do not fit
+        return f"accurateCast({quoted}, {quote_text(spelled, item)})"
+    return f"CAST({quoted} AS {spelled})"
 
 
 def _hopeless(plan: ColumnPlan) -> bool:

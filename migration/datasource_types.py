@@ -19,6 +19,7 @@ _SERVER = ("host", "port", "user", "password", "statement_timeout", "read_timeou
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _POSTGRES = (*_SERVER, *_TLS, "service", "application_name", "passfile")
 _MYSQL = (*_SERVER, *_TLS, "charset", "autocommit", "unix_socket", "ssl_verify_cert", "ssl_verify_identity")
+_CLICKHOUSE = (*_SERVER, "protocol", "verify", *_TLS[1:4], "path", "enable_external_access")
 _FILES = ("path", "path_pattern", "statement_timeout")
 SECRET_OPTIONS = frozenset(
     {
@@ -105,10 +106,12 @@ TYPES: tuple[DatasourceType, ...] = (
         "redshift", "redshift", "postgres", "postgres", _POSTGRES, (), ("redshift",), status="untested"
     ),
     DatasourceType("mysql", "mysql", "mysql", "mysql", _MYSQL, ("mariadb",), ("mysql", "mariadb")),
+    DatasourceType(
+        "clickhouse", "clickhouse", "clickhouse", "clickhouse", _CLICKHOUSE, ("chdb",), ("clickhouse",)
+    ),
     *(
         DatasourceType(name, name, "", name, (), aliases, (name,), status="none")
         for name, aliases in (
-            ("clickhouse", ("chdb",)),
             ("starrocks", ()),
             ("doris", ()),
             ("trino", ("presto",)),

@@ -81,6 +81,37 @@ _POSTGRES: Expressions = {
     },
     "opaque": {},
 }
+# Aggregates of no row are 0 there, or '', unless they are asked to be NULL; sums of integers wrap.
+_TICKS = "toInt128(toUnixTimestamp64Micro(toDateTime64({f}({{c}}), 6))) * 1000"
+_CLICKHOUSE: Expressions = {
+    "int": {"min": "minOrNull({c})", "max": "maxOrNull({c})", "sum": "sumOrNull(toInt128({c}))"},
+    "decimal": {"min": "minOrNull({c})", "max": "maxOrNull({c})", "sum": "sumOrNull({c})"},
+    "wide": {"min": "minOrNull({c})", "max": "maxOrNull({c})"},
+    "float": {
+        "min": "if(count({c}) > 0 AND countIf(NOT isNaN({c})) = 0, nan, "
+        "toFloat64(minOrNullIf({c}, NOT isNaN({c}))))",
+        "max": "if(countIf(isNaN({c})) > 0, nan, toFloat64(maxOrNull({c})))",
+        "sum": f"sumOrNullIf(toFloat64({{c}}), abs({{c}}) < {FLOAT_LIMIT!r})",
+    },
+    "bool": {"sum": "countIf({c})"},
+    "text": {
+        "octets": "sumOrNull(length(toString({c})))",
+        "min": "minOrNull(toString({c}))",
+        "max": "maxOrNull(toString({c}))",
+    },
+    "bytes": {"octets": "sumOrNull(length({c}))"},
+    "days": {
+        "min": "toInt32(minOrNull(toDate32({c})))",
+        "max": "toInt32(maxOrNull(toDate32({c})))",
+        "sum": "sumOrNull(toInt64(toInt32(toDate32({c}))))",
+    },
+    "clock": {"min": _TICKS.format(f="minOrNull"), "max": _TICKS.format(f="maxOrNull")},
+    "opaque": {},
+}
+_FINER = {  # what changes where a clock has more than microseconds
+    "duckdb": (("epoch_us(", "epoch_ns("), ("HUGEINT * 1000", "HUGEINT")),
+    "clickhouse": (("64Micro(", "64Nano("), (", 6)", ", 9)"), (" * 1000", "")),
+}
 _TIME_OF_DAY: Mapping[str, Mapping[str, str]] = {
     "duckdb": {"min": "epoch_us(min({c}))::HUGEINT * 1000", "max": "epoch_us(max({c}))::HUGEINT * 1000"},
     "postgres": {
@@ -91,6 +122,7 @@ _TIME_OF_DAY: Mapping[str, Mapping[str, str]] = {
 DIALECTS: Mapping[str, tuple[Expressions, str]] = {
     "duckdb": (_DUCKDB, "CAST({e} AS VARCHAR)"),
     "postgres": (_POSTGRES, "({e})::text"),
+    "clickhouse": (_CLICKHOUSE, "toString({e})"),
 }
 
 
@@ -128,11 +160,14 @@ def measure_query(
         quoted = quote_name(column, contract(dialect))
         found = dict(expressions[kind])
         if type_.kind == "time":
+            if name not in _TIME_OF_DAY:
+                return None
             found = dict(_TIME_OF_DAY[name])
         for measure, template in {"nonnull": "count({c})", **found}.items():
             expression = template.replace("{c}", quoted)
             if (type_.precision or 0) > 6 and kind == "clock":
-                expression = expression.replace("epoch_us(", "epoch_ns(").replace("HUGEINT * 1000", "HUGEINT")
+                for coarse, fine in _FINER.get(name, ()):
+                    expression = expression.replace(coarse, fine)
             selected.append(as_text.replace("{e}", expression))
             items.append((column, kind, measure))
     numbered = ", ".join(f"{expression} AS m{index}" for index, expression in enumerate(selected))

@@ -25,6 +25,14 @@ _TOKEN = re.compile(
         | (?P<number>-?\d+(?:\.\d+)?) | (?P<word>[^\W\d][\w$%.]*) | (?P<mark>[()<>\[\],:=]) )""",
     re.VERBOSE,
 )
+# ClickHouse writes type names with its literals' escapes: Enum8('a\'b' = 1).
+_ESCAPED = re.compile(
+    _TOKEN.pattern.replace("'(?:[^']|'')*'", r"'(?:[^'\\]|\\.|'')*'").replace(
+        "`[^`]*`", r"`(?:[^`\\]|\\.)*`"
+    ),
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "0": "\0", "a": "\a", "v": "\v"}
 # Words that continue a type name after its first word or its parameters.
 _FOLLOWING = frozenset(
     words(
@@ -57,8 +65,9 @@ def parse_type(text: str, dialect: str = "postgres") -> CanonicalType:
     >>> str(parse_type("Nullable(DateTime64(3, 'UTC'))", "clickhouse"))
     'instant(3)'
     """
-    tokens = _tokens(text)
-    reader = _Reader(tokens, contract(dialect).spellings, text)
+    item = contract(dialect)
+    tokens = _tokens(text, escaped=item.name == "clickhouse")
+    reader = _Reader(tokens, item.spellings, text)
     result = reader.type()
     reader.expect_end()
     return result
@@ -70,12 +79,12 @@ def is_nullable_type(text: str) -> bool:
     return compact.startswith(("nullable(", "lowcardinality(nullable("))
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str, *, escaped: bool = False) -> list[Token]:
     tokens: list[Token] = []
     at = 0
     text = text.rstrip()
     while at < len(text):
-        match = _TOKEN.match(text, at)
+        match = (_ESCAPED if escaped else _TOKEN).match(text, at)
         if match is None:
             raise _no_type(text)
         group = match.lastgroup or ""
@@ -84,6 +93,8 @@ def _tokens(text: str) -> list[Token]:
             value = value[1:-1].replace("''", "'")
         elif group == "quoted":
             value = value[1:-1]
+        if escaped and group in ("string", "quoted"):
+            value = re.sub(r"(?s)\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), value)
         tokens.append((group, value))
         at = match.end()
     if not tokens:

@@ -21,13 +21,15 @@ from migration.connectors.files import database_files
 from migration.datasources import Datasource
 from proxy.sql.guard import belongs_to
 
-_FILE_TYPES = frozenset({"duckdb", "sqlite"})
+_FILE_TYPES = frozenset(
+    {"duckdb", "sqlite"}
+)  # others are files where they have a path: ClickHouse in process
 _PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_+.-]*:")
 
 
 def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], *, by_settings: bool) -> None:
     """Raises 42501 if ``item`` is a file that it must not be."""
-    if item.type not in _FILE_TYPES:
+    if item.type not in _FILE_TYPES and "path" not in item.options:
         return
     options = item.filled()
     if not by_settings and options.get("enable_external_access", "false").lower() != "false":

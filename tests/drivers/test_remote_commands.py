@@ -137,6 +137,11 @@ def test_a_datasource_is_never_the_servers_own_file(
         assert (
             _refused(connection, f"CREATE DATASOURCE o TYPE duckdb OPTIONS ({outside})").sqlstate == "42501"
         )
+        inside = f"path '{tmp_path}/clickhouse', enable_external_access 'true'"
+        assert (
+            _refused(connection, f"CREATE DATASOURCE o TYPE clickhouse OPTIONS ({inside})").sqlstate
+            == "42501"
+        )
         # A file that only later becomes the server's own is refused when it is to be opened.
         later = tmp_path / "later.duckdb"
         connection.execute(f"CREATE DATASOURCE later TYPE duckdb OPTIONS (path '{later}', role 'read_write')")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from servers import Server, mariadb_server, postgres_server
+from servers import Server, clickhouse_server, mariadb_server, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +18,15 @@ def postgres() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     with mariadb_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[Server]:
+    with clickhouse_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chdb_home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One directory for the whole run: a process holds one engine of chdb."""
+    return str(tmp_path_factory.mktemp("chdb"))

@@ -1,4 +1,5 @@
-"""Real servers for the tests: PostgreSQL and MariaDB from the system's packages, on free ports of 127.0.0.1.
+"""Servers for the tests, on free ports of 127.0.0.1: PostgreSQL and MariaDB from the system's packages, the
+ClickHouse engine of PyPI's chdb behind a stand-in for its HTTP interface.
 
 Each is started once for a test run, in a directory of its own, and stopped at the end. A server that is not
 installed is a skip, which ``tests/conftest.py`` turns into a failure under CI=true.
@@ -6,12 +7,14 @@ installed is a skip, which ``tests/conftest.py`` turns into a failure under CI=t
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -145,6 +148,27 @@ def mariadb_server() -> Iterator[Server]:
         try:
             _wait(port, process, log)
             yield Server("127.0.0.1", port, "bough", "bough", "open sesame")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@contextmanager
+def clickhouse_server() -> Iterator[Server]:
+    """The ClickHouse engine of chdb behind an HTTP stand-in, with user bough."""
+    if importlib.util.find_spec("chdb") is None or importlib.util.find_spec("clickhouse_connect") is None:
+        pytest.skip("chdb or clickhouse-connect is not installed")
+    port = free_port()
+    with _directory(None) as home:
+        log = home / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("clickhouse_shim.py")), str(port), str(home / "data")],
+                stdout=output, stderr=output, cwd=home,
+            )  # fmt: skip
+        try:
+            _wait(port, process, log)
+            yield Server("127.0.0.1", port, "bough", "default", "open sesame")
         finally:
             process.terminate()
             process.wait(30)

@@ -324,3 +324,10 @@ def test_the_matrix_has_every_type_name_with_a_note_where_something_changes(sour
     assert rows
     for name, written, loss, note in rows:
         assert written and (loss == "exact" or note), (name, written, loss)
+
+
+def test_clickhouse_writes_type_names_with_its_escapes() -> None:
+    assert parse_type(r"Enum8('a\'b' = 1, 'c\\d' = 2, 'e\nf' = 3)", "clickhouse") == enum(
+        "a'b", "c\\d", "e\nf"
+    )
+    assert parse_type(r"Tuple(`a\`b` Int8)", "clickhouse").fields[0][0] == "a`b"
