@@ -61,7 +61,6 @@ class CommitLog:
             full = len(self._noted) >= _FULL
             if not full and self._timer is None:
                 self._timer = threading.Timer(_DELAY, self.flush)
-                self._timer.daemon = True
                 self._timer.start()
         if full:
             self.flush()
