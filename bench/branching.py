@@ -1,6 +1,6 @@
 """What branches cost, as ratios against plain DuckDB or against a smaller case in the same run.
 
-    python bench/branching.py [--rows 3000000] [--branches 1000] [--only PATTERN]
+    python -m bench.branching [--rows 3000000] [--branches 1000] [--only PATTERN] [--write docs/benchmarks.md]
 
 Every figure is the median of a few tries. Absolute times depend on the machine; the ratios are what to compare.
 """
@@ -8,92 +8,34 @@ Every figure is the median of a few tries. Absolute times depend on the machine;
 from __future__ import annotations
 
 import argparse
+import platform
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import sqlglot
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # this file has the name of the package it measures
-
-import branching  # noqa: E402
-from branching import Author, branches, diff, merge_apply  # noqa: E402
-from branching.connection import Connection  # noqa: E402
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    what: str
-    measured: float
-    unit: str
-    bar: float
-    at_least: bool = False
-
-    @property
-    def met(self) -> bool:
-        return self.measured >= self.bar if self.at_least else self.measured <= self.bar
-
-
-def sql(connection: Connection, text: str) -> list[tuple[object, ...]]:
-    return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def median(work: Callable[[], object], tries: int = 5) -> float:
-    work()
-    return statistics.median(seconds(work) for _ in range(tries))
-
-
-def pair(mine: Callable[[], object], plain: Callable[[], object], tries: int = 7) -> float:
-    """Ratio of medians, measured in turns so that a busy machine hurts both alike."""
-    mine(), plain()
-    times = [(seconds(mine), seconds(plain)) for _ in range(tries)]
-    return statistics.median(a for a, _ in times) / statistics.median(b for _, b in times)
-
-
-FILL = "SELECT i AS id, i % 1000 AS g, (i * 7919) % 100000 AS v, 'name ' || (i % 5000) AS s FROM range({rows}) r(i)"
-SHAPE = "(id BIGINT PRIMARY KEY, g BIGINT, v BIGINT, s VARCHAR)"
-AGGREGATE = "SELECT g, count(*), sum(v), max(s) FROM big GROUP BY g"
-_names = iter(range(10**9))
-
-
-@contextmanager
-def database(directory: Path, rows: int = 0, shape: str = SHAPE) -> Iterator[branching.Database]:
-    opened = branching.open(directory / f"bough{next(_names)}.duckdb")
-    if rows:
-        connection = opened.connect()
-        sql(connection, f"CREATE TABLE big {shape}")
-        sql(connection, f"INSERT INTO big {FILL.format(rows=rows)}")
-        connection.close()
-        opened.root.cursor().execute("CHECKPOINT")
-    yield opened
-    opened.close()
-
-
-def plain_copy(directory: Path, rows: int, shape: str = SHAPE) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(directory / f"plain{next(_names)}.duckdb"))
-    connection.execute(f"CREATE TABLE big {shape}")
-    connection.execute(f"INSERT INTO big {FILL.format(rows=rows)}")
-    connection.execute("CHECKPOINT")
-    return connection
-
-
-def fork(opened: branching.Database, parent: str = "main") -> str:
-    name = f"f{next(_names)}"
-    branches.create(opened, name, parent, role="bench")
-    return name
+import branching
+from bench.branching_load import shapes, writers
+from bench.measure import (
+    AGGREGATE,
+    SHAPE,
+    Line,
+    database,
+    fork,
+    median,
+    pair,
+    plain_copy,
+    seconds,
+    sql,
+)
+from branching import Author, diff, merge_apply
+from branching.connection import Connection
 
 
 def forks(directory: Path, rows: int, _count: int) -> Iterator[Line]:
@@ -361,7 +303,13 @@ def merges(directory: Path, rows: int, _count: int) -> Iterator[Line]:
         plain.close()
 
 
-GROUPS = (forks, first_writes, reads, bulk, small_writes, merges, many_branches)
+GROUPS = (forks, first_writes, reads, bulk, small_writes, merges, many_branches, writers, shapes)
+_PAGE = """# Benchmarks
+
+Figures of `python -m bench.branching`, with the bar each has to meet. They were measured on {machine}, {when}; ratios
+travel between machines, times do not. `python -m bench.transfer` measures transfers, see [transfer.md](transfer.md).
+
+"""
 
 
 def main() -> None:
@@ -371,19 +319,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--branches", type=int, default=1000)
     parser.add_argument("--only", default="", help="run only groups whose name contains this")
+    parser.add_argument("--write", type=Path, help="write the table as a page")
     options = parser.parse_args()
-    print("| what | measured | bar | |\n|---|---|---|---|")
+    table = ["| what | measured | bar | |", "|---|---|---|---|"]
+    print("\n".join(table))
     for group in GROUPS:
         if options.only not in group.__name__:
             continue
         with tempfile.TemporaryDirectory() as directory:
             for line in group(Path(directory), options.rows, options.branches):
-                sign = "≥" if line.at_least else "≤"
-                verdict = "" if line.met else "missed"
-                print(
-                    f"| {line.what} | {line.measured:.2f} {line.unit} | {sign} {line.bar:g} | {verdict} |",
-                    flush=True,
-                )
+                table.append(str(line))
+                print(line, flush=True)
+    if options.write is not None:
+        machine = f"{platform.machine()}, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+        page = _PAGE.format(machine=machine, when=datetime.now(UTC).date())
+        options.write.write_text(page + "\n".join(table) + "\n")
 
 
 if __name__ == "__main__":
