@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from branching import names
 from branching.database import Database
 from branching.engine.base import Cursor
-from branching.lines import Record
+from branching.lines import TRUNK, Record
 from branching.names import BRANCH
 
 
@@ -83,7 +83,7 @@ def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
                 record.state,
                 record.created_at,
                 record.created_by,
-                record.fork.version,
+                record.fork.version if record.parent in (None, TRUNK) else record.base.version,
                 heads.get(line.id, record.fork.version),
                 written.get(line.id),
                 expires_at(record),

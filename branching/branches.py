@@ -1,14 +1,16 @@
-"""The life of branches: fork, discard, restore, reset, rename, and what a branch holds.
+"""The life of branches: fork, discard, restore, rename, and what a branch holds.
 
 A fork of the trunk is one row in the manifest: the trunk's read point and a reference to its catalog. A fork of a
 branch also copies the branch's own rows, which is as much as the branch has changed, so chains stay one level deep
-however often one forks from forks.
+however often one forks from forks. A fork of a moment in the past is the same with
+that moment's point, catalog and rows.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +21,10 @@ from branching.errors import BoughError
 from branching.lines import MAIN, CatalogRef, Line, Record
 from branching.model import Catalog, Table
 from branching.names import BRANCH, RID, VERSION
+from branching.past_rows import mask_sql, need_storage
+from branching.physical import Physical
 from branching.points import Point
+from branching.timetravel import Moment, Reached, catalog_ref, reach
 
 DEFAULT_TTL = 24 * 3600
 _MAX_BYTES = 63
@@ -51,8 +56,12 @@ def create(
     comment: str | None = None,
     limit: int | None = None,
     notice: Callable[[str], None] = lambda _text: None,
+    as_of: Moment | None = None,
 ) -> Line:
-    """Forks ``parent`` as it is now. 42710 if the name is taken, 53400 over ``limit``, 55P03 if writers do not end."""
+    """Forks ``parent`` as it is now, or was then.
+
+    42710 if the name is taken, 53400 over ``limit``, 55P03 if writers do not end.
+    """
     check_name(name)
     source = database.line(parent)
     with database.gate:
@@ -74,13 +83,17 @@ def create(
         database.names[name] = -1  # taken until the fork stands
         database.pending_forks += 1
     try:
+        reached = None
+        if as_of is not None:
+            reached = reach(database, source, as_of)
+            source = reached.line
         fork = _fork_trunk if source.is_trunk else _fork_branch
         now = manifest.now()
         draft = Record(
             database.next_id(), name, source.id, Point(0), CatalogRef(source.id, 0), Point(0), CatalogRef(source.id, 0),
             now, role, ttl=ttl, last_used_at=now, protected=protected, comment=comment, owner=role,
         )  # fmt: skip
-        line = fork(database, source, draft)
+        line = fork(database, source, draft, reached)
     except BaseException:
         with database.gate:
             del database.names[name]
@@ -93,7 +106,7 @@ def create(
     return line
 
 
-def _fork_trunk(database: Database, source: Line, draft: Record) -> Line:
+def _fork_trunk(database: Database, source: Line, draft: Record, reached: Reached | None) -> Line:
     with database.gate:
         # Statements that are running without leaving history end first; transactions leave it at their commit.
         if not database.gate.wait_for(lambda: not database.unarmed_running, timeout=FORK_WAIT):
@@ -109,25 +122,43 @@ def _fork_trunk(database: Database, source: Line, draft: Record) -> Line:
         point = database.clock.now()
         ref = CatalogRef(source.id, source.seq)
         catalog = source.catalog
+        if reached is not None and reached.point is not None:
+            if not reached.still_true(database):
+                raise BoughError(
+                    "40001", f'that state of "{source.name}" has just been collected', hint="Retry."
+                )
+            point, ref = reached.point, catalog_ref(database, reached)
+            catalog = database.catalog_at(ref)
+            for table in catalog.tables():
+                need_storage(database.physical, source, table)
     record = replace(draft, fork=point, parent_catalog=ref, base=point, base_catalog=ref)
     with database.registry() as cursor:
         manifest.insert_branch(cursor, record)
     return Line(record, catalog)
 
 
-def _fork_branch(database: Database, source: Line, draft: Record) -> Line:
+def _fork_branch(database: Database, source: Line, draft: Record, reached: Reached | None) -> Line:
     cursor = database.root.cursor()
+    made: list[str] = []
     try:
         with database.catalog_lock:
             database.loaded(source)
             ref = CatalogRef(source.id, source.seq)
             catalog, physical = source.catalog, database.physical
             touched = set(source.touched)
+            if reached is not None:
+                ref = catalog_ref(database, reached)
+                catalog = database.catalog_at(ref)
+                for table in catalog.tables():
+                    if table.storage.base is not None:
+                        need_storage(physical, source, table)
             cursor.begin()
             cursor.query(
                 f"SELECT 1 FROM {names.MANIFEST_SCHEMA}.meta LIMIT 1"
             )  # the snapshot is of this instant
             base = Point(database.clock.version)
+            if reached is not None:
+                base = reached.point or reached.rows.record.base
         record = replace(
             draft,
             fork=source.record.fork,
@@ -136,27 +167,76 @@ def _fork_branch(database: Database, source: Line, draft: Record) -> Line:
             base_catalog=ref,
             inherited=bool(touched),
         )
-        for table in catalog.tables():
-            if table.id not in touched:
-                continue
-            delta = names.delta(table.storage.shape)
-            if physical.has(delta):
-                _copy_rows(
-                    cursor, delta, f"{names.columns(table.stored)}, {RID}, {VERSION}", source.id, record.id
-                )
-        masks = {table.storage.base for table in _tables_ever(database, source) if table.id in touched}
-        for base_id in sorted(item for item in masks if item is not None):
-            if physical.has(names.mask(base_id)):
-                _copy_rows(cursor, names.mask(base_id), RID, source.id, record.id)
+        if reached is not None:
+            made = _copy_past(database, cursor, reached, catalog, touched, record)
+        else:
+            _copy_present(database, cursor, physical, source, catalog, touched, record)
         manifest.insert_branch(cursor, record)
         manifest.insert_touched(cursor, record.id, sorted(touched))
-        cursor.commit()
-    except BaseException:
-        cursor.rollback()
-        raise
+        with database.catalog_lock if made else nullcontext():
+            database.epoch += 2 * bool(made)
+            cursor.commit()
+            database.put_physical({}, frozenset(made))
     finally:
+        cursor.rollback()
         cursor.close()
     return Line(record, catalog, touched=touched, stored=set(touched))
+
+
+def _copy_present(
+    database: Database,
+    cursor: Cursor,
+    physical: Physical,
+    source: Line,
+    catalog: Catalog,
+    touched: set[int],
+    record: Record,
+) -> None:
+    for table in catalog.tables():
+        if table.id not in touched:
+            continue
+        delta = names.delta(table.storage.shape)
+        if physical.has(delta):
+            _copy_rows(
+                cursor, delta, f"{names.columns(table.stored)}, {RID}, {VERSION}", source.id, record.id
+            )
+    masks = {table.storage.base for table in _tables_ever(database, source) if table.id in touched}
+    for base_id in sorted(item for item in masks if item is not None):
+        if physical.has(names.mask(base_id)):
+            _copy_rows(cursor, names.mask(base_id), RID, source.id, record.id)
+
+
+def _copy_past(
+    database: Database, cursor: Cursor, reached: Reached, catalog: Catalog, touched: set[int], record: Record
+) -> list[str]:
+    """The rows of a branch at an instant; storage tables that had to be made for them."""
+    from branching.reset import put_rows, stage_rows
+    from branching.resolve import Scope
+
+    scope = Scope(database, reached.line, catalog, database.physical)
+    made = []
+    for table in catalog.tables():
+        if table.id not in touched:
+            continue
+        stage_rows(cursor, database, reached, table, "_bough_past")
+        base = table.storage.base
+        if base is not None and database.physical.has(names.mask(base)):
+            masked = mask_sql(
+                database, database.physical, reached, table, f"SELECT {RID} FROM temp.main._bough_past"
+            )
+            cursor.execute(
+                f"INSERT INTO {names.mask(base)} ({BRANCH}, {RID}) SELECT DISTINCT {record.id}, {RID} FROM ({masked})"
+            )
+        made += put_rows(
+            cursor,
+            scope,
+            table,
+            "temp.main._bough_past",
+            record.id,
+            record.base if reached.point is None else None,
+        )
+        cursor.execute("DROP TABLE temp.main._bough_past")
+    return made
 
 
 def _tables_ever(database: Database, line: Line) -> list[Table]:
@@ -283,48 +363,11 @@ def store_uses(database: Database) -> None:
                 database.stored_uses[line.id] = record.last_used_at
 
 
-def reset(database: Database, name: str) -> None:
-    """Throws the branch's own changes away: it is again what it was forked as."""
-    line = database.line(name)
-    _need_plain_branch(line, "reset")
-    if line.record.inherited or line.record.base_catalog != line.record.parent_catalog:
-        raise BoughError(
-            "0A000",
-            f'branch "{name}" cannot be reset: it was forked from a branch with changes, or has been merged',
-            hint="Discard it and fork again.",
-        )
-    from branching.merge_attempt import sealed
-
-    with database.gate:
-        if line.writers:
-            raise BoughError(
-                "55006", f'branch "{name}" has open transactions that write', hint="End them first."
-            )
-    cursor = database.root.cursor()
-    try:
-        with sealed(database, line, line), database.catalog_lock:
-            cursor.begin()
-            changes = catalog_changes(line.catalog, database.catalog_at(line.record.parent_catalog))
-            delete_rows(database, cursor, line.id)
-            manifest.insert_changes(cursor, line.id, line.seq + 1, changes)
-            database.epoch += 1
-            try:
-                cursor.commit()
-                database.record_changes(line, changes)
-            finally:
-                database.epoch += 1
-    except BaseException:
-        cursor.rollback()
-        raise
-    finally:
-        cursor.close()
-
-
 def delete_rows(database: Database, cursor: Cursor, branch: int) -> int:
     """Deletes everything the branch holds in storage; how many rows that were."""
     count = 0
     for table in sorted(database.physical.storage):
-        if table[0] in "dbm" and table[1:].isdigit():
+        if names.holds_branches(table):
             count += cursor.execute(f"DELETE FROM {names.DATA_SCHEMA}.{table} WHERE {BRANCH} = {branch}") or 0
     return count
 

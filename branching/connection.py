@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
@@ -23,7 +24,7 @@ from branching.autocommit import TRIES, Autocommit
 from branching.branches import used
 from branching.client_errors import client_error, is_conflict
 from branching.database import Database
-from branching.dml import Write
+from branching.dml import Write, returning_query
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
 from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
@@ -176,6 +177,7 @@ class Connection:
             explicit=explicit,
             read_only=read_only,
             token=token,
+            keeps_own=self.database.retention > 0,
         )
 
     def scope(self) -> Scope:
@@ -190,8 +192,13 @@ class Connection:
         return Scope(
             self.database, self.line, catalog, physical,
             self.search_path, self.temporary, self.database_names, self.files,
-            schema_branch=self.schema_branch,
+            schema_branch=self.schema_branch, timestamp=self.timestamp,
         )  # fmt: skip
+
+    def timestamp(self, text: str) -> datetime:
+        """A point in time as this session writes it."""
+        instant: datetime = self.cursor.query("SELECT CAST(? AS TIMESTAMPTZ)", (text,))[0][0]
+        return instant
 
     # -- statements -------------------------------------------------------------------------------------------
 
@@ -208,7 +215,7 @@ class Connection:
         if not isinstance(tree, exp.Expr):
             return None
         if isinstance(tree, (*_DML, exp.Create)):
-            query = self._returning_query(tree)
+            query = returning_query(tree)
             if query is None:
                 return None
             tree = query
@@ -219,14 +226,6 @@ class Connection:
             return self.cursor.describe(plan.sql, values)
         except EngineError as error:
             raise client_error(error) from error
-
-    def _returning_query(self, tree: exp.Expr) -> exp.Expr | None:
-        returning = tree.args.get("returning")
-        if returning is None:
-            return None
-        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        source = node.copy()
-        return exp.select(*[item.copy() for item in returning.expressions]).from_(source).limit(0)
 
     def execute(
         self,

@@ -23,21 +23,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlglot import exp
-
 from branching import commit_log, manifest, names
 from branching.checkpoint import Checkpointer
 from branching.engine.base import Cursor, OpenError
 from branching.errors import BoughError
 from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
-from branching.model import DEFAULT_SCHEMA, Catalog, Schema, Table
+from branching.model import DEFAULT_SCHEMA, Catalog, Schema
 from branching.physical import BaseTable, Physical
 from branching.points import Clock, Point
 
 if TYPE_CHECKING:
     from branching.connection import Connection
-    from branching.resolve import Scope
     from branching.transaction import Transaction
 
 Progress = Callable[[str], None]
@@ -62,6 +59,8 @@ class Database:
         self.opened = 0  # the last version from before this process had the file
         self.physical = Physical(MappingProxyType({}), frozenset())
         self._changes: dict[int, list[tuple[int, Change]]] = {}
+        self._change_versions: dict[tuple[int, int], int] = {}  # (line, seq): the version that changed it
+        self.floors: dict[int, int] = {}  # by line, the last version without old images; guarded by the gate
         self._last_write: dict[int, int] = {}
         self._reserved = 0
         self.unarmed_running: set[Transaction] = set()
@@ -85,21 +84,26 @@ class Database:
                 f'"{self.path}" has manifest format {found}; this Bough reads {manifest.FORMAT}',
                 "use the Bough version that wrote it",
             )
+        manifest.complete(self.root)
         records = manifest.branch_rows(self.root)
         bases = manifest.base_rows(self.root)
         commit_log.recover(self.root, bases)
+        self.floors = manifest.floors(self.root)
         version, last_id = manifest.last_numbers(self.root)
         # A point may name versions of transactions that never committed: they must not be handed out again.
         points = (point.version for record in records for point in (record.fork, record.base))
         self.clock = Clock(max(version, *points), last_id)
         self.opened = self.clock.version
+        if (instant := manifest.last_instant(self.root)) is not None:
+            self.clock.instant(instant)
         self._reserved = last_id
         self.physical = Physical(
             MappingProxyType({base.id: base for base in bases}),
             manifest.storage_tables(self.root),
         )
-        for owner, seq, change in manifest.change_rows(self.root):
+        for owner, seq, change, made in manifest.change_rows(self.root):
             self._changes.setdefault(owner, []).append((seq, change))
+            self._change_versions[owner, seq] = made
         for record in records:
             line = Line(record, _LAZY)
             line.seq = self._changes[line.id][-1][0] if self._changes.get(line.id) else 0
@@ -128,6 +132,15 @@ class Database:
             if seq <= ref.seq:
                 catalog = change.apply(catalog)
         return catalog
+
+    def changes_of(self, line: Line) -> Iterator[tuple[int, int, Change]]:
+        """The line's own changes of its catalog: (seq, version, change)."""
+        for seq, change in list(self._changes.get(line.id, ())):
+            yield seq, self._change_versions.get((line.id, seq), 0), change
+
+    def raise_floor(self, line: int, version: int) -> None:
+        """Nothing of the line from before ``version`` can be read from now on. The caller holds the gate."""
+        self.floors[line] = max(version, self.floors.get(line, 0))
 
     def close(self) -> None:
         """Ends all work: checkpoints and lets go of the file."""
@@ -230,12 +243,13 @@ class Database:
         with self.catalog_lock:
             return self.epoch
 
-    def record_changes(self, line: Line, changes: Sequence[Change]) -> None:
+    def record_changes(self, line: Line, changes: Sequence[Change], version: int = 0) -> None:
         """Makes committed changes current. The caller holds ``catalog_lock``."""
         log = self._changes.setdefault(line.id, [])
         catalog = line.catalog
         for change in changes:
             line.seq += 1
+            self._change_versions[line.id, line.seq] = version
             log.append((line.seq, change))
             catalog = change.apply(catalog)
         line.catalog = catalog
@@ -273,11 +287,6 @@ class Database:
     def unchanged_since(self, base: int, point: Point) -> bool:
         """Whether nothing has written ``base``, nor begun to, since ``point``."""
         return point.holds_all_up_to(self.last_write(base))
-
-    def as_of_sql(self, scope: Scope, table: Table, line: Line, when: exp.Expr) -> str:
-        from branching.timetravel import as_of_sql
-
-        return as_of_sql(self, scope, table, line, when)
 
     def forget_storage(self, gone: set[str]) -> None:
         """Storage tables that were dropped. The caller holds ``catalog_lock``."""

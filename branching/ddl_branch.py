@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import names, overlay
+from branching import history, names, overlay
 from branching.ddl import Ddl
 from branching.ddl_edit import need_column, renamed_column, replace_column, without_column
 from branching.dml import is_volatile
@@ -142,6 +142,7 @@ class BranchDdl(Ddl):
             f"INSERT INTO {names.delta(storage.shape)} ({BRANCH}, {names.columns(stored)}, {RID}, {VERSION})"
             f" SELECT {BRANCH}, {', '.join(items)}, {RID}, {VERSION} FROM {old} WHERE {BRANCH} = {line.id}"
         )
+        history.keep_own(self.transaction, table, "true")
         self.cursor.execute(f"DELETE FROM {old} WHERE {BRANCH} = {line.id}")
         return changed
 
@@ -156,6 +157,7 @@ class BranchDdl(Ddl):
         image = next((t for t in self.scope.database.base_catalog(line).tables() if t.id == table.id), None)
         if image is not None:
             write._touch_inherited(table, image, "true", (), "_row")
+            history.keep_own(self.transaction, table, line.record.base.visible(VERSION))
             self.cursor.execute(
                 f"UPDATE {names.delta(table.storage.shape)} SET {VERSION} = {self.transaction.write()}"
                 f" WHERE {BRANCH} = {line.id} AND {line.record.base.visible(VERSION)}"
@@ -225,6 +227,7 @@ class BranchDdl(Ddl):
         self.cursor.query(
             f"SELECT count({cast}) FROM ({visible}) AS _t"
         )  # fails here if a value does not fit
+        self._image_inherited(table)  # a cast may lose what a value was
         changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         below = [item for item in table.storage.below if item[0] != column.name]
         if table.storage.base is not None:

@@ -85,6 +85,7 @@ class TrunkDdl(Ddl):
             self._remove_base(base)
 
     def _remove_base(self, base: BaseTable) -> None:
+        self.transaction.forgets = True
         self.cursor.execute(f"DROP TABLE {base.sql}")
         history = names.history(base.id)
         if self.transaction.physical.has(history):
@@ -212,9 +213,15 @@ class TrunkDdl(Ddl):
         return replace(table, storage=self._new_shape(table))
 
     def _native(self, table: Table, changed: Table, action: str) -> Table:
+        if self.transaction.rebuilds_indexes:
+            return self._rebuild(table, changed, {})
         base = self._base(table)
         self._drop_indexes(table, base)
-        self.cursor.execute(f"ALTER TABLE {base.sql} {action}")
+        try:
+            self.cursor.execute(f"ALTER TABLE {base.sql} {action}")
+        except EngineError as error:
+            self._explain_index(error)
+            raise
         return self._indexed(self._reshaped(changed))
 
     def _drop_indexes(self, table: Table, base: BaseTable) -> None:

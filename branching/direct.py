@@ -53,7 +53,7 @@ def _plain(node: exp.Expr, find: Find) -> tuple[Table, str] | None:
         or node.meta.get("physical")
     ):
         return None
-    if any(node.args.get(key) for key in ("sample", "pivots", "when", "laterals", "ordinality")):
+    if any(node.args.get(key) for key in ("sample", "pivots", "version", "laterals", "ordinality")):
         return None
     alias = node.args.get("alias")
     if alias is not None and alias.args.get("columns"):

@@ -178,6 +178,15 @@ class Write:
         tree.set("expression", exp.select("*").from_(exp.Table(this=exp.Var(this=SOURCE))))
 
 
+def returning_query(tree: exp.Expr) -> exp.Expr | None:
+    """A query with the columns that a write returns, and no rows; None where it returns none."""
+    returning = tree.args.get("returning")
+    if returning is None:
+        return None
+    node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    return exp.select(*[item.copy() for item in returning.expressions]).from_(node.copy()).limit(0)
+
+
 def is_volatile(*nodes: exp.Expr | None) -> bool:
     """Whether evaluating the nodes twice may give two answers."""
     for node in nodes:

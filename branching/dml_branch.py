@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import names, overlay
+from branching import history, names, overlay
 from branching.dml import (
     SOURCE,
     Binder,
@@ -197,6 +197,7 @@ class BranchWrite(Write):
         line, version = scope.line, transaction.take()
         delta = names.delta(table.storage.shape)
         imaged = self.imaged(table)
+        history.keep_own(transaction, table, where, values, alias)
         if line.record.inherited and imaged is not None:
             self._touch_inherited(table, imaged, where, values, alias)
         if table.storage.base is None or imaged is None:

@@ -57,7 +57,9 @@ class TrunkWrite(Write):
                         same = f"({names.columns(key)}) IN (SELECT {names.columns(key)} FROM {SOURCE})"
                         if armed:
                             history.keep(transaction, base, same)
-                        if replaces:
+                        if (
+                            armed or replaces
+                        ):  # a row that is kept must not stay as it was: both would be read
                             self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
         if not tree.args.get("default") and not tree.args.get("by_name"):
             tree.set("this", insert_target(base, alias, columns))

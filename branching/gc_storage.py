@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from branching import manifest, names
+from branching import manifest, names, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
+from branching.lines import TRUNK
 from branching.model import Catalog, Table
 from branching.names import BRANCH, ENDED, VERSION, quote
 from branching.physical import BaseTable
@@ -36,7 +37,7 @@ def _transaction(database: Database) -> Iterator[Cursor]:
 
 
 def _branch_tables(database: Database) -> list[str]:
-    return [name for name in sorted(database.physical.storage) if name[0] in "dbm" and name[1:].isdigit()]
+    return [name for name in sorted(database.physical.storage) if names.holds_branches(name)]
 
 
 def delete_rows(database: Database, branch: int) -> int:
@@ -54,6 +55,11 @@ def delete_rows(database: Database, branch: int) -> int:
     return count * _BYTES_PER_ROW
 
 
+def _retained(database: Database) -> list[Table]:
+    """Tables as they were within the retention."""
+    return list(timetravel.retained_tables(database, timetravel.retained_since(database, manifest.now())))
+
+
 def catalogs(database: Database) -> list[Catalog]:
     """Every catalog that some line, live or discarded, sees or counts its changes from."""
     found: list[Catalog] = []
@@ -66,7 +72,7 @@ def catalogs(database: Database) -> list[Catalog]:
 
 
 def _tables(database: Database) -> list[Table]:
-    return [table for catalog in catalogs(database) for table in catalog.tables()]
+    return [table for catalog in catalogs(database) for table in catalog.tables()] + _retained(database)
 
 
 def _forks(database: Database) -> list[int]:
@@ -79,17 +85,22 @@ def _forks(database: Database) -> list[int]:
 
 
 def prune_history(database: Database) -> Done:
-    """Old images that ended before every fork; the whole history table where no fork lives."""
+    """Old images that ended before every fork and the retention; whole history tables where neither needs any."""
     done: Done = []
     with database.gate:
-        if database.pending_forks or database.retention:
+        if database.pending_forks:
             return done
         forks = _forks(database)
-        oldest = min(forks, default=None)
-    for name in sorted(n for n in database.physical.storage if n[0] == "h" and n[1:].isdigit()):
+        retained = timetravel.retained_since(database, manifest.now())
+        oldest = min([*forks, *([retained] if retained is not None else [])], default=None)
+        gone_up_to = database.clock.version if oldest is None else oldest
+        tables = sorted(n for n in database.physical.storage if n[0] == "h" and n[1:].isdigit())
+        if tables:
+            _put_floor(database, TRUNK, gone_up_to)
+    for name in tables:
         full = f"{names.DATA_SCHEMA}.{name}"
         if oldest is None:
-            if _drop_unused(database, name, lambda: bool(_forks(database)) or database.pending_forks > 0):
+            if _drop_unused(database, name, database.has_forks):
                 done.append((f"history {name} dropped", 0))
             continue
         # An image is needed by a fork at f iff it was written by f and ended after it.
@@ -97,6 +108,38 @@ def prune_history(database: Database) -> Done:
             gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} <= {oldest}") or 0
         if gone:
             done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
+    return done
+
+
+def _put_floor(database: Database, line: int, version: int) -> None:
+    """Nothing of the line from before the version can be read from now on. The caller holds the gate."""
+    if version > database.floors.get(line, 0):
+        with database.registry() as cursor:
+            manifest.put_floor(cursor, line, version)
+        database.raise_floor(line, version)
+
+
+def prune_own_history(database: Database) -> Done:
+    """What branches held of their own, once the retention no longer covers it."""
+    done: Done = []
+    with database.gate:
+        retained = timetravel.retained_since(database, manifest.now())
+        oldest = database.clock.version if retained is None else retained
+    for name in [n for n in _branch_tables(database) if n[0] == "e"]:
+        full = f"{names.DATA_SCHEMA}.{name}"
+        cursor = database.root.cursor()
+        try:
+            held = cursor.query(f"SELECT DISTINCT {BRANCH} FROM {full} WHERE {ENDED} <= {oldest}")
+        finally:
+            cursor.close()
+        if not held:
+            continue
+        with database.gate:
+            for (branch,) in held:
+                _put_floor(database, branch, oldest)
+        with _transaction(database) as cursor:
+            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} <= {oldest}") or 0
+        done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done
 
 
@@ -191,9 +234,11 @@ def drop_empty_storage(database: Database) -> Done:
 def _in_use(database: Database, name: str) -> bool:
     number = int(name[1:])
     tables = _tables(database)
+    if name[0] == "d" and database.physical.has(f"e{number}"):
+        return True
     if name[0] == "m":
         return number in {table.storage.base for table in tables}
-    if number in {table.storage.shape for table in tables}:
+    if name[0] != "e" and number in {table.storage.shape for table in tables}:
         return True
     cursor = database.root.cursor()
     try:
@@ -238,6 +283,7 @@ def drop_undo(database: Database, before: datetime) -> Done:
 
 STEPS: tuple[Callable[[Database], Done], ...] = (
     prune_history,
+    prune_own_history,
     drop_stale_images,
     drop_old_bases,
     drop_old_columns,

@@ -1,7 +1,9 @@
-"""Old images of trunk rows, kept only while a fork (or the retention) needs them.
+"""Old images of rows, kept only while a fork (or the retention) needs them.
 
 A history table has one column ``c<id>`` per column the base ever had, so renames and drops on the trunk do not
 disturb it, plus the row's identity, the version that wrote the image and the one that ended it.
+
+A branch's own rows leave old images only within the retention: forks of a branch copy them.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from branching import names
-from branching.names import ENDED, RID, VERSION, quote
+from branching.model import Table
+from branching.names import BRANCH, ENDED, RID, VERSION, quote
 from branching.physical import BaseTable
 
 if TYPE_CHECKING:
@@ -63,3 +66,22 @@ def insert_images(transaction: Transaction, base: BaseTable, images: Any) -> Non
         )
     finally:
         cursor.unregister("_bough_images")
+
+
+def keep_own(
+    transaction: Transaction, table: Table, where: str, values: Sequence[Any] = (), alias: str = "_row"
+) -> None:
+    """Before a change of a branch's own rows that match ``where``: keeps them, ended by this transaction's version."""
+    delta, ended = names.delta(table.storage.shape), names.ended(table.storage.shape)
+    if not transaction.keeps_own or not transaction.physical.has(delta):
+        return
+    columns = f"{BRANCH}, {names.columns(table.stored)}, {RID}, {VERSION}"
+    cursor, version = transaction.cursor, transaction.write()
+    if not transaction.physical.has(ended):
+        cursor.execute(f"CREATE TABLE {ended} AS SELECT {columns}, {VERSION} AS {ENDED} FROM {delta} LIMIT 0")
+        transaction.add_storage(ended)
+    cursor.execute(
+        f"INSERT INTO {ended} ({columns}, {ENDED}) SELECT {columns}, {version} FROM {delta} AS {quote(alias)}"
+        f" WHERE {BRANCH} = {transaction.line.id} AND {VERSION} <> {version} AND ({where})",
+        values,
+    )

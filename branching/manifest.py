@@ -37,14 +37,14 @@ _TABLES = (
         protected BOOLEAN NOT NULL, comment VARCHAR, owner VARCHAR, inherited BOOLEAN NOT NULL)""",
     f"""CREATE TABLE {M}.objects (
         line BIGINT NOT NULL, seq BIGINT NOT NULL, kind VARCHAR NOT NULL, schema_name VARCHAR NOT NULL,
-        name VARCHAR NOT NULL, dropped BOOLEAN NOT NULL, definition VARCHAR NOT NULL)""",
+        name VARCHAR NOT NULL, dropped BOOLEAN NOT NULL, definition VARCHAR NOT NULL, version BIGINT)""",
     f"""CREATE TABLE {M}.bases (
         id BIGINT NOT NULL, schema_name VARCHAR NOT NULL, name VARCHAR NOT NULL, columns VARCHAR NOT NULL)""",
     f"CREATE TABLE {M}.touched (branch BIGINT NOT NULL, table_id BIGINT NOT NULL)",
     f"""CREATE TABLE {M}.commits (
         version BIGINT NOT NULL, branch BIGINT NOT NULL, committed_at TIMESTAMPTZ NOT NULL, role VARCHAR,
         application_name VARCHAR, agent VARCHAR, request_id VARCHAR, merge_id BIGINT, statement VARCHAR,
-        inserted BIGINT NOT NULL, updated BIGINT NOT NULL, deleted BIGINT NOT NULL)""",
+        inserted BIGINT NOT NULL, updated BIGINT NOT NULL, deleted BIGINT NOT NULL, kept BOOLEAN)""",
     f"""CREATE TABLE {M}.merges (
         id BIGINT PRIMARY KEY, merged_at TIMESTAMPTZ NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL,
         strategy VARCHAR NOT NULL, state VARCHAR NOT NULL, role VARCHAR, version BIGINT, detail VARCHAR)""",
@@ -72,6 +72,12 @@ def create(cursor: Cursor) -> None:
     for statement in _TABLES:
         cursor.execute(statement)
     cursor.execute(f"INSERT INTO {M}.meta VALUES ('format', '{FORMAT}')")
+
+
+def complete(cursor: Cursor) -> None:
+    """Adds the columns that older files of this format lack."""
+    cursor.execute(f"ALTER TABLE {M}.objects ADD COLUMN IF NOT EXISTS version BIGINT")
+    cursor.execute(f"ALTER TABLE {M}.commits ADD COLUMN IF NOT EXISTS kept BOOLEAN")
 
 
 def read_format(cursor: Cursor) -> int:
@@ -169,11 +175,13 @@ class Change:
         return catalog.without(self.item) if self.dropped else catalog.with_object(self.item)
 
 
-def insert_changes(cursor: Cursor, line: int, first_seq: int, changes: Iterable[Change]) -> None:
+def insert_changes(
+    cursor: Cursor, line: int, first_seq: int, changes: Iterable[Change], version: int = 0
+) -> None:
     for number, change in enumerate(changes, first_seq):
         item = change.item
         cursor.execute(
-            f"INSERT INTO {M}.objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {M}.objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 line,
                 number,
@@ -182,14 +190,18 @@ def insert_changes(cursor: Cursor, line: int, first_seq: int, changes: Iterable[
                 item.name,
                 change.dropped,
                 codec.dump(item),
+                version,
             ),
         )
 
 
-def change_rows(cursor: Cursor) -> list[tuple[int, int, Change]]:
-    """(line, seq, change), in order."""
-    rows = cursor.query(f"SELECT line, seq, kind, dropped, definition FROM {M}.objects ORDER BY line, seq")
-    return [(row[0], row[1], Change(codec.load(row[2], row[4]), row[3])) for row in rows]
+def change_rows(cursor: Cursor) -> list[tuple[int, int, Change, int]]:
+    """(line, seq, change, the version that made it), in order."""
+    rows = cursor.query(
+        "SELECT line, seq, kind, dropped, definition, coalesce(version, 0)"
+        f" FROM {M}.objects ORDER BY line, seq"
+    )
+    return [(row[0], row[1], Change(codec.load(row[2], row[4]), row[3]), row[5]) for row in rows]
 
 
 # -- base tables ------------------------------------------------------------------------------------------------
@@ -252,16 +264,17 @@ class Commit:
     counts: tuple[int, int, int]  # inserted, updated, deleted
     merge: int | None = None
     at: datetime | None = None  # None: now
+    kept: bool = False  # old images of all that it changed are there, so the state before it can be read
 
 
 def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
     places, values = [], []
     for commit in commits:
         author = commit.author
-        places.append("(?, ?, coalesce(CAST(? AS TIMESTAMPTZ), now()), ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        places.append("(?, ?, coalesce(CAST(? AS TIMESTAMPTZ), now()), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         values += [
             commit.version, commit.branch, commit.at, author.role, author.application_name, author.agent or None,
-            author.request_id or None, commit.merge, commit.statement, *commit.counts,
+            author.request_id or None, commit.merge, commit.statement, *commit.counts, commit.kept,
         ]  # fmt: skip
     cursor.execute(f"INSERT INTO {M}.commits VALUES {', '.join(places)}", values)
 
@@ -269,7 +282,8 @@ def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
 def recover_commits(cursor: Cursor, storage: str, branch: int, mark: int) -> None:
     """Entries for versions above ``mark`` that rows of ``storage`` carry and the log does not know."""
     cursor.execute(
-        f"INSERT INTO {M}.commits SELECT {VERSION}, {branch}, now(), NULL, NULL, NULL, NULL, NULL, NULL, count(*), 0, 0"
+        f"INSERT INTO {M}.commits SELECT {VERSION}, {branch}, now(), NULL, NULL, NULL, NULL, NULL, NULL,"
+        f" count(*), 0, 0, true"
         f" FROM {storage} WHERE {VERSION} > {mark} AND {VERSION} NOT IN (SELECT version FROM {M}.commits)"
         f" GROUP BY {VERSION}"
     )
@@ -291,6 +305,63 @@ def put_mark(cursor: Cursor, version: int | None) -> None:
 def committed(cursor: Cursor, version: int) -> bool:
     """Whether the transaction of ``version`` is durable: the truth after an error at COMMIT."""
     return bool(cursor.query(f"SELECT count(*) FROM {M}.commits WHERE version = ?", (version,))[0][0])
+
+
+def floors(cursor: Cursor) -> dict[int, int]:
+    """Per line, the last version whose change left no old images: nothing before it can be read."""
+    rows = cursor.query(
+        f"SELECT branch, max(version) FROM {M}.commits WHERE NOT coalesce(kept, false) GROUP BY branch"
+    )
+    found: dict[int, int] = dict(rows)
+    for line, floor in cursor.query(
+        f"SELECT CAST(key[7:] AS BIGINT), CAST(value AS BIGINT) FROM {M}.meta WHERE starts_with(key, 'floor ')"
+    ):
+        found[line] = max(floor, found.get(line, 0))
+    return found
+
+
+def put_floor(cursor: Cursor, line: int, version: int) -> None:
+    """Records that the line's images from before ``version`` are about to be deleted."""
+    cursor.execute(
+        f"INSERT INTO {M}.meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (f"floor {line}", str(version)),
+    )
+
+
+def instant_of(cursor: Cursor, version: int) -> tuple[datetime | None, bool]:
+    """When ``version`` was committed, and whether it was at all: else when the last version before it was."""
+    found = cursor.query(f"SELECT committed_at FROM {M}.commits WHERE version = ?", (version,))
+    if found:
+        return found[0][0], True
+    return cursor.query(f"SELECT max(committed_at) FROM {M}.commits WHERE version < ?", (version,))[0][
+        0
+    ], False
+
+
+def last_instant(cursor: Cursor) -> datetime | None:
+    instant: datetime | None = cursor.query(f"SELECT max(committed_at) FROM {M}.commits")[0][0]
+    return instant
+
+
+def commits_around(cursor: Cursor, line: int, instant: datetime) -> tuple[int, int | None, list[int]]:
+    """Of a line's versions: the highest committed by an instant, the lowest committed only later, and all of those
+    that are below the highest."""
+    last, first = cursor.query(
+        f"SELECT coalesce(max(version) FILTER (WHERE committed_at <= ?), 0),"
+        f" min(version) FILTER (WHERE committed_at > ?) FROM {M}.commits WHERE branch = ?",
+        (instant, instant, line),
+    )[0]
+    between = cursor.query(
+        f"SELECT version FROM {M}.commits WHERE branch = ? AND committed_at > ? AND version < ? ORDER BY 1",
+        (line, instant, last),
+    )
+    return last, first, [row[0] for row in between]
+
+
+def first_version_after(cursor: Cursor, instant: datetime) -> int | None:
+    """The lowest version committed after an instant."""
+    found = cursor.query(f"SELECT min(version) FROM {M}.commits WHERE committed_at > ?", (instant,))[0][0]
+    return None if found is None else int(found)
 
 
 def last_numbers(cursor: Cursor) -> tuple[int, int]:

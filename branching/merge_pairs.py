@@ -72,5 +72,5 @@ def _copy(transaction: Transaction, table: str, columns: str, source: int, targe
 
 def delete_rows_of(transaction: Transaction, branch: int) -> None:
     for table in sorted(transaction.physical.storage):
-        if table[0] in "dbm" and table[1:].isdigit():
+        if names.holds_branches(table):
             transaction.cursor.execute(f"DELETE FROM {names.DATA_SCHEMA}.{table} WHERE {BRANCH} = {branch}")

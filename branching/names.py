@@ -49,6 +49,16 @@ def mask(base: int) -> str:
     return f"{DATA_SCHEMA}.m{base}"
 
 
+def ended(shape: int) -> str:
+    """Rows that branches held in a delta of this shape, until a version that the retention still covers."""
+    return f"{DATA_SCHEMA}.e{shape}"
+
+
+def holds_branches(table: str) -> bool:
+    """Whether a storage table (unqualified) holds rows by branch."""
+    return table[0] in "dbme" and table[1:].isdigit()
+
+
 def history(base: int) -> str:
     """Old images of rows of a base table that some fork or the retention still needs."""
     return f"{DATA_SCHEMA}.h{base}"

@@ -112,6 +112,7 @@ def run(
         if not planned.holds(connection.scope()):
             return None
         database.commit_log.mark(version)
+        at = database.clock.instant(manifest.now())  # before anybody can see it
         given = [*parameters, version]
         try:
             connection.cursor.execute(planned.sql, [given[number] for number in planned.takes])
@@ -124,7 +125,7 @@ def run(
                 raise
         committed = True
         transaction.inserted = planned.rows
-        database.commit_log.note(transaction.entry(version, manifest.now()))
+        database.commit_log.note(transaction.entry(version, at, kept=True))
     except BoughError as error:
         if error.sqlstate == "40001":
             return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class Point:
     def holds_all_up_to(self, version: int) -> bool:
         """Whether everything written by versions up to ``version`` is in the snapshot."""
         return version <= self.version and (not self.in_flight or version < min(self.in_flight))
+
+    def holds(self, version: int) -> bool:
+        """Whether what ``version`` wrote is in the snapshot."""
+        return version <= self.version and version not in self.in_flight
 
     def visible(self, column: str) -> str:
         """SQL: the row whose version is ``column`` is in the snapshot."""
@@ -55,6 +60,7 @@ class Clock:
         self._version = last_version
         self._id = last_id
         self._in_flight: set[int] = set()
+        self._instant = datetime.min.replace(tzinfo=UTC)
 
     @property
     def version(self) -> int:
@@ -82,6 +88,12 @@ class Clock:
         """The transaction of ``version`` has ended, either way."""
         with self._lock:
             self._in_flight.discard(version)
+
+    def instant(self, now: datetime) -> datetime:
+        """``now`` as the time of a commit: later than every one before, though the system's clock be set back."""
+        with self._lock:
+            self._instant = max(now, self._instant + timedelta(microseconds=1))
+            return self._instant
 
     def now(self) -> Point:
         with self._lock:

@@ -16,19 +16,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
 
-from branching import names, overlay
+from branching import names, overlay, past_rows, timetravel
 from branching.ddl_model import Name
 from branching.direct import read_directly
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
 from branching.physical import Physical
+from branching.timetravel import Reached
 
 if TYPE_CHECKING:
     from branching.database import Database
@@ -67,14 +69,19 @@ class Scope:
     temporary: Mapping[str, Table] = field(default_factory=dict)
     database_names: frozenset[str] = frozenset()
     files: bool = False  # a name that looks like a file is one, and has been granted
-    assumptions: set[Plain | Untouched] = field(default_factory=set)
+    assumptions: set[Plain | Untouched | Reached] = field(default_factory=set)
     schema_branch: Callable[[str], str | None] = lambda _schema: None  # the branch a schema's name stands for
     elsewhere: bool = False  # it names another branch
+    timestamp: Callable[[str], datetime] | None = None  # what a time written without a zone means
+    at: Reached | None = None  # everything is read as of then
 
     def still_true(self) -> bool:
         """Whether every assumption still holds; asked after the engine's snapshot was taken."""
         for assumed in self.assumptions:
-            if isinstance(assumed, Plain):
+            if isinstance(assumed, Reached):
+                if not assumed.still_true(self.database):
+                    return False
+            elif isinstance(assumed, Plain):
                 if not self.database.unchanged_since(assumed.base, assumed.line.record.fork):
                     return False
             elif assumed.table in assumed.line.touched:
@@ -141,6 +148,10 @@ class Scope:
 
     def relation_sql(self, table: Table, line: Line, *, hidden: bool = False) -> str:
         """SQL of what ``line`` sees of ``table``; remembers what that assumes."""
+        if self.at is not None:
+            if line is not self.line:
+                raise BoughError("0A000", f'AS OF does not reach through a view to branch "{line.name}"')
+            return past_rows.rows_sql(self.database, self.physical, self.at, table, hidden=hidden)
         if line.is_trunk:
             return overlay.visible(table, line, self.physical, plain=True, touched=False, hidden=hidden)
         touched = table.id in line.touched
@@ -187,7 +198,12 @@ class Scope:
 
     def _trunk_table(self, node: exp.Table, skip: exp.Expr | None) -> tuple[Table, str] | None:
         """A table of the trunk and its name in storage, where the session reads it as it is."""
-        if node is skip or not self.line.is_trunk or (not node.args.get("db") and _is_cte(node)):
+        if (
+            node is skip
+            or self.at is not None
+            or not self.line.is_trunk
+            or (not node.args.get("db") and _is_cte(node))
+        ):
             return None
         name = table_name(node)
         if name.schema is None and name.catalog is None and name.name in self.temporary:
@@ -205,7 +221,8 @@ class Scope:
 
     def _replacement(self, node: exp.Table, depth: int) -> exp.Expr:
         name = table_name(node)
-        when = node.args.get("when")
+        if (version := node.args.get("version")) is not None:
+            return self._at(name, timetravel.moment_of(version, self.timestamp)).resolve_one(node, depth)
         if name.schema is None and name.catalog is None and name.name in self.temporary:
             return _raw(f"SELECT * FROM temp.main.{names.quote(name.name)}", node)
         found = self.find(name)
@@ -220,12 +237,24 @@ class Scope:
             return _raw(
                 f"SELECT currval({names.literal(relation.physical)}) AS last_value, true AS is_called", node
             )
-        if when is not None:
-            return _raw(self._as_of(relation, line, when), node)
         return _raw(self.relation_sql(relation, line), node)
 
-    def _as_of(self, table: Table, line: Line, when: exp.Expr) -> str:
-        return self.database.as_of_sql(self, table, line, when)
+    def _at(self, name: Name, moment: timetravel.Moment) -> Scope:
+        """The scope of the line that ``name`` is on, as of a moment."""
+        line, name = self.line, self.meant(name)
+        if name.catalog is not None and not self._is_here(name.catalog):
+            line = self.database.line(name.catalog)
+            self.elsewhere = self.elsewhere or line is not self.line
+        reached = timetravel.reach(self.database, self.database.loaded(line), moment)
+        self.assumptions.add(reached)
+        return replace(
+            self, line=line, catalog=timetravel.catalog_of(self.database, reached), temporary={}, at=reached
+        )
+
+    def resolve_one(self, node: exp.Table, depth: int) -> exp.Expr:
+        """What a table with AS OF is replaced by, in the scope of that moment."""
+        node.set("version", None)
+        return self._replacement(node, depth)
 
     def _view(self, view: View, line: Line, catalog: Catalog, node: exp.Table, depth: int) -> exp.Expr:
         if depth >= _VIEW_DEPTH:
@@ -233,7 +262,7 @@ class Scope:
         inner = parse(view.sql).copy()
         scope = self
         if line is not self.line:
-            scope = Scope(self.database, line, catalog, self.physical, assumptions=self.assumptions)
+            scope = replace(self, line=line, catalog=catalog, search_path=(DEFAULT_SCHEMA,), temporary={})
         text = scope.resolve(inner, depth=depth + 1).sql(DIALECT)
         if view.columns:
             listed = names.columns([column.name for column in view.columns])

@@ -51,6 +51,7 @@ class Transaction(TableUser):
         read_only: bool = False,
         token: object | None = None,
         begun: bool = True,
+        keeps_own: bool = False,
     ) -> None:
         super().__init__(database, line, explicit=explicit, token=token)
         self.cursor = cursor
@@ -64,6 +65,8 @@ class Transaction(TableUser):
         self.inserted = self.updated = self.deleted = 0
         self.statement: str | None = None
         self.merge: int | None = None
+        self.keeps_own = keeps_own and not line.is_trunk  # a branch's rows leave their old images behind
+        self.forgets = False  # something of the trunk went without leaving an image
         self._unarmed: set[int] = set()
         self._deleted_noted = False
         self.confirmed = False
@@ -207,8 +210,9 @@ class Transaction(TableUser):
             return
         try:
             manifest.insert_touched(self.cursor, self.line.id, sorted(self._newly_touched))
-            manifest.insert_commits(self.cursor, [self.entry(self.version)])
             self._prepare_forks()
+            at = self.database.clock.instant(manifest.now())
+            manifest.insert_commits(self.cursor, [self.entry(self.version, at, kept=self._kept())])
             if self.changes or self.bases or self.storage or self.records or self.afterwards:
                 self._commit_catalog()
             else:
@@ -222,10 +226,19 @@ class Transaction(TableUser):
             self._done()
         self.database.checkpointer.after_commit()
 
-    def entry(self, version: int, at: datetime | None = None) -> Commit:
+    def entry(self, version: int, at: datetime, *, kept: bool) -> Commit:
         """What the log says of this transaction."""
         counts = (self.inserted, self.updated, self.deleted)
-        return Commit(version, self.line.id, self.author, self.statement, counts, self.merge, at)
+        return Commit(version, self.line.id, self.author, self.statement, counts, self.merge, at, kept)
+
+    def _kept(self) -> bool:
+        """Whether the line before this transaction can still be read; if not, so it is noted."""
+        assert self.version is not None
+        kept = not (self._unarmed or self.forgets) if self.line.is_trunk else self.keeps_own
+        if not kept:
+            with self.database.gate:
+                self.database.raise_floor(self.line.id, self.version)
+        return kept
 
     def _prepare_forks(self) -> None:
         """Leaves history for forks taken since this transaction wrote without."""
@@ -273,11 +286,11 @@ class Transaction(TableUser):
                     "could not change the schema due to concurrent changes",
                     hint="Retry the transaction.",
                 )
-            manifest.insert_changes(self.cursor, line.id, line.seq + 1, self.changes)
+            manifest.insert_changes(self.cursor, line.id, line.seq + 1, self.changes, self.version or 0)
             database.epoch += 1
             try:
                 self._commit_engine()
-                database.record_changes(line, self.changes)
+                database.record_changes(line, self.changes, self.version or 0)
                 database.put_physical(self.bases, frozenset(self.storage))
                 database.put_records(self.records)
                 for step in self.afterwards:

@@ -178,7 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("gc_interval", "300s", _duration, "Time between two passes that collect expired branches."),
     Setting("trash_grace", "1h", _duration, "How long a discarded branch can be restored."),
-    Setting("retention", "0", _duration, "How far back AS OF can read on a branch, besides fork points."),
+    Setting("retention", "0", _duration, "How far back AS OF can read, besides fork points."),
     Setting("max_branches", "10000", _between(1, 10_000_000), "Branches that may live at once."),
     Setting("max_connections", "200", _between(1, 100_000), "Client connections at once."),
     Setting("statement_timeout", "0", _duration, "Longest time for one statement; 0 sets no limit."),

@@ -6,14 +6,16 @@ They work on the committed state, in engine transactions of their own, whatever 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
 from branching import Author, branches, conflicts, diff, diff_sql, merge_apply
 from branching.errors import BoughError
+from branching.reset import reset
 from proxy.commands import UNSET, Command, TableName
 from proxy.commands import branch as c
+from proxy.commands.model import Moment
 from proxy.commands.results import BRANCHES
 from proxy.session import shadow, views
 from proxy.session.outcome import Outcome, done, of_result, table
@@ -92,12 +94,6 @@ class BranchCommands:
             source = "main"
         if source in ("template0", "template1"):
             source = self._here()
-        if command.as_of is not None:
-            raise BoughError(
-                "0A000",
-                "a fork AS OF an older version is not supported yet",
-                hint="Fork the branch as it is now, or read with FROM t AS OF VERSION n.",
-            )
         ttl = settings.branch_ttl if command.ttl is UNSET else command.ttl
         branches.create(
             self._database,
@@ -110,8 +106,16 @@ class BranchCommands:
             comment=command.comment,
             limit=settings.max_branches,
             notice=self._notice,
+            as_of=self._moment(command.as_of),
         )
         return done(command.tag)
+
+    def _moment(self, moment: Moment | None) -> int | datetime | None:
+        connection = self._session.connection
+        assert connection is not None
+        if moment is None or moment.timestamp is None:
+            return None if moment is None else moment.version
+        return connection.timestamp(moment.timestamp)
 
     @run.register
     def _switch(self, command: c.SwitchBranch) -> Outcome:
@@ -184,13 +188,7 @@ class BranchCommands:
 
     @run.register
     def _reset(self, command: c.ResetBranchData) -> Outcome:
-        if command.version is not None:
-            raise BoughError(
-                "0A000",
-                "BRANCH RESET … TO VERSION is not supported yet",
-                hint="BRANCH RESET throws all changes away.",
-            )
-        branches.reset(self._database, command.branch)
+        reset(self._database, command.branch, command.version, self._author())
         return done(command.tag)
 
     @run.register

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import sqlglot
@@ -21,7 +21,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from branching.ddl_model import CreateMacro, CreateView, Name
 from branching.errors import BoughError
-from proxy.sql import ddl, rules, table, utility
+from proxy.sql import as_of, ddl, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.postgres_grammar import SyntaxFailure
@@ -67,7 +67,12 @@ def parse(source: Source | str) -> Parsed:
     if len(source.text) > MAX_TEXT:
         raise BoughError("54000", f"the statement is longer than {MAX_TEXT} characters")
     try:
-        return _parse(source)
+        marked = as_of.mark(source.text)
+        if marked is None:
+            return _parse(source)
+        parsed = _parse(Source(marked.text, source.offset))
+        payload = as_of.put_back(marked, source, parsed.tree, parsed.payload)
+        return replace(parsed, text=source.text, payload=payload)
     except RecursionError:
         raise BoughError(
             "54001", "stack depth limit exceeded", hint="Simplify the statement: it nests too deep."

@@ -11,7 +11,7 @@ import contextlib
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ import branching
 from branching import BoughError, EngineError, branches, gc
 from branching import ddl_model as d
 from branching.connection import Connection
+from branching.reset import reset
 
 TYPES = ("INTEGER", "VARCHAR", "DECIMAL(8,2)", "TIMESTAMP", "INTEGER[]")
 NAMES = ("a", "B c", "käse", "group", 'q"t', "v", "w", "x")
@@ -100,7 +101,19 @@ class ModelBranch:
     origin_catalog: dict[str, Tab] = field(default_factory=dict)
     origin_views: dict[str, int] = field(default_factory=dict)
     parent: str | None = None
-    resettable: bool = False
+    born: int = 0  # the step
+    floor: int = 0  # the step before which its own past cannot be read
+
+
+@dataclass
+class Memory:
+    """All branches as they were at one moment."""
+
+    step: int
+    version: int
+    committed: datetime  # when the version was: branches made since have had no such version
+    instant: datetime
+    branches: dict[str, ModelBranch]
 
 
 @dataclass
@@ -149,11 +162,13 @@ def bag(rows: list[tuple[Any, ...]]) -> Counter[str]:
 class Oracle:
     """Both worlds and the random steps over them."""
 
-    def __init__(self, directory: Path, max_branches: int = 6) -> None:
+    def __init__(self, directory: Path, max_branches: int = 6, retention: int = 0) -> None:
         self.directory = directory
+        self.retention = retention
+        self.memories: list[Memory] = []
         self.file = 0
         self.path = directory / "oracle0.duckdb"
-        self.database = branching.open(self.path)
+        self.database = branching.open(self.path, retention=self.retention)
         self.plain = duckdb.connect(":memory:")
         self._settings(self.plain)
         self.log: list[str] = []
@@ -233,11 +248,12 @@ class Oracle:
         schema: str,
         catalog: dict[str, Tab],
         views: dict[str, int],
+        when: str = "",
     ) -> None:
         for tab in catalog.values():
             columns = ", ".join(q(col.name) for col in tab.cols)
             expected = plain.execute(f"SELECT {columns} FROM {schema}.{q(tab.name)}").fetchall()
-            result = bough.execute(sqlglot.parse_one(f"SELECT * FROM {q(tab.name)}", dialect="duckdb"))
+            result = bough.execute(sqlglot.parse_one(f"SELECT * FROM {q(tab.name)}{when}", dialect="duckdb"))
             got = result.fetchall()
             names = [column.name for column in result.columns or ()]
             if names != [col.name for col in tab.cols]:
@@ -246,7 +262,7 @@ class Oracle:
                 raise Mismatch(
                     f"{label}.{tab.name}:\n got      {sorted(map(repr, got))}\n expected {sorted(map(repr, expected))}"
                 )
-            if tab.pk and expected:
+            if tab.pk and expected and not when:
                 # A point read goes another way than a scan.
                 key = expected[0]
                 position = {col.name: number for number, col in enumerate(tab.cols)}
@@ -266,7 +282,9 @@ class Oracle:
         by_uid = {tab.uid: tab for tab in catalog.values()}
         for view, uid in views.items():
             expected = plain.execute(f"SELECT count(*) FROM {schema}.{q(by_uid[uid].name)}").fetchall()
-            got = bough.execute(sqlglot.parse_one(f"SELECT n FROM {q(view)}", dialect="duckdb")).fetchall()
+            got = bough.execute(
+                sqlglot.parse_one(f"SELECT n FROM {q(view)}{when}", dialect="duckdb")
+            ).fetchall()
             if got != expected:
                 raise Mismatch(f"{label}.{view}: {got} expected {expected}")
 
@@ -299,6 +317,10 @@ class Oracle:
                 self.discard,
                 self.restore,
                 self.reset,
+                self.remember,
+                self.remember,
+                self.look_back,
+                self.look_back,
                 self.reopen,
                 self.crash,
                 self.collect,
@@ -909,13 +931,18 @@ class Oracle:
             return self.discard(rnd)
         parent = rnd.choice(list(self.branches))
         name = rnd.choice(("b", "Ünï b", 'x"y')) + str(self.next())
-        self.log.append(f"FORK {name} FROM {parent}")
-        branches.create(self.database, name, parent, role="me")
-        model = self.branches[parent]
+        memory = rnd.choice(self.memories) if self.memories and rnd.random() < 0.4 else None
+        then = self._then(memory, parent) if memory is not None else None
+        model, when = self.branches[parent], None
+        if memory is not None and then is not None:
+            parent, model = then
+            when = self._moment(rnd, memory, parent)
+        self.log.append(f"FORK {name} FROM {parent}" + (f" AS OF {when}" if when is not None else ""))
+        branches.create(self.database, name, parent, role="me", as_of=when)
         schema, origin = f"m{self.next()}", f"o{self.next()}"
         self._copy(model.catalog, model.schema, schema)
         self._copy(model.catalog, model.schema, origin)
-        made = ModelBranch(
+        self.branches[name] = ModelBranch(
             schema,
             dict(model.catalog),
             dict(model.views),
@@ -923,9 +950,65 @@ class Oracle:
             dict(model.catalog),
             dict(model.views),
             parent,
+            self.steps,
+            self.steps,
         )
-        made.resettable = parent == "main"
-        self.branches[name] = made
+
+    # -- the past -------------------------------------------------------------------------------------------------
+
+    def remember(self, rnd: Random) -> None:
+        """Keeps a copy of everything as it is now, to be asked for later."""
+        if not self.retention:
+            return
+        self.database.commit_log.flush()
+        cursor = self.database.root.cursor()
+        found = cursor.query(
+            "SELECT version, committed_at FROM bough_meta.commits ORDER BY committed_at DESC LIMIT 1"
+        )
+        cursor.close()
+        if not found:
+            return
+        kept = {}
+        for name, model in self.branches.items():
+            schema = f"r{self.next()}"
+            self._copy(model.catalog, model.schema, schema)
+            kept[name] = replace(model, schema=schema, catalog=dict(model.catalog), views=dict(model.views))
+        self.log.append(f"REMEMBER {found[0][0]}")
+        self.memories = [*self.memories[-3:], Memory(self.steps, *found[0], datetime.now(UTC), kept)]
+
+    def _then(self, memory: Memory, name: str) -> tuple[str, ModelBranch] | None:
+        """What a live branch was at the moment: itself, or the branch that it was forked from later. None if gone."""
+        while True:
+            model = self.branches.get(name)
+            if model is None:
+                return None
+            if model.born < memory.step:  # unless it was in the trash then
+                known = model.floor <= memory.step and name in memory.branches
+                return (name, memory.branches[name]) if known else None
+            if model.parent is None:
+                return None
+            name = model.parent
+
+    def _moment(self, rnd: Random, memory: Memory, name: str) -> int | datetime:
+        made = self.database.line(name).record.created_at
+        return memory.version if made < memory.committed and rnd.random() < 0.5 else memory.instant
+
+    def look_back(self, rnd: Random) -> None:
+        """Every branch must read as it did then."""
+        if not self.memories:
+            return
+        memory = rnd.choice(self.memories)
+        for name in self.branches:
+            then = self._then(memory, name)
+            if then is None:
+                continue
+            when = self._moment(rnd, memory, then[0])
+            text = f" FOR VERSION AS OF {when}" if isinstance(when, int) else f" FOR TIMESTAMP AS OF '{when}'"
+            model = then[1]
+            self.log.append(f"LOOK BACK {name}{text}")
+            self._compare(
+                f"{name}{text}", self._audit(name), self.plain, model.schema, model.catalog, model.views, text
+            )
 
     def _leaf(self, rnd: Random) -> str | None:
         parents = {item.parent for item in [*self.branches.values()]}
@@ -951,24 +1034,34 @@ class Oracle:
         self.branches[name] = self.trash.pop(name)
 
     def reset(self, rnd: Random) -> None:
-        names = [n for n, item in self.branches.items() if item.resettable]
+        names = [n for n in self.branches if n != "main"]
         if not names:
             return
         name = rnd.choice(names)
-        self.log.append(f"RESET {name}")
-        self._end_sessions(name)
-        branches.reset(self.database, name)
         item = self.branches[name]
+        then = [m for m in self.memories if name in m.branches and item.floor <= m.step]
+        self._end_sessions(name)
         schema = f"m{self.next()}"
-        assert item.origin is not None
-        self._copy(item.origin_catalog, item.origin, schema)
-        item.schema, item.catalog, item.views = schema, dict(item.origin_catalog), dict(item.origin_views)
+        if then and rnd.random() < 0.6:
+            memory = rnd.choice(then)
+            self.log.append(f"RESET {name} TO {memory.version}")
+            reset(self.database, name, self._moment(rnd, memory, name))
+            old = memory.branches[name]
+            self._copy(old.catalog, old.schema, schema)
+            item.catalog, item.views = dict(old.catalog), dict(old.views)
+        else:
+            self.log.append(f"RESET {name}")
+            reset(self.database, name)
+            assert item.origin is not None
+            self._copy(item.origin_catalog, item.origin, schema)
+            item.catalog, item.views = dict(item.origin_catalog), dict(item.origin_views)
+        item.schema, item.floor = schema, self.steps
 
     def reopen(self, rnd: Random) -> None:
         self.log.append("REOPEN")
         self._end_sessions()
         self.database.close()
-        self.database = branching.open(self.path)
+        self.database = branching.open(self.path, retention=self.retention)
         self.compare_all()
 
     def collect(self, rnd: Random) -> None:
@@ -992,5 +1085,5 @@ class Oracle:
         self.database.close()
         self.path.unlink()
         self.path = target
-        self.database = branching.open(self.path)
+        self.database = branching.open(self.path, retention=self.retention)
         self.compare_all()

@@ -258,3 +258,11 @@ def test_a_branch_can_be_written_from_many_threads(database: branching.Database)
     run_all([inserts(number) for number in range(6)])
     assert rows(database.connect("b"), "SELECT count(*) FROM t") == [(63,)]
     assert rows(database.connect()) == START
+
+
+def test_an_upsert_that_changes_nothing_leaves_forks_one_row(database: branching.Database) -> None:
+    """Its row is kept for forks before it is known that the row stays as it is."""
+    b = fork(database, "b")
+    main = database.connect()
+    main.execute(sql("INSERT INTO t VALUES (1, 99) ON CONFLICT (id) DO UPDATE SET v = 99 WHERE t.v > 1000"))
+    assert rows(main) == rows(b) == START

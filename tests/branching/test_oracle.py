@@ -26,7 +26,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.oracle = Oracle(Path(self.directory.name))
+        self.oracle = Oracle(Path(self.directory.name), retention=3600)
 
     @rule(random=st.randoms(use_true_random=False))
     def step(self, random: Random) -> None:
@@ -58,7 +58,7 @@ def test_short_histories() -> None:
 
 @contextmanager
 def _oracle(directory: Path, seed: int) -> Iterator[tuple[Oracle, Random]]:
-    oracle = Oracle(directory)
+    oracle = Oracle(directory, retention=3600 if seed % 2 else 0)
     try:
         yield oracle, Random(seed)
     except BaseException as error:
@@ -68,7 +68,7 @@ def _oracle(directory: Path, seed: int) -> Iterator[tuple[Oracle, Random]]:
         oracle.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_histories_from_seeds(tmp_path: Path, seed: int) -> None:
     with _oracle(tmp_path, seed) as (oracle, random):
         for _ in range(50):
