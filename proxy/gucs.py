@@ -23,6 +23,7 @@ SERVER_VERSION = "15.10"
 SERVER_VERSION_NUMBER = "150010"
 LONGEST_VALUE = 65536
 _CUSTOM = re.compile(r"(?:hatidata_\w+|[^\W\d][\w$]*(?:\.[^\W\d][\w$]*)+)\Z")
+_LISTED_NAME = re.compile(r'\s*(?:(?P<quoted>"(?:[^"]|"")+")\s*|(?P<plain>[^\s",][^",]*))(?P<end>,|\Z)')
 
 Validator = Callable[[str], str]
 
@@ -136,6 +137,27 @@ def _time_zone(value: str) -> str:
 def _text(value: str) -> str:
     """One printable line: what a client calls itself ends up in logs."""
     return "".join(character if character.isprintable() else "?" for character in value)
+
+
+def branch_list(value: str) -> tuple[str, ...]:
+    """The names in ``b1, "b,2"``, each once. ValueError where it is no such list."""
+    if not value.strip():
+        return ()
+    matches = list(_LISTED_NAME.finditer(value))
+    if "".join(match[0] for match in matches) != value or not matches[-1]["end"] == "":
+        raise _refuse(value, "It takes branch names with commas between them; quote one that has a comma.")
+    found = (
+        match["quoted"][1:-1].replace('""', '"') if match["quoted"] else match["plain"].strip()
+        for match in matches
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _branches(value: str) -> str:
+    return ", ".join(
+        '"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name
+        for name in branch_list(value)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +280,7 @@ GUCS: tuple[Guc, ...] = (
         _one_of("origin", "replica", "local"),
         "Accepted by restore tools.",
     ),
-    Guc("shadow_branches", "", _any, "Branches on which this session's SELECTs are replayed."),
+    Guc("shadow_branches", "", _branches, "Branches on which this session's SELECTs are replayed."),
     Guc("shadow_sample_rate", "1", _number(0, 1), "Share of the SELECTs that are replayed."),
     Guc("ssl", "off", _boolean, "Whether the server offers TLS.", read_only=True),
     Guc(

@@ -76,6 +76,16 @@ def _fraction(text: str) -> float:
     return number
 
 
+def _tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is not a number') from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{text} is not a tolerance")
+    return number
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         folded = text.strip().lower()
@@ -160,6 +170,14 @@ SETTINGS: tuple[Setting, ...] = (
         aliases=("HATIDATA_SHADOW_MODE_ENABLED",),
     ),
     Setting("shadow_sample_rate", "1", _fraction, "Share of a session's SELECTs that shadow mode replays."),
+    Setting(
+        "shadow_tolerance", "1e-9", _tolerance, "How far apart floats may be that shadow mode takes as equal."
+    ),
+    Setting("shadow_workers", "1", _between(1, 64), "Statements that shadow mode replays at once."),
+    Setting("shadow_queue_size", "1000", _between(1, 1_000_000), "Statements that may wait to be replayed."),
+    Setting("shadow_queue_bytes", "16MB", _size, "Memory that waiting statements and their values may take."),
+    Setting("shadow_timeout", "30s", _duration, "Longest time for one replay on all its branches."),
+    Setting("shadow_log_size", "1000", _between(1, 100_000), "Entries kept in bough.shadow_log."),
     Setting(
         "database_aliases",
         "hatidata, iceberg_catalog, default",

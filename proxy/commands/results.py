@@ -128,6 +128,22 @@ SHADOW_LOG = _columns(
     rows="int8",
     shadow_rows="int8",
     error="text",
+    note="text",
+    parameters="text[]",
+    pid="int4",
+    lag_ms="float8",
+)
+SHADOW_STATS = _columns(
+    branch="text",
+    shadow="text",
+    replayed="int8",
+    same="int8",
+    different="int8",
+    errors="int8",
+    skipped="int8",
+    dropped="int8",
+    elapsed_ms="float8",
+    shadow_elapsed_ms="float8",
 )
 SETTINGS = _columns(name="text", setting="text", source="text", default="text", description="text")
 
@@ -141,6 +157,7 @@ VIEWS: Mapping[str, Columns] = MappingProxyType(
         "sessions": SESSIONS,
         "transfers": TRANSFERS,
         "shadow_log": SHADOW_LOG,
+        "shadow_stats": SHADOW_STATS,
         "settings": SETTINGS,
     }
 )

@@ -155,6 +155,7 @@ class Server:
             session.cancel()
         if self._clients:
             await asyncio.wait(list(self._clients.values()), timeout=10)
+        self.service.replays.close()
         self.service.pool.shutdown(wait=True, cancel_futures=True)
         branches.store_uses(self.service.database)
         self.service.remote.close()

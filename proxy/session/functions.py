@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from branching.errors import BoughError
-from proxy.commands import FUNCTIONS, from_function
+from proxy.commands import FUNCTIONS, Command, from_function
+from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import function_columns
-from proxy.session import views
+from proxy.commands.results import Columns as ResultColumns
+from proxy.commands.results import ResultColumn
+from proxy.session import shadow, views
+from proxy.session.outcome import Outcome
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -62,10 +66,10 @@ def substitute_commands(session: Session, tree: exp.Expr, parameters: Sequence[A
         outcome = session.commands.run(command)
         rows = outcome.take(0)
         columns = function_columns(command)
+        if columns is None:
+            columns = data_columns(session, command, outcome)
         if not command.returns_rows:
             rows = [(outcome.tag(0),)]
-        if columns is None:
-            columns = tuple((name, "VARCHAR") for name, _ in outcome.columns or ())  # type: ignore[misc]
         if isinstance(node, exp.Table):
             views.replace(node, views.values_sql(columns, rows))
         else:
@@ -73,6 +77,15 @@ def substitute_commands(session: Session, tree: exp.Expr, parameters: Sequence[A
             holder = node.parent if isinstance(node.parent, exp.Dot) else node
             holder.replace(exp.Var(this=views.constant(value)))
     return tree
+
+
+def data_columns(session: Session, command: Command, outcome: Outcome | None = None) -> ResultColumns:
+    """The columns of a command whose data tells them. A shadow query need not run for that; any other must."""
+    if isinstance(command, ShadowQuery):
+        found = shadow.engine_columns(session, command)
+        return tuple(ResultColumn(column.name, column.type) for column in found)
+    shown = (outcome or session.commands.run(command)).columns or ()
+    return tuple(ResultColumn(name, "VARCHAR") for name, _ in shown)
 
 
 def arguments(call: exp.Expr, parameters: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -17,10 +17,11 @@ from branching.resolve import table_name
 from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
 from proxy.commands import Command
+from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import function_columns
 from proxy.gucs import SERVER_VERSION
-from proxy.session import functions, views
-from proxy.session.outcome import Columns
+from proxy.session import functions, shadow, views
+from proxy.session.outcome import Columns, described
 from proxy.session.remote_relations import refuse_in_definition
 from proxy.types import BY_NAME, from_engine
 
@@ -89,6 +90,8 @@ def command_columns(session: Session, command: Command) -> Columns | None:
     """The columns of a command; those that only the data tells are found by running it (it only reads)."""
     if not command.returns_rows:
         return None
+    if command.columns is None and isinstance(command, ShadowQuery):
+        return described(shadow.engine_columns(session, command))
     if command.columns is None:
         return session.commands.run(command).columns
     return tuple((name, from_engine(kind)) for name, kind in command.columns)
@@ -105,8 +108,7 @@ def empty_stand_ins(session: Session, tree: exp.Expr) -> exp.Expr:
         command = from_function(functions.called(node), positional, named)
         columns = function_columns(command)
         if columns is None:
-            found = session.commands.run(command).columns or ()
-            columns = tuple((name, "VARCHAR") for name, _ in found)  # type: ignore[misc]
+            columns = functions.data_columns(session, command)
         if isinstance(node, exp.Table):
             views.replace(node, views.values_sql(columns, []))
         else:

@@ -18,6 +18,7 @@ from branching.engine.base import Cursor
 from branching.lines import Line
 from proxy.catalog import SystemCatalog
 from proxy.session.remote_state import RemoteState
+from proxy.session.replays import Replays
 from proxy.settings import Settings
 from proxy.sql.guard import GuardContext
 from proxy.sql.macros import MACRO_SCHEMA, MACROS
@@ -74,7 +75,7 @@ class Service:
             | ({path.stem} if path is not None else set())
         )
         self.remote = RemoteState(path, settings)
-        self.shadow_log: list[tuple[Any, ...]] = []
+        self.replays = Replays(database, settings)
         self.collect: Callable[[], list[tuple[Any, ...]]] = list
 
     def enrol(self, session: Session) -> tuple[int, bytes]:

@@ -20,11 +20,14 @@ import structlog
 
 from branching import Author, Connection
 from branching.errors import BoughError
+from branching.shadow import Comparison
 from proxy.commands import Command, parse_command
+from proxy.session import shadow_mode
 from proxy.session.branch_commands import BranchCommands
 from proxy.session.branch_schemas import BranchSchemas
 from proxy.session.outcome import Outcome
 from proxy.session.service import Service
+from proxy.session.shadow_mode import Shadowing
 from proxy.session.statements import Statements
 from proxy.session.transactions import Transactions
 from proxy.session_settings import SessionSettings, parse_startup_options
@@ -49,6 +52,7 @@ class Session:
         self.state: Literal["active", "idle", "idle in transaction", "idle in transaction (aborted)"] = "idle"
         self.statement = ""
         self.connection: Connection | None = None
+        self.reading: Comparison | None = None  # a shadow query that runs, or whose rows are being read
         self.hang_up: Callable[[], None] = lambda: None
         self.timed_out = False
         self._loop = asyncio.get_running_loop()
@@ -76,7 +80,9 @@ class Session:
         self.branch_schemas = BranchSchemas(self, self.statements.command)
         self._applied_zone = "UTC"
         self._applied: tuple[object, object] = (None, None)
+        self._timed: tuple[object, object] = (None, None)
         self._statement_timeout = 0.0
+        self.shadowing: Shadowing | None = None
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -110,6 +116,7 @@ class Session:
         self.connection.database_names = frozenset({self.database, *self.service.main_names})
         self.connection.schema_branch = self.branch_schemas.branch_of
         await self.run(lambda: self.branch_schemas.follow(self.setting("search_path")))
+        shadow_mode.greet(self)
 
     def close(self) -> None:
         """Ends the session: an open transaction is rolled back. From the pool."""
@@ -135,6 +142,8 @@ class Session:
         elif self._busy.is_set() and self.connection is not None:
             self.connection.interrupt()
             self.commands.remote.cancel()
+            if (reading := self.reading) is not None:
+                reading.interrupt()
 
     def signal(self, pid: int, *, terminate: bool) -> bool:
         """pg_cancel_backend and pg_terminate_backend."""
@@ -184,6 +193,10 @@ class Session:
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         """The session is active, and cancelled if that takes longer than its statement timeout."""
+        if self._timed != (
+            stamp := self.settings.stamp
+        ):  # compared here: a SET counts from the next statement on
+            self._timed, self._statement_timeout = stamp, self.timeout_seconds("statement_timeout")
         timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
         self.timed_out = False
@@ -248,7 +261,7 @@ class Session:
             self.agent,
             self.setting("hatidata_request_id") or self.setting("bough.request_id"),
         )
-        self._statement_timeout = self.timeout_seconds("statement_timeout")
+        self.shadowing = shadow_mode.wanted(self)
         zone = self.setting("TimeZone") or "UTC"
         if zone != self._applied_zone:
             if connection.failed:
@@ -281,6 +294,8 @@ class Session:
             return value
         if name.lower() == "search_path":
             return self.branch_schemas.set_path(value, local=local)
+        if name.lower() == "shadow_branches":
+            shadow_mode.check(self, value)
         return self.settings.set(name, value, local=local)
 
     def current_database(self) -> str:

@@ -1,40 +1,122 @@
-"""SHADOW QUERY: the same query on several branches, each at one snapshot, compared without regard to order.
+"""SHADOW QUERY: the same query on several branches at one instant, compared without regard to order.
 
-Read-only by the grammar (a SELECT and nothing else) and by the engine (a read-only transaction). Fingerprints add up a
-hash per row, so the order of rows does not matter and duplicates do; with a tolerance, floats are rounded to it first.
+Rules:
+
+1. Read-only by the grammar (a SELECT, and nothing that the session answers itself) and by the engine (a read-only
+   transaction, which refuses ``nextval`` too).
+2. Where a row stands for a branch (the default form, plans), an error is shown in it. Where rows of the query stand,
+   a branch without rows would look like a branch that agrees: the error is the command's.
+3. What makes two right answers differ is said in a notice: columns that differ, functions that never answer alike.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import Connection, EngineError, ResultColumn
+from branching import EngineError, ResultColumn
+from branching.dml import is_volatile
 from branching.errors import BoughError
+from branching.shadow import Answer, Comparison
+from branching.snapshot import Reading
 from proxy.commands import branch as c
-from proxy.session.outcome import Outcome, table
+from proxy.session.outcome import Outcome, described, table
 from proxy.sql.errors import from_engine
+from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Kind
+from proxy.types import from_engine as type_info
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
 
-_FLOATS = ("DOUBLE", "FLOAT")
-
 
 def run(session: Session, command: c.ShadowQuery) -> Outcome:
     """Carries the command out."""
+    comparison = _comparison(session, command)
+    reading_on = False
+    try:
+        if command.returning == "plan":
+            return table(command.columns or (), _plans(comparison), _tag)
+        comparison.run(command.runs)
+        if command.returning == "summary":
+            return table(command.columns or (), _summary(session, comparison), _tag)
+        for answer in comparison.answers:
+            _check(answer, comparison.answers[0])
+        found, batches = comparison.rows() if command.returning == "rows" else comparison.differences()
+        outcome = Outcome(_tag, described(found), _until_read(session, comparison, batches))
+        reading_on = True
+        return outcome
+    except EngineError as error:
+        raise from_engine(error.exception, error.message) from error
+    finally:
+        if not reading_on:
+            _close(session, comparison)
+
+
+def engine_columns(session: Session, command: c.ShadowQuery) -> tuple[ResultColumn, ...]:
+    """The columns of the forms whose columns are the query's; nothing runs but the binding of names."""
+    comparison = _comparison(session, command)
+    try:
+        comparison.bind()
+        for answer in comparison.answers:
+            _check(answer, comparison.answers[0])
+        return comparison.columns(counted=command.returning == "diff")
+    except EngineError as error:
+        raise from_engine(error.exception, error.message) from error
+    finally:
+        _close(session, comparison)
+
+
+def reading(session: Session) -> Reading:
+    """What names and instants mean to the session."""
+    connection = session.connection
+    assert connection is not None
+    return Reading(
+        session.search_path(),
+        connection.database_names,
+        connection.files,
+        session.setting("TimeZone") or "UTC",
+        connection.schema_branch,
+    )
+
+
+def message(error: BoughError | EngineError) -> str:
+    """An error as a client would be told of it, with its code."""
+    shown = from_engine(error.exception, error.message) if isinstance(error, EngineError) else error
+    return f"{shown.sqlstate}: {shown.message}"
+
+
+def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
     if not session.service.settings.shadow_mode_enabled:
         raise BoughError(
             "0A000", "shadow queries are turned off", hint="Set shadow_mode_enabled to true and restart."
         )
-    prepared = session.service.statements.prepare(
-        Source(command.query, command.query_offset), session.statements.guard
+    tree = _query(session, command)
+    for name in command.branches:
+        session.service.database.line(name)
+    connection = session.connection
+    assert connection is not None
+    if is_volatile(tree):
+        connection.notices.append("the query calls a function that gives another answer each time")
+    comparison = Comparison(
+        session.service.database,
+        command.branches,
+        tree,
+        reading=reading(session),
+        tolerance=command.tolerance,
+        ordered=command.ordered,
+    )
+    session.reading = comparison
+    return comparison
+
+
+def _query(session: Session, command: c.ShadowQuery) -> exp.Expr:
+    statements = session.statements
+    prepared: Prepared = session.service.statements.prepare(
+        Source(command.query, command.query_offset), statements.guard
     )
     if prepared.kind is not Kind.SELECT or prepared.tree is None:
         raise BoughError(
@@ -43,155 +125,95 @@ def run(session: Session, command: c.ShadowQuery) -> Outcome:
             detail=f"This is {prepared.tag}.",
             hint="Writes belong on one branch: BRANCH SWITCH there.",
         )
-    for name in command.branches:
-        session.service.database.line(name)
-    shown = [_Shadow(session, name) for name in command.branches]
-    try:
-        for shadow in shown:
-            shadow.run(prepared.tree, command)
-        if command.returning == "plan":
-            return table(
-                command.result, [(s.name, line) for s in shown for line in s.plan(prepared.tree)], _tag
-            )
-        if command.returning == "rows":
-            return _rows(shown)
-        if command.returning == "diff":
-            return _diff(shown, command)
-        return _summary(shown, command)
-    finally:
-        for shadow in shown:
-            shadow.close()
+    if prepared.parameter_count:
+        raise BoughError(
+            "42P02", "there is no parameter $1", hint="Write the values into the query of a SHADOW QUERY."
+        )
+    found = statements.analyse(prepared)
+    if not found.is_plain or found.sleeps or statements.reads_elsewhere(prepared):
+        raise BoughError(
+            "0A000",
+            "SHADOW QUERY reads tables and views of the branches",
+            detail="This query reads the system's or a datasource's, or calls a function that the session answers.",
+            hint="BRANCH DIFF … WITH (format 'schema') compares the definitions of two branches.",
+        )
+    return prepared.tree
 
 
 def _tag(rows: int) -> str:
     return f"SELECT {rows}"
 
 
-class _Shadow:
-    """The query on one branch."""
-
-    def __init__(self, session: Session, name: str) -> None:
-        self.name = name
-        self.connection: Connection = session.service.database.connect(name, role=session.user)
-        self.connection.search_path = session.search_path()
-        self.connection.begin(read_only=True)
-        self.columns: tuple[ResultColumn, ...] = ()
-        self.result: list[tuple[Any, ...]] = []
-        self.elapsed_ms = 0.0
-        self.error: str | None = None
-
-    def run(self, tree: exp.Expr, command: c.ShadowQuery) -> None:
-        times = []
-        try:
-            for _ in range(max(command.runs, 1)):
-                started = time.perf_counter()
-                result = self.connection.execute(tree)
-                self.result = result.fetchall()
-                times.append((time.perf_counter() - started) * 1000)
-                self.columns = result.columns or ()
-        except EngineError as error:
-            self.error = from_engine(error.exception, error.message).message
-        except BoughError as error:
-            self.error = error.message
-        if times:
-            self.elapsed_ms = statistics.median(times)
-
-    def plan(self, tree: exp.Expr) -> list[str]:
-        if self.error is not None:
-            return [f"ERROR: {self.error}"]
-        return self.connection.explain(tree, analyze=True)
-
-    def comparable(self, command: c.ShadowQuery) -> list[tuple[Any, ...]]:
-        """The rows, floats rounded to the tolerance."""
-        floats = [column.type in _FLOATS for column in self.columns]
-        if not command.tolerance or not any(floats):
-            return self.result
-        step = command.tolerance
-        return [
-            tuple(
-                round(value / step) * step
-                if is_float and isinstance(value, float) and value == value
-                else value
-                for value, is_float in zip(row, floats, strict=True)
-            )
-            for row in self.result
-        ]
-
-    def close(self) -> None:
-        self.connection.close()
+def _close(session: Session, comparison: Comparison) -> None:
+    if session.reading is comparison:
+        session.reading = None
+    comparison.close()
 
 
-def _fingerprint(shadow: _Shadow, command: c.ShadowQuery) -> str:
-    import hashlib
+def _until_read(session: Session, comparison: Comparison, batches: Iterator[Any]) -> Iterator[Any]:
+    """The rows as the client takes them; their snapshot lives as long."""
+    try:
+        yield from batches
+    except EngineError as error:
+        raise from_engine(error.exception, error.message) from error
+    finally:
+        _close(session, comparison)
 
-    total = 0
-    for number, row in enumerate(shadow.comparable(command)):
-        text = repr((number, row) if command.ordered else row)
-        total += int.from_bytes(hashlib.blake2b(text.encode(), digest_size=12).digest(), "big")
-    return f"{total % (1 << 96):024x}"
+
+def _plans(comparison: Comparison) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for answer, (name, lines) in zip(comparison.answers, comparison.plans(), strict=True):
+        if answer.error is not None:
+            rows.append((name, f"ERROR: {message(answer.error)}"))
+        rows += [(name, line) for line in lines]
+    return rows
 
 
-def _summary(shown: list[_Shadow], command: c.ShadowQuery) -> Outcome:
-    fingerprints = [_fingerprint(shadow, command) if shadow.error is None else None for shadow in shown]
-    first = fingerprints[0]
-    rows = [
-        (
-            shadow.name,
-            len(shadow.result) if shadow.error is None else None,
-            round(shadow.elapsed_ms, 3),
-            fingerprint,
-            fingerprint is not None
-            and fingerprint == first
-            and [column.type for column in shadow.columns] == [column.type for column in shown[0].columns],
-            None,
-            shadow.error,
+def _summary(session: Session, comparison: Comparison) -> list[tuple[Any, ...]]:
+    first = comparison.answers[0]
+    fingerprints = {answer.branch: comparison.fingerprint(answer) for answer in comparison.alive}
+    rows: list[tuple[Any, ...]] = []
+    for answer in comparison.answers:
+        if answer.error is not None:
+            rows.append((answer.branch, None, None, None, False, None, message(answer.error)))
+            continue
+        if first.error is None and answer.columns != first.columns:
+            _notice(session, f"the columns differ: {_columns(first)}; {_columns(answer)}")
+        same = first.error is None and comparison.same(first, answer)
+        shown = (answer.rows, round(answer.elapsed_ms, 3), fingerprints[answer.branch], same)
+        rows.append((answer.branch, *shown, comparison.cost(answer), None))
+    return rows
+
+
+def _notice(session: Session, text: str) -> None:
+    assert session.connection is not None
+    session.connection.notices.append(text)
+
+
+def _columns(answer: Answer) -> str:
+    return f"{answer.branch}: " + ", ".join(f"{item.name} {type_name(item.type)}" for item in answer.columns)
+
+
+def type_name(kind: str) -> str:
+    """An engine's type in Postgres' word."""
+    return type_info(kind).name
+
+
+def _check(answer: Answer, first: Answer) -> None:
+    """Where rows are shown, the query must work on every branch and return the same columns."""
+    error = answer.error
+    if error is not None:
+        shown = from_engine(error.exception, error.message) if isinstance(error, EngineError) else error
+        raise BoughError(
+            shown.sqlstate,
+            f'the query fails on branch "{answer.branch}": {shown.message}',
+            detail=shown.detail,
+            hint="The default form of SHADOW QUERY shows the error of each branch beside the others' results.",
         )
-        for shadow, fingerprint in zip(shown, fingerprints, strict=True)
-    ]
-    return table(c.ShadowQuery.result, rows, _tag)
-
-
-def _check(shown: list[_Shadow]) -> tuple[ResultColumn, ...]:
-    for shadow in shown:
-        if shadow.error is not None:
-            raise BoughError("22000", f'the query fails on branch "{shadow.name}": {shadow.error}')
-    columns = shown[0].columns
-    for shadow in shown:
-        if [item.name for item in shadow.columns] != [item.name for item in columns]:
-            raise BoughError(
-                "42804",
-                "the branches return different columns",
-                detail="; ".join(f"{s.name}: {', '.join(i.name for i in s.columns)}" for s in shown),
-                hint="Name the columns in the query, or use the default form, which compares without rows.",
-            )
-    return columns
-
-
-def _rows(shown: list[_Shadow]) -> Outcome:
-    columns = _check(shown)
-    head = [("branch", "VARCHAR"), *((column.name, column.type) for column in columns)]
-    return table(head, [(shadow.name, *row) for shadow in shown for row in shadow.result], _tag)
-
-
-def _diff(shown: list[_Shadow], command: c.ShadowQuery) -> Outcome:
-    columns = _check(shown)
-    counts = [Counter(map(_hashable, shadow.comparable(command))) for shadow in shown]
-    originals: dict[Any, tuple[Any, ...]] = {}
-    for shadow in shown:
-        for row, shown_row in zip(shadow.comparable(command), shadow.result, strict=True):
-            originals.setdefault(_hashable(row), shown_row)
-    common = counts[0]
-    for other in counts[1:]:
-        common = common & other
-    rows = [
-        (shadow.name, count - common[key], *originals[key])
-        for shadow, counted in zip(shown, counts, strict=True)
-        for key, count in counted.items()
-        if count > common[key]
-    ]
-    head = [("branch", "VARCHAR"), ("count", "BIGINT"), *((column.name, column.type) for column in columns)]
-    return table(head, rows, _tag)
-
-
-def _hashable(row: tuple[Any, ...]) -> Any:
-    return tuple(repr(value) if isinstance(value, list | dict) else value for value in row)
+    if [item.name for item in answer.columns] != [item.name for item in first.columns]:
+        raise BoughError(
+            "42804",
+            "the branches return different columns",
+            detail=f"{_columns(first)}; {_columns(answer)}",
+            hint="Name the columns in the query, or use the default form, which compares without rows.",
+        )

@@ -18,7 +18,7 @@ from branching.model import Catalog
 from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.commands.remote import CreateDatasource
-from proxy.session import functions, introspection, remote_scans, utility, views
+from proxy.session import functions, introspection, remote_scans, shadow_mode, utility, views
 from proxy.session.analysis import Analysis, analysis
 from proxy.session.outcome import Columns, Outcome, described, done, of_result
 from proxy.session.parameters import columns_of, declared, engine_types, oids
@@ -313,6 +313,8 @@ class Statements:
         if prepared.kind in _WRITES:
             written = result.rowcount or 0
             return of_result(result, lambda _rows: tag(written), known)
+        if session.shadowing is not None and prepared.kind is Kind.SELECT:
+            shadow_mode.offer(session, prepared, tree, used, ours=key is None or mentions.sleeps)
         outcome = of_result(result, tag, known)
         outcome.keep = (keep, tree)
         return outcome

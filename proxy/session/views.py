@@ -90,7 +90,9 @@ def _values(session: Session, name: str) -> str | None:
     elif name == "settings":
         rows = [(row[0], row[1], row[2], row[3], row[4]) for row in session.service.settings.rows()]
     elif name == "shadow_log":
-        rows = session.service.shadow_log
+        rows = session.service.replays.log_rows()
+    elif name == "shadow_stats":
+        rows = session.service.replays.stat_rows()
     elif name == "transfers":
         rows = session.service.remote.transfer_rows()
     else:

@@ -1,0 +1,145 @@
+"""SQL that compares results in the engine: fingerprints, and the rows that not all of them have.
+
+A *source* is SQL whose columns are called ``c0``, ``c1``, …: a result kept in a temporary table, or the query itself.
+Rules:
+
+1. Rows are compared as multisets. Where order counts, a row's position is one more column of it.
+2. With a tolerance, floats are compared by cells two tolerances wide (of the value, where that is above one), on two
+   grids half a cell apart: values closer than the tolerance share a cell of one of them, values further apart than
+   three times of it share none. Equal rows are paired first, then those with the same cells of the one grid, then of
+   the other.
+3. Everything happens in the engine, which spills to disk; no result comes to Python to be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from branching.engine.base import ResultColumn
+from branching.names import quote
+
+POSITION = "_position"
+_FLOATS = frozenset({"DOUBLE", "FLOAT"})
+_NULL = frozenset({'"NULL"'})  # the type of a bare NULL
+
+
+def named(sql: str, count: int) -> str:
+    """A query as a source."""
+    return f"SELECT * FROM ({sql}\n) AS _source({', '.join(_names(count))})"
+
+
+def numbered(source: str) -> str:
+    """A source with its rows' positions."""
+    return f"SELECT row_number() OVER () AS {POSITION}, * FROM ({source})"
+
+
+def has_floats(columns: Sequence[ResultColumn]) -> bool:
+    return any(column.type in _FLOATS for column in columns)
+
+
+def fingerprint_sql(
+    source: str, columns: Sequence[ResultColumn], *, tolerance: float = 0, ordered: bool = False
+) -> str:
+    """One row: how many rows there are, and the sum of their hashes."""
+    keys = _keys(columns, tolerance, 0.0)
+    if ordered:
+        source, keys = numbered(source), [POSITION, *keys]
+    return f"SELECT count(*), coalesce(sum(hash({', '.join(keys)})), 0) FROM ({source})"
+
+
+def fingerprint_text(total: int) -> str:
+    """A sum of hashes as it is shown."""
+    return f"{total % (1 << 96):024x}"
+
+
+def difference_sql(
+    sources: Sequence[str],
+    columns: Sequence[ResultColumn],
+    *,
+    tolerance: float = 0,
+    ordered: bool = False,
+) -> str:
+    """The rows that not all sources have: ``_source`` (from 0), ``_count``, then the columns."""
+    names = _names(len(columns))
+    position = [POSITION] if ordered else []
+    parts = [
+        f"SELECT {number} AS _from, {', '.join([*position, *names])}"
+        f" FROM ({numbered(source) if ordered else source})"
+        for number, source in enumerate(sources)
+    ]
+    text = f"WITH _rest AS ({' UNION ALL '.join(parts)})"
+    grids = [(0.0, 0.0)]
+    if tolerance and has_floats(columns):
+        grids += [(tolerance, 0.0), (tolerance, 0.5)]
+    rest = "_rest"
+    for number, (width, shift) in enumerate(grids):
+        key = ", ".join([*position, *_keys(columns, width, shift)])
+        # The n-th row of its kind has found its like where every source has an n-th row of that kind.
+        text += (
+            f", _n{number} AS (SELECT *, row_number() OVER (PARTITION BY _from, {key}) AS _nth FROM {rest})"
+            f", _m{number} AS (SELECT *, count(*) OVER (PARTITION BY _nth, {key}) AS _met FROM _n{number})"
+            f", _rest{number} AS (SELECT * EXCLUDE (_nth, _met) FROM _m{number} WHERE _met < {len(sources)})"
+        )
+        rest = f"_rest{number}"
+    group = ", ".join([*position, *names])
+    return (
+        f"{text} SELECT _from AS _source, count(*) AS _count, {', '.join(names)} FROM {rest}"
+        f" GROUP BY _from, {group} ORDER BY {group}, _from"
+    )
+
+
+def common_columns(results: Sequence[Sequence[ResultColumn]]) -> list[str | None]:
+    """Per column the type to cast it to so that all results agree; None where they do already."""
+    casts: list[str | None] = []
+    for group in zip(*results, strict=True):
+        types = {column.type for column in group}
+        casts.append(None if len(types) == 1 and types != _NULL else _wider(types - _NULL))
+    return casts
+
+
+def cast(source: str, casts: Sequence[str | None]) -> str:
+    """A source with these columns cast."""
+    if not any(casts):
+        return source
+    items = [
+        name if kind is None else f"CAST({name} AS {kind}) AS {name}"
+        for name, kind in zip(_names(len(casts)), casts, strict=True)
+    ]
+    return f"SELECT {', '.join(items)} FROM ({source})"
+
+
+def titled(source: str, columns: Sequence[ResultColumn]) -> str:
+    """A source with the names the query gives its columns."""
+    items = [
+        f"{name} AS {quote(column.name)}" for name, column in zip(_names(len(columns)), columns, strict=True)
+    ]
+    return f"SELECT {', '.join(items)} FROM ({source})"
+
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+
+
+def _wider(types: set[str]) -> str:
+    """A type that holds the values of all of them, as text if need be."""
+    if len(types) == 1:
+        return next(iter(types))
+    if types and types <= set(_INTEGERS):
+        return max(types, key=_INTEGERS.index)
+    if types and types <= {*_INTEGERS, *_FLOATS}:
+        return "DOUBLE"
+    return "VARCHAR"
+
+
+def _keys(columns: Sequence[ResultColumn], tolerance: float, shift: float) -> list[str]:
+    keys = []
+    for name, column in zip(_names(len(columns)), columns, strict=True):
+        if tolerance and column.type in _FLOATS:
+            # asinh grows as the value does below one, and as its logarithm does above
+            keys.append(f"floor(asinh(CAST({name} AS DOUBLE)) / {2 * tolerance!r} + {shift!r})")
+        else:
+            keys.append(name)
+    return keys
+
+
+def _names(count: int) -> list[str]:
+    return [f"c{number}" for number in range(count)]
