@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
@@ -121,7 +122,15 @@ TYPES: tuple[DatasourceType, ...] = (
             ("hive", ()),
         )
     ),
-    DatasourceType("sqlalchemy", "generic", "", "sqlalchemy", (), ("generic", "oracle"), status="none"),
+    DatasourceType(
+        "sqlalchemy",
+        "generic",
+        "alchemy",
+        "sqlalchemy",
+        ("driver", *_SERVER, "query"),
+        ("generic",),
+        required=("driver",),
+    ),
 )
 _BY_NAME = {name: kind for kind in TYPES for name in (kind.name, *kind.aliases)}
 
@@ -171,8 +180,8 @@ def read_uri(uri: str, kind: DatasourceType) -> dict[str, str]:
     def restore(text: str) -> str:
         return re.sub("\ue000(\\d+)\ue001", lambda match: kept[int(match[1])], unquote(text))
 
-    scheme, separator, rest = PLACEHOLDER.sub(shelve, uri).partition("://")
-    scheme = scheme.partition("+")[0].lower()
+    driver, separator, rest = PLACEHOLDER.sub(shelve, uri).partition("://")
+    scheme = driver.partition("+")[0].lower()
     if not separator or (kind.schemes and scheme not in kind.schemes):
         raise MigrationError(
             "HV00A",
@@ -180,11 +189,21 @@ def read_uri(uri: str, kind: DatasourceType) -> dict[str, str]:
             hint="A value without :// is given as an option of its own, as host or path.",
         )
     rest, _, query = rest.partition("?")
+    if kind.name == "sqlalchemy":  # what stands behind the question mark is the driver's own
+        options = {**_authority(rest, restore), "driver": restore(driver), "query": restore(query)}
+        return {name: value for name, value in options.items() if value}
     options = {
         option_name(name, kind): restore(value) for name, value in parse_qsl(query, keep_blank_values=True)
     }
     if kind.name in ("duckdb", "sqlite"):
         return {**options, "path": restore(rest.removeprefix("/"))}
+    options.update(_authority(rest, restore))
+    return {name: value for name, value in options.items() if value}
+
+
+def _authority(rest: str, restore: Callable[[str], str]) -> dict[str, str]:
+    """``user:password@host:port/database``."""
+    options: dict[str, str] = {}
     authority, _, database = rest.partition("/")
     credentials, at, host = authority.rpartition("@")
     if at:
@@ -199,7 +218,7 @@ def read_uri(uri: str, kind: DatasourceType) -> dict[str, str]:
         options["port"] = restore(port)
     if database:
         options["database"] = restore(database)
-    return {name: value for name, value in options.items() if value}
+    return options
 
 
 def _host_and_port(text: str) -> tuple[str, str]:

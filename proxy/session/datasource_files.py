@@ -24,14 +24,28 @@ from proxy.sql.guard import belongs_to
 _FILE_TYPES = frozenset(
     {"duckdb", "sqlite"}
 )  # others are files where they have a path: ClickHouse in process
+# What SQLAlchemy may open for any client: servers, and SQLite files like those of TYPE sqlite.
+_DRIVERS = frozenset({"postgresql", "mysql", "mariadb", "mssql", "oracle", "sqlite"})
 _PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_+.-]*:")
 
 
 def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], *, by_settings: bool) -> None:
     """Raises 42501 if ``item`` is a file that it must not be."""
-    if item.type not in _FILE_TYPES and "path" not in item.options:
+    family = item.options.get("driver", "").partition("+")[0].lower()
+    if family and family not in _DRIVERS and not by_settings:
+        raise BoughError(
+            "42501",
+            f'datasource "{item.name}" may not use the driver {family}',
+            detail="A driver reaches whatever it was made for, files of the server among it.",
+            hint="Only a datasource of the settings file may: [datasources.name] in bough.toml.",
+        )
+    if item.type not in _FILE_TYPES and "path" not in item.options and family != "sqlite":
         return
     options = item.filled()
+    if family == "sqlite":
+        if "query" in options:
+            raise BoughError("42501", "an SQLite file takes no options behind the question mark")
+        options["path"] = options.get("database", ":memory:")
     if not by_settings and options.get("enable_external_access", "false").lower() != "false":
         raise BoughError(
             "42501",

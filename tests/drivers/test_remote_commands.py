@@ -142,6 +142,14 @@ def test_a_datasource_is_never_the_servers_own_file(
             _refused(connection, f"CREATE DATASOURCE o TYPE clickhouse OPTIONS ({inside})").sqlstate
             == "42501"
         )
+        for uri in (
+            f"sqlite:///{file}",
+            f"sqlite:///file:{file}?uri=true",
+            "shillelagh://",
+            f"duckdb:///{file}",
+        ):
+            made = f"CREATE DATASOURCE thief TYPE sqlalchemy OPTIONS (uri '{uri}')"
+            assert _refused(connection, made).sqlstate == "42501", uri
         # A file that only later becomes the server's own is refused when it is to be opened.
         later = tmp_path / "later.duckdb"
         connection.execute(f"CREATE DATASOURCE later TYPE duckdb OPTIONS (path '{later}', role 'read_write')")

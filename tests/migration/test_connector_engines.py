@@ -68,6 +68,13 @@ TABLES = {
         "(NULL, ''), {'': 0, 'b': -1}, '', 'red', 1, '2000-01-01 00:00:00', '2000-01-01', 0, false, [[NULL]])",
     ),
 }
+# What every engine behind SQLAlchemy has.
+NAMES = {"sqlite": "'a\"\\' || char(10)", "postgres": "'a\"\\' || chr(10)", "mariadb": "'a\"\\\\\\n'"}
+SIMPLE = (
+    "CREATE TABLE t (id bigint NOT NULL, name varchar(50), amount decimal(18, 4), day date, ratio double precision)",
+    "INSERT INTO t VALUES (9007199254740993, NAME, 1.2500, '9999-12-31', 0.1), (2, '', NULL, NULL, NULL), "
+    "(3, NULL, -0.0001, '1000-01-01', 1e300)",
+)
 ENGINES = [
     "duckdb",
     "sqlite",
@@ -75,6 +82,9 @@ ENGINES = [
     pytest.param("mariadb", marks=pytest.mark.mariadb),
     pytest.param("clickhouse", marks=pytest.mark.clickhouse),  # over HTTP
     pytest.param("chdb", marks=pytest.mark.clickhouse),  # in this process
+    "sqlalchemy-sqlite",
+    pytest.param("sqlalchemy-postgres", marks=pytest.mark.postgres),
+    pytest.param("sqlalchemy-mariadb", marks=pytest.mark.mariadb),
 ]
 
 
@@ -88,11 +98,13 @@ def opened(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     """Opens a datasource on a fresh database of the engine, in a role."""
     if engine in ("duckdb", "sqlite"):
         options = {"path": str(tmp_path / f"db.{engine}")}
+    elif engine == "sqlalchemy-sqlite":
+        options = {"driver": "sqlite", "database": str(tmp_path / "db.sqlite")}
     elif engine == "chdb":
         pytest.importorskip("chdb")
         options = {"path": request.getfixturevalue("chdb_home"), "enable_external_access": "true"}
     else:
-        server: Server = request.getfixturevalue(engine)
+        server: Server = request.getfixturevalue(engine.removeprefix("sqlalchemy-"))
         options = {
             "host": server.host,
             "port": str(server.port),
@@ -100,15 +112,22 @@ def opened(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
             "password": server.password,
         }
         options["database"] = server.database
+    if engine.startswith("sqlalchemy-"):
+        drivers = {"postgres": "postgresql+psycopg", "mariadb": "mysql+pymysql", "sqlite": "sqlite"}
+        options["driver"] = drivers[engine.removeprefix("sqlalchemy-")]
 
     def open_(role: str) -> Connector:
-        return connect(datasource("d", engine, {**options, "role": role}))
+        return connect(datasource("d", engine.partition("-")[0], {**options, "role": role}))
 
     with open_("read_write").writer() as writer:
         for name in ("child", "t", "t__stg_1"):
-            writer.execute(f"DROP TABLE IF EXISTS {name}" + (" CASCADE" if engine == "postgres" else ""))
-        for statement in TABLES["clickhouse" if engine == "chdb" else engine]:
-            writer.execute(statement)
+            writer.execute(
+                f"DROP TABLE IF EXISTS {name}" + (" CASCADE" if engine.endswith("postgres") else "")
+            )
+        for statement in (
+            SIMPLE if engine.startswith("sqlalchemy-") else TABLES[{"chdb": "clickhouse"}.get(engine, engine)]
+        ):
+            writer.execute(statement.replace("NAME", NAMES.get(engine.removeprefix("sqlalchemy-"), "")))
     yield open_
 
 

@@ -1,0 +1,128 @@
+"""Databases behind a SQLAlchemy URL: SQLite here, and PostgreSQL and MariaDB in the shared connector tests."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+
+WIDE = (
+    "CREATE TABLE s AS SELECT i::BIGINT AS id, CASE WHEN i % 7 > 0 THEN 'näme ' || i END AS name, "
+    "(i / 8)::DECIMAL(18,4) AS m, i * 170141183460469231731687303715884::HUGEINT AS h, "
+    "TIMESTAMP '2024-01-01' + INTERVAL (i) SECOND AS seen, DATE '2024-01-01' + (i % 365)::INTEGER AS day, "
+    "CASE WHEN i % 3 > 0 THEN i % 2 = 0 END AS b, i / 3.0 AS d, encode('é' || i) AS raw FROM range(1000) AS r(i)"
+)
+
+
+def lite(path: Path) -> Connector:
+    return connect(datasource("lite", "sqlalchemy", {"uri": f"sqlite:///{path}", "role": "read_write"}))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Connector:
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(WIDE)
+    return connect(datasource("duck", "duckdb", {"path": str(path), "role": "read_write"}))
+
+
+def test_a_table_moves_into_sqlite_and_back(source: Connector, tmp_path: Path) -> None:
+    target = lite(tmp_path / "b.sqlite")
+    for mode in ("create", "replace", "upsert"):
+        request = TransferRequest(
+            Source(path=("main", "s")), ("t",), mode=mode, key=("id",), options=TransferOptions(verify="L4")
+        )
+        result = run(plan(request, source, target))
+        assert (result.verdict, result.rows_transferred) == ("pass", 1000)
+    with sqlite3.connect(tmp_path / "b.sqlite") as connection:
+        assert connection.execute("SELECT count(*), typeof(m), min(h) FROM t").fetchone() == (
+            1000,
+            "text",
+            "0",
+        )
+        assert [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ] == ["t"]
+    request = TransferRequest(Source(path=("t",)), ("main", "u"), options=TransferOptions(verify="L3"))
+    assert run(plan(request, target, source)).verdict == "pass"
+
+
+@pytest.mark.postgres
+def test_a_table_moves_into_postgres(source: Connector, postgres: Server) -> None:
+    uri = f"postgresql+psycopg://{postgres.user}@{postgres.host}:{postgres.port}/{postgres.database}"
+    target = connect(datasource("pg", "sqlalchemy", {"uri": uri, "role": "read_write"}))
+    with psycopg.connect(
+        host=postgres.host, port=postgres.port, user=postgres.user, dbname=postgres.database, autocommit=True
+    ) as session:
+        session.execute("DROP SCHEMA IF EXISTS alchemy CASCADE")
+        session.execute("CREATE SCHEMA alchemy")
+        request = TransferRequest(
+            Source(path=("main", "s")), ("alchemy", "t"), options=TransferOptions(verify="L4"), key=("id",)
+        )
+        for _ in range(2):
+            assert run(plan(request, source, target)).verdict == "pass"
+        assert session.execute("SELECT count(*), sum(h) FROM alchemy.t").fetchone() == (
+            1000, sum(i * 170141183460469231731687303715884 for i in range(1000)),
+        )  # fmt: skip
+        request = TransferRequest(
+            Source(path=("alchemy", "t")), ("main", "u"), options=TransferOptions(verify="L3")
+        )
+        assert run(plan(request, target, source)).verdict == "pass"
+        session.execute("DROP SCHEMA alchemy CASCADE")
+
+
+def test_a_query_is_typed_by_all_its_values(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "b.sqlite") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER, v)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(i, i) for i in range(10_000)])
+        connection.execute("INSERT INTO t VALUES (10000, 'text')")
+    with lite(tmp_path / "b.sqlite").reader() as reader:
+        kinds = [
+            column.type.kind for column in reader.describe(Source(query="SELECT id, id / 2.0, NULL FROM t"))
+        ]
+        assert kinds == ["int64", "float64", "text"]
+        with pytest.raises(MigrationError, match="several types: int64, text") as refusal:
+            reader.fetch("SELECT v FROM t")
+        assert (refusal.value.sqlstate, refusal.value.column) == ("HV004", "v")
+        assert reader.fetch("SELECT count(*) AS n FROM t WHERE v LIKE 'te%'").to_pylist() == [{"n": 1}]
+
+
+def test_a_url_keeps_its_password_to_itself() -> None:
+    item = datasource("d", "sqlalchemy", {"uri": "mssql+pymssql://u:pa%3Ass@db:1433/x?a=1&b=2"})
+    assert dict(item.options) == {
+        "user": "u", "host": "db", "port": "1433", "database": "x", "driver": "mssql+pymssql", "query": "a=1&b=2",
+    }  # fmt: skip
+    assert "pa:ss" not in repr(item)
+    assert item.filled()["password"] == "pa:ss"
+
+
+@pytest.mark.parametrize(
+    ("uri", "sqlstate", "message"),
+    [
+        ("nonsense://host/x", "HV00A", "nonsense"),
+        ("mssql+pymssql://u@db/x", "HV000", "not installed"),
+        ("duckdb:///x.duckdb", "0A000", "DuckDB"),
+    ],
+)
+def test_drivers_that_are_not_there(uri: str, sqlstate: str, message: str) -> None:
+    with pytest.raises(MigrationError, match=message) as refusal:
+        connect(datasource("d", "sqlalchemy", {"uri": uri}))
+    assert refusal.value.sqlstate == sqlstate
+
+
+def test_the_driver_is_needed() -> None:
+    with pytest.raises(MigrationError, match="driver") as refusal:
+        datasource("d", "sqlalchemy", {"host": "db"})
+    assert refusal.value.sqlstate == "HV00J"
