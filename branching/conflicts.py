@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from branching import names
+from branching.conflict_choices import USING
 from branching.database import Database
 from branching.errors import BoughError
 from branching.manifest import Author
@@ -27,7 +28,6 @@ from branching.merge_steps import apply, insert_merge, plan_rows
 from branching.model import Column
 
 M = names.MANIFEST_SCHEMA
-_USING = ("branch", "target", "base")
 _COLUMNS = (
     "id, merge_id, schema_name, table_name, key, kind, column_name, base, branch_value, target_value, resolution,"
     " value"
@@ -178,7 +178,7 @@ def resolve(
     conflict: int | None = None,
 ) -> int:
     """Settles all conflicts of the branch's open merge, one table's, or one; how many that were."""
-    if using not in _USING:
+    if using not in USING:
         raise BoughError(
             "22023",
             f'unknown resolution "{using}"',
@@ -201,42 +201,6 @@ def resolve(
             hint=f'BRANCH CONFLICTS "{source}" lists them.',
         )
     return count
-
-
-def set_resolution(database: Database, conflict: int, using: str | None) -> None:
-    """``UPDATE bough.conflicts SET resolution = …`` for one conflict; None takes it back."""
-    if using is not None and using not in _USING:
-        raise BoughError("22023", f'unknown resolution "{using}"', hint="Resolutions: branch, target, base.")
-    _need(database, conflict)
-    _update(database, "resolution = ?, value = NULL WHERE id = ?", [using, conflict])
-
-
-def set_value(database: Database, conflict: int, value: str | None) -> None:
-    """Settles one cell with a literal value."""
-    kind = _need(database, conflict)
-    if kind not in ("cell", "insert_insert"):
-        raise BoughError(
-            "22023",
-            f"conflict {conflict} is not about a cell",
-            detail=f"Its kind is {kind}.",
-            hint="Settle it USING branch, target or base.",
-        )
-    _update(database, "resolution = 'value', value = ? WHERE id = ?", [value, conflict])
-
-
-def _need(database: Database, conflict: int) -> str:
-    cursor = database.root.cursor()
-    try:
-        found = cursor.query(
-            f"SELECT kind FROM {M}.conflicts JOIN {M}.merges AS m ON m.id = merge_id"
-            f" WHERE {M}.conflicts.id = ? AND m.state = 'open'",
-            (conflict,),
-        )
-    finally:
-        cursor.close()
-    if not found:
-        raise BoughError("42704", f"no open conflict {conflict}", hint="SELECT * FROM bough.conflicts.")
-    return str(found[0][0])
 
 
 def _update(database: Database, what: str, values: Sequence[Any]) -> int:
@@ -388,5 +352,5 @@ def _check_unmoved(attempt: Attempt, stored: list[tuple[_Stored, str | None]]) -
 
 __all__ = [
     "ConflictRow", "abort_merge", "continue_merge", "open_conflicts", "open_manual", "open_merges",
-    "preview_conflicts", "resolve", "set_resolution", "set_value",
+    "preview_conflicts", "resolve",
 ]  # fmt: skip

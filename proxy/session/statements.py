@@ -18,7 +18,15 @@ from branching.model import Catalog
 from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.commands.remote import CreateDatasource
-from proxy.session import functions, introspection, remote_scans, shadow_mode, utility, views
+from proxy.session import (
+    conflict_updates,
+    functions,
+    introspection,
+    remote_scans,
+    shadow_mode,
+    utility,
+    views,
+)
 from proxy.session.analysis import Analysis, analysis
 from proxy.session.outcome import Columns, Outcome, described, done, of_result
 from proxy.session.parameters import columns_of, declared, engine_types, oids
@@ -272,6 +280,8 @@ class Statements:
         key: Any = None
         if mentions.commands or mentions.calls or mentions.views or mentions.catalog:
             tree = tree.copy()
+            if mentions.views and conflict_updates.is_update(tree):
+                return conflict_updates.run(session, tree, used)
             if mentions.commands:
                 functions.substitute_commands(session, tree, used)
                 if connection.transaction is not None and not connection.has_written:

@@ -13,6 +13,7 @@ from sqlglot import exp
 import branching
 from branching import Author, BoughError, Database, branches, conflicts, merge_apply
 from branching import ddl_model as d
+from branching.conflict_choices import Choice, choose
 
 AUTHOR = Author("tester")
 T = d.Name("t")
@@ -179,7 +180,7 @@ def test_conflicts_settled_by_hand_survive_a_restart(lab: Lab) -> None:
     assert conflicts.resolve(lab.database, "b", using="target", conflict=found["delete_modify"].id) == 1
     cell = found["cell"].id
     assert cell is not None
-    conflicts.set_value(lab.database, cell, "55")
+    choose(lab.database, [Choice(cell, "value", "55")])
     conflicts.continue_merge(lab.database, "b", AUTHOR)
     assert lab.all("main") == [(1, 55, "b"), (2, 102, "x"), (3, 300, "x")]
     assert conflicts.open_conflicts(lab.database) == []

@@ -104,6 +104,26 @@ def test_the_changelog_knows_the_version() -> None:
     assert f'version = "{versions[0]}"' in _read("pyproject.toml")
 
 
+def test_every_answer_is_shown_by_a_test_there_is() -> None:
+    text = _read("docs/answers.md")
+    tests: dict[str, str] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        assert path.name not in tests, (
+            f"two files are called {path.name}: docs/answers.md names tests by their file"
+        )
+        tests[path.name] = path.read_text(encoding="utf-8")
+    complaints, promises = (
+        [line for line in part.splitlines() if line.startswith("| ")][1:] for part in text.split("\n## ")[1:]
+    )
+    assert (len(complaints), len(promises)) == (26, 20)
+    for row in complaints + promises:
+        cited = re.findall(r"`(test_\w+\.py)::(\w+)`", row.split(" | ")[-1])
+        assert cited, row
+        for file, name in cited:
+            found = re.search(rf"^(?:async )?def {name}\(", tests.get(file, ""), re.MULTILINE)
+            assert found, f"docs/answers.md names {file}::{name}"
+
+
 def test_links_between_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

@@ -1,0 +1,67 @@
+"""Conflicts of an open manual merge settled one by one, as ``UPDATE bough.conflicts`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from branching import names
+from branching.database import Database
+from branching.errors import BoughError
+
+M = names.MANIFEST_SCHEMA
+USING = ("branch", "target", "base")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How one conflict is settled: ``branch``, ``target``, ``base``, ``value`` (with it), or None: not any more."""
+
+    conflict: int
+    resolution: str | None
+    value: str | None = None
+
+
+def choose(database: Database, choices: Sequence[Choice]) -> int:
+    """``UPDATE bough.conflicts``: settles single conflicts, all of them or none; how many."""
+    cursor = database.root.cursor()
+    try:
+        cursor.begin()
+        kinds = dict(
+            cursor.query(
+                f"SELECT c.id, c.kind FROM {M}.conflicts AS c JOIN {M}.merges AS m ON m.id = c.merge_id"
+                " WHERE m.state = 'open'"
+            )
+        )
+        for choice in choices:
+            _check_choice(choice, kinds)
+            cursor.execute(
+                f"UPDATE {M}.conflicts SET resolution = ?, value = ? WHERE id = ?",
+                (choice.resolution, choice.value, choice.conflict),
+            )
+        cursor.commit()
+    finally:
+        cursor.rollback()
+        cursor.close()
+    return len(choices)
+
+
+def _check_choice(choice: Choice, kinds: Mapping[int, str]) -> None:
+    kind = kinds.get(choice.conflict)
+    if kind is None:
+        raise BoughError(
+            "42704", f"no open conflict {choice.conflict}", hint="SELECT * FROM bough.conflicts."
+        )
+    if choice.resolution not in (None, "value", *USING):
+        raise BoughError(
+            "22023",
+            f'unknown resolution "{choice.resolution}"',
+            hint="Resolutions: branch, target, base; or set a value.",
+        )
+    if choice.resolution == "value" and kind not in ("cell", "insert_insert"):
+        raise BoughError(
+            "22023",
+            f"conflict {choice.conflict} is not about a cell",
+            detail=f"Its kind is {kind}.",
+            hint="Settle it USING branch, target or base.",
+        )
