@@ -144,9 +144,9 @@ class MergeLoop:
         )
         return done("DROP TABLE")
 
-    def create_as(self, tree: exp.Create) -> Outcome | None:
-        """CREATE TABLE main.t AS SELECT * FROM "branch_…"."t": the second half of a pair."""
-        copied = self._copied(tree)
+    def create_as(self, tree: exp.Expr | None) -> Outcome | None:
+        """CREATE TABLE main.t AS SELECT * FROM "branch_…"."t": the second half of a pair. None for anything else."""
+        copied = self._copied(tree) if isinstance(tree, exp.Create) else None
         if copied is None:
             return None
         branch, table = copied

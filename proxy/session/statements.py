@@ -252,8 +252,7 @@ class Statements:
             self._writing()
             connection.execute(introspection.ddl_with_views(session, what))
             return done(prepared.tag)
-        merging = session.branch_schemas.merging
-        if isinstance(prepared.tree, exp.Create) and (merged := merging.create_as(prepared.tree)) is not None:
+        if (merged := session.branch_schemas.merging.create_as(prepared.tree)) is not None:
             return merged
         used = list(values[: prepared.parameter_count])
         tree = self.tree(statement, used)
