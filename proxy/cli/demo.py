@@ -235,12 +235,13 @@ def _listening(host: str, port: int) -> bool:
 
 
 @contextmanager
-def temporary_server() -> Iterator[int]:
-    """A server on a free port with a file of its own; yields the port once it listens."""
+def temporary_server(file: Path | None = None) -> Iterator[int]:
+    """A server on a free port, over ``file`` or one of its own; yields the port once it listens."""
     with tempfile.TemporaryDirectory(prefix="bough-demo-") as folder:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = int(probe.getsockname()[1])
-        command = [sys.executable, "-m", "proxy", "serve", "demo.duckdb", "--host", "127.0.0.1"]
+        served = "demo.duckdb" if file is None else str(file.resolve())
+        command = [sys.executable, "-m", "proxy", "serve", served, "--host", "127.0.0.1"]
         command += ["--set", "dev_mode=on"]
         log = Path(folder) / "log"
         with log.open("wb") as output:

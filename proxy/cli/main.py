@@ -55,14 +55,47 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--sample", action="store_true", help="make FILE with sample tables if there is none")
     demo = commands.add_parser("demo", help="run the demo against a running or a temporary server")
     demo.add_argument("--temporary", action="store_true", help="start a server of its own in any case")
+    replay = _shadow_parser(commands.add_parser("shadow", help="compare branches"))
     config = commands.add_parser("config", help="print every setting, its value and its source")
-    for command in (serve, demo, config):
+    for command in (serve, demo, replay, config):
         command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
         command.add_argument(
             "--config", type=Path, metavar="TOML", help="settings file (default: bough.toml)"
         )
     commands.add_parser("version", help="print the version")
     return parser
+
+
+def _shadow_parser(shadow: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    replay = shadow.add_subparsers(dest="shadow_command", required=True).add_parser(
+        "replay",
+        help="run the SELECTs of a file on several branches and report what differs",
+        description="Exit code 0: every query that was run gave the same on all branches. A password is read from "
+        "PGPASSWORD.",
+    )
+    replay.add_argument(
+        "--queries", required=True, metavar="FILE", help="SQL or a Postgres log; - for standard input"
+    )
+    replay.add_argument(
+        "--branches", required=True, metavar="A,B", help="the first is what the others are compared with"
+    )
+    replay.add_argument("--host", help="the server's address")
+    replay.add_argument("--port", help="the server's port")
+    replay.add_argument("--user", default="bough", help="role to connect as (default: bough)")
+    replay.add_argument("--dbname", default="main", help="database to connect to (default: main)")
+    replay.add_argument(
+        "--file", help="a DuckDB file that no server has open: it is served for the time of the replay"
+    )
+    replay.add_argument(
+        "--runs", type=int, default=1, help="times each query runs; the median counts (default: 1)"
+    )
+    replay.add_argument("--tolerance", type=float, default=1e-9, help="for floats (default: 1e-9)")
+    replay.add_argument("--ordered", action="store_true", help="compare the order of the rows too")
+    replay.add_argument(
+        "--timeout", type=float, default=60, help="seconds for one query on all branches (default: 60)"
+    )
+    replay.add_argument("--format", choices=["text", "json"], default="text", help="form of the report")
+    return replay
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -76,6 +109,16 @@ def _run(options: argparse.Namespace) -> int:
         from proxy.cli.demo import run_demo
 
         return run_demo(settings, temporary=options.temporary)
+    if options.command == "shadow":
+        from proxy.cli.replay import Options, replay
+
+        return replay(
+            settings,
+            Options(
+                options.queries, options.branches, options.user, options.dbname, options.file, options.runs,
+                options.tolerance, options.ordered, options.timeout, options.format,
+            ),
+        )  # fmt: skip
     return _serve(settings, sample=options.sample)
 
 
