@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from proxy.cli.demo import temporary_server
 from proxy.cli.main import main
 from proxy.cli.replay import Query, judge, read_queries, skipped, with_values
-
-ROOT = Path(__file__).parents[2]
 
 LOG = """\
 2024-01-01 10:00:00.000 UTC [12] LOG:  statement: SELECT carrier,
@@ -80,23 +79,20 @@ def test_verdicts() -> None:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with branches ``same`` and ``other``."""
-    sys.path.append(str(ROOT / "tests" / "drivers"))
-    from server_thread import ThreadServer
-
-    server = ThreadServer(str(tmp_path_factory.mktemp("replay") / "r.duckdb"))
-    with server.connect() as connection:
-        connection.execute(
-            "CREATE TABLE t AS SELECT i, i * 0.1::double precision AS x FROM generate_series(1, 50) AS g(i)"
-        )
-        for name in ("same", "other"):
-            connection.execute(f"BRANCH CREATE {name}")
-        connection.execute("BRANCH SWITCH other")
-        connection.execute("UPDATE t SET x = x + 1e-13")
-        connection.execute("DELETE FROM t WHERE i = 7")
-    yield str(server.port)
-    server.stop()
+def port() -> Iterator[str]:
+    """A server (a process: its log is not ours) with branches ``same`` and ``other``."""
+    with temporary_server() as number:
+        dsn = f"host=127.0.0.1 port={number} user=alice dbname=main"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                "CREATE TABLE t AS SELECT i, i * 0.1::double precision AS x FROM generate_series(1, 50) AS g(i)"
+            )
+            for name in ("same", "other"):
+                connection.execute(f"BRANCH CREATE {name}".encode())
+            connection.execute("BRANCH SWITCH other")
+            connection.execute("UPDATE t SET x = x + 1e-13")
+            connection.execute("DELETE FROM t WHERE i = 7")
+        yield str(number)
 
 
 def replay(*arguments: str) -> int:
