@@ -29,6 +29,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 $(VENV)/.engines: $(VENV)/.dev
 	@echo "Installing the engines for the tests …"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --root-user-action=ignore -e '.[test,lint,engines]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps 'fakesnow==0.12.1'
 	@touch $@
 
 install: $(VENV)/.runtime

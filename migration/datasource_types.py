@@ -116,11 +116,21 @@ TYPES: tuple[DatasourceType, ...] = (
             ("starrocks", ()),
             ("doris", ()),
             ("trino", ("presto",)),
-            ("snowflake", ()),
             ("bigquery", ()),
             ("spark", ("databricks",)),
             ("hive", ()),
         )
+    ),
+    DatasourceType(
+        "snowflake",
+        "snowflake",
+        "snowflake",
+        "snowflake",
+        ("account", *_SERVER, "warehouse", "role", "private_key_file", "private_key_file_pwd"),
+        (),
+        ("snowflake",),
+        required=("account",),
+        status="stand-in",
     ),
     DatasourceType(
         "sqlalchemy",

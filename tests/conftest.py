@@ -20,7 +20,7 @@ settings.register_profile(
     "bough", deadline=None, derandomize=CI, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("bough")
-ENGINES = ("postgres", "mariadb", "clickhouse", "spark", "docker")
+ENGINES = ("postgres", "mariadb", "clickhouse", "snowflake", "spark", "docker")
 
 
 @pytest.hookimpl(wrapper=True)
