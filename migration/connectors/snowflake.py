@@ -45,6 +45,7 @@ from migration.types import (
 
 _CODES = {
     2003: "HV00R",
+    2043: "HV00R",
     2002: "42P07",
     1003: "42601",
     604: "57014",
@@ -116,7 +117,7 @@ class SnowflakeConnector(DbapiConnector):
             try:
                 found = self.rows(session, f"DESCRIBE TABLE {quoted_path(written, self.item)}")
             except driver_errors.ProgrammingError as reason:
-                if self.code(reason) not in ("HV00R", "02000"):
+                if self.code(reason) != "HV00R":
                     raise
                 continue
             if not found:
