@@ -5,13 +5,18 @@ The second half sends what it sends, statement by statement, in orders it would 
 
 from __future__ import annotations
 
+import itertools
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from server_process import ProcessServer
 from server_thread import ThreadServer
 
 hatidata_agent = pytest.importorskip("hatidata_agent")
@@ -282,6 +287,60 @@ def test_two_servers_merge_at_once(own: ThreadServer) -> None:
         tools.close()
 
 
+def test_every_other_tool_works(tools: Tools) -> None:
+    """Two fail in the client itself: a raw %Y in a text with parameters, and columns that DuckDB does not have."""
+    assert tools("read_query", sql="SELECT count(*) AS n FROM users;") == [{"n": 3}]
+    memory = tools("store_memory", content="likes tea", metadata={"a": 1})["memory_id"]
+    assert [row["memory_id"] for row in tools("search_memory", query="tea")] == [memory]
+    assert tools("delete_memory", memory_id=memory)["deleted"] is True
+    assert tools("get_agent_state", key="k") == {"key": "k", "value": None}
+    for content in ("one", "two"):
+        tools("log_reasoning_step", session_id="s", content=content, metadata={"x": content})
+    replayed = tools("replay_decision", session_id="s", verify_chain=True)
+    assert (replayed["step_count"], replayed["chain_valid"]) == (2, True)
+    assert [row["step_count"] for row in tools("get_session_history")] == [2]
+    trigger = tools("register_trigger", name="n", concept="churn risk", threshold=0.5)["trigger_id"]
+    assert tools("test_trigger", trigger_id=trigger, content="a churn risk")["matched"] is True
+    tools("delete_trigger", trigger_id=trigger)
+    assert [row["enabled"] for row in tools("list_triggers")] == [False]
+    for tool, arguments in (("set_agent_state", {"key": "k", "value": 1}), ("get_usage_stats", {})):
+        with pytest.raises(RuntimeError):
+            tools(tool, **arguments)
+
+
+def test_the_server_program_itself(own: ThreadServer) -> None:
+    """``hatidata-mcp-server`` in a process, over its pipe."""
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("branch_create", {}),
+        ("branch_list", {}),
+        ("query", {"sql": "SELECT 1 AS one"}),
+    ]
+    lines = [
+        json.dumps(
+            {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": n, "arguments": a}}
+        )
+        for number, (n, a) in enumerate(calls)
+    ]
+    program = [
+        sys.executable,
+        "-m",
+        "hatidata_agent.mcp_server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(own.port),
+    ]
+    done = subprocess.run(
+        program, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=60, check=True
+    )
+    found = [
+        json.loads(json.loads(line)["result"]["content"][0]["text"]) for line in done.stdout.splitlines()
+    ]
+    assert found[0]["table_count"] == 2
+    assert [row["branch_id"] for row in found[1]] == [found[0]["branch_id"]]
+    assert found[2] == [{"one": 1}]
+
+
 # -- the merge loop, in other orders ----------------------------------------------------------------------------
 
 
@@ -342,6 +401,67 @@ def test_readers_never_miss_the_table(own: ThreadServer, client: psycopg.Connect
         other.execute("INSERT INTO users VALUES (4, 'dan', 40)")
         client.execute(COPY)
         assert _users(other) == [(1, "ann", 11), *ROWS[1:], (4, "dan", 40)]
+
+
+def _steps(schema: str) -> list[str]:
+    """What the tools send to merge a branch that changed both tables."""
+    listing = (
+        "SELECT table_name FROM information_schema.tables "
+        f"WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE'"
+    )
+    pairs = [
+        text
+        for table in ("users", "quiet")
+        for text in (
+            f'DROP TABLE IF EXISTS main."{table}"',
+            f'CREATE TABLE main."{table}" AS SELECT * FROM "{schema}"."{table}"',
+        )
+    ]
+    return [listing, *pairs, f'DROP SCHEMA "{schema}" CASCADE']
+
+
+@pytest.mark.parametrize("stride", [97, pytest.param(5, marks=pytest.mark.slow)])
+def test_two_loops_in_any_order(own: ThreadServer, client: psycopg.Connection[Any], stride: int) -> None:
+    """Two sessions merge two branches at once, and a third one writes in between: nobody's rows are lost."""
+    orders = [set(picked) for picked in itertools.combinations(range(12), 6)]
+    with own.connect() as one, own.connect() as other, own.connect() as third:
+        for number, order in enumerate(orders[::stride]):
+            client.execute("DELETE FROM users WHERE id > 3")
+            client.execute("DELETE FROM quiet")
+            for offset, session in enumerate((one, other)):
+                schema = f"branch_{offset:012x}"
+                session.execute(f"CREATE SCHEMA {schema}")
+                session.execute(f"SET search_path = '{schema},main'")
+                session.execute(f"UPDATE users SET points = {number} WHERE id = {offset + 1}")
+                session.execute(f"INSERT INTO users VALUES ({offset + 10}, 'new{offset}', 0)")
+                session.execute(f"INSERT INTO quiet VALUES ({offset})")
+                session.execute("SET search_path = 'main'")
+            left = [iter(_steps(f"branch_{offset:012x}")) for offset in (0, 1)]
+            for position in range(12):
+                session, steps = (one, left[0]) if position in order else (other, left[1])
+                session.execute(next(steps))
+                third.execute(f"INSERT INTO users VALUES ({position + 100}, 'third{position}', 1)")
+            assert _users(client)[:5] == [
+                (1, "ann", number), (2, "bob", number), (3, "cyd", 30), (10, "new0", 0), (11, "new1", 0),
+            ]  # fmt: skip
+            assert [row[0] for row in _users(client)[5:]] == list(range(100, 112))
+            assert _users(client, "quiet") == [(0,), (1,)]
+            assert client.execute("SELECT name FROM bough.branches").fetchall() == [("main",)]
+
+
+def test_killed_in_between_the_table_is_there(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:
+    server = spawn(tmp_path / "killed.duckdb")
+    with server.connect() as client:
+        client.execute("CREATE TABLE users (id INT PRIMARY KEY)")
+        client.execute("INSERT INTO users VALUES (1)")
+        _branch(client, "INSERT INTO users VALUES (2)")
+        client.execute("INSERT INTO users VALUES (3)")
+        _list(client)
+        client.execute(DROP)
+        server.kill()
+    with spawn(tmp_path / "killed.duckdb").connect() as client:
+        assert _users(client) == [(1,), (3,)]
+        assert _users(client, f'"{SCHEMA}".users') == [(1,), (2,)]
 
 
 def test_a_table_made_anew_meanwhile_is_not_dropped(
