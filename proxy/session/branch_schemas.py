@@ -275,6 +275,7 @@ class BranchSchemas:
                 hint=f"BRANCH MERGE {quote(branch)} merges them; BRANCH DISCARD {quote(branch)} lets go of them.",
             )
         self._run(c.DiscardBranch(branch, if_exists=what.if_exists))
+        self.notice(f'branch "{branch}" is in the trash; BRANCH RESTORE {quote(branch)} brings it back')
         return done("DROP SCHEMA")
 
     def notice(self, text: str) -> None:

@@ -452,7 +452,8 @@ def test_a_branch_costs_the_same_whatever_there_is(
 ) -> None:
     """Forks of 3 and of 200 tables, the second branch and the thousandth: the same few statements of the engine."""
     counts = []
-    with start(max_branches=2000).connect() as client:
+    server = start(max_branches=2000)
+    with server.connect() as client:
         for tables in (3, 200):
             for number in range(tables):
                 client.execute(f"CREATE TABLE IF NOT EXISTS t{number} (i INT)")
@@ -468,6 +469,15 @@ def test_a_branch_costs_the_same_whatever_there_is(
         on(client, "b999", "INSERT INTO t0 VALUES (1)")
         assert rows(client, "t0", "b999") == [(1,)]
         assert rows(client, "t0", "b998") == []
+        database = server.server.service.database
+        for line in [database.line(f"b{number}") for number in range(1000)]:
+            with database.gate:
+                past = line.record.created_at - timedelta(days=2)
+                line.record = replace(line.record, created_at=past, last_used_at=past)
+        gone = client.execute("BRANCH GC").fetchall()
+        assert len([row for row in gone if row[1] == "expired"]) == 1000
+        left = client.execute("SELECT name FROM bough.branches ORDER BY name").fetchall()
+        assert [row[0] for row in left] == ["last", "main", "of_200", "of_3"]
     assert len(set(counts)) == 1 and counts[0] < 10, counts
 
 

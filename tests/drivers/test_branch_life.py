@@ -1,4 +1,4 @@
-"""What a branch is, over the wire: every kind of object, forks of forks, what is known of it, comparisons."""
+"""What a branch is, over the wire: every kind of object, forks of forks, what is known of it."""
 
 from __future__ import annotations
 
@@ -118,29 +118,3 @@ def test_what_is_known_of_a_branch_survives_a_restart(
         with pytest.raises(psycopg.Error) as caught:
             client.execute("BRANCH DISCARD b")
         assert caught.value.sqlstate == "25006"
-
-
-def test_a_comparison_minds_neither_order_nor_rounding(client: Client) -> None:
-    client.execute("CREATE TABLE t (id INT, x DOUBLE PRECISION)")
-    client.execute("INSERT INTO t VALUES (1, 0.1), (2, 0.2), (3, 0.3)")
-    client.execute("BRANCH CREATE same")
-    client.execute("BRANCH CREATE other")
-    client.execute("BRANCH SWITCH same")
-    client.execute("CREATE OR REPLACE TABLE kept AS SELECT * FROM t")
-    client.execute("DELETE FROM t")
-    client.execute("INSERT INTO t VALUES (3, 0.1::float8 + 0.2::float8), (1, 0.1), (2, 0.2)")
-    client.execute("BRANCH SWITCH other")
-    client.execute("DELETE FROM t WHERE id = 2")
-    client.execute("BRANCH SWITCH main")
-    shadow = "SHADOW QUERY ON main, same, other AS SELECT id, x FROM t"
-    found = ask(client, f"{shadow} WITH (tolerance 1e-9)")
-    assert [(row[0], row[1], row[4]) for row in found] == [
-        ("main", 3, True),
-        ("same", 3, True),
-        ("other", 2, False),
-    ]
-    assert [row[4] for row in ask(client, shadow)] == [True, False, False]
-    for text in ("DELETE FROM t", "CREATE TABLE u (i INT)", "INSERT INTO t VALUES (1, 1)"):
-        with pytest.raises(psycopg.Error):
-            client.execute(f"SHADOW QUERY ON main, same AS {text}")
-    assert ask(client, "SELECT count(*) FROM t") == [(3,)]
