@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from branching import names
 from branching.database import Database
+from branching.engine.base import Cursor
 from branching.errors import BoughError
 
 M = names.MANIFEST_SCHEMA
@@ -35,6 +36,8 @@ def choose(database: Database, choices: Sequence[Choice]) -> int:
         )
         for choice in choices:
             _check_choice(choice, kinds)
+            if choice.resolution == "value" and choice.value is not None:
+                _check_value(database, cursor, choice.conflict, choice.value)
             cursor.execute(
                 f"UPDATE {M}.conflicts SET resolution = ?, value = ? WHERE id = ?",
                 (choice.resolution, choice.value, choice.conflict),
@@ -65,3 +68,24 @@ def _check_choice(choice: Choice, kinds: Mapping[int, str]) -> None:
             detail=f"Its kind is {kind}.",
             hint="Settle it USING branch, target or base.",
         )
+
+
+def _check_value(database: Database, cursor: Cursor, conflict: int, value: str) -> None:
+    """Refuses (22P02) text that is no value of the cell's type, now and not only at CONTINUE."""
+    ((target, table, name),) = cursor.query(
+        f"SELECT m.target, c.table_id, c.column_name FROM {M}.conflicts AS c"
+        f" JOIN {M}.merges AS m ON m.id = c.merge_id WHERE c.id = ?",
+        (conflict,),
+    )
+    if not database.has_branch(target):
+        return  # CONTINUE tells
+    tables = database.line(target).catalog.tables()
+    column = next((item.column(name) for item in tables if item.id == table), None)
+    if column is None or cursor.query(f"SELECT TRY_CAST(? AS {column.type}) IS NOT NULL", (value,))[0][0]:
+        return
+    raise BoughError(
+        "22P02",
+        f'invalid value for column "{name}": "{value}"',
+        detail=f"The column's type is {column.declared or column.type}.",
+        hint=f"BRANCH RESOLVE … CONFLICT {conflict} USING branch, target or base takes a value that is there.",
+    )

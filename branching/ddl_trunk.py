@@ -301,7 +301,7 @@ class TrunkDdl(Ddl):
         self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {column_sql(physical)}")
         history = names.history(base.id)
         if self.transaction.physical.has(history):
-            self.cursor.execute(f"ALTER TABLE {history} ADD COLUMN c{column.id} {column.type}")
+            self.cursor.execute(f"ALTER TABLE {history} ADD COLUMN IF NOT EXISTS c{column.id} {column.type}")
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
         self._own_sequences(changed)
         return self._indexed(self._reshaped(changed))

@@ -23,10 +23,10 @@ from branching.database import Database
 from branching.engine.base import EngineError
 from branching.errors import BoughError
 from branching.lines import TRUNK, Line, Record
-from branching.merge_sides import PAIR
+from branching.merge_sides import PAIR, UNDO
 
 GRACE = timedelta(hours=24)
-UNDO = timedelta(hours=24)  # how long a merge can be reverted
+REVERTIBLE = timedelta(hours=24)  # how long a merge can be reverted
 GONE = "gone"  # state of a branch that is being deleted: it can no longer be restored
 M = names.MANIFEST_SCHEMA
 
@@ -43,11 +43,35 @@ def expired(
     now: datetime,
     grace: timedelta = GRACE,
     held: Collection[int] = (),
+    undo: timedelta = REVERTIBLE,
 ) -> list[Action]:
-    """What is to become of which branch. ``sessions``: branches in use; ``held``: those an open merge needs."""
-    known = list(records)
+    """What is to become of which branch. ``sessions``: branches in use; ``held``: those an open merge needs.
+
+    What is kept of a branch for its merges goes with it, and before it: it is read over the branch's catalog.
+    """
+    records = list(records)
+    found = _branches(records, sessions, now, grace, held)
+    gone = {action.branch for action in found if action.kind == "delete"}
+    by_id = {record.id: record for record in records}
+
+    def left(record: Record) -> bool:
+        if record.state == PAIR:
+            return any(item not in by_id or item in gone for item in _pair(record))
+        return record.created_at + undo <= now or record.parent not in by_id or record.parent in gone
+
+    kept = [record for record in by_id.values() if record.state in (PAIR, UNDO) and left(record)]
+    return [*(Action(record.id, "delete") for record in kept), *found]
+
+
+def _branches(
+    records: Iterable[Record],
+    sessions: Collection[int],
+    now: datetime,
+    grace: timedelta,
+    held: Collection[int],
+) -> list[Action]:
+    known = [record for record in records if record.state not in (PAIR, UNDO)]
     busy = set(sessions) | set(held)
-    by_id = {record.id: record for record in known}
     live = {record.id for record in known if record.state == "live"}
     leaving: set[int] = set()
     actions: list[Action] = []
@@ -66,20 +90,24 @@ def expired(
             ):
                 leaving.add(record.id)
                 actions.append(Action(record.id, "trash"))
-        elif record.state == PAIR:
-            if not all(item in by_id for item in _pair(record)):
-                actions.append(Action(record.id, "delete"))
         elif record.state == GONE or (
             (record.discarded_at or record.created_at) + grace <= now and record.id not in busy
         ):
-            referring = any(r.parent == record.id and r.state != PAIR for r in known) or any(
-                record.id in (r.parent_catalog.line, r.base_catalog.line)
+            referring = any(
+                record.id in (r.parent, r.parent_catalog.line, r.base_catalog.line)
                 for r in known
-                if r.id != record.id and r.state != PAIR
+                if r.id != record.id
             )
             if not referring:
                 actions.append(Action(record.id, "delete"))
     return actions
+
+
+def _needs(line: Line) -> tuple[int, ...]:
+    """The branches whose catalog a line that is kept for merges, or half deleted, is read over."""
+    if line.record.state not in (PAIR, UNDO, GONE):
+        return ()
+    return line.record.parent_catalog.line, line.record.base_catalog.line
 
 
 def _pair(record: Record) -> tuple[int, int]:
@@ -92,13 +120,13 @@ def collect(
     *,
     now: datetime | None = None,
     grace: timedelta = GRACE,
-    undo: timedelta = UNDO,
+    undo: timedelta = REVERTIBLE,
     limit: Callable[[], bool] = lambda: False,
 ) -> list[tuple[str, str, int]]:
     """One pass; (branch, action, bytes freed) per thing done. ``limit`` may end it early."""
     now = now or manifest.now()
     done: list[tuple[str, str, int]] = []
-    for action in _plan(database, now, grace):
+    for action in _plan(database, now, grace, undo):
         if limit():
             return done
         found = _trash(database, action) if action.kind == "trash" else _delete(database, action)
@@ -124,13 +152,13 @@ def _lines(database: Database) -> list[Line]:
     return [*database.lines.values(), *database.trash.values()]
 
 
-def _plan(database: Database, now: datetime, grace: timedelta) -> list[Action]:
+def _plan(database: Database, now: datetime, grace: timedelta, undo: timedelta) -> list[Action]:
     waiting = {name for merge in open_merges(database) for name in (merge.source, merge.target)}
     with database.gate:
         lines = _lines(database)
         sessions = {line.id for line in lines if line.sessions}
         held = {line.id for line in lines if line.name in waiting or line.writers or line.sealed is not None}
-        return expired([line.record for line in lines], sessions, now, grace, held)
+        return expired([line.record for line in lines], sessions, now, grace, held, undo)
 
 
 def _trash(database: Database, action: Action) -> tuple[str, str, int] | None:
@@ -152,6 +180,8 @@ def _delete(database: Database, action: Action) -> tuple[str, str, int] | None:
     with database.gate:
         if line.record.state == "live" or line.sessions:
             return None
+        if any(line.id in _needs(other) for other in database.trash.values() if other is not line):
+            return None  # what is kept for its merges could not be deleted
         database.change(line, state=GONE)
     try:
         size = gc_storage.delete_rows(database, line.id)

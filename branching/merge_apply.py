@@ -1,8 +1,8 @@
 """Merging branches: what sessions call.
 
 Everything runs in one engine transaction: all or nothing. The parts are ``merge_plan`` (the pure choice),
-``merge_attempt`` (the transaction), ``merge_steps`` (plan, write, verify), ``conflicts`` (manual merges),
-``merge_refresh`` and ``merge_revert``.
+``merge_attempt`` (the transaction), ``merge_steps`` (plan, write, verify), ``conflicts`` and ``merge_continue`` (manual
+merges), ``merge_refresh`` and ``merge_revert``.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from branching import branches, conflicts
-from branching.conflicts import abort_merge, continue_merge
+from branching.conflicts import ConflictRow
 from branching.database import Database
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.merge_attempt import Attempt, attempted, check_token, lines_of, policy_of, target_sql, token_of
-from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow
-from branching.merge_refresh import refresh
+from branching.merge_continue import abort_merge, abort_refresh, continue_merge, continue_refresh
+from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy
+from branching.merge_refresh import explain_refresh, refresh, refresh_attempt
 from branching.merge_result import refused, rows, undecided
 from branching.merge_revert import revert
 from branching.merge_steps import apply, plan_rows
 from branching.merge_verify import violations
+from branching.names import quote
 
 
 def merge(
@@ -39,7 +41,8 @@ def merge(
     policy = policy_of(strategy, per_table)
     lines = lines_of(database, source, target)
     if lines is None:
-        return refresh(database, target, strategy=strategy, per_table=per_table, author=author)
+        _need_whole(source, target, tables)
+        return refresh(database, target, strategy=strategy, per_table=per_table, token=token, author=author)
 
     def run(attempt: Attempt) -> MergeResult:
         check_token(attempt, token)
@@ -68,12 +71,10 @@ def explain(
 ) -> tuple[tuple[MergeRow, ...], str]:
     """The rows a merge would return, and a token that ``merge`` takes; nothing is written."""
     lines = lines_of(database, source, target)
+    policy = policy_of(strategy, per_table)
     if lines is None:
-        raise BoughError(
-            "0A000",
-            f'EXPLAIN is not possible for a merge of "{source}" into its own branch "{target}"',
-            hint=f"BRANCH REFRESH {target} brings the parent's changes in.",
-        )
+        _need_whole(source, target, tables)
+        return explain_refresh(database, target, policy, author)
 
     def run(attempt: Attempt) -> tuple[tuple[MergeRow, ...], str]:
         plan_rows(attempt)
@@ -84,16 +85,50 @@ def explain(
         attempt.transaction.rollback()
         return rows(attempt), found
 
-    return attempted(database, *lines, policy_of(strategy, per_table), run, tables=tables, author=author)
+    return attempted(database, *lines, policy, run, tables=tables, author=author)
+
+
+def preview_conflicts(
+    database: Database,
+    source: str,
+    target: str,
+    *,
+    tables: Sequence[str] | None = None,
+    author: Author | None = None,
+) -> list[ConflictRow]:
+    """The conflicts that a merge would have now; nothing is opened."""
+    lines, policy, author = lines_of(database, source, target), Policy(MANUAL), author or Author()
+
+    def run(attempt: Attempt) -> list[ConflictRow]:
+        plan_rows(attempt)
+        return [conflicts.preview_row(item) for item in attempt.conflicts]
+
+    if lines is not None:
+        return attempted(database, *lines, policy, run, tables=tables, author=author)
+    _need_whole(source, target, tables)
+    return refresh_attempt(database, target, policy, run, author)
+
+
+def _need_whole(source: str, target: str, tables: Sequence[str] | None) -> None:
+    if tables is not None:
+        raise BoughError(
+            "0A000",
+            f'single tables of "{source}" cannot be brought into its own branch "{target}"',
+            detail="What a branch sees of its parent is one moment of all tables.",
+            hint=f"BRANCH REFRESH {quote(target)} brings all of it in.",
+        )
 
 
 __all__ = [
     "MergeResult",
     "MergeRow",
     "abort_merge",
+    "abort_refresh",
     "continue_merge",
+    "continue_refresh",
     "explain",
     "merge",
+    "preview_conflicts",
     "refresh",
     "revert",
 ]

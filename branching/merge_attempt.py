@@ -54,15 +54,21 @@ class Attempt:
     violations: list[Violation] = field(default_factory=list)
     reopened: bool = False  # a manual merge, its conflicts settled
     undo: bool = True  # keeps what BRANCH REVERT MERGE needs
+    restores: bool = False  # is an undo: columns that come back bring all their values
     aside: dict[int, str] = field(default_factory=dict)  # rows of created tables that were moved
     move: Callable[[Attempt], object] | None = None  # instead of moving the source's base
     view: Line | None = None  # where the target's rows are read, if not on the target
+    brings: Line | None = None  # of a refresh: the parent
+    again: Callable[[], Attempt | None] | None = None  # begins another try, to find what this one ran into
+    plan: Callable[[Attempt], None] | None = None  # how its rows are planned
+    origin: str = ""  # what it is a merge of, as ``bough.merges`` tells
 
     title: str = ""
     advice: str = ""  # what to do about conflicts
 
     def __post_init__(self) -> None:
         source, target = self.source.name, self.target.name
+        self.origin = self.origin or source
         self.title = self.title or f'merge of "{source}" into "{target}"'
         self.advice = self.advice or (
             f'BRANCH CONFLICTS "{source}" INTO "{target}" shows them. Then BRANCH MERGE "{source}" INTO "{target}"'
@@ -92,18 +98,6 @@ def policy_of(strategy: str, per_table: Mapping[str, str] | None) -> Policy:
     return Policy(
         strategy_of(strategy), {name: strategy_of(text) for name, text in (per_table or {}).items()}
     )
-
-
-def branch_lines(database: Database, source: str, target: str) -> tuple[Line, Line]:
-    """Source and target of a merge that is no refresh."""
-    lines = lines_of(database, source, target)
-    if lines is None:
-        raise BoughError(
-            "0A000",
-            f'"{target}" was made from "{source}": its conflicts are with what it would bring in',
-            hint=f"BRANCH REFRESH {target}.",
-        )
-    return lines
 
 
 def lines_of(database: Database, source: str, target: str) -> tuple[Line, Line] | None:
@@ -158,6 +152,7 @@ def repeated(
             attempt = begin()
             if attempt is None:
                 continue
+            attempt.again = begin
             try:
                 return run(attempt)
             except EngineError as error:
@@ -306,7 +301,7 @@ def target_sql(attempt: Attempt, plan: TablePlan) -> str:
 def token_of(attempt: Attempt) -> str:
     """Changes whenever either side has moved."""
     facts: list[object] = []
-    for line in (attempt.source, attempt.target):
+    for line in (attempt.source, attempt.brings or attempt.target):
         head = attempt.cursor.query(
             f"SELECT coalesce(max(version), 0) FROM {M}.commits WHERE branch = ?", (line.id,)
         )[0][0]

@@ -12,24 +12,29 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from branching import branches, manifest, merge_stage, names, overlay
+from branching.conflicts import open_manual
 from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
 from branching.manifest import Author
-from branching.merge_attempt import Attempt, policy_of, repeated
+from branching.merge_attempt import Attempt, check_token, policy_of, repeated, target_sql, token_of
 from branching.merge_pairs import copy_rows, delete_rows_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
-from branching.merge_result import refused, undecided
+from branching.merge_result import refused, rows, undecided
 from branching.merge_sides import Sides, moved
 from branching.merge_steps import apply, plan_rows
+from branching.merge_verify import violations
 from branching.model import Table
 from branching.names import RID
 from branching.points import Point
 from branching.transaction import Transaction
+
+_T = TypeVar("_T")
 
 
 def refresh(
@@ -38,17 +43,68 @@ def refresh(
     *,
     strategy: str = ABORT,
     per_table: Mapping[str, str] | None = None,
+    token: str | None = None,
     author: Author,
 ) -> MergeResult:
     """Brings the parent's changes since the branch's fork into the branch."""
+
+    def plan(attempt: Attempt) -> MergeResult | None:
+        check_token(attempt, token)
+        plan_rows(attempt)
+        if left := undecided(attempt, ABORT):
+            raise refused(attempt, left)
+        return open_manual(attempt, refresh=True) if undecided(attempt, MANUAL) else None
+
+    return carry_out(database, name, policy_of(strategy, per_table), plan, author)
+
+
+def explain_refresh(
+    database: Database, name: str, policy: Policy, author: Author
+) -> tuple[tuple[MergeRow, ...], str]:
+    """The rows a refresh would return, and a token that it takes; nothing is written."""
+
+    def run(attempt: Attempt) -> tuple[tuple[MergeRow, ...], str]:
+        plan_rows(attempt)
+        for position, stage in attempt.stages.items():
+            plan = attempt.catalog.tables[position]
+            attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+        brought = _brought(attempt)
+        return tuple(_shown(row, brought) for row in rows(attempt)), token_of(attempt)
+
+    return refresh_attempt(database, name, policy, run, author)
+
+
+def carry_out(
+    database: Database,
+    name: str,
+    policy: Policy,
+    plan: Callable[[Attempt], MergeResult | None],
+    author: Author,
+) -> MergeResult:
+    """A refresh as ``plan`` has it, which may also end it (and say how)."""
+
+    def run(attempt: Attempt) -> MergeResult:
+        if (ended := plan(attempt)) is not None:
+            return ended
+        line, parent = attempt.source, attempt.brings
+        assert parent is not None
+        brought = _brought(attempt)
+        _move_rows_aside(attempt)
+        delete_rows_of(attempt.transaction, line.id)
+        if not parent.is_trunk:
+            copy_rows(attempt.transaction, parent, attempt.target.record)
+            manifest.insert_touched(attempt.cursor, line.id, sorted(parent.touched - line.touched))
+        result = apply(attempt)
+        return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
+
+    return refresh_attempt(database, name, policy, run, author)
+
+
+def refresh_attempt(
+    database: Database, name: str, policy: Policy, run: Callable[[Attempt], _T], author: Author
+) -> _T:
+    """Runs ``run`` on a fresh attempt at a refresh, again if another transaction got in its way."""
     line = database.line(name)
-    policy = policy_of(strategy, per_table)
-    if MANUAL in (policy.strategy, *policy.per_table.values()):
-        raise BoughError(
-            "0A000",
-            "a refresh cannot be settled by hand",
-            hint="Use branch_wins or main_wins, or change the branch where BRANCH CONFLICTS shows conflicts.",
-        )
     parent = database.lines.get(line.record.parent) if line.record.parent is not None else None
     if parent is None:
         raise BoughError(
@@ -60,19 +116,6 @@ def refresh(
 
     def begin() -> Attempt | None:
         return _begin(database, line, parent, policy, author)
-
-    def run(attempt: Attempt) -> MergeResult:
-        plan_rows(attempt)
-        if left := undecided(attempt, ABORT):
-            raise refused(attempt, left)
-        brought = _brought(attempt, line, parent)
-        _move_rows_aside(attempt)
-        delete_rows_of(attempt.transaction, line.id)
-        if not parent.is_trunk:
-            copy_rows(attempt.transaction, parent, attempt.target.record)
-            manifest.insert_touched(attempt.cursor, line.id, sorted(parent.touched - line.touched))
-        result = apply(attempt)
-        return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
 
     return repeated(database, line, line, begin, run)  # it writes the line alone
 
@@ -110,9 +153,11 @@ def _begin(database: Database, line: Line, parent: Line, policy: Policy, author:
         database, transaction, line, draft, sides, policy, catalog, None, database.next_id(), point
     )
     attempt.undo = False
+    attempt.origin, attempt.brings = parent.name, parent
     attempt.title = f'refresh of "{line.name}"'
     attempt.advice = (
-        f'BRANCH REFRESH "{line.name}" STRATEGY branch_wins keeps its values, main_wins the parent\'s.'
+        f'BRANCH REFRESH "{line.name}" STRATEGY branch_wins keeps its values, main_wins takes the parent\'s, manual'
+        " lists the conflicts to be settled one by one."
     )
     attempt.move = _take_place
     attempt.view = None if trunk else parent  # the draft's own rows are still the branch's
@@ -141,8 +186,10 @@ def _move_rows_aside(attempt: Attempt) -> None:
             attempt.aside[position] = f"SELECT * FROM {merge_stage.TEMPORARY}{name}"
 
 
-def _brought(attempt: Attempt, line: Line, parent: Line) -> dict[tuple[str, str], tuple[int, int, int]]:
+def _brought(attempt: Attempt) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(inserted, updated, deleted) that the trunk brings, per table."""
+    line, parent = attempt.source, attempt.brings
+    assert parent is not None
     found: dict[tuple[str, str], tuple[int, int, int]] = {}
     if not parent.is_trunk:
         return found

@@ -1,13 +1,14 @@
 """BRANCH REVERT MERGE: undoes a merge, as a three-way change of its own.
 
-Every merge keeps, for its rows, what they were on the target and what it made of them. Reverting takes "what it made"
-as the base, "what they were" as the source and the target as it is now: rows and cells that nobody has touched since
-go back, others are conflicts, which a strategy decides (``branch_wins``: undo anyway, ``main_wins``: keep).
+What the merge made is the base, what was there before it the source, the target as it is now the target: what nobody
+has touched since goes back, the rest are conflicts, which a strategy decides (``branch_wins``: undo anyway,
+``main_wins``: keep). Of a merge that changed rows only, both states of those rows were kept (``u``); of one that
+changed definitions, the target before and after (``merge_undo``), and the catalogs are merged three ways as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from branching import merge_stage, names
 from branching.database import Database
@@ -16,10 +17,11 @@ from branching.lines import Line
 from branching.manifest import Author
 from branching.merge_attempt import Attempt, begin_on, policy_of, repeated, target_sql
 from branching.merge_conflicts import row_conflicts
-from branching.merge_plan import ABORT, CatalogPlan, MergeResult, TablePlan
+from branching.merge_plan import ABORT, MANUAL, CatalogPlan, MergeResult, TablePlan, plan_catalogs
 from branching.merge_result import refused, undecided
-from branching.merge_sides import Rows
-from branching.merge_steps import apply
+from branching.merge_sides import Rows, Sides
+from branching.merge_steps import apply, plan_rows
+from branching.merge_undo import undo_lines
 from branching.model import Table
 from branching.names import RID, quote
 from branching.physical import Physical
@@ -34,23 +36,45 @@ def revert(
     *,
     strategy: str = ABORT,
     per_table: Mapping[str, str] | None = None,
+    allowed: Callable[[str], None] = lambda _target: None,
 ) -> MergeResult:
-    """Undoes merge ``merge`` on its target."""
-    target = _target(database, merge)
+    """Undoes merge ``merge`` on its target, which ``allowed`` may refuse."""
+    target, schema = _target(database, merge)
+    allowed(target.name)
     policy = policy_of(strategy, per_table)
+    if MANUAL in (policy.strategy, *policy.per_table.values()):
+        raise BoughError(
+            "0A000",
+            "a revert cannot be settled by hand",
+            hint="STRATEGY branch_wins undoes the merge all the same, main_wins keeps what was changed since.",
+        )
+    lines = undo_lines(database, merge) if schema else None
+    if schema and lines is None:
+        raise _too_late(merge)
 
     def begin() -> Attempt | None:
         attempt = begin_on(database, target, policy, author, f"BRANCH REVERT MERGE {merge}")
         if attempt is not None:
             attempt.title = f"revert of merge {merge}"
-            attempt.advice = "STRATEGY branch_wins undoes them all the same, main_wins keeps them."
+            attempt.origin = f"merge {merge}"
+            attempt.advice = (
+                f"BRANCH REVERT MERGE {merge} STRATEGY branch_wins undoes the merge all the same; main_wins keeps"
+                " what was changed since."
+            )
+            attempt.plan = plan
             attempt.move = lambda it: it.cursor.execute(
                 f"UPDATE {M}.merges SET state = 'reverted' WHERE id = ?", (merge,)
             )
         return attempt
 
+    def plan(attempt: Attempt) -> None:
+        if lines is None:
+            _plan_rows(attempt, merge)
+        else:
+            _plan_states(attempt, *lines)
+
     def run(attempt: Attempt) -> MergeResult:
-        _plan(attempt, merge)
+        plan(attempt)
         if left := undecided(attempt, ABORT):
             raise refused(attempt, left)
         return apply(attempt)
@@ -58,7 +82,8 @@ def revert(
     return repeated(database, target, target, begin, run, sealing=False)
 
 
-def _target(database: Database, merge: int) -> Line:
+def _target(database: Database, merge: int) -> tuple[Line, bool]:
+    """The branch that the merge changed, and whether it changed definitions."""
     cursor = database.root.cursor()
     try:
         found = cursor.query(f"SELECT target, state, detail FROM {M}.merges WHERE id = ?", (merge,))
@@ -67,21 +92,46 @@ def _target(database: Database, merge: int) -> Line:
     if not found:
         raise BoughError("42704", f"there is no merge {merge}", hint="SELECT * FROM bough.merges.")
     target, state, detail = found[0]
+    if detail == "refresh":
+        raise BoughError(
+            "55000", f"merge {merge} is a refresh and cannot be reverted",
+            detail="The branch stands on its parent as it was then.",
+            hint="Fork the branch before a refresh that may have to be taken back.",
+        )  # fmt: skip
     if state != "merged":
         raise BoughError(
             "55000", f"merge {merge} cannot be reverted", detail=f"Its state is {state}.",
             hint="Only merges that were applied can be undone, once.",
         )  # fmt: skip
-    if detail == "schema":
-        raise BoughError(
-            "0A000",
-            f"merge {merge} changed the schema and cannot be reverted",
-            hint="Undo it with ALTER TABLE or DROP TABLE, or restore the rows from a branch forked before.",
-        )
-    return database.line(target)
+    return database.line(target), detail == "schema"
 
 
-def _plan(attempt: Attempt, merge: int) -> None:
+def _too_late(merge: int) -> BoughError:
+    return BoughError(
+        "VB002",
+        f"merge {merge} can no longer be reverted",
+        detail="What would undo it is kept for 24 hours.",
+        hint="Restore the rows from a branch forked before the merge.",
+    )
+
+
+# -- definitions and rows -------------------------------------------------------------------------------------------
+
+
+def _plan_states(attempt: Attempt, before: Line, after: Line) -> None:
+    """A merge of the target as it was before into the target as it is, both come from what the merge made."""
+    transaction = attempt.transaction
+    attempt.sides = Sides(attempt.database, transaction.physical, before, after)
+    attempt.source = before
+    attempt.restores = True
+    attempt.catalog = plan_catalogs(after.catalog, before.catalog, transaction.catalog, attempt.policy)
+    plan_rows(attempt)
+
+
+# -- rows alone -----------------------------------------------------------------------------------------------------
+
+
+def _plan_rows(attempt: Attempt, merge: int) -> None:
     """Stages, for every table the merge wrote, the way back."""
     plans: list[TablePlan] = []
     physical = attempt.transaction.physical
@@ -92,12 +142,7 @@ def _plan(attempt: Attempt, merge: int) -> None:
     }
     touched = _touched_tables(physical, merge)
     if not touched and _wrote(attempt, merge):
-        raise BoughError(
-            "VB002",
-            f"merge {merge} can no longer be reverted",
-            detail="What would undo it is kept for 24 hours.",
-            hint="Restore the rows from a branch forked before the merge.",
-        )
+        raise _too_late(merge)
     if lost := touched - set(tables):
         raise BoughError(
             "0A000",

@@ -14,14 +14,14 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
-from branching.ddl_edit import replace_column
+from branching.ddl_edit import mentions, replace_column
 from branching.ddl_trunk import TrunkDdl
 from branching.errors import BoughError
 from branching.manifest import Change
 from branching.merge_plan import CatalogPlan
-from branching.merge_values import conversion
+from branching.merge_values import conversion, initial
 from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table
-from branching.names import quote
+from branching.names import RID, quote
 from branching.resolve import DIALECT, Scope
 from branching.storage import column_sql
 from branching.transaction import Transaction
@@ -174,11 +174,55 @@ class _SameIds(Ddl):
 
 
 class MergeTrunkDdl(_SameIds, TrunkDdl):
-    pass
+    def _add_column(self, table: Table, action: d.AddColumn) -> Table:
+        """A column that was dropped and that forks still read is in the file: it gets its name back, and its values."""
+        base = self._base(table)
+        aside = base.columns.get(self.forced) if self.forced is not None else None
+        added = self.with_new_column(table, action) if aside is not None else None
+        if aside is None or added is None:
+            return super()._add_column(table, action)
+        changed, column = added
+        self._drop_indexes(table, base)
+        self._rename_column(base, replace(column, name=aside), column.name)
+        base = self._base(table)
+        if column.default is not None:
+            default = self.default_sql(column.default)
+            self.cursor.execute(f"ALTER TABLE {base.sql} ALTER {quote(column.name)} SET DEFAULT {default}")
+        self._own_sequences(changed)
+        return self._indexed(self._reshaped(changed))
+
+    def fill_others(self, table: Table, columns: frozenset[int], known: str) -> None:
+        """What rows that were not there when a column went have in it: what it is added with. Nobody sees it so far."""
+        base = self._base(table)
+        for column in table.columns:
+            value = initial(column)
+            if column.id in columns and column.default is not None:
+                name = quote(column.name)
+                self.cursor.execute(
+                    f"UPDATE {base.sql} SET {name} = {value} WHERE {name} IS NULL"
+                    f" AND {RID} NOT IN (SELECT {RID} FROM ({known}) AS _known)"
+                )
+
+    def tighten(self, table: Table, merged: Table) -> None:
+        """Gives the table what its rows could not keep before they were filled."""
+        self.put(self._rebuild(table, replace(merged, storage=table.storage), {}))
 
 
 class MergeBranchDdl(_SameIds, BranchDdl):
-    pass
+    def fill_others(self, table: Table, columns: frozenset[int], known: str) -> None:
+        """Nothing: a branch adds a column with its value."""
+
+    def tighten(self, table: Table, merged: Table) -> None:
+        """Gives the table what its rows could not keep before they were filled."""
+        for column in merged.columns:
+            if column.not_null:
+                self._check_not_null(table, column.name)
+        for constraint in merged.constraints:
+            self._check_constraint(table, constraint)
+        for index in merged.indexes:
+            if index.unique:
+                self._check_unique(table, index.name, index.columns)
+        self.put(self._reshape(table, merged))
 
 
 MergeDdl = MergeTrunkDdl | MergeBranchDdl
@@ -193,7 +237,7 @@ def reshape(ddl: MergeDdl, table: Table, merged: Table, known: tuple[Table, ...]
     """Alters the target's ``table`` until it is ``merged``; returns it as it then stands in the catalog."""
     identifier = table.id
     for step in alterations(table, merged, known):
-        current = _by_id(ddl, identifier)
+        current = by_id(ddl, identifier)
         action = step.action
         if isinstance(action, d.CreateIndex):
             assert step.index is not None
@@ -211,15 +255,44 @@ def reshape(ddl: MergeDdl, table: Table, merged: Table, known: tuple[Table, ...]
             ddl.forced = None
             if changed is not current:
                 ddl.put(changed)
-    current = _by_id(ddl, identifier)
+    current = by_id(ddl, identifier)
     exact = _exactly(current, merged)
     if exact != current:
         ddl.put(exact)
     return exact
 
 
-def _by_id(ddl: Ddl, identifier: int) -> Table:
+def by_id(ddl: Ddl, identifier: int) -> Table:
+    """A table as the transaction has it now."""
     return next(table for table in ddl.catalog.tables() if table.id == identifier)
+
+
+def without_new_references(merged: Table, target: Table) -> Table:
+    """``merged`` without foreign keys that the target does not have: what they refer to may not be there yet."""
+    known = {item.name for item in target.constraints}
+    return replace(
+        merged, constraints=tuple(c for c in merged.constraints if c.kind != "f" or c.name in known)
+    )
+
+
+def loosened(merged: Table, filled: frozenset[int], target: Table) -> Table:
+    """``merged`` as its rows can be before columns are filled: nothing is asked of those yet."""
+    names_ = {column.name for column in merged.columns if column.id in filled}
+    there = {column.id for column in target.columns}
+
+    def free(columns: tuple[str, ...], expression: str | None = None) -> bool:
+        return names_.isdisjoint(columns) and not any(
+            mentions(text, name) for text in (expression,) if text for name in names_
+        )
+
+    return replace(
+        merged,
+        columns=tuple(
+            replace(c, not_null=False) if c.id in filled and c.id not in there else c for c in merged.columns
+        ),
+        constraints=tuple(c for c in merged.constraints if c.kind == "f" or free(c.columns, c.expression)),
+        indexes=tuple(index for index in merged.indexes if free(index.columns)),
+    )
 
 
 def _exactly(current: Table, merged: Table) -> Table:
@@ -284,4 +357,7 @@ def create(ddl: MergeDdl, table: Table) -> Table:
     return made
 
 
-__all__ = ["Step", "alterations", "apply_objects", "column_tree", "create", "ddl_for", "quote", "reshape"]
+__all__ = [
+    "Step", "alterations", "apply_objects", "by_id", "column_tree", "create", "ddl_for", "loosened", "quote",
+    "reshape", "without_new_references",
+]  # fmt: skip

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from branching.database import Database
 
 PAIR = "base"  # state of a line that keeps what a branch was at its last merge into another
+UNDO = "undo"  # state of a line that keeps what a merge's target was before it, or what the merge made of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,18 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """Columns that come back to a table which has lost them: every row gets its value, not only the changed ones.
+
+    ``rest`` selects the rows the source did not change (their base is what the source has); None where ``Rows`` lists
+    all rows by itself. A row filled so and gone from the target stays gone: nobody changed it.
+    """
+
+    columns: frozenset[int]
+    rest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One table's staged plan."""
 
@@ -45,6 +57,7 @@ class Stage:
     columns: tuple[Column, ...]  # of the merged table, those that hold a value
     counts: Counts
     placed: bool = False  # every row found on the target has its ``place``
+    filled: frozenset[int] = frozenset()  # columns that every row gets anew
 
     @property
     def sql(self) -> str:
@@ -65,7 +78,7 @@ def build(
     strategy: str,
     settle: Callable[[str, tuple[Column, ...]], None] | None = None,
     *,
-    everything: bool = False,
+    fill: Fill | None = None,
 ) -> Stage:
     """Stages the plan of one table. ``target_sql``: all rows of the target; ``settle`` may put resolutions in."""
     target = plan.target
@@ -74,32 +87,48 @@ def build(
     stored = set(merged.stored)
     columns = tuple(column for column in merged.columns if column.name in stored)
     name = f"_bough_merge_{number}"
-    _three_states(cursor, name, plan, rows, "true" if everything else _changed(columns), columns)
+    _three_states(cursor, name, plan, rows, columns, fill)
     _find_on_target(cursor, name, plan, merged, columns, target_sql, source_all, rows.unmoved)
     _decide(cursor, name, plan, columns, target, strategy)
     if settle is not None:
         settle(TEMPORARY + name, columns)
     _act(cursor, name, columns)
-    return Stage(name, plan, columns, *_count(cursor, name, columns))
+    filled = fill.columns if fill is not None else frozenset()
+    return Stage(name, plan, columns, *_count(cursor, name, columns), filled)
 
 
 def _three_states(
-    cursor: Cursor, name: str, plan: TablePlan, rows: Rows, which: str, columns: tuple[Column, ...]
+    cursor: Cursor, name: str, plan: TablePlan, rows: Rows, columns: tuple[Column, ...], fill: Fill | None
 ) -> None:
     base, source = plan.base or plan.source, plan.source or plan.base
     assert base is not None and source is not None
     known = tuple(item for item in (plan.source, plan.target) if item is not None)
-    items = [f"_rids.{RID} AS rid", f"_b.{RID} IS NOT NULL AS in_base", f"_s.{RID} IS NOT NULL AS in_source"]
+    rest = fill.rest if fill is not None else None
+    kept = "_rids.rest OR " if rest else ""
+    items = [
+        f"_rids.{RID} AS rid",
+        f"{kept}_b.{RID} IS NOT NULL AS in_base",
+        f"_s.{RID} IS NOT NULL AS in_source",
+    ]
     if rows.unmoved is not None:
         items.append(f"_b.{VERSION} AS bver")
     for column in columns:
-        items.append(f"{lifted(base, column, '_b', known)} AS b{column.id}")
-        items.append(f"{lifted(source, column, '_s', known)} AS s{column.id}")
+        was, now = lifted(base, column, "_b", known), lifted(source, column, "_s", known)
+        items.append(f"{f'CASE WHEN _rids.rest THEN {now} ELSE {was} END' if rest else was} AS b{column.id}")
+        items.append(f"{now} AS s{column.id}")
+    listed = f"SELECT DISTINCT {RID}, false AS rest FROM ({rows.rids}) AS _all"
+    if rest:
+        listed += f" UNION ALL SELECT {RID}, true FROM ({rest}) AS _rest"
+    items.append("_rids.rest AS filled")
+    which, only = _changed(columns), "*"
+    if fill is not None and rest is None:
+        others = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in columns if c.id not in fill.columns])
+        only = f"* REPLACE (in_base AND in_source AND NOT {others} AS filled)"
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT * FROM (SELECT {', '.join(items)}"
-        f" FROM (SELECT DISTINCT {RID} FROM ({rows.rids}) AS _all) AS _rids"
+        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT {only} FROM (SELECT {', '.join(items)}"
+        f" FROM ({listed}) AS _rids"
         f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
-        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _states WHERE " + _changed(columns)
+        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _states WHERE filled OR {which}"
     )
 
 
@@ -154,6 +183,7 @@ def _find_on_target(
         f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.tver, _t.place,"
         f" _t.trid IS NOT NULL AS in_target{extra}"
         f" FROM {states} AS _state LEFT JOIN {TEMPORARY}{found} AS _t ON _t.rid = _state.rid"
+        " WHERE NOT (filled AND _t.trid IS NULL)"
     )
 
 

@@ -15,11 +15,13 @@ from branching import constraint_errors, manifest, merge_rows, merge_schema, mer
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.lines import CatalogRef
-from branching.merge_attempt import Attempt, begin_merge, target_sql
+from branching.merge_attempt import Attempt, target_sql
 from branching.merge_conflicts import Conflict, object_conflict, row_conflicts, schema_conflicts
 from branching.merge_pairs import keep_pair
 from branching.merge_plan import BRANCH, MergeResult, TablePlan
 from branching.merge_result import kept, reshapes, rows
+from branching.merge_sides import Rows
+from branching.merge_undo import keep_after, keep_before
 from branching.merge_verify import Violation, broken_foreign_keys, violations
 from branching.model import Column
 from branching.points import Point
@@ -32,6 +34,7 @@ def plan_rows(
     settle: Callable[[TablePlan], Callable[[str, tuple[Column, ...]], None] | None] = lambda _plan: None,
 ) -> None:
     """Stages every table's rows and collects the conflicts. Reads only."""
+    attempt.plan = attempt.plan or plan_rows
     plans = list(attempt.catalog.tables)
     for position, plan in enumerate(plans):
         if not attempt.wanted(plan):
@@ -44,18 +47,16 @@ def plan_rows(
         plans[position] = plan
         attempt.conflicts += found
         source = plan.source
+        if attempt.restores:
+            refill |= _restored(plan)
         if plan.kind == "rows" and source is not None and (refill or _maybe_changed(attempt, plan)):
-            rows_of = attempt.sides.rows(plan.base, source)
+            rows_of, fill = attempt.sides.rows(plan.base, source), None
             visible = attempt.sides.visible(source, attempt.source)
             if refill:
-                rows_of = replace(
-                    rows_of,
-                    rids=f"{rows_of.rids} UNION SELECT {names.RID} FROM ({visible}) AS _all",
-                    source=visible,
-                )
+                rows_of, fill = _filling(attempt, plan, rows_of, visible, refill)
             stage = merge_stage.build(
                 attempt.cursor, position, plan, rows_of, target_sql(attempt, plan), visible, strategy,
-                settle(plan), everything=refill,
+                settle(plan), fill=fill,
             )  # fmt: skip
             attempt.stages[position] = stage
             attempt.conflicts += row_conflicts(attempt.cursor, stage, plan.shown)
@@ -65,20 +66,52 @@ def plan_rows(
             attempt.conflicts.append(object_conflict(item, conflict))
 
 
-def _with_saved_columns(plan: TablePlan, found: list[Conflict], strategy: str) -> tuple[TablePlan, bool]:
-    """A dropped column with values the other side changed stays if that side wins; whether it must be filled anew."""
+def _with_saved_columns(
+    plan: TablePlan, found: list[Conflict], strategy: str
+) -> tuple[TablePlan, frozenset[int]]:
+    """A dropped column with values the other side changed stays if that side wins; the columns to be filled anew."""
     merged, target, source = plan.merged, plan.target, plan.source
     if plan.kind != "rows" or merged is None or target is None or source is None:
-        return plan, False
-    refill = False
+        return plan, frozenset()
+    refill = set()
     for name in dict.fromkeys(item.column for item in found if item.rid is not None):
         ours = target.column(name or "")
         kept = ours if strategy != BRANCH else None
-        if ours is None and strategy == BRANCH:
-            kept, refill = source.column(name or ""), True
+        if ours is None and strategy == BRANCH and (kept := source.column(name or "")) is not None:
+            refill.add(kept.id)
         if kept is not None and all(column.id != kept.id for column in merged.columns):
             merged = replace(merged, columns=(*merged.columns, kept))
-    return replace(plan, merged=merged), refill
+    return replace(plan, merged=merged), frozenset(refill)
+
+
+def _restored(plan: TablePlan) -> frozenset[int]:
+    """Columns whose values an undo brings back for every row: dropped by the merge, or of another type since."""
+    if plan.kind != "rows" or plan.merged is None or plan.base is None or plan.source is None:
+        return frozenset()
+    base = {column.id: column for column in plan.base.columns}
+    source = {column.id: column for column in plan.source.columns if column.generated is None}
+    return frozenset(
+        column.id
+        for column in plan.merged.columns
+        if column.id in source
+        and source[column.id].type == column.type
+        and (column.id not in base or base[column.id].type != column.type)
+    )
+
+
+def _filling(
+    attempt: Attempt, plan: TablePlan, rows: Rows, visible: str, columns: frozenset[int]
+) -> tuple[Rows, merge_stage.Fill]:
+    """The states of all rows, for columns that come back."""
+    base_line = attempt.sides.base_line
+    if base_line is None:
+        rest = f"SELECT {names.RID} FROM ({visible}) AS _all WHERE {names.RID} NOT IN ({rows.rids})"
+        whole = replace(rows, source=visible, unmoved=None)
+        return whole, merge_stage.Fill(columns, rest)
+    assert plan.base is not None
+    rids = f"{rows.rids} UNION SELECT {names.RID} FROM ({visible}) AS _all"
+    before = attempt.sides.visible(plan.base, base_line)
+    return Rows(rids, before, visible), merge_stage.Fill(columns, None)
 
 
 def _maybe_changed(attempt: Attempt, plan: TablePlan) -> bool:
@@ -139,14 +172,11 @@ def _check_violations(attempt: Attempt) -> None:
 
 def _native_violation(attempt: Attempt, error: EngineError) -> BoughError:
     """The engine has refused one row: plans again to list all that the merge would break."""
-    again = begin_merge(
-        attempt.database, attempt.source, attempt.target, attempt.policy,
-        sorted(attempt.tables) if attempt.tables is not None else None, attempt.transaction.author,
-    )  # fmt: skip
+    again = attempt.again() if attempt.again is not None else None
     found: list[Violation] = []
-    if again is not None:
+    if again is not None and attempt.plan is not None:
         try:
-            plan_rows(again)
+            attempt.plan(again)
             for position, stage in again.stages.items():
                 plan = again.catalog.tables[position]
                 found += violations(again.cursor, stage, plan, target_sql(again, plan))
@@ -202,6 +232,7 @@ def refuse(attempt: Attempt, found: list[Violation]) -> BoughError:
 def _write(attempt: Attempt) -> None:
     transaction = attempt.transaction
     transaction.write()
+    kept_before = keep_before(attempt) if attempt.undo and changes_schema(attempt) else None
     ddl = merge_schema.ddl_for(transaction, attempt.scope())
     if attempt.tables is None:
         merge_schema.apply_objects(ddl, attempt.catalog, late=False)
@@ -215,8 +246,13 @@ def _write(attempt: Attempt) -> None:
     for position, plan in wanted:
         if plan.kind == "create":
             _create(attempt, ddl, position, plan)
+    for _, plan in wanted:  # foreign keys last: they may refer to a table that was just made
+        if plan.kind == "rows" and plan.merged is not None and reshapes(plan):
+            merge_schema.reshape(ddl, merge_schema.by_id(ddl, plan.merged.id), plan.merged, ())
     if attempt.tables is None:
         merge_schema.apply_objects(ddl, attempt.catalog, late=True)
+    if kept_before is not None:
+        keep_after(attempt, kept_before)
 
 
 def _create(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, plan: TablePlan) -> None:
@@ -233,15 +269,36 @@ def _create(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, plan: T
 def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, plan: TablePlan) -> None:
     target, merged = plan.target, plan.merged
     assert target is not None and merged is not None and plan.source is not None
-    table = next(item for item in ddl.catalog.tables() if item.id == target.id)
-    if reshapes(plan):
-        table = merge_schema.reshape(ddl, table, merged, (plan.source,))
+    table = merge_schema.by_id(ddl, target.id)
     stage = attempt.stages.get(position)
+    if reshapes(plan):
+        merged = merge_schema.without_new_references(merged, target)
+        filled = stage.filled if stage is not None else frozenset()
+        loose = merge_schema.loosened(merged, filled, target)
+        table = merge_schema.reshape(ddl, table, loose, (plan.source,))
+        if filled:
+            sides = replace(
+                attempt.sides, physical=attempt.transaction.physical
+            )  # the columns may have moved
+            ddl.fill_others(table, filled, sides.visible(plan.source, attempt.source))
     if stage is not None and stage.counts.changes:
-        scope = attempt.scope()
-        merge_rows.apply(attempt.transaction, scope, stage, table)
-        if attempt.undo:
+        merge_rows.apply(attempt.transaction, attempt.scope(), stage, table)
+        if attempt.undo and not changes_schema(attempt):
             merge_rows.keep_undo(attempt.transaction, attempt.merge_id, stage, table)
+    if reshapes(plan) and loose != merged:
+        ddl.scope = attempt.scope()
+        ddl.tighten(table, merged)
+
+
+def changes_schema(attempt: Attempt) -> bool:
+    """Whether the merge changes definitions: such a merge is not undone by rows alone."""
+    if attempt.tables is None and attempt.catalog.changes:
+        return True
+    return any(
+        (plan.kind == "create") or (plan.kind == "drop" and not kept(attempt, plan)) or reshapes(plan)
+        for plan in attempt.catalog.tables
+        if attempt.wanted(plan)
+    )
 
 
 def move_base(attempt: Attempt) -> None:
@@ -272,35 +329,26 @@ def insert_merge(
     cursor: Cursor, attempt: Attempt, state: str, version: int | None = None, note: str | None = None
 ) -> None:
     """The merge's row; one that was open before is ended instead."""
+    if note is None:
+        note = "refresh" if not attempt.undo else "schema" if changes_schema(attempt) else None
     if attempt.reopened:
-        cursor.execute(
-            f"UPDATE {M}.merges SET state = ?, version = ?, merged_at = now(), detail = ? WHERE id = ?",
-            (state if state == "merged" else "open", version, _schema_note(attempt), attempt.merge_id),
-        )
+        if state == "merged":  # else it stays open, with what it was opened with
+            cursor.execute(
+                f"UPDATE {M}.merges SET state = ?, version = ?, merged_at = now(), detail = ? WHERE id = ?",
+                (state, version, note, attempt.merge_id),
+            )
         return
     cursor.execute(
         f"INSERT INTO {M}.merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.merge_id,
             manifest.now(),
-            attempt.source.name,
+            attempt.origin,
             attempt.target.name,
             attempt.policy.strategy,
             state,
             attempt.transaction.author.role,
             version,
-            note if note is not None else _schema_note(attempt),
+            note,
         ),
     )
-
-
-def _schema_note(attempt: Attempt) -> str | None:
-    """``schema`` where the merge changed definitions: such a merge is not undone by rows alone."""
-    for plan in attempt.catalog.tables:
-        if not attempt.wanted(plan):
-            continue
-        if plan.kind in ("create", "drop"):
-            return "schema"
-        if plan.kind == "rows" and reshapes(plan):
-            return "schema"
-    return None

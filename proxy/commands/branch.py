@@ -165,22 +165,24 @@ class ExplainMerge(Command):
 class ContinueMerge(BranchChange):
     privilege: ClassVar[str] = "write"
     tag: ClassVar[str] = "BRANCH MERGE"
-    form: ClassVar[str] = "BRANCH MERGE branch CONTINUE"
+    form: ClassVar[str] = "BRANCH MERGE branch [INTO target] CONTINUE"
     returns_rows: ClassVar[bool] = True
     result: ClassVar[Columns] = results.MERGE
 
     branch: str
+    target: str | None = None  # None: the only one it is being merged into
 
 
 @dataclass(frozen=True, slots=True)
 class AbortMerge(BranchChange):
     privilege: ClassVar[str] = "write"
     tag: ClassVar[str] = "BRANCH MERGE"
-    form: ClassVar[str] = "BRANCH MERGE branch ABORT"
+    form: ClassVar[str] = "BRANCH MERGE branch [INTO target] ABORT"
     returns_rows: ClassVar[bool] = True
     result: ClassVar[Columns] = results.MERGE
 
     branch: str
+    target: str | None = None  # None: the only one it is being merged into
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,34 +201,64 @@ class ShowConflicts(Command):
 class ResolveConflicts(BranchChange):
     privilege: ClassVar[str] = "write"
     tag: ClassVar[str] = "BRANCH RESOLVE"  # the number of settled conflicts follows
-    form: ClassVar[str] = "BRANCH RESOLVE branch [TABLE table] [CONFLICT id] USING branch|target|base"
+    form: ClassVar[str] = (
+        "BRANCH RESOLVE branch [INTO target] [TABLE table] [CONFLICT id] USING branch|target|base"
+    )
 
     branch: str
     resolution: str
     table: TableName | None = None
     conflict: int | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RevertMerge(BranchChange):
     privilege: ClassVar[str] = "write"
     tag: ClassVar[str] = "BRANCH REVERT"
-    form: ClassVar[str] = "BRANCH REVERT MERGE id"
+    form: ClassVar[str] = (
+        "BRANCH REVERT MERGE id [STRATEGY abort|branch_wins|main_wins] [ON CONFLICT table USING strategy]…"
+    )
     returns_rows: ClassVar[bool] = True
     result: ClassVar[Columns] = results.MERGE
 
     merge: int
+    strategy: str = "abort"
+    per_table: tuple[tuple[TableName, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshBranch(BranchChange):
     tag: ClassVar[str] = "BRANCH REFRESH"
-    form: ClassVar[str] = "BRANCH REFRESH branch [STRATEGY abort|branch_wins|main_wins|manual]"
+    form: ClassVar[str] = (
+        "BRANCH REFRESH branch [STRATEGY abort|branch_wins|main_wins|manual] [ON CONFLICT table USING strategy]…"
+    )
     returns_rows: ClassVar[bool] = True
     result: ClassVar[Columns] = results.MERGE
 
     branch: str
     strategy: str = "abort"
+    per_table: tuple[tuple[TableName, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueRefresh(BranchChange):
+    tag: ClassVar[str] = "BRANCH REFRESH"
+    form: ClassVar[str] = "BRANCH REFRESH branch CONTINUE"
+    returns_rows: ClassVar[bool] = True
+    result: ClassVar[Columns] = results.MERGE
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRefresh(BranchChange):
+    tag: ClassVar[str] = "BRANCH REFRESH"
+    form: ClassVar[str] = "BRANCH REFRESH branch ABORT"
+    returns_rows: ClassVar[bool] = True
+    result: ClassVar[Columns] = results.MERGE
+
+    branch: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,17 @@ def _strategy(reader: Reader) -> str:
     return check_strategy(token.value, position=token.start + 1)
 
 
+def _strategies(reader: Reader) -> tuple[str, tuple[tuple[TableName, str], ...]]:
+    """STRATEGY for all conflicts, then ON CONFLICT … USING for those of single tables."""
+    strategy = _strategy(reader) if reader.accept("strategy") else "abort"
+    per_table = []
+    while reader.accept("on", "conflict"):
+        table = _table(reader)
+        reader.expect("using")
+        per_table.append((table, _strategy(reader)))
+    return strategy, tuple(per_table)
+
+
 def _create(reader: Reader) -> Command:
     reader.form = commands.CreateBranch.form
     if_not_exists = reader.accept("if", "not", "exists")
@@ -138,17 +149,17 @@ def make_diff(diff: commands.DiffBranch) -> commands.DiffBranch:
 def _merge(reader: Reader) -> Command:
     reader.form = commands.MergeBranch.form
     branch = reader.name("branch name")
+    target = reader.name("branch name") if reader.accept("into") else None
     if reader.accept("continue"):
         reader.end()
-        return commands.ContinueMerge(branch)
+        return commands.ContinueMerge(branch, target)
     if reader.accept("abort"):
         reader.end()
-        return commands.AbortMerge(branch)
-    return _merge_clauses(reader, branch)
+        return commands.AbortMerge(branch, target)
+    return _merge_clauses(reader, branch, target)
 
 
-def _merge_clauses(reader: Reader, branch: str) -> commands.MergeBranch:
-    target = reader.name("branch name") if reader.accept("into") else None
+def _merge_clauses(reader: Reader, branch: str, target: str | None) -> commands.MergeBranch:
     tables: list[TableName] = []
     if reader.accept("tables"):
         reader.expect_symbol("(")
@@ -156,23 +167,20 @@ def _merge_clauses(reader: Reader, branch: str) -> commands.MergeBranch:
         while reader.accept_symbol(","):
             tables.append(_table(reader))
         reader.expect_symbol(")")
-    strategy = _strategy(reader) if reader.accept("strategy") else "abort"
-    per_table = []
-    while reader.accept("on", "conflict"):
-        table = _table(reader)
-        reader.expect("using")
-        per_table.append((table, _strategy(reader)))
+    strategy, per_table = _strategies(reader)
     token = reader.string() if reader.accept("if", "token") else None
     options = read_options(reader, MERGE_OPTIONS, "BRANCH MERGE") if reader.accept("with") else {}
     reader.end()
-    return commands.MergeBranch(branch, target, strategy, tuple(per_table), tuple(tables), token, **options)
+    return commands.MergeBranch(branch, target, strategy, per_table, tuple(tables), token, **options)
 
 
 def read_explain_merge(reader: Reader) -> Command:
     """EXPLAIN BRANCH MERGE …"""
     reader.form = commands.ExplainMerge.form
     reader.expect("explain", "branch", "merge")
-    return commands.ExplainMerge(_merge_clauses(reader, reader.name("branch name")))
+    branch = reader.name("branch name")
+    target = reader.name("branch name") if reader.accept("into") else None
+    return commands.ExplainMerge(_merge_clauses(reader, branch, target))
 
 
 def _conflicts(reader: Reader) -> Command:
@@ -186,6 +194,7 @@ def _conflicts(reader: Reader) -> Command:
 def _resolve(reader: Reader) -> Command:
     reader.form = commands.ResolveConflicts.form
     branch = reader.name("branch name")
+    target = reader.name("branch name") if reader.accept("into") else None
     table = _table(reader) if reader.accept("table") else None
     conflict = reader.integer() if reader.accept("conflict") else None
     reader.expect("using")
@@ -194,23 +203,30 @@ def _resolve(reader: Reader) -> Command:
         raise reader.error(token)
     resolution = check_choice(token.value, RESOLUTIONS, "resolution", position=token.start + 1)
     reader.end()
-    return commands.ResolveConflicts(branch, resolution, table, conflict)
+    return commands.ResolveConflicts(branch, resolution, table, conflict, target)
 
 
 def _revert(reader: Reader) -> Command:
     reader.form = commands.RevertMerge.form
     reader.expect("merge")
     merge = reader.integer()
+    strategy, per_table = _strategies(reader)
     reader.end()
-    return commands.RevertMerge(merge)
+    return commands.RevertMerge(merge, strategy, per_table)
 
 
 def _refresh(reader: Reader) -> Command:
     reader.form = commands.RefreshBranch.form
     branch = reader.name("branch name")
-    strategy = _strategy(reader) if reader.accept("strategy") else "abort"
+    if reader.accept("continue"):
+        reader.end()
+        return commands.ContinueRefresh(branch)
+    if reader.accept("abort"):
+        reader.end()
+        return commands.AbortRefresh(branch)
+    strategy, per_table = _strategies(reader)
     reader.end()
-    return commands.RefreshBranch(branch, strategy)
+    return commands.RefreshBranch(branch, strategy, per_table)
 
 
 def _reset(reader: Reader) -> Command:

@@ -253,15 +253,16 @@ class BranchCommands:
         if not command.preview:
             found = conflicts.open_conflicts(self._database, branch, command.target)
         if not found:
-            found = conflicts.preview_conflicts(self._database, branch, self._target(branch, command.target))
+            found = merge_apply.preview_conflicts(
+                self._database, branch, self._target(branch, command.target)
+            )
         return self._rows(command, list(found))
 
     # -- merging ------------------------------------------------------------------------------------------------------
 
     def _merge_arguments(self, command: c.MergeBranch) -> dict[str, Any]:
         return {
-            "strategy": command.strategy,
-            "per_table": {_dotted(name): strategy for name, strategy in command.per_table} or None,
+            **_strategies(command),
             "tables": [_dotted(name) for name in command.tables] or None,
         }
 
@@ -302,13 +303,14 @@ class BranchCommands:
 
     @run.register
     def _continue(self, command: c.ContinueMerge) -> Outcome:
-        return self._rows(
-            command, merge_apply.continue_merge(self._database, command.branch, self._author()).rows
+        result = merge_apply.continue_merge(
+            self._database, command.branch, self._author(), command.target, allowed=self._not_protected
         )
+        return self._rows(command, result.rows)
 
     @run.register
     def _abort(self, command: c.AbortMerge) -> Outcome:
-        merge_apply.abort_merge(self._database, command.branch)
+        merge_apply.abort_merge(self._database, command.branch, command.target)
         return self._rows(command, ())
 
     @run.register
@@ -319,19 +321,37 @@ class BranchCommands:
             table=_dotted(command.table) if command.table is not None else None,
             conflict=command.conflict,
             using=command.resolution,
+            target=command.target,
         )
         return done(f"{command.tag} {count}")
 
     @run.register
     def _revert(self, command: c.RevertMerge) -> Outcome:
-        return self._rows(command, merge_apply.revert(self._database, command.merge, self._author()).rows)
+        result = merge_apply.revert(
+            self._database,
+            command.merge,
+            self._author(),
+            **_strategies(command),
+            allowed=self._not_protected,
+        )
+        return self._rows(command, result.rows)
 
     @run.register
     def _refresh(self, command: c.RefreshBranch) -> Outcome:
         result = merge_apply.refresh(
-            self._database, command.branch, strategy=command.strategy, author=self._author()
+            self._database, command.branch, **_strategies(command), author=self._author()
         )
         return self._rows(command, result.rows)
+
+    @run.register
+    def _continue_refresh(self, command: c.ContinueRefresh) -> Outcome:
+        result = merge_apply.continue_refresh(self._database, command.branch, self._author())
+        return self._rows(command, result.rows)
+
+    @run.register
+    def _abort_refresh(self, command: c.AbortRefresh) -> Outcome:
+        merge_apply.abort_refresh(self._database, command.branch)
+        return self._rows(command, ())
 
     @run.register
     def _shadow(self, command: c.ShadowQuery) -> Outcome:
@@ -343,6 +363,11 @@ def _seconds(ttl: Any) -> int | None:
         return None
     assert isinstance(ttl, timedelta)
     return int(ttl.total_seconds()) or None
+
+
+def _strategies(command: c.MergeBranch | c.RevertMerge | c.RefreshBranch) -> dict[str, Any]:
+    per_table = {_dotted(name): strategy for name, strategy in command.per_table}
+    return {"strategy": command.strategy, "per_table": per_table or None}
 
 
 def _dotted(name: TableName) -> str:

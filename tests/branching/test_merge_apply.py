@@ -7,63 +7,15 @@ from typing import Any
 
 import duckdb
 import pytest
-import sqlglot
+from merge_lab import AUTHOR, Lab, column
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, Database, branches, conflicts, merge_apply
+from branching import conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
-AUTHOR = Author("tester")
 T = d.Name("t")
-
-
-class Lab:
-    """A database with main and a branch ``b`` of it."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.database: Database = branching.open(path)
-        self.open("main")
-
-    def open(self, *names: str) -> None:
-        self.connections = {name: self.database.connect(name) for name in names}
-
-    def fork(self, name: str = "b", parent: str = "main") -> None:
-        branches.create(self.database, name, parent, role="tester")
-        self.connections[name] = self.database.connect(name)
-
-    def sql(self, branch: str, text: str) -> list[tuple[Any, ...]]:
-        return self.connections[branch].execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
-
-    def alter(self, branch: str, *actions: d.Action, table: str = "t") -> None:
-        self.connections[branch].execute(d.AlterTable(d.Name(table), actions))
-
-    def merge(self, source: str = "b", target: str = "main", **options: Any) -> dict[str, Any]:
-        result = merge_apply.merge(self.database, source, target, author=AUTHOR, **options)
-        self.last = result.id
-        return {row.table: row for row in result.rows}
-
-    def fails(self, sqlstate: str, call: Any, *arguments: Any, **options: Any) -> BoughError:
-        with pytest.raises(BoughError) as caught:
-            call(*arguments, **options)
-        assert caught.value.sqlstate == sqlstate, caught.value
-        return caught.value
-
-    def all(self, branch: str, table: str = "t") -> list[tuple[Any, ...]]:
-        return self.sql(branch, f"select * from {table} order by all")
-
-    def restart(self) -> None:
-        names = list(self.connections)
-        self.close()
-        self.database = branching.open(self.path)
-        self.open(*names)
-
-    def close(self) -> None:
-        for connection in self.connections.values():
-            connection.close()
-        self.database.close()
 
 
 @pytest.fixture
@@ -74,12 +26,6 @@ def lab(tmp_path: Any) -> Iterator[Lab]:
     lab.fork()
     yield lab
     lab.close()
-
-
-def column(text: str) -> exp.ColumnDef:
-    found = sqlglot.parse_one(f"create table x ({text})", dialect="duckdb").find(exp.ColumnDef)
-    assert found is not None
-    return found
 
 
 def test_columns_added_renamed_and_retyped_on_either_side(lab: Lab) -> None:
@@ -109,7 +55,7 @@ def test_a_dropped_column_does_not_take_changed_values_with_it(lab: Lab) -> None
     lab.sql("main", "update t set b = 'work' where id = 2")
     error = lab.fails("VB001", lab.merge)
     assert error.detail == "public.t: 1 conflicts"
-    (found,) = conflicts.preview_conflicts(lab.database, "b", "main")
+    (found,) = merge_apply.preview_conflicts(lab.database, "b", "main")
     assert (found.kind, found.column, found.key, found.target_value) == ("schema", "b", "2", "work")
     assert lab.all("main")[1] == (2, 20, "work")
     lab.merge(strategy="main_wins")
@@ -175,13 +121,13 @@ def test_conflicts_settled_by_hand_survive_a_restart(lab: Lab) -> None:
         "100",
         "101",
     )
-    lab.fails("VB001", conflicts.continue_merge, lab.database, "b", AUTHOR)
+    lab.fails("VB001", merge_apply.continue_merge, lab.database, "b", AUTHOR)
     assert conflicts.resolve(lab.database, "b", using="branch") == 3
     assert conflicts.resolve(lab.database, "b", using="target", conflict=found["delete_modify"].id) == 1
     cell = found["cell"].id
     assert cell is not None
     choose(lab.database, [Choice(cell, "value", "55")])
-    conflicts.continue_merge(lab.database, "b", AUTHOR)
+    merge_apply.continue_merge(lab.database, "b", AUTHOR)
     assert lab.all("main") == [(1, 55, "b"), (2, 102, "x"), (3, 300, "x")]
     assert conflicts.open_conflicts(lab.database) == []
 
@@ -192,10 +138,10 @@ def test_continue_refuses_what_has_moved(lab: Lab) -> None:
     lab.merge(strategy="manual")
     conflicts.resolve(lab.database, "b", using="branch")
     lab.sql("main", "update t set a = 102 where id = 1")
-    error = lab.fails("40001", conflicts.continue_merge, lab.database, "b", AUTHOR)
-    assert error.detail is not None and error.detail.startswith("t: a")
+    error = lab.fails("40001", merge_apply.continue_merge, lab.database, "b", AUTHOR)
+    assert error.detail is not None and error.detail == "public.t: a, row 1"
     assert lab.all("main")[0] == (1, 102, "x")
-    conflicts.abort_merge(lab.database, "b")
+    merge_apply.abort_merge(lab.database, "b")
     assert lab.merge(strategy="branch_wins")["t"].updated == 1
 
 
@@ -314,3 +260,54 @@ def test_what_plain_duckdb_changed_between_two_runs_is_not_taken_for_unchanged(l
     assert lab.all("main") == [(1, 99, "branch"), (2, 21, "x"), (3, 30, "x")]
     merge_apply.revert(lab.database, lab.last or 0, AUTHOR)
     assert lab.all("main") == [(1, 99, "x"), (2, 20, "x"), (3, 30, "x")]
+
+
+def test_a_violation_at_continue_leaves_the_merge_open(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 100 where id = 1")
+    lab.sql("main", "update t set a = 101 where id = 1")
+    lab.merge(strategy="manual")
+    (found,) = conflicts.open_conflicts(lab.database, "b")
+    lab.fails("22P02", choose, lab.database, [Choice(found.id or 0, "value", "much")])
+    choose(lab.database, [Choice(found.id or 0, "value", "5000")])
+    lab.fails("23514", merge_apply.continue_merge, lab.database, "b", AUTHOR)
+    assert [item.value for item in conflicts.open_conflicts(lab.database, "b")] == ["5000"]
+    choose(lab.database, [Choice(found.id or 0, "value", "500")])
+    merge_apply.continue_merge(lab.database, "b", AUTHOR)
+    assert lab.all("main")[0] == (1, 500, "x")
+
+
+def test_two_open_merges_of_a_branch_are_told_apart(lab: Lab) -> None:
+    lab.fork("c")
+    lab.sql("b", "update t set a = 100 where id = 1")
+    for target in ("main", "c"):
+        lab.sql(target, "update t set a = 101 where id = 1")
+        lab.merge("b", target, strategy="manual")
+    error = lab.fails("55000", conflicts.resolve, lab.database, "b", using="branch")
+    assert "INTO" in (error.hint or "")
+    assert conflicts.resolve(lab.database, "b", using="branch", target="c") == 1
+    one = next(item for item in conflicts.open_conflicts(lab.database, "b", "main"))
+    assert conflicts.resolve(lab.database, "b", using="target", conflict=one.id) == 1
+    lab.fails("55000", merge_apply.continue_merge, lab.database, "b", AUTHOR)
+    merge_apply.continue_merge(lab.database, "b", AUTHOR, "c")
+    merge_apply.continue_merge(lab.database, "b", AUTHOR)
+    assert (lab.all("c")[0], lab.all("main")[0]) == ((1, 100, "x"), (1, 101, "x"))
+
+
+def test_a_foreign_key_to_a_table_that_comes_with_the_merge(lab: Lab) -> None:
+    lab.sql("b", "create table z (id integer primary key)")
+    lab.sql("b", "insert into z values (10), (20), (30)")
+    key = d.ConstraintDefinition("f", "t_a_fkey", ("a",), None, d.Name("z"), ("id",), "a", "a")
+    lab.alter("b", d.AddConstraint(key))
+    lab.merge()
+    lab.fails("23503", lab.sql, "main", "insert into t values (4, 40, 'x')")
+
+
+def test_a_column_that_comes_back_for_the_winner_takes_nobodys_work(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 11 where id = 1")
+    lab.alter("main", d.DropColumn("a"))
+    lab.sql("main", "update t set b = 'main' where id = 2")
+    lab.sql("main", "delete from t where id = 3")
+    lab.sql("main", "insert into t values (4, 'new')")
+    lab.fails("VB001", lab.merge)
+    lab.merge(strategy="branch_wins")
+    assert lab.all("main") == [(1, "x", 11), (2, "main", 20), (4, "new", None)]
