@@ -51,6 +51,9 @@ class Calls:
     def __init__(self, snapshot: Snapshot, context: Context) -> None:
         self._snapshot = snapshot
         self._context = context
+        # A search path may name schemas that do not exist, as "$user" mostly does.
+        self._path = tuple(name for name in context.path if name in snapshot.schemas)
+        self._own_path = self._path if context.names_system else self._path[1:]
 
     def rewrite(self, tree: exp.Expr) -> exp.Expr:
         """Rewrite every call and reg* cast, innermost first."""
@@ -118,7 +121,7 @@ class Calls:
             return exp.func("json_object", *arguments)
         if name == "current_schemas":
             system = bool(arguments) and arguments[0].sql().lower() == "true"
-            path = self._context.path if system else self._context.path[1:]
+            path = self._path if system else self._own_path
             return exp.paren(_parsed("CAST([" + ", ".join(map(literal, path)) + "] AS VARCHAR[])").copy())
         if name in ("to_regclass", "to_regtype", "to_regproc", "to_regnamespace") and arguments:
             text = arguments[0].this if isinstance(arguments[0], exp.Cast) else arguments[0]
@@ -187,7 +190,7 @@ class Calls:
     def _values(self, template: str) -> str:
         if "{path}" not in template and "{" not in template:
             return template
-        context, path = self._context, self._context.path
+        context, path = self._context, self._path
         arms = " ".join(f"WHEN {oid} THEN {literal(name)}" for oid, name in role_names(context).items())
         comments = " ".join(
             f"WHEN {d.oid} THEN {literal(d.comment)}" for d in databases(context) if d.comment
@@ -201,7 +204,7 @@ class Calls:
             else "CAST(NULL AS VARCHAR)",
             "{version}": literal(context.version),
             "{database}": literal(context.database),
-            "{schema}": literal(path[1]) if len(path) > 1 else "CAST(NULL AS VARCHAR)",
+            "{schema}": literal(self._own_path[0]) if self._own_path else "CAST(NULL AS VARCHAR)",
             "{user}": literal(context.user),
             "{session_user}": literal(context.session_user or context.user),
             "{pid}": f"CAST({context.pid} AS INTEGER)",
@@ -213,7 +216,7 @@ class Calls:
 
     def _shadowed(self) -> str:
         """Relations of the path that an earlier schema of the path hides."""
-        path = self._context.path
+        path = self._path
         if len(path) < 3:
             return ""
         seen: dict[str, int] = {}
@@ -306,7 +309,7 @@ class Calls:
         raise BoughError(
             state,
             f'{noun} "{text}" does not exist',
-            detail=f"It is not on the search path ({', '.join(self._context.path)}) of this branch.",
+            detail=f"It is not on the search path ({', '.join(self._path)}) of this branch.",
             hint=f"to_{kind}('{text}') gives NULL instead of an error.",
         )
 
@@ -334,7 +337,7 @@ class Calls:
         if kind == "regclass":
             table = exp.to_table(text, dialect="postgres")
             name = table.name if table.this.quoted else table.name.lower()
-            schemas = ((table.db or "").lower(),) if table.db else self._context.path
+            schemas = ((table.db or "").lower(),) if table.db else self._path
             for schema in schemas:
                 schema = "public" if schema == "main" else schema
                 if (found := self._snapshot.by_name.get((schema, name))) is not None:

@@ -101,3 +101,8 @@ class Context:
         """Schemas searched for an unqualified name, ``pg_catalog`` first as Postgres does."""
         names = tuple("public" if name == "main" else name for name in self.search_path if name != "$user")
         return names if "pg_catalog" in names else ("pg_catalog", *names)
+
+    @property
+    def names_system(self) -> bool:
+        """Whether the search path itself names ``pg_catalog``, which is else searched first without being named."""
+        return "pg_catalog" in self.search_path

@@ -436,3 +436,26 @@ def test_a_read_of_another_branch_follows_it(server: ThreadServer, name: str) ->
         client.execute(f"BRANCH DISCARD b_{name}")
         with pytest.raises(psycopg.errors.UndefinedObject):
             client.execute(text)
+
+
+def test_the_current_schema_is_one_that_exists(server: ThreadServer, name: str) -> None:
+    """The default path begins with the user's own schema, which nobody has until it is made."""
+    with server.connect() as client:
+        schema = "SELECT current_schema(), current_schemas(false), current_schemas(true)"
+        assert client.execute(schema).fetchone() == ("public", ["public"], ["pg_catalog", "public"])
+        client.execute("CREATE SCHEMA alice")
+        assert client.execute(schema).fetchone() == (
+            "alice", ["alice", "public"], ["pg_catalog", "alice", "public"],
+        )  # fmt: skip
+        client.execute(f"CREATE TABLE {name} (i int)")
+        found = client.execute("SELECT schemaname FROM pg_tables WHERE tablename = %s", (name,)).fetchall()
+        assert found == [("alice",)]
+        client.execute("DROP SCHEMA alice CASCADE")
+        client.execute("SET search_path = nowhere")
+        assert client.execute(schema).fetchone() == (None, [], ["pg_catalog"])
+        client.execute("SET search_path = public, pg_catalog")
+        assert client.execute(schema).fetchone() == (
+            "public",
+            ["public", "pg_catalog"],
+            ["public", "pg_catalog"],
+        )
