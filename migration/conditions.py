@@ -85,7 +85,7 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     kind = type_.kind
     word, _, argument = guard.partition(":")
     if word in ("finite", "no_nan"):
-        return _special(word, kind, column, duckdb=duckdb)
+        return _special(word, type_, column, duckdb=duckdb)
     if word == "no_nul":
         text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         # A PostgreSQL json may hold the escape, never the character.
@@ -120,13 +120,15 @@ def _number(text: str) -> str:
     return str(Decimal(text)) if "E" not in text.upper() else f"{Decimal(text):f}"
 
 
-def _special(word: str, kind: str, column: str, *, duckdb: bool) -> str | None:
-    nan_only = word == "no_nan"
+def _special(word: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
+    kind, nan_only = type_.kind, word == "no_nan"
     if kind in ("float32", "float64"):
         if duckdb:
             return f"isnan({column})" if nan_only else f"NOT isfinite({column})"
         values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"
         return f"{column} IN ({values})"
+    if kind == "decimal" and type_.precision is not None and not duckdb:
+        return f"{column} = 'NaN'"  # a numeric with limits holds no infinity
     if kind == "decimal":
         text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"

@@ -28,8 +28,9 @@ from migration.errors import MigrationError
 from migration.journal import Journal, Range
 from migration.measures import BatchMeasure, TableMeasure, finished
 from migration.monitor import Cancelled, Monitor, Report
-from migration.pipeline import Pipeline, Stopped
+from migration.pipeline import Pipeline
 from migration.plan import TransferPlan, is_ranged, range_count
+from migration.queues import Stopped
 from migration.settling import settle
 from migration.transfer_model import CheckResult, Progress, TransferResult, cancelled_error
 from migration.transform import Transform

@@ -7,7 +7,6 @@ A block of one column carries a constant before it, because a lone NULL would be
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -31,6 +30,9 @@ _DIRECT = (
     "uint64",
     "float32",
     "float64",
+    "date",
+    "timestamp",
+    "instant",
 )
 
 
@@ -44,35 +46,44 @@ def read_block(data: bytes, columns: Sequence[ReadColumn]) -> pa.RecordBatch:
             [pa.array([], arrow_type(c.type)) for c in columns], names=[c.name for c in columns]
         )
     try:
-        table = csv.read_csv(
-            io.BytesIO(data),
-            read_options=csv.ReadOptions(
-                column_names=["lone", *keys] if lone else keys, block_size=max(len(data), 1 << 20)
-            ),
-            parse_options=csv.ParseOptions(newlines_in_values=True, double_quote=True),
-            convert_options=csv.ConvertOptions(
-                column_types=types,
-                include_columns=keys,
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                true_values=["t", "1", "true"],
-                false_values=["f", "0", "false"],
-            ),
-        )
-    except pa.ArrowInvalid as reason:
-        raise MigrationError(
-            "HV004",
-            "a value does not fit the type of its column",
-            detail=str(reason)[:500],
-            hint="CAST the column in the query, or move it AS TEXT.",
-        ) from None
+        table = _table(data, keys, types, lone=lone)
+    except pa.ArrowInvalid:
+        # Infinite, BC or beyond the year 9999: those columns go by their texts.
+        plain = {key: pa.string() if pa.types.is_temporal(type_) else type_ for key, type_ in types.items()}
+        try:
+            table = _table(data, keys, plain, lone=lone)
+        except pa.ArrowInvalid as reason:
+            raise MigrationError(
+                "HV004",
+                "a value does not fit the type of its column",
+                detail=str(reason)[:500],
+                hint="CAST the column in the query, or move it AS TEXT.",
+            ) from None
     arrays = []
     for column, chunked in zip(columns, table.columns, strict=True):
         array = pa.concat_arrays(chunked.chunks) if chunked.num_chunks != 1 else chunked.chunk(0)
         ready = arrow_type(column.type) == array.type
         arrays.append(array if ready else from_texts(array, column.type, column.name))
     return pa.record_batch(arrays, names=[column.name for column in columns])
+
+
+def _table(data: bytes, keys: list[str], types: dict[str, pa.DataType], *, lone: bool) -> pa.Table:
+    return csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(
+            column_names=["lone", *keys] if lone else keys, block_size=max(len(data), 1 << 20)
+        ),
+        parse_options=csv.ParseOptions(newlines_in_values=True, double_quote=True),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            include_columns=keys,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t", "1", "true"],
+            false_values=["f", "0", "false"],
+        ),
+    )
 
 
 def _parsed(type_: CanonicalType) -> pa.DataType:

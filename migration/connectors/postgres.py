@@ -3,8 +3,9 @@
 Rules:
 
 1. A reader is one REPEATABLE READ READ ONLY transaction with an exported snapshot that others can join.
-2. Rows come out by ``COPY ... TO STDOUT (FORMAT csv)`` and are parsed by Arrow, block by block; in the
-   session every value's text is ISO, UTC and every digit of a double (``extra_float_digits``).
+2. Rows come out by ``COPY ... TO STDOUT (FORMAT csv)`` and are parsed by Arrow, block by block, many rows by a
+   connection of its own (``postgres_stream``); in the session every value's text is ISO, UTC and every digit of
+   a double (``extra_float_digits``).
 3. What ``migration.connectors.postgres_encoding`` has an exact recipe for goes in by COPY BINARY, anything
    else by COPY CSV. The choice is per table, made from the schema, before the first byte.
 4. Redshift has no COPY FROM STDIN: it can be read here, and not yet written.
@@ -13,10 +14,13 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
+import asyncpg
 import psycopg
 import pyarrow as pa
 
@@ -25,24 +29,29 @@ from migration.connectors.csv_blocks import read_block
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
-from migration.connectors.postgres_encoding import binary_encoder, csv_bytes
+from migration.connectors.postgres_encoding import ENCODED_ROWS, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_publishing import attachments, restore_names, shared_names
+from migration.connectors.postgres_stream import CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
+from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
+from migration.queues import Sender, Stopped
 from migration.types import CanonicalType
 
-_SESSION = (
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO, YMD'",
-    "SET IntervalStyle = 'postgres'",
-    "SET extra_float_digits = 3",
-    "SET bytea_output = 'hex'",
-    "SET standard_conforming_strings = on",
-)
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+}
+_MANY = 50_000  # rows from which a connection of its own is worth opening
+_CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
 _CONNECTION = {
     "host": "host",
     "port": "port",
@@ -67,6 +76,10 @@ def connect(datasource: Datasource, options: dict[str, str]) -> PostgresConnecto
 
 class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
     """One database of a PostgreSQL server."""
+
+    def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
+        super().__init__(datasource, options)
+        self.copies: list[CopyOut] = []  # open ones, for interrupt
 
     def version(self) -> str:
         with self.session() as session:
@@ -107,6 +120,8 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         return PostgresWriter(self, self.open())
 
     def interrupt(self) -> None:
+        for copy in tuple(self.copies):
+            copy.cancel()
         for session in tuple(self._sessions):
             with contextlib.suppress(psycopg.Error):
                 session.cancel_safe(timeout=5)
@@ -123,20 +138,25 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
                 connect_timeout=max(2, round(self.datasource.connect_timeout)),
                 autocommit=True,
             )
-            for statement in _SESSION:
-                session.execute(statement)
-            if "schema" in self.options:
-                session.execute(
-                    "SELECT set_config('search_path', %s, false)", [_quote(self.options["schema"])]
-                )
-            milliseconds = round(self.datasource.statement_timeout * 1000)
-            session.execute("SELECT set_config('statement_timeout', %s, false)", [str(milliseconds)])
+            session.execute(self.prepare().encode())
             if self.read_only:
                 session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         except psycopg.Error as reason:
             raise self.failed("HV00N", reason) from None
         self._sessions.append(session)
         return session
+
+    def prepare(self) -> str:
+        """A statement that makes a session's texts unambiguous, and what the datasource asks for."""
+        settings = dict(_SETTINGS)
+        if "schema" in self.options:
+            settings["search_path"] = _quote(self.options["schema"])
+        settings["statement_timeout"] = str(round(self.datasource.statement_timeout * 1000))
+        calls = [
+            f"set_config({quote_text(name, self.item)}, {quote_text(value, self.item)}, false)"
+            for name, value in settings.items()
+        ]
+        return f"SELECT {', '.join(calls)}"
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -146,8 +166,7 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         except psycopg.Error as reason:
             shown = reason.diag.message_primary or str(reason)
             code = reason.sqlstate or ("HV00N" if isinstance(reason, psycopg.OperationalError) else "HV000")
-            code = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}.get(code, code)
-            error = self.failed(code, shown, reason.diag.message_hint)
+            error = self.failed(_CODES.get(code, code), shown, reason.diag.message_hint)
             if reason.diag.message_detail:
                 error.detail = self.failed(code, reason.diag.message_detail).message
             error.table, error.column = reason.diag.table_name, reason.diag.column_name
@@ -195,18 +214,45 @@ class PostgresReader(SqlReader):
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
+        with self.connector.errors(), contextlib.closing(self._blocks(text, rows, size)) as blocks:
+            for block in blocks:
+                batch = read_block(block, columns)
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows)
+
+    def _blocks(self, text: str, rows: int, size: int) -> Generator[bytes, None, None]:
+        """The rows of a query as CSV, many of them by a connection of its own."""
+        if self.snapshot is not None and self._estimated(text) >= _MANY:
+            copy = CopyOut(self.session, self.snapshot, self.connector.prepare(), text)
+            self.connector.copies.append(copy)
+            try:
+                if copy.open(rows, size):
+                    yield from copy.blocks()
+                    return
+            except Stopped:
+                raise self.connector.failed("57014", "canceling statement due to user request") from None
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as reason:
+                code = getattr(reason, "sqlstate", None) or "HV00N"
+                hint = getattr(reason, "hint", None)
+                raise self.connector.failed(_CODES.get(code, code), reason, hint) from None
+            finally:
+                self.connector.copies.remove(copy)
         statement = f"COPY ({text}) TO STDOUT (FORMAT csv)".encode()
-        with self.connector.errors(), contextlib.closing(_lines(self.session.pgconn, statement)) as lines:
-            block: list[bytes | memoryview] = []
-            held = 0
-            for line in lines:
-                block.append(line)
-                held += len(line)
-                if len(block) >= rows or held >= size:
-                    yield read_block(b"".join(block), columns)
-                    block, held = [], 0
-            if block:
-                yield read_block(b"".join(block), columns)
+        block, held = io.BytesIO(), 0
+        with contextlib.closing(copied_lines(self.session.pgconn, statement)) as lines:
+            for line in lines:  # kept as bytes at once: a million memoryviews are slower than their copies
+                block.write(line)
+                held += 1
+                if held >= rows or block.tell() >= size:
+                    yield block.getvalue()
+                    block, held = io.BytesIO(), 0
+        if held:
+            yield block.getvalue()
+
+    def _estimated(self, text: str) -> int:
+        """How many rows the server expects."""
+        found = self.session.execute(f"EXPLAIN (FORMAT JSON) {text}".encode()).fetchone()
+        return int(found[0][0]["Plan"]["Plan Rows"]) if found else 0
 
     def close(self) -> None:
         self.connector.closed(self.session)
@@ -292,16 +338,16 @@ class PostgresWriter(SqlWriter):
         statement = f"COPY {self.q(path)} ({names}) FROM STDIN (FORMAT {form})"
         size = 0
         with self.connector.errors(), self.session.cursor() as cursor:
-            with cursor.copy(statement.encode()) as copy:
-                batch: pa.RecordBatch | None = first
-                while batch is not None:
-                    ready = fit_batch(batch, fits)
-                    data = encoder.batch(ready) if encoder else csv_bytes(ready)
-                    copy.write(data)
-                    size += len(data)
-                    batch = next(iterator, None)
+            # Encoding waits for the server only where the queue is full, and the server never for encoding.
+            with cursor.copy(statement.encode()) as copy, Sender(copy.write) as sender:
+                for batch in chain([first], iterator):
+                    for part in slices(batch, ENCODED_ROWS):
+                        ready = fit_batch(part, fits)
+                        data = encoder.batch(ready) if encoder else csv_bytes(ready)
+                        sender.put(data)
+                        size += len(data)
                 if encoder:
-                    copy.write(encoder.finish())
+                    sender.put(encoder.finish())
             rows = cursor.rowcount
         return WriteResult(rows, size, "COPY BINARY (pgpq)" if encoder else "COPY CSV")
 
@@ -322,33 +368,6 @@ class PostgresWriter(SqlWriter):
     def close(self) -> None:
         self.rollback()
         self.connector.closed(self.session)
-
-
-def _lines(connection: Any, statement: bytes) -> Generator[memoryview, None, None]:
-    """What COPY TO STDOUT sends, a line each, straight from libpq: five times psycopg's own loop."""
-    started = connection.exec_(statement)
-    if started.status != psycopg.pq.ExecStatus.COPY_OUT:
-        raise psycopg.errors.error_from_result(started)
-    finished = False
-    try:
-        read = connection.get_copy_data
-        while True:
-            size, data = read(0)
-            if size <= 0:
-                break
-            yield data
-        finished = True
-    finally:
-        if not finished and connection.status == psycopg.pq.ConnStatus.OK:  # the caller stopped early
-            connection.get_cancel().cancel()
-            with contextlib.suppress(psycopg.Error):
-                while connection.get_copy_data(0)[0] > 0:
-                    pass
-        ended = connection.get_result()
-        while connection.get_result() is not None:
-            pass
-    if ended is not None and ended.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-        raise psycopg.errors.error_from_result(ended)
 
 
 def _exported(expression: str, type_: CanonicalType) -> str:

@@ -9,7 +9,7 @@ of any other type goes by CSV, where the server parses text.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ _EPOCH_MICROSECONDS = 946_684_800_000_000  # 2000-01-01, where PostgreSQL counts
 _EPOCH_DAYS = 10_957
 _PLAIN = ("bool", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "decimal")
 _DECLARED_TEXT = ("text", "character varying", "character", "varchar", "bpchar", "citext", "name")
+ENCODED_ROWS = 8_192  # rows encoded in one call: pgpq keeps every other thread waiting meanwhile
 Recipe = tuple[pa.DataType, Callable[[pa.Array], pa.Array]]
 
 
@@ -55,6 +56,12 @@ class BinaryEncoder:
         """The trailer."""
         data: bytes = self._header + self._encoder.finish()
         return data
+
+
+def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    """``batch`` in pieces of at most ``rows`` rows, without a copy."""
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def binary_encoder(columns: Sequence[ColumnSpec]) -> BinaryEncoder | None:
