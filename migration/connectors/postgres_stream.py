@@ -68,7 +68,7 @@ class CopyOut:
         self._query = query
         self._queue = ByteQueue()
         self._opened = threading.Event()
-        self._is_open = False
+        self._is_open = self._cancelled = False
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -76,12 +76,17 @@ class CopyOut:
         self._thread = threading.Thread(target=self._work, name="transfer-copy", daemon=True)
 
     def open(self, rows: int, size: int) -> bool:
-        """Connects and starts, in blocks of about ``rows`` rows or ``size`` bytes; False if it cannot connect."""
+        """Connects and starts, in blocks of about ``rows`` rows or ``size`` bytes; False if it cannot connect.
+
+        ``Stopped`` if it was cancelled meanwhile.
+        """
         self._rows, self._size = rows, size
         self._thread.start()
         self._opened.wait()
         if not self._is_open:
             self._thread.join()
+            if self._cancelled:
+                raise Stopped
         return self._is_open
 
     def blocks(self) -> Generator[bytes, None, None]:
@@ -97,6 +102,7 @@ class CopyOut:
 
     def cancel(self) -> None:
         """Stops it, from any thread: the server's statement too."""
+        self._cancelled = True
         self._queue.stop()
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
@@ -116,6 +122,8 @@ class CopyOut:
 
     async def _copy(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._cancelled:  # before there was a task to cancel
+            raise Stopped
         connection = await asyncpg.connect(**self._given)
         try:
             for statement in self._before:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 
@@ -58,6 +59,19 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     process.kill()
     process.wait()
     raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')}")
+
+
+def _wait_for_queries(conninfo: str) -> None:
+    """PostgreSQL listens before it takes sessions: on a busy machine, seconds before."""
+    for attempt in range(200):
+        try:
+            psycopg.connect(conninfo, connect_timeout=10).close()
+        except psycopg.OperationalError:
+            if attempt == 199:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager
@@ -108,6 +122,7 @@ def postgres_server() -> Iterator[Server]:
             )  # fmt: skip
         try:
             _wait(port, process, log)
+            _wait_for_queries(f"host=127.0.0.1 port={port} user=bough dbname=postgres")
             yield Server("127.0.0.1", port, "bough", "postgres")
         finally:
             process.send_signal(signal.SIGINT)

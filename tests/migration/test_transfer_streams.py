@@ -113,7 +113,7 @@ def test_a_copy_is_interrupted_at_once(pg: PostgresConnector, postgres: Server, 
     done = threading.Event()
 
     def keep_interrupting() -> None:
-        while not done.wait(0.2):
+        while not done.wait(0.01):
             if pg.copies:
                 pg.interrupt()
 
