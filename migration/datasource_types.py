@@ -115,7 +115,6 @@ TYPES: tuple[DatasourceType, ...] = (
         for name, aliases in (
             ("starrocks", ()),
             ("doris", ()),
-            ("trino", ("presto",)),
             ("bigquery", ()),
             ("spark", ("databricks",)),
             ("hive", ()),
@@ -130,6 +129,16 @@ TYPES: tuple[DatasourceType, ...] = (
         (),
         ("snowflake",),
         required=("account",),
+        status="stand-in",
+    ),
+    DatasourceType(
+        "trino",
+        "trino",
+        "trino",
+        "trino",
+        (*_SERVER, "catalog", "http_scheme", "protocol", "verify", "sslrootcert"),
+        ("presto",),
+        ("trino",),
         status="stand-in",
     ),
     DatasourceType(

@@ -90,6 +90,9 @@ class DbapiConnector(SqlConnector[Any]):
             cursor.execute(text)
         return cursor
 
+    def finish(self, cursor: Any) -> None:
+        """Waits for a statement without rows, where the driver returns before the server is done."""
+
     def rows(self, session: Any, text: str) -> list[tuple[Any, ...]]:
         """A small result."""
         with contextlib.closing(self.run(session, text)) as cursor:
@@ -238,6 +241,7 @@ class DbapiWriter(SqlWriter):
             self.connector.errors(),
             contextlib.closing(self.connector.run(self.session, statement)) as cursor,
         ):
+            self.connector.finish(cursor)
             touched = cursor.rowcount
         first = statement.split(None, 1)[0].upper() if statement.strip() else ""
         counted = first in ("INSERT", "UPDATE", "DELETE", "MERGE") and touched is not None and touched >= 0
@@ -290,7 +294,7 @@ class DbapiWriter(SqlWriter):
                 step = max(1, min(self.most_rows, self.most_binds // len(columns)))
                 for start in range(0, ready.num_rows, step):
                     part = [values[start : start + step] for values in texts]
-                    self._insert_texts(path, columns, part)
+                    self.insert_texts(path, columns, part)
                 rows, size = rows + batch.num_rows, size + batch.nbytes
         return WriteResult(rows, size, "INSERT ... SELECT FROM VALUES")
 
@@ -310,9 +314,8 @@ class DbapiWriter(SqlWriter):
             columns.append(column)
         return fit(schema, replace(table, columns=tuple(columns)))
 
-    def _insert_texts(
-        self, path: Path, columns: Sequence[ColumnSpec], texts: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert_texts(self, path: Path, columns: Sequence[ColumnSpec], texts: Sequence[Sequence[Any]]) -> None:
+        """One INSERT of rows whose values are given column by column, as texts."""
         relation_, names = self.values(len(texts[0]), len(columns))
         given = ", ".join(quoted(column.name, self.item) for column in columns)
         made = ", ".join(self.restored(name, column) for name, column in zip(names, columns, strict=True))
@@ -322,6 +325,7 @@ class DbapiWriter(SqlWriter):
             self.connector.errors(),
             contextlib.closing(self.connector.run(self.session, statement, binds)) as cursor,
         ):
+            self.connector.finish(cursor)
             sent, counted = len(texts[0]), cursor.rowcount
         if counted is not None and 0 <= counted != sent:
             raise MigrationError(
