@@ -58,8 +58,12 @@ def difference_sql(
     *,
     tolerance: float = 0,
     ordered: bool = False,
+    kept: bool = True,
 ) -> str:
-    """The rows that not all sources have: ``_source`` (from 0), ``_count``, then the columns."""
+    """The rows that not all sources have: ``_source`` (from 0), ``_count``, then the columns.
+
+    ``kept``: the sources can be read twice, and give the same rows again.
+    """
     names = _names(len(columns))
     position = [POSITION] if ordered else []
     parts = [
@@ -67,7 +71,15 @@ def difference_sql(
         f" FROM ({numbered(source) if ordered else source})"
         for number, source in enumerate(sources)
     ]
-    text = f"WITH _rest AS ({' UNION ALL '.join(parts)})"
+    exact = f"hash({', '.join([*position, *names])})"
+    counts = [f"count(*) FILTER (_from = {number})" for number in range(len(sources))]
+    odd = " OR ".join(f"{counts[0]} <> {count}" for count in counts[1:]) or "true"
+    # Most rows are in all sources: what is there equally often everywhere goes by its hash, before rows are compared.
+    text = (
+        f"WITH _all AS {'' if kept else 'MATERIALIZED '}({' UNION ALL '.join(parts)}), _odd AS ("
+        f"SELECT _hash FROM (SELECT _from, {exact} AS _hash FROM _all) GROUP BY _hash HAVING {odd}), _rest AS ("
+        f"SELECT * FROM _all WHERE {exact} IN (SELECT _hash FROM _odd))"
+    )
     grids = [(0.0, 0.0)]
     if tolerance and has_floats(columns):
         grids += [(tolerance, 0.0), (tolerance, 0.5)]

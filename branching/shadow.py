@@ -71,6 +71,7 @@ class Comparison:
         self._parameters = parameters
         self._tolerance = tolerance
         self._ordered = ordered
+        self._kept = True  # the sources are tables, not the query itself
         self._snapshot = Snapshot(database, reading or Reading())
 
     @property
@@ -106,6 +107,7 @@ class Comparison:
                     self._timed(answer, f"CREATE OR REPLACE TEMP TABLE {kept[10:]} AS {source}")
                     answer.source = f"SELECT * FROM {kept}"
 
+        self._kept = True
         self._settled(work)
 
     def weigh(self) -> None:
@@ -117,6 +119,7 @@ class Comparison:
                 found = self._timed(answer, compare.fingerprint_sql(answer.source, answer.columns))
                 answer.rows, answer.total = found[0]
 
+        self._kept = False
         self._settled(work)
 
     def plans(self) -> list[tuple[str, list[str]]]:
@@ -192,10 +195,13 @@ class Comparison:
         if not self._tolerance or not compare.has_floats(one.columns):
             return False
         sql = compare.difference_sql(
-            [one.source, other.source], one.columns, tolerance=self._tolerance, ordered=self._ordered
+            [one.source, other.source],
+            one.columns,
+            tolerance=self._tolerance,
+            ordered=self._ordered,
+            kept=self._kept,
         )
-        # Parameters stand in a source that is the query itself.
-        values = () if one.source.startswith("SELECT * FROM temp.") else self._parameters
+        values = () if self._kept else self._parameters  # which stand in a source that is the query itself
         return not self._snapshot.cursor.query(f"SELECT 1 FROM ({sql}) LIMIT 1", values)
 
     def cost(self, answer: Answer) -> str:

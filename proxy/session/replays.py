@@ -6,9 +6,10 @@ Rules:
    afterwards is an entry of the log.
 2. Both sides are run again, together, in one read-only transaction: at one instant, shortly after the client's own.
    A difference is a difference between branches, never between two moments.
-3. Everything is bounded: statements waiting (number and bytes), statements at work, the time of one, entries of the
+3. Clients come first: who has replayed rests for as long as that took, so the background takes half a thread at most.
+4. Everything is bounded: statements waiting (number and bytes), statements at work, the time of one, entries of the
    log, pairs of branches counted. Results are fingerprinted in the engine, never kept.
-4. Differences and errors are logged, everything is counted. A statement that fails on its own branch and on the shadow
+5. Differences and errors are logged, everything is counted. A statement that fails on its own branch and on the shadow
    alike (it reads what only its own transaction has) says nothing: it counts as skipped.
 """
 
@@ -31,6 +32,7 @@ from branching.snapshot import Reading
 from proxy.session.errors import error_response
 from proxy.settings import Settings
 
+_LONGEST_REST = 1.0  # seconds
 _LONGEST_STATEMENT = 4000  # characters of it in the log
 _LONGEST_PARAMETER = 200
 _MOST_PARAMETERS = 100
@@ -167,6 +169,7 @@ class Replays:
                 replay = self._waiting.popleft()
                 self._bytes -= replay.size
                 self._busy += 1
+            started = time.monotonic()
             try:
                 self._replay(replay, work)
             except Exception as error:  # an error that is no branch's own: the engine's, or a bug of ours
@@ -175,6 +178,8 @@ class Replays:
                 with self._changed:
                     self._busy -= 1
                     self._changed.notify_all()
+                    rest = min(time.monotonic() - started, _LONGEST_REST)
+                    self._changed.wait_for(lambda: self._closed, timeout=rest)
 
     def _replay(self, replay: Replay, work: _Work) -> None:
         if is_volatile(replay.tree) or replay.tree.find(exp.TableSample) is not None:
