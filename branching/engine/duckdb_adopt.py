@@ -1,60 +1,81 @@
 """Adopting a DuckDB file: every table of it becomes a table of the trunk, in place.
 
 Each table gets its two hidden columns in a transaction of its own, so an adoption that was interrupted goes on where
-it stopped. The file stays readable by plain DuckDB, and what plain DuckDB adds to it later is adopted at the next open.
-Native foreign keys are taken over into the catalog and removed from the table (it is rebuilt): see ``foreign_keys``.
+it stopped. Before the first, the disk is asked whether there is room; after each, the log is folded into the file, so
+that no more than one table's worth of it is ever needed. The file stays readable by plain DuckDB, in the storage format
+it has, and what plain DuckDB adds to it later is adopted at the next open. Native foreign keys are taken over into the
+catalog and removed from the table (it is rebuilt): see ``foreign_keys``.
 """
 
 from __future__ import annotations
 
-import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
-
-import sqlglot
-from sqlglot import exp
+from pathlib import Path
 
 from branching import manifest, names
 from branching.database import Database
-from branching.engine.base import Cursor
+from branching.engine.base import Cursor, EngineError, OpenError
+from branching.engine.duckdb_reader import FileReader, Sequences, by_name
+from branching.errors import BoughError
 from branching.lines import TRUNK, Line
 from branching.manifest import Author, Change
-from branching.model import DEFAULT_SCHEMA, Column, Constraint, Index, Schema, Sequence, Storage, Table, View
+from branching.model import Column, Schema, Storage, Table, View
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
+from branching.resolve import DIALECT, Scope, parse
 from branching.storage import HIDDEN_COLUMNS, VERSION_DEFAULT, base_sql
 
 Progress = Callable[[str], None]
-_OURS = (names.MANIFEST_SCHEMA, names.DATA_SCHEMA)
+_ROW_IN_FILE = 16  # bytes that the hidden columns of a row may take
+_ROW_IN_LOG = 32  # … and what writing them takes in the log, until it is folded in
+_SPARE = 16 << 20
 
 
 def adopt(database: Database, progress: Progress) -> None:
     """Brings what the trunk's catalog does not know yet under Bough."""
-    cursor = database.root
+    reader = FileReader(database.root, database.next_id)
     known_bases = {(base.schema, base.name) for base in database.physical.bases.values()}
-    schemas = [
-        row[0]
-        for row in cursor.query(
-            "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()"
-            " ORDER BY schema_name"
-        )
-        if row[0] not in _OURS and row[0] != "main"
-    ]
-    for name in schemas:
+    fresh = [row for row in reader.tables() if (row[0], row[1]) not in known_bases]
+    _need_room(database, reader, fresh)
+    for name in reader.schemas():
         if name not in database.trunk.catalog.schemas:
             _record(database, [Change(Schema(database.next_id(), name))], [])
-    sequences = _adopt_sequences(database)
-    tables = cursor.query(
-        "SELECT schema_name, table_name, estimated_size FROM duckdb_tables()"
-        " WHERE NOT internal AND NOT temporary AND database_name = current_database() ORDER BY 1, 2"
-    )
-    fresh = [row for row in tables if row[0] not in _OURS and (row[0], row[1]) not in known_bases]
+    sequences = _adopt_sequences(database, reader)
+    total, done = sum(size for _, _, size in fresh), 0
     for number, (schema, name, size) in enumerate(fresh, 1):
-        progress(f"adopting {schema}.{name} ({number} of {len(fresh)}, about {size} rows)")
-        _adopt_table(database, schema, name, sequences)
-    _adopt_views(database)
+        percent = f", {done * 100 // total} % done" if done else ""
+        progress(f"adopting {schema}.{name} ({number} of {len(fresh)}, about {size} rows{percent})")
+        _adopt_table(database, reader, schema, name, sequences)
+        done += size
+        if size:
+            database.root.execute("CHECKPOINT")
+    _adopt_views(database, reader, progress)
     _adopt_rows(database)
+
+
+def _need_room(database: Database, reader: FileReader, fresh: list[tuple[str, str, int]]) -> None:
+    """Refuses, with nothing changed, where the disk cannot take what adopting needs."""
+    rows = sum(size for _, _, size in fresh)
+    path = Path(database.path)
+    if not rows or database.path == ":memory:" or not path.exists():
+        return
+    rebuilt = reader.with_foreign_keys()
+    share = sum(size for schema, name, size in fresh if (schema, name) in rebuilt) / rows
+    needed = rows * _ROW_IN_FILE + max(size for _, _, size in fresh) * _ROW_IN_LOG + _SPARE
+    needed += int(2 * share * path.stat().st_size)  # written again, to the log and to the file
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OpenError(
+            f'there is not enough disk space to adopt "{path}": {_mb(needed)} are needed, {_mb(free)} are free;'
+            f" it has {len(fresh)} tables with about {rows} rows that Bough has not seen yet. Nothing was changed",
+            "free some space, or copy the file to a larger disk and serve it there",
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def _adopt_rows(database: Database) -> None:
@@ -93,57 +114,27 @@ def _record(database: Database, changes: list[Change], bases: list[BaseTable]) -
         database.put_physical({base.id: base for base in bases}, frozenset())
 
 
-def _logical(schema: str) -> str:
-    return DEFAULT_SCHEMA if schema == "main" else schema
-
-
-def _adopt_sequences(database: Database) -> dict[str, Sequence]:
-    rows = database.root.query(
-        "SELECT schema_name, sequence_name, start_value, min_value, max_value, increment_by, cycle"
-        " FROM duckdb_sequences() WHERE NOT temporary AND database_name = current_database()"
-    )
-    found: dict[str, Sequence] = {}
+def _adopt_sequences(database: Database, reader: FileReader) -> Sequences:
+    found: Sequences = {}
     known = {item.physical: item for item in database.trunk.catalog.sequences()}
     changes = []
-    for schema, name, start, minimum, maximum, increment, cycle in rows:
-        if schema in _OURS:
-            continue
-        physical = f"{quote(schema)}.{quote(name)}"
-        sequence = known.get(physical)
-        if sequence is None:
-            sequence = Sequence(
-                database.next_id(),
-                _logical(schema),
-                name,
-                physical,
-                "BIGINT",
-                start,
-                increment,
-                minimum,
-                maximum,
-                cycle,
-            )
-            if database.trunk.catalog.find(sequence.schema, name) is None:
-                changes.append(Change(sequence))
-        found[name] = sequence
-        found[f"{schema}.{name}"] = sequence
+    for item, _ in reader.sequences():
+        sequence = known.get(item.physical, item)
+        if sequence is item and database.trunk.catalog.find(item.schema, item.name) is None:
+            changes.append(Change(item))
+        by_name(found, sequence)
     if changes:
         _record(database, changes, [])
     return found
 
 
-def _adopt_table(database: Database, schema: str, name: str, sequences: dict[str, Sequence]) -> None:
+def _adopt_table(
+    database: Database, reader: FileReader, schema: str, name: str, sequences: Sequences
+) -> None:
     cursor = database.root
-    table = _read_table(database, cursor, schema, name, sequences)
+    table = reader.table(schema, name, sequences)
     target = f"{quote(schema)}.{quote(name)}"
-    hidden = {
-        row[0]
-        for row in cursor.query(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?"
-            " AND database_name = current_database()",
-            (schema, name),
-        )
-    }
+    hidden = reader.hidden_columns(schema, name)
     cursor.begin()
     try:
         base = BaseTable(
@@ -151,7 +142,9 @@ def _adopt_table(database: Database, schema: str, name: str, sequences: dict[str
         )
         table = replace(table, storage=Storage(base.id, database.next_id()))
         if any(item.kind == "f" for item in table.constraints):
-            _rebuild(cursor, table, schema, name, RID in hidden)
+            trunk = database.trunk
+            physical = Scope(database, trunk, trunk.catalog, database.physical).with_storage_defaults(table)
+            _rebuild(cursor, physical, schema, name, RID in hidden)
         else:
             if RID not in hidden:
                 cursor.execute(f"ALTER TABLE {target} ADD COLUMN {HIDDEN_COLUMNS[0]}")
@@ -168,10 +161,7 @@ def _adopt_table(database: Database, schema: str, name: str, sequences: dict[str
 def _rebuild(cursor: Cursor, table: Table, schema: str, name: str, hidden: bool) -> None:
     """The table again, without the engine's foreign keys."""
     scratch = f"{names.HIDDEN_PREFIX}adopt_{table.id}"
-    physical = replace(
-        table, columns=tuple(replace(c, default=_physical_default(c.default)) for c in table.columns)
-    )
-    cursor.execute(base_sql(schema, scratch, physical))
+    cursor.execute(base_sql(schema, scratch, table))
     listed = names.columns(table.stored) + (f", {RID}" if hidden else "")
     cursor.execute(
         f"INSERT INTO {quote(schema)}.{quote(scratch)} ({listed}) SELECT {listed} FROM {quote(schema)}.{quote(name)}"
@@ -185,140 +175,41 @@ def _rebuild(cursor: Cursor, table: Table, schema: str, name: str, hidden: bool)
         cursor.execute(f"CREATE {unique}INDEX {quote(index.name)} ON {quote(schema)}.{quote(name)} ({items})")
 
 
-def _physical_default(text: str | None) -> str | None:
-    return text
+def _adopt_views(database: Database, reader: FileReader, progress: Progress) -> None:
+    """Their columns are those that Bough shows: a ``*`` in the file names the hidden ones too."""
+    known = database.trunk.catalog
+    waiting = [item for item in reader.views() if known.find(item[0].schema, item[0].name) is None]
+    while waiting:
+        failed: list[tuple[View, list[str], str]] = []
+        for view, named in waiting:
+            scope = Scope(database, database.trunk, database.trunk.catalog, database.physical)
+            try:
+                _record(database, [Change(with_columns(view, named, scope, database))], [])
+            except (BoughError, EngineError) as error:
+                failed.append((view, named, error.message.splitlines()[0]))
+        if len(failed) == len(waiting):  # not just read before the views that they read
+            for view, _, why in failed:
+                progress(f"view {view.schema}.{view.name} is left out: {why}")
+            return
+        waiting = [(view, named) for view, named, _ in failed]
 
 
-def _read_table(
-    database: Database, cursor: Cursor, schema: str, name: str, sequences: dict[str, Sequence]
-) -> Table:
-    rows = cursor.query(
-        "SELECT column_name, data_type, is_nullable, column_default, comment, is_generated, generation_expression"
-        " FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? AND database_name = current_database()"
-        " ORDER BY column_index",
-        (schema, name),
+def with_columns(view: View, named: list[str], scope: Scope, database: Database) -> View:
+    """The view with the columns that it has in the scope."""
+    described = database.root.describe(scope.resolve(parse(view.sql).copy()).sql(DIALECT))
+    renamed: list[str] = []
+    for wanted in [*named, *(item.name for item in described[len(named) :])]:
+        name, number = wanted, 0
+        while name.lower() in {item.lower() for item in renamed}:  # as the engine tells twins apart
+            number += 1
+            name = f"{wanted}_{number}"
+        renamed.append(name)
+    return replace(
+        view,
+        columns=tuple(
+            Column(database.next_id(), name, item.type) for name, item in zip(renamed, described, strict=True)
+        ),
     )
-    columns = []
-    for column, kind, nullable, default, comment, generated, expression in rows:
-        if column in names.HIDDEN:
-            continue
-        columns.append(
-            Column(
-                database.next_id(),
-                column,
-                kind,
-                not nullable,
-                None if generated else _logical_default(default, sequences),
-                expression if generated else None,
-                comment=comment,
-            )
-        )
-    constraints = [
-        constraint
-        for row in cursor.query(
-            "SELECT constraint_type, constraint_column_names, expression, referenced_table,"
-            " referenced_column_names, constraint_text FROM duckdb_constraints() WHERE schema_name = ?"
-            " AND table_name = ? AND database_name = current_database() ORDER BY constraint_index",
-            (schema, name),
-        )
-        if (constraint := _constraint(schema, name, row)) is not None
-    ]
-    indexes = [
-        Index(database.next_id(), row[0], _index_columns(row[2]), row[1])
-        for row in cursor.query(
-            "SELECT index_name, is_unique, expressions FROM duckdb_indexes() WHERE schema_name = ?"
-            " AND table_name = ? AND database_name = current_database() ORDER BY index_name",
-            (schema, name),
-        )
-    ]
-    return Table(
-        database.next_id(), _logical(schema), name, tuple(columns), tuple(constraints), tuple(indexes)
-    )
-
-
-def _constraint(schema: str, table: str, row: tuple[Any, ...]) -> Constraint | None:
-    kind, columns, expression, ref_table, ref_columns, text = row
-    columns = tuple(columns)
-    middle = "_".join(columns)
-    if kind == "PRIMARY KEY":
-        return Constraint(f"{table}_pkey", "p", columns)
-    if kind == "UNIQUE":
-        return Constraint(f"{table}_{middle}_key", "u", columns)
-    if kind == "CHECK":
-        body = expression or re.sub(r"^CHECK\s*\((.*)\)$", r"\1", text, flags=re.DOTALL)
-        return Constraint(f"{table}_{middle}_check" if middle else f"{table}_check", "c", (), body)
-    if kind == "FOREIGN KEY":
-        delete: Literal["a"] = "a"
-        return Constraint(
-            f"{table}_{middle}_fkey",
-            "f",
-            columns,
-            None,
-            _logical(schema),
-            ref_table,
-            tuple(ref_columns),
-            delete,
-        )
-    return None
-
-
-def _index_columns(text: str) -> tuple[str, ...]:
-    inner = text.strip()
-    if inner.startswith("[") and inner.endswith("]"):
-        inner = inner[1:-1]
-    tree = sqlglot.parse_one(f"SELECT {inner}", dialect="duckdb")
-    return tuple(
-        item.name
-        if isinstance(item, exp.Column)
-        else item.name
-        if isinstance(item, exp.Literal)
-        else item.sql("duckdb")
-        for item in tree.expressions
-    )
-
-
-def _logical_default(text: str | None, sequences: dict[str, Sequence]) -> str | None:
-    if text is None or "nextval" not in text.lower():
-        return text
-    tree = sqlglot.parse_one(text, dialect="duckdb")
-    for call in tree.find_all(exp.Anonymous):
-        if call.name.lower() == "nextval" and call.expressions:
-            sequence = sequences.get(call.expressions[0].name.replace('"', ""))
-            if sequence is not None:
-                logical = f"{quote(sequence.schema)}.{quote(sequence.name)}"
-                call.expressions[0].replace(exp.Literal.string(logical))
-    return tree.sql("duckdb")
-
-
-def _adopt_views(database: Database) -> None:
-    rows = database.root.query(
-        "SELECT schema_name, view_name, sql, comment FROM duckdb_views()"
-        " WHERE NOT internal AND NOT temporary AND database_name = current_database() ORDER BY view_oid"
-    )
-    changes = []
-    for schema, name, sql, comment in rows:
-        logical = _logical(schema)
-        if schema in _OURS or database.trunk.catalog.find(logical, name) is not None:
-            continue
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
-        query = tree.expression
-        if query is None:
-            continue
-        for node in query.find_all(exp.Table):
-            if isinstance(node.this, exp.Identifier) and not node.args.get("db") and not _is_cte(node):
-                node.set("db", exp.to_identifier(logical, quoted=True))
-            node.set("catalog", None)
-        described = database.root.describe(f"SELECT * FROM {quote(schema)}.{quote(name)}")
-        columns = tuple(Column(database.next_id(), item.name, item.type) for item in described)
-        changes.append(Change(View(database.next_id(), logical, name, query.sql("duckdb"), columns, comment)))
-    if changes:
-        _record(database, changes, [])
-
-
-def _is_cte(node: exp.Table) -> bool:
-    from branching.resolve import _is_cte as is_cte
-
-    return is_cte(node)
 
 
 __all__ = ["Line", "adopt"]

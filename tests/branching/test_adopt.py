@@ -171,3 +171,148 @@ def test_a_file_in_use_is_refused(file: Path) -> None:
     holder.stdin.close()
     holder.wait()
     holder.stdout.close()
+
+
+def test_views_of_everything_have_no_hidden_columns(tmp_path: Path) -> None:
+    path = tmp_path / "plain.duckdb"
+    with duckdb.connect(str(path)) as plain:
+        plain.execute(
+            "CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS a, 2 AS b; CREATE VIEW s.z AS SELECT * FROM s.t"
+        )
+        plain.execute("CREATE VIEW a (x) AS SELECT * FROM s.z; CREATE TABLE gone (g INTEGER)")
+        plain.execute("CREATE VIEW twins AS SELECT * FROM s.t JOIN s.z ON true")
+        plain.execute("CREATE VIEW broken AS SELECT * FROM gone; DROP TABLE gone")
+    lines: list[str] = []
+    database = branching.open(path, progress=lines.append)
+    connection = database.connect()
+    for view, columns in (("s.z", ["a", "b"]), ("a", ["x", "b"]), ("twins", ["a", "b", "a_1", "b_1"])):
+        result = connection.execute(sql(f"SELECT * FROM {view}"))
+        assert [column.name for column in result.columns or ()] == columns
+        assert result.fetchall() == [(1, 2, 1, 2)[: len(columns)]]
+    assert any("broken is left out" in line for line in lines)
+    database.close()
+    with duckdb.connect(str(path)) as plain:
+        assert plain.execute("SELECT x FROM a").fetchall() == [(1,)]
+
+
+def test_a_foreign_key_beside_a_sequence_and_comments(tmp_path: Path) -> None:
+    path = tmp_path / "plain.duckdb"
+    with duckdb.connect(str(path)) as plain:
+        plain.execute("CREATE SEQUENCE sq START 7; CREATE TABLE a (id INTEGER PRIMARY KEY)")
+        plain.execute(
+            "CREATE TABLE z (id INTEGER PRIMARY KEY DEFAULT nextval('sq'), a INTEGER REFERENCES a (id), y INTEGER)"
+        )
+        plain.execute("CREATE INDEX zy ON z (y); COMMENT ON TABLE a IS 'all'; COMMENT ON COLUMN z.y IS 'why'")
+        plain.execute("INSERT INTO a VALUES (1); INSERT INTO z (a) VALUES (1)")
+    database = branching.open(path)
+    connection = database.connect()
+    assert rows(connection, "INSERT INTO z (a) VALUES (1) RETURNING id") == [(8,)]
+    assert fails(connection, "INSERT INTO z (a) VALUES (2)") == "23503"
+    tables = {table.name: table for table in connection.catalog.tables()}
+    assert tables["a"].comment == "all"
+    assert [column.comment for column in tables["z"].columns] == [None, None, "why"]
+    database.close()
+    with duckdb.connect(str(path)) as plain:
+        assert plain.execute("INSERT INTO z (a) VALUES (1) RETURNING id").fetchall()[0][0] > 8
+
+
+@pytest.mark.parametrize("version", ["v1.0.0", "v1.2.0", "v1.4.0"])
+def test_files_of_older_storage_stay_as_old_as_they_are(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "old.duckdb"
+    with duckdb.connect() as plain:
+        plain.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{version}')")
+        plain.execute("CREATE TABLE old.t AS SELECT i AS id, 'text ' || i AS v FROM range(5000) AS r(i)")
+        plain.execute(
+            "CREATE TABLE old.k (id INTEGER PRIMARY KEY, l INTEGER[]); INSERT INTO old.k VALUES (1, [1])"
+        )
+        written = plain.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'old'").fetchall()
+    database = branching.open(path)
+    branches.create(database, "b", "main", role="me")
+    connection = database.connect("b")
+    connection.execute(sql("UPDATE t SET v = 'new' WHERE id < 3"))
+    database.connect().execute(sql("DELETE FROM t WHERE id >= 10"))
+    database.close()
+    with duckdb.connect() as plain:
+        plain.execute(f"ATTACH '{path}' AS old")
+        assert (
+            plain.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'old'").fetchall()
+            == written
+        )
+        assert plain.execute("SELECT count(*) FROM old.t").fetchall() == [(10,)]
+    database = branching.open(path)
+    assert rows(database.connect("b"), "SELECT count(*) FROM t WHERE v = 'new' OR id > 2") == [(5000,)]
+    database.close()
+
+
+def test_too_little_disk_is_said_before_anything_is_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage(file.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_000_000))
+    with pytest.raises(OpenError) as caught:
+        branching.open(file)
+    assert "MB are needed, 1 MB are free" in caught.value.message
+    monkeypatch.undo()
+    with duckdb.connect(str(file)) as plain:
+        names = [row[0] for row in plain.execute("SELECT column_name FROM duckdb_columns()").fetchall()]
+        assert not any(name.startswith("_bough") for name in names)
+    branching.open(file).close()
+
+
+@pytest.mark.parametrize("line", range(1, 5))
+def test_an_adoption_that_was_killed_goes_on(file: Path, line: int) -> None:
+    """kill -9 while the n-th table is being adopted."""
+    program = (
+        "import branching, os, sys\n"
+        f"def say(text):\n    if '({line} of' in text: os.kill(os.getpid(), 9)\n"
+        f"branching.open({str(file)!r}, progress=say)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], cwd=Path(branching.__file__).parent.parent)
+    assert killed.returncode == -9
+    database = branching.open(file)
+    check(database.connect())
+    database.close()
+    with duckdb.connect(str(file)) as plain:
+        assert plain.execute("SELECT count(*) FROM people").fetchall() == [(2,)]
+
+
+def test_an_adoption_killed_at_any_moment_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "large.duckdb"
+    with duckdb.connect(str(path)) as plain:
+        plain.execute(
+            "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p SELECT i FROM range(50000) AS r(i)"
+        )
+        plain.execute(
+            "CREATE TABLE c (id INTEGER, p INTEGER REFERENCES p (id));"
+            " INSERT INTO c SELECT i, i FROM range(50000) AS r(i)"
+        )
+        for name in ("d", "e"):
+            plain.execute(f"CREATE TABLE {name} AS SELECT i AS id, 'x' || i AS v FROM range(300000) AS r(i)")
+    program = f"import branching\nprint('begun', flush=True)\nbranching.open({str(path)!r})\n"
+    for delay in (0.05, 0.15, 0.3, 0.5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            cwd=Path(branching.__file__).parent.parent,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+    database = branching.open(path)
+    connection = database.connect()
+    for name, count in (("p", 50000), ("c", 50000), ("d", 300000), ("e", 300000)):
+        assert rows(connection, f"SELECT count(*) FROM {name}") == [(count,)]
+        cursor = database.root.cursor()
+        assert cursor.query(f"SELECT count(DISTINCT _bough_rid), count(_bough_ver) FROM main.{name}") == [
+            (count, count)
+        ]
+        cursor.close()
+    assert fails(connection, "INSERT INTO c VALUES (1, -1)") == "23503"
+    database.close()
