@@ -14,7 +14,7 @@ from pathlib import Path
 
 from branching.connection import Connection
 from branching.database import Database, open_database
-from branching.engine.base import EngineError, ErrorKind, Frames, OpenError, ResultColumn, WireFormats
+from branching.engine.base import Cursor, EngineError, ErrorKind, Frames, OpenError, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.result import Result
@@ -26,16 +26,23 @@ def open(
     settings: Sequence[tuple[str, str]] = (),
     progress: Callable[[str], None] = lambda _line: None,
     retention: int = 0,
+    prepare: Callable[[Cursor], None] = lambda _cursor: None,
 ) -> Database:
     """Opens a DuckDB file (created if missing) or ``:memory:``; adopts what it does not know yet.
 
-    ``settings`` are engine settings; ``progress`` gets lines for a person. Raises OpenError.
+    ``prepare`` gives the engine what definitions in the file may call; ``settings`` are engine settings; ``progress``
+    gets lines for a person. Raises OpenError.
     """
     from branching.engine.duckdb import connect
     from branching.engine.duckdb_adopt import adopt
 
+    def connected(path: str, settings: Sequence[tuple[str, str]]) -> Cursor:
+        cursor = connect(path, settings)
+        prepare(cursor)
+        return cursor
+
     return open_database(
-        path, connect, adopt=adopt, settings=settings, progress=progress, retention=retention
+        path, connected, adopt=adopt, settings=settings, progress=progress, retention=retention
     )
 
 

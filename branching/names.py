@@ -15,7 +15,9 @@ DATA_SCHEMA = "bough_data"
 CATALOG_DATABASE = "bough_catalog"
 RID_SEQUENCE = f"{DATA_SCHEMA}.rid"
 VERSION_VARIABLE = "bough_ver"
-RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, "bough_fn"})
+FUNCTIONS = "bough_fn"  # the database of the functions that only Bough has
+EXPORTED_FUNCTIONS = "bough_functions"  # the schema of a plain file that has those its views call
+RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, EXPORTED_FUNCTIONS})
 
 
 def quote(name: str) -> str:

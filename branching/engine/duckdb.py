@@ -292,7 +292,7 @@ _SESSION_SETTINGS = (
 )
 
 
-def connect(path: str, settings: Sequence[tuple[str, str]] = ()) -> DuckDBCursor:
+def connect(path: str, settings: Sequence[tuple[str, str]] = (), *, read_only: bool = False) -> DuckDBCursor:
     """Opens ``path`` (a file, created if missing, or ``:memory:``). Raises OpenError with one clear line."""
     if path != ":memory:":
         target = Path(path)
@@ -301,7 +301,7 @@ def connect(path: str, settings: Sequence[tuple[str, str]] = ()) -> DuckDBCursor
         if not target.parent.is_dir():
             raise OpenError(f'directory "{target.parent}" does not exist', "create it, or name another file")
     try:
-        connection = duckdb.connect(path)
+        connection = duckdb.connect(path, read_only=read_only)
         for statement in (*_INSTANCE_SETTINGS, *_SESSION_SETTINGS):
             connection.execute(statement)
         for name, value in settings:

@@ -184,7 +184,7 @@ def _adopt_views(database: Database, reader: FileReader, progress: Progress) -> 
         for view, named in waiting:
             scope = Scope(database, database.trunk, database.trunk.catalog, database.physical)
             try:
-                _record(database, [Change(with_columns(view, named, scope, database))], [])
+                _record(database, [Change(with_columns(view, named, scope, database.root))], [])
             except (BoughError, EngineError) as error:
                 failed.append((view, named, error.message.splitlines()[0]))
         if len(failed) == len(waiting):  # not just read before the views that they read
@@ -194,9 +194,9 @@ def _adopt_views(database: Database, reader: FileReader, progress: Progress) -> 
         waiting = [(view, named) for view, named, _ in failed]
 
 
-def with_columns(view: View, named: list[str], scope: Scope, database: Database) -> View:
+def with_columns(view: View, named: list[str], scope: Scope, cursor: Cursor) -> View:
     """The view with the columns that it has in the scope."""
-    described = database.root.describe(scope.resolve(parse(view.sql).copy()).sql(DIALECT))
+    described = cursor.describe(scope.resolve(parse(view.sql).copy()).sql(DIALECT))
     renamed: list[str] = []
     for wanted in [*named, *(item.name for item in described[len(named) :])]:
         name, number = wanted, 0
@@ -207,7 +207,8 @@ def with_columns(view: View, named: list[str], scope: Scope, database: Database)
     return replace(
         view,
         columns=tuple(
-            Column(database.next_id(), name, item.type) for name, item in zip(renamed, described, strict=True)
+            Column(scope.database.next_id(), name, item.type)
+            for name, item in zip(renamed, described, strict=True)
         ),
     )
 

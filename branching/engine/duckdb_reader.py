@@ -154,7 +154,8 @@ class FileReader:
             " WHERE NOT internal AND NOT temporary AND database_name = ? ORDER BY view_oid"
         )
         for schema, name, sql, comment in rows:
-            tree = sqlglot.parse_one(sql, dialect="duckdb")
+            text = re.sub(rf'(?<!\w)"?{names.EXPORTED_FUNCTIONS}"?\.(?=\w)', f"{names.FUNCTIONS}.", sql)
+            tree = sqlglot.parse_one(text, dialect="duckdb")
             query = tree.expression
             if schema in OURS or query is None:
                 continue

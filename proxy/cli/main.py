@@ -53,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", help="TCP port to listen on")
     serve.add_argument("--log", choices=["text", "json"], help="form of the log")
     serve.add_argument("--sample", action="store_true", help="make FILE with sample tables if there is none")
+    export = commands.add_parser("export", help="write one branch to a plain DuckDB file")
+    export.add_argument("file", metavar="FILE", help="the file that the branch is in")
+    export.add_argument("--branch", default="main", help="which (default: main)")
+    export.add_argument("--to", required=True, type=Path, metavar="OUT", help="the DuckDB file to write")
+    export.add_argument("--force", action="store_true", help="replace OUT if it is there")
+    load = commands.add_parser("import", help="load a plain DuckDB file into a branch, or a new file")
+    load.add_argument("source", type=Path, metavar="IN", help="the DuckDB file to load")
+    load.add_argument("--into", required=True, metavar="FILE", help="the file to load it into")
+    load.add_argument("--branch", help="the branch to make (default: main, if FILE is new)")
     demo = commands.add_parser("demo", help="run the demo against a running or a temporary server")
     demo.add_argument("--temporary", action="store_true", help="start a server of its own in any case")
     replay = _shadow_parser(commands.add_parser("shadow", help="compare branches"))
@@ -102,6 +111,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "version":
         print(f"bough {version('bough')}")
         return 0
+    if options.command in ("export", "import"):
+        from proxy.cli import files
+
+        if options.command == "export":
+            return files.export_branch(options.file, options.branch, options.to, force=options.force)
+        return files.import_file(options.source, options.into, options.branch)
     settings = settle(options, os.environ)
     if options.command == "config":
         return _print_config(settings)

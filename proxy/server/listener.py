@@ -19,6 +19,7 @@ from proxy.server.client import Client
 from proxy.server.logs import configure
 from proxy.session.service import Service
 from proxy.settings import Settings, SettingsError
+from proxy.sql import macros
 
 log = structlog.get_logger("bough")
 Ready = Callable[[str, int], None]
@@ -48,6 +49,7 @@ def open_database(settings: Settings) -> Database:
         settings=engine,
         progress=lambda line: print(line, flush=True),
         retention=int(settings.retention.total_seconds()),
+        prepare=macros.install,
     )
 
 

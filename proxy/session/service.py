@@ -20,8 +20,8 @@ from proxy.catalog import SystemCatalog
 from proxy.session.remote_state import RemoteState
 from proxy.session.replays import Replays
 from proxy.settings import Settings
+from proxy.sql import macros
 from proxy.sql.guard import GuardContext
-from proxy.sql.macros import MACRO_SCHEMA, MACROS
 from proxy.sql.prepare import StatementCache
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class Service:
         self._numbers = itertools.count(1)
         # One for each session: those that wait for another's lock must not keep it from its COMMIT.
         self.pool = ThreadPoolExecutor(settings.max_connections + 4, thread_name_prefix="engine")
-        database.root.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {MACRO_SCHEMA}")
-        for statement in MACROS:
-            database.root.execute(statement)
+        macros.install(database.root)
         self.catalog = SystemCatalog(CatalogExecutor(database.root.cursor()))
         path = None if settings.file == ":memory:" else Path(settings.file).resolve()
         self.guard = GuardContext(

@@ -11,6 +11,8 @@ from importlib import resources
 
 from sqlglot import exp
 
+from branching.engine.base import Cursor
+
 MACRO_SCHEMA = "bough_fn"
 
 
@@ -22,6 +24,19 @@ def _read() -> tuple[str, ...]:
 
 MACROS: tuple[str, ...] = _read()
 MACRO_NAMES = frozenset(re.findall(r"MACRO \w+\.(\w+)", "\n".join(MACROS)))
+
+
+def install(cursor: Cursor) -> None:
+    """Makes the macros in an engine, unless it has them."""
+    if not cursor.query("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", (MACRO_SCHEMA,)):
+        cursor.execute(f"ATTACH ':memory:' AS {MACRO_SCHEMA}")
+        for statement in MACROS:
+            cursor.execute(statement)
+
+
+def by_name() -> dict[str, str]:
+    """The statement that makes each macro."""
+    return {re.findall(r"MACRO \w+\.(\w+)", statement)[0]: statement for statement in MACROS}
 
 
 def call(name: str, *arguments: exp.Expr) -> exp.Expr:
