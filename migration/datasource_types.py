@@ -113,8 +113,6 @@ TYPES: tuple[DatasourceType, ...] = (
     *(
         DatasourceType(name, name, "", name, (), aliases, (name,), status="none")
         for name, aliases in (
-            ("starrocks", ()),
-            ("doris", ()),
             ("bigquery", ()),
             ("spark", ("databricks",)),
             ("hive", ()),
@@ -140,6 +138,18 @@ TYPES: tuple[DatasourceType, ...] = (
         ("presto",),
         ("trino",),
         status="stand-in",
+    ),
+    *(
+        DatasourceType(
+            name,
+            name,
+            "starrocks",
+            "mysql",
+            (*_SERVER, "catalog", "http_port", "protocol", "charset", "autocommit"),
+            schemes=(name,),
+            status="stand-in",
+        )
+        for name in ("starrocks", "doris")
     ),
     DatasourceType(
         "sqlalchemy",

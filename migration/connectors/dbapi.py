@@ -50,8 +50,8 @@ class DbapiConnector(SqlConnector[Any]):
         """The SQLSTATE of a driver's error."""
 
     @abstractmethod
-    def described(self, description: Sequence[Any]) -> tuple[ColumnSpec, ...]:
-        """The columns of a result, from ``cursor.description``."""
+    def columns_of_query(self, cursor: Any) -> tuple[ColumnSpec, ...]:
+        """The columns of a result, from the driver's description of it."""
 
     @abstractmethod
     def columns(self, session: Any, path: Path) -> tuple[ColumnSpec, ...]:
@@ -181,7 +181,7 @@ class DbapiReader(SqlReader):
                 text = f"SELECT * FROM {relation(self.item, source)} LIMIT 0"
                 with contextlib.closing(self.connector.run(self.session, text)) as cursor:
                     cursor.fetchall()  # some drivers know the columns only then
-                    return self.connector.described(cursor.description)
+                    return self.connector.columns_of_query(cursor)
             found = self.connector.columns(self.session, source.path)
         if not found:
             raise self.connector.missing(source.path)

@@ -109,8 +109,10 @@ class SnowflakeConnector(DbapiConnector):
         state = str(getattr(reason, "sqlstate", None) or "")
         return _CODES.get(number) or (state if len(state) == 5 and state != "99999" else "HV000")
 
-    def described(self, description: Sequence[Any]) -> tuple[ColumnSpec, ...]:
-        return tuple(ColumnSpec(item.name, _type(item), bool(item.is_nullable)) for item in description)
+    def columns_of_query(self, cursor: Any) -> tuple[ColumnSpec, ...]:
+        return tuple(
+            ColumnSpec(item.name, _type(item), bool(item.is_nullable)) for item in cursor.description
+        )
 
     def columns(self, session: Any, path: Path) -> tuple[ColumnSpec, ...]:
         for written in dict.fromkeys((path, tuple(part.upper() for part in path))):

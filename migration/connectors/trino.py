@@ -162,9 +162,9 @@ class TrinoConnector(DbapiConnector):
     def finish(self, cursor: Any) -> None:
         cursor.fetchall()
 
-    def described(self, description: Sequence[Any]) -> tuple[ColumnSpec, ...]:
+    def columns_of_query(self, cursor: Any) -> tuple[ColumnSpec, ...]:
         return tuple(
-            ColumnSpec(item[0], parse_type(item[1], "trino"), declared=item[1]) for item in description
+            ColumnSpec(item[0], parse_type(item[1], "trino"), declared=item[1]) for item in cursor.description
         )
 
     def columns(self, session: Any, path: Path) -> tuple[ColumnSpec, ...]:
