@@ -48,7 +48,8 @@ class BranchSchemas:
         self._session = session
         self._run = run
         self._database = session.service.database
-        self._enabled = bool(session.service.settings.hatidata_branch_schemas)
+        settings = session.service.settings
+        self._enabled = bool(settings.hatidata_branch_schemas and settings.branch_isolation_enabled)
         self.merging = MergeLoop(session, self, run)
         self._on: str | None = None  # the branch the search path brought the session to …
         self._back: str | None = None  # … and the one it came from

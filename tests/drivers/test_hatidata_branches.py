@@ -629,8 +629,9 @@ def test_other_schemas_are_ordinary(client: psycopg.Connection[Any], schema: str
     assert client.execute("SELECT count(*) FROM bough.branches").fetchall() == [(1,)]
 
 
-def test_the_setting_turns_it_off(start: Callable[..., ThreadServer]) -> None:
-    with start(hatidata_branch_schemas="off").connect() as client:
+@pytest.mark.parametrize("setting", ["hatidata_branch_schemas", "branch_isolation_enabled"])
+def test_a_setting_turns_it_off(start: Callable[..., ThreadServer], setting: str) -> None:
+    with start(**{setting: "off"}).connect() as client:
         client.execute(f"CREATE SCHEMA {SCHEMA}")
         client.execute(f"CREATE TABLE {SCHEMA}.t (i INT)")
         client.execute(f"SET search_path = '{SCHEMA},main'")
