@@ -14,7 +14,16 @@ from pathlib import Path
 
 from branching.connection import Connection
 from branching.database import Database, open_database
-from branching.engine.base import Cursor, EngineError, ErrorKind, Frames, OpenError, ResultColumn, WireFormats
+from branching.engine.base import (
+    CopyForm,
+    Cursor,
+    EngineError,
+    ErrorKind,
+    Frames,
+    OpenError,
+    ResultColumn,
+    WireFormats,
+)
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.result import Result
@@ -50,6 +59,7 @@ __all__ = [
     "Author",
     "BoughError",
     "Connection",
+    "CopyForm",
     "Database",
     "EngineError",
     "ErrorKind",

@@ -51,6 +51,7 @@ class Connection:
         self.files = False  # whether names of files may be read as tables; whoever sets it checks them first
         self.schema_branch: Callable[[str], str | None] = lambda _schema: None
         self.notices: list[str] = []
+        self.sources: dict[str, Any] = {}  # Arrow tables that the next write reads, by the name it calls them
         self.line = database.line(branch)
         self.cursor = database.root.cursor()
         self.temporary: dict[str, Table] = {}

@@ -12,7 +12,8 @@ class BoughError(Exception):
     """An error with the fields a Postgres client shows.
 
     ``message`` names the thing, ``detail`` gives the facts, ``hint`` the next command.
-    ``position`` is a 1-based character offset into the statement, where one is known.
+    ``position`` is a 1-based character offset into the statement, where one is known. ``context`` says where in its
+    data a statement failed (``COPY t, line 3``).
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class BoughError(Exception):
         table: str | None = None,
         column: str | None = None,
         constraint: str | None = None,
+        context: str | None = None,
     ) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
@@ -38,6 +40,7 @@ class BoughError(Exception):
         self.table = table
         self.column = column
         self.constraint = constraint
+        self.context = context
 
     def __repr__(self) -> str:
         return f"BoughError({self.sqlstate!r}, {self.message!r}, detail={self.detail!r}, hint={self.hint!r})"

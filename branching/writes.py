@@ -41,6 +41,8 @@ class Writes:
             return Result()
         if isinstance(statement, exp.Create):
             return self._create(transaction, statement, parameters)
+        for name, rows in self._connection.sources.items():  # in each try: a rollback forgets them
+            self._connection.cursor.register(name, rows)
         scope = self._connection.scope()
         tree = statement.copy()
         node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this

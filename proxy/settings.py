@@ -214,7 +214,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("memory_limit", "", _memory, "Memory of the engine, as 4GB or 60%; empty: the engine's default."),
     Setting("threads", "0", _between(0, 4096), "Threads of the engine; 0: one for each processor."),
     Setting("agent_file", "", _text, "A Datus agent.yml whose datasources are taken; empty: none."),
-    Setting("file_directories", "", _names, "Directories that read_csv, read_parquet and COPY may use."),
+    Setting(
+        "file_directories", "", _names, "Directories that read_csv, read_parquet and their like may read."
+    ),
 )
 BY_NAME: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in SETTINGS})
 _EARLIEST = "default"

@@ -52,10 +52,22 @@ class ResultColumn:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Ready DataRow messages: ``data`` is any bytes-like object, ``rows`` how many messages are in it."""
+    """Ready messages, one for each row: ``data`` is any bytes-like object, ``rows`` how many are in it."""
 
     data: Any
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyForm:
+    """How rows are written as CopyData messages: Postgres' text, CSV or binary. ``force_quote``: columns by number."""
+
+    format: str = "text"
+    delimiter: str = "\t"
+    null: str = "\\N"
+    quote: str = '"'
+    escape: str = '"'
+    force_quote: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class WireFormats:
 
     codes: tuple[int, ...] = ()
     declared: tuple[str | None, ...] = ()
+    copy: CopyForm | None = None  # rows are wanted as the data of a COPY
 
 
 Parameters = Sequence[Any]

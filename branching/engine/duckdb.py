@@ -104,7 +104,7 @@ class DuckDBCursor(Cursor):
             yield
         except duckdb.Error as error:
             raise classify(error, sql) from error
-        except RuntimeError as error:  # InterruptException surfaces so from Arrow readers
+        except (RuntimeError, OSError) as error:  # InterruptException surfaces so from Arrow readers
             kind = ErrorKind.INTERRUPTED if "nterrupt" in str(error) else ErrorKind.OTHER
             raise EngineError(kind, type(error).__name__, str(error), sql) from error
 

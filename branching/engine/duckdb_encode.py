@@ -25,6 +25,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from branching.engine.base import CopyForm
+from branching.names import literal
+
+from .duckdb_copy import copy_form
 from .duckdb_forms import NULL_SIZE, binary_form, size_form, text_form
 
 BATCH_ROWS = 32_768
@@ -46,7 +50,7 @@ class EncodedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Whole DataRow messages, back to back."""
+    """Whole messages, back to back, one for each row."""
 
     data: memoryview
     rows: int
@@ -103,16 +107,34 @@ def _joined(parts: Sequence[str]) -> str:
     return f"({_joined(parts[:middle])} || {_joined(parts[middle:])})"
 
 
-def _encoding(source: str, columns: Sequence[EncodedColumn]) -> str:
+def _encoding(source: str, columns: Sequence[EncodedColumn], copy: CopyForm | None = None) -> str:
     names = [f"c{number}" for number in range(len(columns))]
+    if copy is not None and copy.format != "binary":
+        return _lines(source, columns, names, copy)
     forms = ", ".join(f"{_form(column, name)} AS {name}" for column, name in zip(columns, names, strict=True))
     count = f"unhex('{len(columns):04x}')"
     body = _joined([count, *map(_field, columns, names)])
     if not columns:
-        return f"SELECT unhex('44000000060000') AS f FROM {source} AS s"
+        return f"SELECT unhex('{44 if copy is None else 64}000000060000') AS f FROM {source} AS s"
+    letter = "D" if copy is None else "d"
     return (
-        f"SELECT 'D'::BLOB || {size_form('(octet_length(b) + 4)')} || b AS f FROM "
+        f"SELECT '{letter}'::BLOB || {size_form('(octet_length(b) + 4)')} || b AS f FROM "
         f"(SELECT {body} AS b FROM (SELECT {forms} FROM {source} AS s({', '.join(names)})))"
+    )
+
+
+def _lines(source: str, columns: Sequence[EncodedColumn], names: Sequence[str], copy: CopyForm) -> str:
+    """COPY's text and CSV: a line for each row, in a message of its own."""
+    forms = ", ".join(f"{_form(column, name)} AS {name}" for column, name in zip(columns, names, strict=True))
+    fields = [
+        copy_form(column.type, name, copy, force=number in copy.force_quote, alone=len(columns) == 1)
+        for number, (column, name) in enumerate(zip(columns, names, strict=True))
+    ]
+    parts = [part for field in fields for part in (field, literal(copy.delimiter))]
+    line = _joined([*parts[:-1], "chr(10)"])
+    return (
+        f"SELECT 'd'::BLOB || {size_form('(strlen(b) + 4)')} || encode(b) AS f FROM "
+        f"(SELECT {line} AS b FROM (SELECT {forms} FROM {source} AS s({', '.join(names)})))"
     )
 
 
@@ -134,11 +156,14 @@ def encode_query(cursor: Any, sql: str, columns: Sequence[EncodedColumn]) -> Ite
 
 
 def encode_reader(
-    reader: pa.RecordBatchReader, columns: Sequence[EncodedColumn], cursor: Any
+    reader: pa.RecordBatchReader,
+    columns: Sequence[EncodedColumn],
+    cursor: Any,
+    copy: CopyForm | None = None,
 ) -> Iterator[Frames]:
     """Route two: encodes the rows of ``reader`` with ``cursor``, streaming. Closes ``reader``."""
     names = [f"c{number}" for number in range(len(columns))]
-    query = _encoding(_SOURCE, columns)
+    query = _encoding(_SOURCE, columns, copy)
     source = _Source(reader, names)
     try:
         while rows := source.next_run():

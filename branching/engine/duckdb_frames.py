@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from branching.engine import duckdb_encode
-from branching.engine.base import Frames, ResultColumn, WireFormats
+from branching.engine.base import CopyForm, Frames, ResultColumn, WireFormats
 from branching.engine.duckdb_rows import exact_rows
 
 SMALL = 1000  # rows up to which Python encodes faster
@@ -48,7 +48,7 @@ def open_stream(
             return columns, iter([rows] if rows else []), False
     source = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(head, _batches(reader)))
     encoded = duckdb_encode.columns_of(pairs, *_spread(formats, len(columns)))
-    return columns, _frames(source, encoded, encoder, reader), True
+    return columns, _frames(source, encoded, encoder, reader, formats.copy), True
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -69,9 +69,10 @@ def _frames(
     columns: Sequence[duckdb_encode.EncodedColumn],
     encoder: duckdb.DuckDBPyConnection,
     reader: pa.RecordBatchReader,
+    copy: CopyForm | None,
 ) -> Iterator[Frames]:
     try:
-        for frames in duckdb_encode.encode_reader(source, columns, encoder):
+        for frames in duckdb_encode.encode_reader(source, columns, encoder, copy):
             yield Frames(frames.data, frames.rows)
     finally:
         reader.close()

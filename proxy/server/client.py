@@ -79,7 +79,7 @@ class Client:
         self._flush()
         await self._writer.drain()
 
-    async def _event(self) -> Any:
+    async def event(self) -> Any:
         """The client's next message, or CONNECTION_CLOSED."""
         while True:
             event = self._backend.next_event()
@@ -139,7 +139,7 @@ class Client:
 
     async def _start(self) -> StartupMessage | None:
         while True:
-            event = await self._event()
+            event = await self.event()
             if event is CONNECTION_CLOSED:
                 return None
             if isinstance(event, SSLRequest | GSSENCRequest):
@@ -221,7 +221,7 @@ class Client:
             limit = session.timeout_seconds("idle_in_transaction_session_timeout")
         try:
             async with asyncio.timeout(limit or None):
-                return await self._event()
+                return await self.event()
         except TimeoutError:
             self._last_word("25P03", "terminating connection due to idle-in-transaction timeout")
             return CONNECTION_CLOSED

@@ -13,6 +13,7 @@ import structlog
 
 from branching.errors import BoughError
 from proxy.session import functions
+from proxy.session.copy_dialogue import CopyDialogue
 from proxy.session.errors import error_response, notice
 from proxy.session.extended import Extended, sleep_outcome
 from proxy.session.outcome import Chunk, Outcome
@@ -40,6 +41,7 @@ from proxy.wire import (
     PortalSuspended,
     Query,
     ReadyForQuery,
+    RemoteProtocolError,
     Sync,
 )
 from proxy.wire.description import column_formats, row_description
@@ -56,6 +58,9 @@ class Stream(Protocol):
 
     async def drain(self) -> None: ...
 
+    async def event(self) -> Any:
+        """The client's next message, or CONNECTION_CLOSED."""
+
 
 class Dialogue:
     def __init__(self, session: Session, backend: Backend, stream: Stream) -> None:
@@ -63,6 +68,7 @@ class Dialogue:
         self._backend = backend
         self._stream = stream
         self._extended = Extended(session)
+        self._copying = CopyDialogue(session, backend, stream)
         self._told: tuple[object, object] = (None, None)
         self._handlers: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             Query: self._query,
@@ -89,6 +95,8 @@ class Dialogue:
         except ConnectionError:
             raise
         except Exception as error:
+            if isinstance(error, RemoteProtocolError) and error.fatal:
+                raise
             self._session.transactions.fail()
             self._report(error)
             if self._backend.owes_ready:
@@ -195,7 +203,7 @@ class Dialogue:
             prepared is not None
             and several
             and prepared.kind not in _OUTSIDE
-            and prepared.statement is not None
+            and (prepared.statement is not None or prepared.kind is Kind.COPY)
         ):
             session.transactions.begin_implicit()
         return None
@@ -206,13 +214,22 @@ class Dialogue:
 
         def start() -> tuple[Outcome, Iterator[Chunk], Chunk | None]:
             outcome = work()
-            if outcome.columns is None:
+            if outcome.columns is None or outcome.copy is not None:
                 return outcome, _EMPTY, None
             chunks = outcome.chunks(formats)
             return outcome, chunks, next(chunks, None)
 
         outcome, chunks, first = await session.guarded(start)
+        if outcome.copy is not None:
+            await self._copy(outcome)
+            return
         await self._send_rows(outcome, chunks, first, formats, describe=True)
+
+    async def _copy(self, outcome: Outcome) -> None:
+        self._notices()
+        rows = await self._copying.run(outcome)
+        self._notices()
+        self.send(CommandComplete(f"COPY {rows}"))
 
     async def _send_outcome(self, outcome: Outcome, formats: Sequence[int]) -> None:
         chunks = outcome.chunks(formats)
@@ -273,6 +290,10 @@ class Dialogue:
         outcome = await self._extended.start(portal, limit, more_follows=more)
         if outcome is None:
             self.send(EmptyQueryResponse())
+            return
+        if outcome.copy is not None:
+            portal.completed = True
+            await self._copy(outcome)
             return
         if outcome.columns is None:
             self._notices()

@@ -33,6 +33,7 @@ def error_response(error: BaseException, *, fatal: bool = False, offset: int = 0
         detail=getattr(error, "detail", None),
         hint=getattr(error, "hint", None),
         position=getattr(error, "position", None),
+        where=getattr(error, "context", None),
         schema=getattr(error, "schema", None),
         table=getattr(error, "table", None),
         column=getattr(error, "column", None),

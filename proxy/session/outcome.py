@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from branching import Result, ResultColumn
+from branching import CopyForm, Result, ResultColumn, WireFormats
 from proxy.types import TypeInfo, from_engine, row_encoder
 from proxy.wire.description import column_formats
 
+if TYPE_CHECKING:
+    from proxy.session.copy import CopyIn, CopyOut
+
 Columns = tuple[tuple[str, TypeInfo], ...]
+Formats = Sequence[int] | CopyForm  # codes of a Bind, or the form of a COPY's data
+
+
+def wire_formats(formats: Formats, declared: Sequence[str | None]) -> WireFormats:
+    """How the engine is to encode rows; ``declared`` are Postgres types known better than by the engine's."""
+    names = tuple(name and from_engine("VARCHAR", name).name for name in declared)
+    if isinstance(formats, CopyForm):
+        return WireFormats((int(formats.format == "binary"),), names, formats)
+    return WireFormats(tuple(formats), names)
 
 
 def described(columns: Sequence[ResultColumn], declared: Sequence[str | None] = ()) -> Columns:
@@ -40,6 +52,7 @@ class Outcome:
     keep: Any = None  # what must live until the rows are read
     _rest: list[Any] = field(default_factory=list)
     sent: int = 0
+    copy: CopyIn | CopyOut | None = None  # the statement is a COPY, which talks to the client itself
 
     def chunks(self, formats: Sequence[int]) -> Iterator[Chunk]:
         """All rows, encoded, in bounded pieces."""

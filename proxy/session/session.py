@@ -55,6 +55,7 @@ class Session:
         self.reading: Comparison | None = None  # a shadow query that runs, or whose rows are being read
         self.hang_up: Callable[[], None] = lambda: None
         self.timed_out = False
+        self._watching = False
         self._loop = asyncio.get_running_loop()
         self._sleeper: asyncio.Event | None = None
         self._busy = threading.Event()
@@ -158,7 +159,7 @@ class Session:
     async def sleep(self, seconds: float) -> None:
         """pg_sleep: wakes early, with an error, if cancelled. The pool is not needed for it."""
         self._sleeper = asyncio.Event()
-        with self._watched():
+        with self.watched():
             try:
                 await asyncio.wait_for(self._sleeper.wait(), timeout=max(seconds, 0))
             except TimeoutError:
@@ -166,6 +167,18 @@ class Session:
             finally:
                 self._sleeper = None
         raise BoughError("57014", self.cancel_reason())
+
+    async def wait(self, *work: asyncio.Future[Any]) -> None:
+        """Until one of them is done; 57014 if the session is cancelled meanwhile."""
+        sleeper = self._sleeper = asyncio.Event()
+        stop = asyncio.ensure_future(sleeper.wait())
+        try:
+            await asyncio.wait({stop, *work}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._sleeper = None
+            stop.cancel()
+        if sleeper.is_set():
+            raise BoughError("57014", self.cancel_reason())
 
     def cancel_reason(self) -> str:
         if self.timed_out:
@@ -178,7 +191,7 @@ class Session:
 
     async def guarded(self, work: Callable[[], _T]) -> _T:
         """``work`` on the pool, under the statement timeout, open to cancels. Failures fail the block."""
-        with self._watched():
+        with self.watched():
             self._busy.set()
             try:
                 return await self.run(work)
@@ -191,8 +204,11 @@ class Session:
                 self._busy.clear()
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
         """The session is active, and cancelled if that takes longer than its statement timeout."""
+        if self._watching:  # part of something that is watched already
+            yield
+            return
         if self._timed != (
             stamp := self.settings.stamp
         ):  # compared here: a SET counts from the next statement on
@@ -200,10 +216,12 @@ class Session:
         timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
         self.timed_out = False
+        self._watching = True
         self.state = "active"
         try:
             yield
         finally:
+            self._watching = False
             if timer is not None:
                 timer.cancel()
             self.state = self.idle_state()

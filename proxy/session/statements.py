@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import EngineError, WireFormats
+from branching import EngineError
 from branching.errors import BoughError
 from branching.model import Catalog
 from migration.datasources import LOCAL
@@ -28,7 +28,7 @@ from proxy.session import (
     views,
 )
 from proxy.session.analysis import Analysis, analysis
-from proxy.session.outcome import Columns, Outcome, described, done, of_result
+from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
 from proxy.session.parameters import columns_of, declared, engine_types, oids
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.remote_relations import check_places
@@ -38,7 +38,6 @@ from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Execute, Kind, Prepare
-from proxy.types import from_engine as type_info
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -190,7 +189,10 @@ class Statements:
         return self.run(statement, [], (0,))
 
     def run(
-        self, statement: PreparedStatement, values: Sequence[Any], formats: Sequence[int] | None
+        self,
+        statement: PreparedStatement,
+        values: Sequence[Any],
+        formats: Formats | None,
     ) -> Outcome:
         """Runs a prepared statement. ``formats`` None: rows are wanted piece by piece, not encoded."""
         session = self._session
@@ -239,7 +241,7 @@ class Statements:
         statement: PreparedStatement,
         prepared: Prepared,
         values: Sequence[Any],
-        formats: Sequence[int] | None,
+        formats: Formats | None,
     ) -> Outcome:
         session = self._session
         connection = session.connection
@@ -249,7 +251,7 @@ class Statements:
             assert what is not None
             if (about_branch := session.branch_schemas.ddl(what)) is not None:
                 return about_branch
-            self._writing()
+            self.writing()
             connection.execute(introspection.ddl_with_views(session, what))
             return done(prepared.tag)
         if (merged := session.branch_schemas.merging.create_as(prepared.tree)) is not None:
@@ -266,7 +268,7 @@ class Statements:
         return placed(tree)
 
     def _placed(
-        self, prepared: Prepared, tree: exp.Expr, used: list[Any], formats: Sequence[int] | None
+        self, prepared: Prepared, tree: exp.Expr, used: list[Any], formats: Formats | None
     ) -> Outcome:
         """Runs a statement whose relations are all of the branch or the system's."""
         session = self._session
@@ -305,14 +307,10 @@ class Statements:
         elif prepared.kind in (Kind.SELECT, Kind.INSERT) and not self.reads_elsewhere(prepared):
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):
-            self._writing()
-        wire: WireFormats | None = None
+            self.writing()
         if not known and prepared.kind is Kind.SELECT:
             known = self._declared(prepared, tree)
-        if formats is not None:
-            wire = WireFormats(
-                tuple(formats), tuple(name and type_info("VARCHAR", name).name for name in known)
-            )
+        wire = None if formats is None else wire_formats(formats, known)
         result = connection.execute(tree, used, wire, key)
         if result.columns is None:
             count = result.rowcount
@@ -341,7 +339,8 @@ class Statements:
             self._known[prepared.parsed.text] = kept
         return kept[1]
 
-    def _writing(self) -> None:
+    def writing(self) -> None:
+        """A statement is about to write; 25006 where nothing may."""
         transactions = self._session.transactions
         transactions.writes += 1
         if transactions.read_only:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from branching.errors import BoughError
-from proxy.session import functions
+from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
 from proxy.session.portals import SqlCursor
 from proxy.sql import statements as s
@@ -93,9 +93,7 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
     if kind in _IDLE:
         return done(_IDLE[kind])
     if isinstance(what, s.Copy):
-        raise BoughError(
-            "0A000", "COPY is not supported yet", hint="Use INSERT with several rows, or INSERT … SELECT."
-        )
+        return copy.run(session, what)
     raise BoughError("0A000", f"{prepared.tag} is not supported", hint="docs/dialect.md lists what is.")
 
 

@@ -43,6 +43,9 @@ class GuardContext:
 
 
 _TABLE_FUNCTIONS = TABLE_FUNCTIONS | CATALOG_TABLE_FUNCTIONS
+_COPY_HINT = (
+    "Use COPY … FROM STDIN or TO STDOUT; psql's \\copy reads and writes the client's files and programs."
+)
 _GLOB = re.compile(r"[*?\[{]")
 _FILE_NAME = re.compile(
     r"(^[a-z0-9+]+://)|[/\\]|\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|db|duckdb|arrow|gz|zst|wal)$",
@@ -55,9 +58,13 @@ def guard(parsed: Parsed, tree: exp.Expr | None, context: GuardContext) -> None:
     payload = parsed.payload
     if isinstance(payload, Copy) and (payload.filename is not None or payload.program):
         if payload.program:
-            raise BoughError("42501", "COPY … PROGRAM is not allowed", hint="Use COPY … FROM STDIN.")
+            raise BoughError("42501", "COPY … PROGRAM is not allowed", hint=_COPY_HINT)
         assert payload.filename is not None
-        allowed_file(payload.filename, context, write=not payload.from_client)
+        try:
+            allowed_file(payload.filename, context, write=not payload.from_client)
+        except BoughError as error:
+            error.hint = _COPY_HINT
+            raise
     if tree is not None:
         guard_tree(tree, context)
     for inner in _trees(payload):

@@ -53,7 +53,10 @@ def utf8(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        bad = " ".join(f"0x{byte:02x}" for byte in data[error.start : error.start + 4])
+        first = data[error.start]
+        # As many bytes as the first one announces, which is what Postgres shows.
+        size = 2 if first >> 5 == 6 else 3 if first >> 4 == 14 else 4 if first >> 3 == 30 else 1
+        bad = " ".join(f"0x{byte:02x}" for byte in data[error.start : error.start + size])
         raise ValueFormatError(BAD_ENCODING, f'invalid byte sequence for encoding "UTF8": {bad}') from None
     if "\0" in text:
         raise ValueFormatError(BAD_ENCODING, 'invalid byte sequence for encoding "UTF8": 0x00')

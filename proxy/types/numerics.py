@@ -18,7 +18,7 @@ from .errors import INVALID_BINARY, OUT_OF_RANGE, UNSUPPORTED, ValueFormatError,
 _HEAD = struct.Struct("!HhHH")
 _NEGATIVE, _NAN, _INFINITE, _MINUS_INFINITE = 0x4000, 0xC000, 0xD000, 0xF000
 _SPECIAL = {_NAN: Decimal("NaN"), _INFINITE: Decimal("Infinity"), _MINUS_INFINITE: Decimal("-Infinity")}
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?\s*\Z", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?\s*\Z", re.ASCII)
 _WORD = re.compile(r"\s*([+-]?)(nan|inf|infinity)\s*\Z", re.IGNORECASE)
 
 

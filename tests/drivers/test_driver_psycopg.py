@@ -254,21 +254,6 @@ def test_stream(server: ThreadServer) -> None:
         assert sum(row[0] for row in rows) == 500500
 
 
-@pytest.mark.parametrize(
-    "statement", ["COPY {} FROM STDIN", "COPY {} TO STDOUT", "COPY (SELECT 1) TO STDOUT WITH (FORMAT binary)"]
-)
-def test_copy_waits(server: ThreadServer, name: str, statement: str) -> None:
-    with server.connect() as connection:
-        connection.execute(f"CREATE TABLE {name} (i int)")
-        with (
-            pytest.raises(psycopg.errors.FeatureNotSupported) as caught,
-            connection.cursor().copy(statement.format(name)) as copy,
-        ):
-            list(copy)
-        assert caught.value.diag.message_hint
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-
-
 def test_tags(server: ThreadServer, name: str) -> None:
     wanted = [
         (f"CREATE TABLE {name} (i int PRIMARY KEY, t text)", "CREATE TABLE"),
