@@ -193,7 +193,7 @@ def maria_pgloader(place: Place) -> None:
     maria = place.maria
     load = Path(place.file).parent / "t.load"
     load.write_text(
-        f"LOAD DATABASE FROM mysql://{maria.user}:{maria.password.replace(' ', '%20')}@{maria.host}:{maria.port}"
+        f"LOAD DATABASE FROM mysql://peer:peer@{maria.host}:{maria.port}"
         f"/{maria.database} INTO {place.uri} WITH include drop, create tables;\n"
     )
     _command("pgloader", "--on-error-stop", str(load))
@@ -202,10 +202,9 @@ def maria_pgloader(place: Place) -> None:
 def maria_sling(place: Place) -> None:
     assert place.maria is not None
     maria = place.maria
-    password = maria.password.replace(" ", "%20")
     _command(
         "sling", "run",
-        "--src-conn", f"mysql://{maria.user}:{password}@{maria.host}:{maria.port}/{maria.database}",
+        "--src-conn", f"mysql://peer:peer@{maria.host}:{maria.port}/{maria.database}",
         "--src-stream", f"{maria.database}.t",
         "--tgt-conn", f"{place.uri}?sslmode=disable", "--tgt-object", "public.from_sling", "--mode", "full-refresh",
     )  # fmt: skip

@@ -24,7 +24,7 @@ from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.types import CanonicalType
 
-DIALECTS = ("duckdb", "postgres")
+DIALECTS = ("duckdb", "postgres", "mysql")
 IN_PYTHON = ("json_unique_keys", "json_double")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
@@ -43,6 +43,9 @@ def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
         if guard in ("finite", "no_nan") and element.kind == "decimal":
             return True
         return guard == "time:0..24" or (guard.startswith("year:-290307..294247") and element.kind != "date")
+    if name == "mysql" and guard.startswith("year:"):
+        low, _, high = guard.removeprefix("year:").partition("..")
+        return int(low) <= 0 and int(high) >= 9999  # its calendar has no other years
     if name in ("mysql", "sqlite") and guard in ("finite", "no_nan") and element.kind == "decimal":
         return element.precision is not None
     return False
@@ -69,6 +72,8 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         return None
     if guard == "no_null":
         return f"{column} IS NULL"
+    if name == "mysql":
+        return _mysql(guard, type_, column)
     if guard == "dimensions:1":
         return f"(array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)"
     if type_.kind == "list" and type_.element is not None:
@@ -79,6 +84,18 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
             return f"len(list_filter({column}, lambda x: coalesce({inner}, false))) > 0"
         return f"EXISTS (SELECT 1 FROM unnest({column}) AS bough(x) WHERE {inner})"
     return _scalar(guard, type_, column, duckdb=name == "duckdb")
+
+
+def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
+    """What MySQL is asked about its texts; anything else is judged here."""
+    if type_.kind != "text":
+        return None
+    word, _, argument = guard.partition(":")
+    text = f"CONVERT({column} USING utf8mb4)"
+    if word == "no_nul":  # by bytes: in most collations NUL is ignored, and so found everywhere
+        return f"LOCATE(CHAR(0), CAST({text} AS BINARY)) > 0"
+    measured = {"octets": "LENGTH", "chars": "CHAR_LENGTH"}.get(word)
+    return f"{measured}({text}) > {int(argument)}" if measured else None
 
 
 def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
@@ -177,6 +194,8 @@ def _length(word: str, most: int, kind: str, column: str, *, duckdb: bool) -> st
 def sample_text(column: str, dialect: str) -> str:
     """A value of ``column`` as a short text, for messages."""
     name = contract(dialect).name
+    if name == "mysql":
+        return f"LEFT(CAST({column} AS CHAR), 80)"
     text = f"{column}::VARCHAR" if name == "duckdb" else f"{column}::text"
     return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
 

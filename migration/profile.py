@@ -91,7 +91,7 @@ def _pushed(
 ) -> tuple[int, list[Finding], TableMeasure | None]:
     # Counting first: samples cost as much again, and are wanted only where something is broken.
     counts = [
-        f"count(*) FILTER (WHERE {_condition(question, dialect)}) AS q{index}"
+        f"count(CASE WHEN {_condition(question, dialect)} THEN 1 END) AS q{index}"
         for index, question in enumerate(questions)
     ]
     clause = source_clause(source, dialect)

@@ -142,6 +142,8 @@ def mariadb_server() -> Iterator[Server]:
             "CREATE DATABASE bough CHARACTER SET utf8mb4;\n"
             "CREATE USER bough@'127.0.0.1' IDENTIFIED BY 'open sesame';\n"
             "GRANT ALL ON *.* TO bough@'127.0.0.1';\n"
+            "CREATE USER peer@'127.0.0.1' IDENTIFIED BY 'peer';\n"  # for tools that take no space in a password
+            "GRANT SELECT ON *.* TO peer@'127.0.0.1';\n"
         )
         start.chmod(0o644)
         subprocess.run(
