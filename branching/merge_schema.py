@@ -20,7 +20,7 @@ from branching.errors import BoughError
 from branching.manifest import Change
 from branching.merge_plan import CatalogPlan
 from branching.merge_values import conversion, initial
-from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table
+from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, quote
 from branching.resolve import DIALECT, Scope
 from branching.storage import column_sql
@@ -309,9 +309,13 @@ def _exactly(current: Table, merged: Table) -> Table:
 
 
 def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
-    """Schemas and sequences before the tables that use them; what reads tables, and what goes, after (``late``)."""
+    """What comes before the tables and what comes after them (``late``).
+
+    Before: schemas and sequences that tables use, and views and macros that go, for a table may take such a name.
+    After: what reads tables, and schemas and sequences that go.
+    """
     for item, dropped in plan.changes:
-        early = isinstance(item, Schema | Sequence) and not dropped
+        early = isinstance(item, Schema | Sequence) != dropped
         if early == late:
             continue
         if isinstance(item, Schema):
@@ -324,7 +328,9 @@ def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
                     ddl.create_schema_storage(item.name)
                 ddl.put(item)
         elif dropped:
-            ddl.transaction.change(Change(item, dropped=True))
+            taken = ddl.catalog.find(item.schema, item.name) if isinstance(item, View | Sequence) else None
+            if not isinstance(taken, Table):  # a table that has taken the name since is not what goes
+                ddl.transaction.change(Change(item, dropped=True))
         elif isinstance(item, Sequence) or _free(ddl, item):
             ddl.transaction.change(Change(item))
         ddl.scope.catalog = ddl.transaction.catalog

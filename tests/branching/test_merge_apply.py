@@ -311,3 +311,34 @@ def test_a_column_that_comes_back_for_the_winner_takes_nobodys_work(lab: Lab) ->
     lab.fails("VB001", lab.merge)
     lab.merge(strategy="branch_wins")
     assert lab.all("main") == [(1, "x", 11), (2, "main", 20), (4, "new", None)]
+
+
+def test_a_table_that_takes_the_name_of_a_view_arrives(lab: Lab) -> None:
+    view = d.CreateView(d.Name("v"), exp.maybe_parse("select * from t", dialect="duckdb"))
+    lab.connections["main"].execute(view)
+    merge_apply.refresh(lab.database, "b", author=AUTHOR)
+    lab.sql("b", "create table made as select id, a from v where id < 3")
+    lab.connections["b"].execute(d.Drop("view", (d.Name("v"),)))
+    lab.connections["b"].execute(d.AlterTable(d.Name("made"), (d.RenameTable("v"),)))
+    assert lab.merge()["v"].action == "created"
+    assert lab.sql("main", "select * from v order by id") == [(1, 10), (2, 20)]
+
+
+def test_a_view_that_takes_the_name_of_a_table_arrives(lab: Lab) -> None:
+    lab.connections["b"].execute(d.AlterTable(T, (d.RenameTable("stored"),)))
+    view = d.CreateView(T, exp.maybe_parse("select id from stored", dialect="duckdb"))
+    lab.connections["b"].execute(view)
+    lab.merge()
+    assert lab.sql("main", "select * from t order by id") == [(1,), (2,), (3,)]
+    assert len(lab.sql("main", "select * from stored")) == 3
+
+
+def test_a_view_dropped_here_and_made_a_table_there_leaves_the_table(lab: Lab) -> None:
+    view = d.CreateView(d.Name("v"), exp.maybe_parse("select * from t", dialect="duckdb"))
+    lab.connections["main"].execute(view)
+    merge_apply.refresh(lab.database, "b", author=AUTHOR)
+    lab.connections["b"].execute(d.Drop("view", (d.Name("v"),)))
+    lab.connections["main"].execute(d.Drop("view", (d.Name("v"),)))
+    lab.sql("main", "create table v as select 42 as answer")
+    lab.merge()
+    assert lab.sql("main", "select * from v") == [(42,)]
