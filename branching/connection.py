@@ -55,6 +55,7 @@ class Connection:
         self.line = database.line(branch)
         self.cursor = database.root.cursor()
         self.temporary: dict[str, Table] = {}
+        self._temporary_before: dict[str, Table] = {}  # when the open block began
         self.transaction: Transaction | None = None
         self.failed = False
         self.statement_text: str | None = None
@@ -117,6 +118,7 @@ class Connection:
     def begin(self, read_only: bool = False) -> None:
         self._check_alive()
         self.failed = False
+        self._temporary_before = self.temporary
         self.transaction = self.new_transaction(explicit=True, read_only=read_only)
 
     def commit(self) -> None:
@@ -127,15 +129,27 @@ class Connection:
         with self.masked:
             try:
                 transaction.commit()
-            except EngineError as error:
-                raise client_error(error) from error
+            except BaseException as error:
+                self.temporary = self._temporary_before
+                if isinstance(error, EngineError):
+                    raise client_error(error) from error
+                raise
 
     def rollback(self) -> None:
         transaction, self.transaction = self.transaction, None
         self.failed = False
         if transaction is not None:
+            self.temporary = self._temporary_before
             transaction.rollback()
         self.cursor.rollback()
+
+    def stands(self) -> bool:
+        """Whether the engine still has the open transaction: an error of its own ends it, one of ours does not."""
+        try:
+            self.cursor.query("SELECT 1")
+        except EngineError:
+            return False
+        return True
 
     def interrupt(self) -> None:
         """Stops the running statement; a COMMIT that has begun is left alone. From any thread."""

@@ -1,8 +1,12 @@
 """Transaction blocks as a client sees them: BEGIN to COMMIT, implicit blocks, savepoints, the failed state.
 
-Savepoints: the engine has none. One is remembered with how much had been written; going back to it is possible while
-nothing was written since (and, after an error, only if the whole block has written nothing, because the engine has
-then thrown the block away and it is begun anew). Anything else is refused with 0A000 rather than half undone.
+Savepoints: the engine has none, and throws the whole transaction away at an error. So going back is possible
+
+* while nothing was written since the savepoint and the engine's transaction still stands: nothing has to be done;
+* to a savepoint before which the block had written nothing: the engine's transaction is begun anew, which undoes all.
+
+Anything else is refused with 0A000, which fails the block, and nothing is half undone. RELEASE undoes nothing and
+always works.
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ Block = Literal["none", "explicit", "implicit"]
 @dataclass(slots=True)
 class Savepoint:
     name: str
-    writes: int
+    writes: int  # of the block, when it was set
+    clean: bool  # the block had written nothing
+    cursors: frozenset[str]
 
 
 class Transactions:
@@ -177,14 +183,18 @@ class Transactions:
     # -- savepoints ---------------------------------------------------------------------------------------------
 
     def savepoint(self, kind: Kind, name: str) -> Outcome:
-        if self.block == "none":
+        if self.block != "explicit":
             raise BoughError(
                 "25P01",
                 f"{'SAVEPOINT' if kind is Kind.SAVEPOINT else kind.value} can only be used in transaction blocks",
             )
         if kind is Kind.SAVEPOINT:
             self.check()
-            self._savepoints.append(Savepoint(name, self.writes))
+            connection = self._session.connection
+            assert connection is not None
+            clean = self.writes == 0 and not connection.has_written
+            cursors = frozenset(self._session.statements.cursors)
+            self._savepoints.append(Savepoint(name, self.writes, clean, cursors))
             self._session.settings.savepoint(name)
             return done("SAVEPOINT")
         index = self._find(name)
@@ -207,16 +217,29 @@ class Transactions:
         savepoint = self._savepoints[index]
         connection = self._session.connection
         assert connection is not None
-        wrote_since = self.writes > savepoint.writes
-        if wrote_since or (self.failed and self.writes):
-            raise BoughError(
-                "0A000",
-                f'cannot roll back to savepoint "{savepoint.name}": the transaction has written',
-                detail="The engine has no savepoints; only a block that has not written can go back to one.",
-                hint="ROLLBACK the whole transaction; a branch is the better place to try something.",
-            )
-        if self.failed:
+        if self.writes > savepoint.writes or (self.failed and not connection.stands()):
+            if not savepoint.clean:
+                raise _cannot_go_back(savepoint, wrote=self.writes > savepoint.writes)
             connection.rollback()
             connection.begin(self.read_only)
-            self.failed = False
+            self.writes = 0
+        connection.failed = self.failed = False
+        cursors = self._session.statements.cursors
+        for name in set(cursors) - savepoint.cursors:
+            del cursors[name]
         del self._savepoints[index + 1 :]
+
+
+def _cannot_go_back(savepoint: Savepoint, *, wrote: bool) -> BoughError:
+    since = (
+        "it has written since"
+        if wrote
+        else "a statement has failed since, and took the writes before it along"
+    )
+    return BoughError(
+        "0A000",
+        f'cannot roll back to savepoint "{savepoint.name}": the transaction has written before it, and {since}',
+        detail="The engine undoes whole transactions only. A block can go back to a savepoint if it had written"
+        " nothing when the savepoint was set, or has written nothing since.",
+        hint="ROLLBACK the whole transaction; a branch is the better place to try something.",
+    )

@@ -164,20 +164,6 @@ def test_transactions(server: ThreadServer, name: str) -> None:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_savepoint_with_writes_after_it_says_so(server: ThreadServer, name: str) -> None:
-    with server.connect() as connection:
-        connection.execute(f"CREATE TABLE {name} (i int)")
-        connection.execute("BEGIN")
-        connection.execute("SAVEPOINT a")
-        connection.execute(f"INSERT INTO {name} VALUES (1)")
-        with pytest.raises(psycopg.errors.FeatureNotSupported, match="savepoint"):
-            connection.execute("ROLLBACK TO a")
-        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
-            connection.execute("SELECT 1")
-        assert connection.execute("COMMIT").statusmessage == "ROLLBACK"
-        assert connection.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,)
-
-
 def test_prepared_statements(server: ThreadServer, name: str) -> None:
     with server.connect() as connection:
         connection.execute(f"CREATE TABLE {name} (i int, t text)")

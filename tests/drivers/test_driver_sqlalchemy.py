@@ -82,3 +82,18 @@ def test_reflection(engine: sa.Engine) -> None:
 def test_a_savepoint_without_writes(engine: sa.Engine) -> None:
     with engine.connect() as connection, connection.begin(), connection.begin_nested():
         assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_nested_transactions_that_are_kept(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS alchemy_nested"))
+        connection.execute(sa.text("CREATE TABLE alchemy_nested (i int PRIMARY KEY)"))
+        for number in range(3):
+            with connection.begin_nested():
+                connection.execute(sa.text("INSERT INTO alchemy_nested VALUES (:i)"), {"i": number})
+    with engine.begin() as connection:
+        with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
+            connection.execute(sa.text("INSERT INTO alchemy_nested VALUES (0)"))
+        connection.execute(sa.text("INSERT INTO alchemy_nested VALUES (9)"))
+    with engine.connect() as connection:
+        assert list(connection.scalars(sa.text("SELECT i FROM alchemy_nested ORDER BY i"))) == [0, 1, 2, 9]
