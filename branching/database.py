@@ -67,6 +67,7 @@ class Database:
         self.pending_forks = 0
         self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False
+        self.native_macros: frozenset[str] = frozenset()  # functions in the file that plain DuckDB made
         self.stored_uses: dict[int, datetime | None] = {}  # last_used_at of branches, as the manifest has it
         self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
         self.checkpointer = Checkpointer(self)

@@ -17,13 +17,14 @@ from branching import names
 from branching.ddl_edit import (
     sequences_in,
 )
-from branching.ddl_objects import ObjectDdl
+from branching.ddl_macros import MacroDdl
 from branching.ddl_parse import ParsedColumn, named, parse_column, parse_columns
 from branching.errors import BoughError
 from branching.model import (
     DEFAULT_SCHEMA,
     Column,
     Constraint,
+    Macro,
     Relation,
     Schema,
     Storage,
@@ -39,7 +40,7 @@ from branching.resolve import schema_name, table_name, undefined
 _TYPES: dict[str, str] = {}  # spellings of built-in types, as met
 
 
-class Ddl(ObjectDdl):
+class Ddl(MacroDdl):
     """One connection's DDL, inside one transaction."""
 
     def run(self, statement: d.Ddl) -> None:
@@ -64,7 +65,7 @@ class Ddl(ObjectDdl):
                 "0A000", "renaming a schema is not supported", hint="Create a new schema and move the tables."
             )
         elif isinstance(statement, d.CreateMacro):
-            raise BoughError("0A000", "CREATE MACRO is not supported yet", hint="Use a view.")
+            self._create_macro(statement)
         elif isinstance(statement, d.CommentOn):
             self._comment(statement)
         else:
@@ -302,6 +303,8 @@ class Ddl(ObjectDdl):
                 self._drop_schema(name.name, statement)
             elif statement.kind == "index":
                 self._drop_index(name, statement)
+            elif statement.kind in ("macro", "macro table"):
+                self._drop_macro(name, statement)
             else:
                 self._drop_relation(name, statement)
 
@@ -349,7 +352,11 @@ class Ddl(ObjectDdl):
             raise BoughError("3F000", f'schema "{name}" does not exist')
         if schema.name == DEFAULT_SCHEMA:
             raise BoughError("2BP01", f'cannot drop schema "{name}": it is the default schema')
-        inside = [item for item in self.catalog.relations.values() if item.schema == schema.name]
+        inside: list[Relation | Macro] = [
+            item
+            for item in (*self.catalog.relations.values(), *self.catalog.macros.values())
+            if item.schema == schema.name
+        ]
         if inside and not statement.cascade:
             raise BoughError(
                 "2BP01",
@@ -369,5 +376,7 @@ class Ddl(ObjectDdl):
         for item in inside:
             if isinstance(item, SequenceObject) and self.catalog.find(item.schema, item.name):
                 self.remove(item)
+            elif isinstance(item, Macro) and (item.schema, item.name) in self.catalog.macros:
+                self._drop_macro(d.Name(item.name, item.schema), replace(statement, cascade=True))
         self.drop_schema_storage(schema.name)
         self.remove(schema)

@@ -79,7 +79,7 @@ def renamed_column(table: Table, old: str, new: str) -> Table:
     )
 
 
-def qualified(query: exp.Query, scope: Scope) -> exp.Query:
+def qualified(query: exp.Expr, scope: Scope) -> exp.Expr:
     """The query with every relation's schema written out, so that a later search path does not matter."""
     from branching.resolve import _is_cte
 

@@ -13,7 +13,7 @@ from branching import names
 from branching.diff import Comparison, Pair, SchemaDiff, comparison
 from branching.merge_schema import Step, alterations
 from branching.merge_values import any_of, distinct, lifted
-from branching.model import Column, Constraint, Index, Sequence, Table, View
+from branching.model import Catalog, Column, Constraint, Index, Macro, Sequence, Table, View
 from branching.names import RID, quote
 from branching.resolve import DIALECT
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def schema(
     connection: Connection, branch: str, against: str | None = None, *, direct: bool = False
 ) -> list[SchemaDiff]:
-    """What differs in definitions: tables, columns, constraints, indexes, views, sequences."""
+    """What differs in definitions: tables, columns, constraints, indexes, views, macros, sequences."""
     with comparison(connection.database, branch, against, direct=direct) as compared:
         found: list[SchemaDiff] = []
         for pair in compared.pairs():
@@ -114,20 +114,32 @@ def create_sql(table: Table) -> str:
 
 
 def _objects(compared: Comparison) -> Iterator[SchemaDiff]:
-    for key in dict.fromkeys([*compared.before.relations, *compared.after.relations]):
-        left, right = compared.before.relations.get(key), compared.after.relations.get(key)
+    before: dict[tuple[str, str, str], object] = _named(compared.before)
+    after = _named(compared.after)
+    for key in dict.fromkeys([*before, *after]):
+        left, right = before.get(key), after.get(key)
         item = right or left
-        if left == right or not isinstance(item, View | Sequence):
+        if left == right or not isinstance(item, View | Sequence | Macro):
             continue
         change = "added" if left is None else "removed" if right is None else "changed"
         yield SchemaDiff(
-            key[0], key[1], type(item).__name__.lower(), change, _object_sql(left), _object_sql(right)
+            key[1], key[2], type(item).__name__.lower(), change, _object_sql(left), _object_sql(right)
         )
+
+
+def _named(catalog: Catalog) -> dict[tuple[str, str, str], object]:
+    """Relations and macros, which have names of their own each."""
+    found: dict[tuple[str, str, str], object] = {("", *key): item for key, item in catalog.relations.items()}
+    return found | {("macro", *key): item for key, item in catalog.macros.items()}
 
 
 def _object_sql(item: object) -> str | None:
     if isinstance(item, View):
         return f"CREATE OR REPLACE VIEW {quote(item.schema)}.{quote(item.name)} AS {item.sql}"
+    if isinstance(item, Macro):
+        body = f"TABLE {item.body}" if item.is_table else item.body
+        parameters = ", ".join(quote(name) for name in item.parameters)
+        return f"CREATE OR REPLACE MACRO {quote(item.schema)}.{quote(item.name)}({parameters}) AS {body}"
     if isinstance(item, Sequence):
         return (
             f"CREATE SEQUENCE {quote(item.schema)}.{quote(item.name)} AS {item.type} INCREMENT BY {item.increment}"
@@ -157,6 +169,8 @@ def _statements(compared: Comparison) -> Iterator[str]:
     for item in objects:
         if item.object == "view" and item.change != "added":
             yield f"DROP VIEW {quote(item.schema)}.{quote(item.table)}"
+        if item.object == "macro" and item.change == "removed":
+            yield f"DROP MACRO {quote(item.schema)}.{quote(item.table)} CASCADE"
         if item.object == "sequence" and item.change == "added":
             yield item.to_definition or ""
     pairs = compared.pairs()
@@ -166,6 +180,9 @@ def _statements(compared: Comparison) -> Iterator[str]:
     for pair in pairs:
         if pair.after is not None:
             yield from _table_statements(compared, pair)
+    yield from (
+        item.to_definition or "" for item in objects if item.object == "macro" and item.change != "removed"
+    )
     for item in objects:
         if item.object == "view" and item.change != "removed":
             yield item.to_definition or ""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from branching.macros import SEVERAL
 from branching.model import DEFAULT_SCHEMA, Catalog, Constraint, Macro, Sequence, Table, View
 from branching.names import EXPORTED_FUNCTIONS, FUNCTIONS, columns, literal, quote
 from branching.resolve import DIALECT, parse
@@ -63,7 +64,11 @@ def script(catalog: Catalog, functions: Mapping[str, str]) -> Script:
         made.tables.append((table, _table_sql(table, catalog, made)))
         made.after += _after_table(table)
     for macro in catalog.macros.values():
-        made.views.append((f"macro {macro.schema}.{macro.name}", macro_sql(macro)))
+        shown = f"macro {macro.schema}.{macro.name}"
+        if macro.parameters == (SEVERAL,):
+            made.notes.append(f"{shown} is left out: it has several forms")
+        else:
+            made.views.append((shown, macro_sql(macro)))
     for view in catalog.views():
         made.views.append((f"view {view.schema}.{view.name}", _view_sql(view)))
         made.after += _comment("VIEW", full(view.schema, view.name), view.comment)
@@ -192,7 +197,8 @@ def _view_sql(view: View) -> str:
 
 def macro_sql(macro: Macro) -> str:
     """CREATE MACRO of a macro in the plain file."""
-    body = plain_sql(macro.body)
+    body = plain_sql(macro.body if macro.is_table else f"SELECT {macro.body}")
+    body = body if macro.is_table else body.removeprefix("SELECT ")
     what = f"TABLE {body}" if macro.is_table else body
     return f"CREATE MACRO {full(macro.schema, macro.name)}({', '.join(macro.parameters)}) AS {what}"
 
@@ -203,6 +209,9 @@ def plain_sql(text: str) -> str:
     for table in tree.find_all(exp.Table):
         if table.text("db") == DEFAULT_SCHEMA:
             table.set("db", exp.to_identifier("main"))
+    for dot in tree.find_all(exp.Dot):
+        if isinstance(dot.expression, exp.Anonymous) and dot.this.name == DEFAULT_SCHEMA:
+            dot.set("this", exp.to_identifier("main"))
     for call in tree.find_all(exp.Anonymous):
         if call.name.lower() in ("nextval", "currval", "setval") and call.expressions:
             argument = call.expressions[0]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
-from branching import names, overlay, past_rows, timetravel
+from branching import macros, names, overlay, past_rows, timetravel
 from branching.ddl_model import Name
 from branching.direct import read_directly
 from branching.errors import BoughError
@@ -93,6 +93,9 @@ class Scope:
     def schemas(self) -> tuple[str, ...]:
         """The search path, without schemas that do not exist."""
         return tuple(name for name in map(schema_name, self.search_path) if name in self.catalog.schemas)
+
+    def schema_name(self, name: str) -> str:
+        return schema_name(name)
 
     def meant(self, name: Name) -> Name:
         """The name, its schema replaced by the branch that it stands for, where it stands for one."""
@@ -173,6 +176,7 @@ class Scope:
 
     def resolve(self, tree: exp.Expr, *, skip: exp.Expr | None = None, depth: int = 0) -> exp.Expr:
         """``tree``, changed in place, with every relation but ``skip`` replaced. Returns the new root."""
+        tree = macros.expand(tree, self)
         read_directly(tree, lambda node: self._trunk_table(node, skip))
         tables = [node for node in tree.find_all(exp.Table) if node is not skip]
         for node in tables:

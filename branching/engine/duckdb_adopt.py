@@ -21,7 +21,7 @@ from branching.engine.duckdb_reader import FileReader, Sequences, by_name
 from branching.errors import BoughError
 from branching.lines import TRUNK, Line
 from branching.manifest import Author, Change
-from branching.model import Column, Schema, Storage, Table, View
+from branching.model import DEFAULT_SCHEMA, Column, Macro, Schema, Storage, Table, View
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
 from branching.resolve import DIALECT, Scope, parse
@@ -51,6 +51,7 @@ def adopt(database: Database, progress: Progress) -> None:
         done += size
         if size:
             database.root.execute("CHECKPOINT")
+    _adopt_macros(database, reader)
     _adopt_views(database, reader, progress)
     _adopt_rows(database)
 
@@ -175,10 +176,47 @@ def _rebuild(cursor: Cursor, table: Table, schema: str, name: str, hidden: bool)
         cursor.execute(f"CREATE {unique}INDEX {quote(index.name)} ON {quote(schema)}.{quote(name)} ({items})")
 
 
+def _adopt_macros(database: Database, reader: FileReader) -> None:
+    found = list(reader.macros())
+    database.native_macros = frozenset(macro.name.lower() for macro in found)
+    known = database.trunk.catalog.macros
+    fresh = [macro for macro in found if (macro.schema, macro.name) not in known]
+    changes = [Change(macro) for macro in fresh if not _dropped_here(database, macro)]
+    if changes:
+        _record(database, changes, [])
+
+
+def _dropped_here(database: Database, item: View | Macro) -> bool:
+    """Whether Bough had this very definition and has dropped it since: it goes from the file too."""
+
+    def meaning(other: object) -> object:
+        return (
+            (other.sql,)
+            if isinstance(other, View)
+            else isinstance(other, Macro) and (other.body, other.parameters)
+        )
+
+    gone = any(
+        type(change.item) is type(item)
+        and (change.item.name, getattr(change.item, "schema", "")) == (item.name, item.schema)
+        and meaning(change.item) == meaning(item)
+        for _, _, change in database.changes_of(database.trunk)
+    )
+    if gone:
+        kind = "VIEW" if isinstance(item, View) else "MACRO TABLE" if item.is_table else "MACRO"
+        schema = "main" if item.schema == DEFAULT_SCHEMA else item.schema
+        database.root.execute(f"DROP {kind} IF EXISTS {quote(schema)}.{quote(item.name)}")
+    return gone
+
+
 def _adopt_views(database: Database, reader: FileReader, progress: Progress) -> None:
     """Their columns are those that Bough shows: a ``*`` in the file names the hidden ones too."""
     known = database.trunk.catalog
-    waiting = [item for item in reader.views() if known.find(item[0].schema, item[0].name) is None]
+    waiting = [
+        (view, named)
+        for view, named in reader.views()
+        if known.find(view.schema, view.name) is None and not _dropped_here(database, view)
+    ]
     while waiting:
         failed: list[tuple[View, list[str], str]] = []
         for view, named in waiting:

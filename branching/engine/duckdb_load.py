@@ -71,8 +71,10 @@ class _Load:
         found = reader.tables()
         tables = [(schema, reader.table(schema, name, sequences)) for schema, name, _ in found]
         wanted = {(table.schema, table.name) for _, table in tables}
-        for view in list(self._connection.catalog.views()):
-            self._ddl().remove(view)
+        for item in [*self._connection.catalog.views(), *self._connection.catalog.macros.values()]:
+            self._ddl().remove(item)
+        for macro in reader.macros():
+            self._ddl().put(macro)
         for old in list(self._connection.catalog.tables()):
             if (old.schema, old.name) not in wanted:
                 self._ddl().drop_table(old, cascade=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import sqlglot
@@ -14,7 +15,8 @@ from sqlglot import exp
 
 from branching import names
 from branching.engine.base import Cursor
-from branching.model import DEFAULT_SCHEMA, Column, Constraint, Index, Sequence, Table, View
+from branching.macros import SEVERAL, body_of
+from branching.model import DEFAULT_SCHEMA, Column, Constraint, Index, Macro, Sequence, Table, View
 from branching.names import quote
 
 OURS = (names.MANIFEST_SCHEMA, names.DATA_SCHEMA, *names.RESERVED_SCHEMAS)
@@ -162,6 +164,33 @@ class FileReader:
             self.qualify(query, logical(schema))
             named = [item.name for item in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
             yield View(self._next_id(), logical(schema), name, query.sql("duckdb"), (), comment), named
+
+    def macros(self) -> Iterator[Macro]:
+        """The user's macros. One with several forms comes as one that cannot be called."""
+        rows = self._rows(
+            "SELECT schema_name, function_name, any_value(function_type), any_value(parameters),"
+            " any_value(macro_definition), count(*), any_value(comment) FROM duckdb_functions()"
+            " WHERE function_type IN ('macro', 'table_macro') AND NOT internal AND database_name = ?"
+            " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        for schema, name, kind, parameters, body, forms, comment in rows:
+            if schema in OURS:
+                continue
+            macro = Macro(
+                self._next_id(),
+                logical(schema),
+                name,
+                tuple(parameters),
+                body,
+                kind == "table_macro",
+                comment,
+            )
+            if forms > 1:
+                yield replace(macro, parameters=(SEVERAL,), body="NULL", is_table=False)
+                continue
+            tree = exp.Paren(this=body_of(macro))
+            self.qualify(tree, logical(schema))
+            yield replace(macro, body=tree.this.sql("duckdb"))
 
     def qualify(self, tree: exp.Expr, schema: str) -> None:
         """Writes out the logical schema of every relation that the tree names."""

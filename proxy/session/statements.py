@@ -33,7 +33,7 @@ from proxy.session.parameters import columns_of, declared, engine_types, oids
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.remote_relations import check_places
 from proxy.sql.errors import from_engine
-from proxy.sql.guard import GuardContext
+from proxy.sql.guard import GuardContext, with_macros
 from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
@@ -79,7 +79,8 @@ class Statements:
         command = parse_command(source.text)
         if command is not None:
             return PreparedStatement(name, source, command=command)
-        prepared = self._session.service.statements.prepare(source, self.guard)
+        allowed = with_macros(self.guard, connection.catalog)
+        prepared = self._session.service.statements.prepare(source, allowed)
         self._allow(prepared)
         inferred: list[str | None] = []
         elsewhere = self.reads_elsewhere(prepared)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlglot import exp
 
 from branching import ddl_model
 from branching.errors import BoughError
+from branching.model import Catalog
 from proxy.sql.function_lists import (
     CATALOG_TABLE_FUNCTIONS,
     DENIED_SCALARS,
@@ -51,6 +52,12 @@ _FILE_NAME = re.compile(
     r"(^[a-z0-9+]+://)|[/\\]|\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|db|duckdb|arrow|gz|zst|wal)$",
     re.IGNORECASE,
 )
+
+
+def with_macros(context: GuardContext, catalog: Catalog) -> GuardContext:
+    """The context, with the table macros of a branch allowed in FROM."""
+    own = frozenset(macro.name.lower() for macro in catalog.macros.values() if macro.is_table)
+    return replace(context, table_functions=context.table_functions | own) if own else context
 
 
 def guard(parsed: Parsed, tree: exp.Expr | None, context: GuardContext) -> None:

@@ -19,7 +19,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from branching.ddl_model import CreateMacro, CreateView, Name
+from branching.ddl_model import CreateMacro, CreateView, Drop, Name
 from branching.errors import BoughError
 from proxy.sql import as_of, ddl, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
@@ -168,6 +168,7 @@ def _number(parameter: exp.Expr) -> int:
 
 # -- DuckDB's dialect ---------------------------------------------------------------------------------------
 
+_DROP_TABLE_MACRO = re.compile(r"^(\s*DROP\s+MACRO)\s+TABLE\b", re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(?!\()", re.IGNORECASE)
 _DUCKDB_KINDS: tuple[tuple[type[exp.Expr], Kind], ...] = (
     (exp.Pivot, Kind.PIVOT),
@@ -190,13 +191,18 @@ def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
         return Parsed(source.text, source.offset, Kind.EXPLAIN, "EXPLAIN", parsed.dialect, None,
                       Explain(inner, options), 0, True)  # fmt: skip
     try:
-        tree = sqlglot.parse_one(separate_parameters(source.text), read="duckdb")
+        text = _DROP_TABLE_MACRO.sub(r"\1", source.text)
+        tree = sqlglot.parse_one(separate_parameters(text), read="duckdb")
     except (ParseError, TokenError):
         raise syntax_error(failure, source)
     if isinstance(tree, (exp.Column, exp.Alias, exp.Literal)):
         raise syntax_error(failure, source)
     if isinstance(tree, exp.Create):
         return _duckdb_create(source, tree, failure)
+    if isinstance(tree, exp.Drop) and str(tree.args.get("kind")).upper() == "MACRO":
+        named = tuple(table_name(item) for item in tree.args["tables"])
+        dropped = Drop("macro", named, bool(tree.args.get("exists")), bool(tree.args.get("cascade")))
+        return Parsed(source.text, source.offset, Kind.DROP, "DROP MACRO", "duckdb", None, dropped)
     for class_, kind in _DUCKDB_KINDS:
         if isinstance(tree, class_):
             if isinstance(tree, (exp.Summarize, exp.Describe)) and isinstance(tree.this, exp.Table):
@@ -240,10 +246,19 @@ def _duckdb_create(source: Source, tree: exp.Create, failure: SyntaxFailure) -> 
     function = tree.this
     if not isinstance(function, exp.UserDefinedFunction):
         raise table.unreadable(None)
+    if isinstance(tree.expression, exp.MacroOverloads):
+        raise BoughError(
+            "0A000", "a macro of several forms is not supported", hint="Make a macro for each form."
+        )
+    if any(isinstance(item, exp.ColumnDef) for item in function.expressions):
+        raise BoughError("0A000", "types of a macro's parameters are not supported", hint="Leave them out.")
+    if tree.find(exp.TemporaryProperty):
+        raise BoughError("0A000", "temporary macros are not supported", hint="Leave TEMP out.")
     parameters = tuple(item.name for item in function.expressions)
+    returns = tree.find(exp.ReturnsProperty)
     body_ = rules.apply(tree.expression, names=False, dialect="duckdb")
     payload = CreateMacro(
-        table_name(function.this), parameters, body_, isinstance(body_, exp.Query), replaces, missing_ok
+        table_name(function.this), parameters, body_, returns is not None, replaces, missing_ok
     )
     return Parsed(source.text, source.offset, Kind.CREATE_MACRO, "CREATE MACRO", "duckdb", None, payload)
 

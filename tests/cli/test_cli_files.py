@@ -31,6 +31,9 @@ CREATE UNIQUE INDEX orders_pair ON orders (person, total);
 CREATE SEQUENCE free START 50 INCREMENT 5;
 CREATE VIEW all_people AS SELECT * FROM adults;
 CREATE VIEW adults AS SELECT name, initcap(name) AS shown FROM people WHERE age >= 18;
+CREATE MACRO grown(n) AS TABLE SELECT id FROM people WHERE age > n;
+CREATE MACRO plus(a, b) AS a + b;
+CREATE VIEW odd AS SELECT plus(id, 1) AS n FROM grown(45);
 COMMENT ON TABLE people IS 'who';
 COMMENT ON COLUMN people.age IS 'in years';
 COMMENT ON VIEW adults IS 'grown';
@@ -87,6 +90,7 @@ def test_a_branch_becomes_a_clean_file(
         assert rows('FROM "Other s"."Odd "" t" ORDER BY a') == [(1, "x"), (2, "y")]
         assert [str(value) for value in rows("FROM orders")[0]] == ["1", "1", "9.50", "none"]
         assert rows("FROM all_people ORDER BY 1") == [("ann", "Ann"), ("bob", "Bob"), ("cid", "Cid")]
+        assert rows("SELECT n, plus(1, 1) FROM odd") == [(4, 2)]
         assert rows("SELECT nextval('free')") == [(55,)]
         assert rows("INSERT INTO people (name) VALUES ('dan') RETURNING id, age") == [(4, 7)]
         assert rows("SELECT comment FROM duckdb_tables() WHERE table_name = 'people'") == [("who",)]
@@ -118,7 +122,8 @@ def test_what_was_exported_is_adopted_again(file: Path, tmp_path: Path) -> None:
         branching.open(again, prepare=macros.install),
     )
     one, other = first.connect("b"), second.connect("main")
-    for name in ("people", "orders", '"Other s"."Odd "" t"', "all_people"):
+    assert other.execute(sqlglot.parse_one("SELECT plus(1, 2)")).fetchall() == [(3,)]
+    for name in ("people", "orders", "odd", '"Other s"."Odd "" t"', "all_people"):
         text = f"SELECT * FROM {name} ORDER BY ALL"
         assert (
             one.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()

@@ -459,3 +459,36 @@ def test_the_current_schema_is_one_that_exists(server: ThreadServer, name: str) 
             ["public", "pg_catalog"],
             ["public", "pg_catalog"],
         )
+
+
+def test_macros(server: ThreadServer, name: str) -> None:
+    """DuckDB's CREATE MACRO, from a Postgres client."""
+    with server.connect() as client:
+        table, macro = f"t_{name}"[:40], f"m_{name}"[:40]
+        client.execute(f"CREATE TABLE {table} (a int)")
+        client.execute(f"INSERT INTO {table} VALUES (1), (2)")
+        client.execute(f"CREATE OR REPLACE MACRO {macro}(x) AS x * 2")
+        client.execute(f"CREATE FUNCTION {macro}_rows(n) AS TABLE SELECT a FROM {table} WHERE a >= n")
+        assert client.execute(f"SELECT {macro}(a) FROM {macro}_rows(%s)", (2,)).fetchall() == [(4,)]
+        found = client.execute(f"SELECT {macro}(21)")
+        assert [column.name for column in found.description or ()] == [macro]
+        assert found.fetchall() == [(42,)]
+        listed = "SELECT proname, proretset FROM pg_proc WHERE proname LIKE %s ORDER BY 1"
+        assert client.execute(listed, (f"{macro}%",)).fetchall() == [(macro, False), (f"{macro}_rows", True)]
+        for text, sqlstate in (
+            (f"CREATE MACRO {macro}(x) AS x", "42723"),
+            ("CREATE MACRO abs(x) AS x", "42723"),
+            ("CREATE MACRO several(a) AS a, (a, b) AS a + b", "0A000"),
+            ("CREATE TEMP MACRO aside(a) AS a", "0A000"),
+            ("CREATE MACRO typed(a int) AS a", "0A000"),
+            ("CREATE MACRO home() AS getenv('HOME')", "0A000"),
+            ("CREATE MACRO file() AS TABLE SELECT * FROM read_csv('/etc/passwd')", "42501"),
+            (f"SELECT {macro}(1, 2)", "42883"),
+            ("DROP MACRO nothing_of_that_name", "42883"),
+        ):
+            with pytest.raises(psycopg.Error) as caught:
+                client.execute(text)
+            assert caught.value.sqlstate == sqlstate, text
+        client.execute(f"DROP MACRO TABLE {macro}_rows")
+        client.execute(f"DROP MACRO IF EXISTS {macro}")
+        client.execute(f"DROP MACRO IF EXISTS {macro}")
