@@ -192,16 +192,15 @@ class MergeTrunkDdl(_SameIds, TrunkDdl):
         return self._indexed(self._reshaped(changed))
 
     def fill_others(self, table: Table, columns: frozenset[int], known: str) -> None:
-        """What rows that were not there when a column went have in it: what it is added with. Nobody sees it so far."""
-        base = self._base(table)
-        for column in table.columns:
-            value = initial(column)
-            if column.id in columns and column.default is not None:
-                name = quote(column.name)
-                self.cursor.execute(
-                    f"UPDATE {base.sql} SET {name} = {value} WHERE {name} IS NULL"
-                    f" AND {RID} NOT IN (SELECT {RID} FROM ({known}) AS _known)"
-                )
+        """Rows that the winner does not know have in a column that came back what it is added with.
+
+        Nobody sees them with it so far: no version, no history.
+        """
+        values = ", ".join(f"{quote(c.name)} = {initial(c)}" for c in table.columns if c.id in columns)
+        self.cursor.execute(
+            f"UPDATE {self._base(table).sql} SET {values}"
+            f" WHERE {RID} NOT IN (SELECT {RID} FROM ({known}) AS _known)"
+        )
 
     def tighten(self, table: Table, merged: Table) -> None:
         """Gives the table what its rows could not keep before they were filled."""

@@ -121,14 +121,15 @@ def _three_states(
         listed += f" UNION ALL SELECT {RID}, true FROM ({rest}) AS _rest"
     items.append("_rids.rest AS filled")
     which, only = _changed(columns), "*"
-    if fill is not None and rest is None:
-        others = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in columns if c.id not in fill.columns])
-        only = f"* REPLACE (in_base AND in_source AND NOT {others} AS filled)"
+    if fill is not None:  # a row that differs in nothing but what comes back is one that nobody changed
+        compared = [c for c in columns if rest or c.id not in fill.columns]
+        differs = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in compared])
+        only = f"* REPLACE (filled OR (in_base AND in_source AND NOT {differs}) AS filled)"
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT {only} FROM (SELECT {', '.join(items)}"
+        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT * FROM (SELECT {only} FROM (SELECT {', '.join(items)}"
         f" FROM ({listed}) AS _rids"
         f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
-        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _states WHERE filled OR {which}"
+        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _rows) AS _states WHERE filled OR {which}"
     )
 
 
@@ -166,6 +167,7 @@ def _find_on_target(
                 f" _target.{VERSION} AS tver, _target.{PLACE} AS place,"
                 f" {names.columns([c.name for c in target.columns], '_target')}"
                 f" FROM ({target_sql}) AS _target JOIN (SELECT * FROM {states} WHERE {missing}) AS _state ON {match}"
+                f" ORDER BY _target.{RID}, _state.in_base, _state.rid"  # rows new on both sides belong together first
             )
             twins = f"{TEMPORARY}{name}_twins"
             if cursor.query(f"SELECT 1 FROM {twins} LIMIT 1"):

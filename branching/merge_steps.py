@@ -40,15 +40,14 @@ def plan_rows(
         if not attempt.wanted(plan):
             continue
         strategy = attempt.policy.of(plan.shown.schema, plan.shown.name)
-        found = schema_conflicts(attempt.cursor, attempt.sides, plan, attempt.view or attempt.target)
+        found = schema_conflicts(attempt.cursor, attempt.sides, plan, attempt.brings or attempt.target)
         plan, refill = _with_saved_columns(plan, found, strategy)
         if found and strategy == BRANCH and plan.kind == "keep" and plan.target is None:
             plan = replace(plan, kind="create", merged=plan.source)
         plans[position] = plan
         attempt.conflicts += found
         source = plan.source
-        if attempt.restores:
-            refill |= _restored(plan)
+        refill |= _restored(plan) if attempt.restores else _rescued(plan)
         if plan.kind == "rows" and source is not None and (refill or _maybe_changed(attempt, plan)):
             rows_of, fill = attempt.sides.rows(plan.base, source), None
             visible = attempt.sides.visible(source, attempt.source)
@@ -82,6 +81,14 @@ def _with_saved_columns(
         if kept is not None and all(column.id != kept.id for column in merged.columns):
             merged = replace(merged, columns=(*merged.columns, kept))
     return replace(plan, merged=merged), frozenset(refill)
+
+
+def _rescued(plan: TablePlan) -> frozenset[int]:
+    """Columns that the target has dropped and the merge keeps, because the branch changed their definition and wins."""
+    if plan.kind != "rows" or plan.merged is None or plan.base is None or plan.target is None:
+        return frozenset()
+    known = {column.id for column in plan.base.columns} - {column.id for column in plan.target.columns}
+    return frozenset(column.id for column in plan.merged.columns if column.id in known)
 
 
 def _restored(plan: TablePlan) -> frozenset[int]:
@@ -276,11 +283,12 @@ def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, pl
         filled = stage.filled if stage is not None else frozenset()
         loose = merge_schema.loosened(merged, filled, target)
         table = merge_schema.reshape(ddl, table, loose, (plan.source,))
-        if filled:
+        lost = filled - {column.id for column in target.columns}
+        if lost:
             sides = replace(
                 attempt.sides, physical=attempt.transaction.physical
             )  # the columns may have moved
-            ddl.fill_others(table, filled, sides.visible(plan.source, attempt.source))
+            ddl.fill_others(table, lost, sides.visible(plan.source, attempt.source))
     if stage is not None and stage.counts.changes:
         merge_rows.apply(attempt.transaction, attempt.scope(), stage, table)
         if attempt.undo and not changes_schema(attempt):

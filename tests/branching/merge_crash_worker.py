@@ -1,6 +1,6 @@
 """Runs one change in a process of its own and kills it before a given engine statement.
 
-    python merge_crash_worker.py FILE merge|refresh|revert|continue|gc NUMBER
+    python merge_crash_worker.py FILE merge|refresh|revert|restore|open|continue|settled|gc NUMBER
 
 Prints ``done`` where the change has ended before that statement.
 """
@@ -43,10 +43,14 @@ def main() -> None:
         merge_apply.merge(database, "b", "main", strategy="branch_wins", author=author)
     elif what == "refresh":
         merge_apply.refresh(database, "b", strategy="branch_wins", author=author)
-    elif what == "revert":
+    elif what in ("revert", "restore"):
         merge_apply.revert(database, last, author, strategy="branch_wins")
+    elif what == "open":
+        merge_apply.refresh(database, "b", strategy="manual", author=author)
     elif what == "continue":
         merge_apply.continue_merge(database, merges[0].source, author)
+    elif what == "settled":
+        merge_apply.continue_refresh(database, merges[0].branch, author)
     else:
         gc.collect(database, now=manifest.now() + timedelta(days=9))
     os.write(1, b"done")

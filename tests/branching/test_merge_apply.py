@@ -342,3 +342,13 @@ def test_a_view_dropped_here_and_made_a_table_there_leaves_the_table(lab: Lab) -
     lab.sql("main", "create table v as select 42 as answer")
     lab.merge()
     assert lab.sql("main", "select * from v") == [(42,)]
+
+
+def test_rows_new_on_both_sides_belong_together_before_any_other(lab: Lab) -> None:
+    lab.sql("main", "delete from t where id = 1")
+    lab.sql("main", "insert into t values (1, 77, 'main')")
+    lab.sql("b", "update t set id = 5 where id = 1")
+    lab.sql("b", "insert into t values (1, 77, 'main')")
+    lab.fails("VB001", lab.merge)  # main deleted the row that is 5 on the branch; the new ones are equal
+    lab.merge(strategy="branch_wins")
+    assert lab.all("main") == [(1, 77, "main"), (2, 20, "x"), (3, 30, "x"), (5, 10, "x")]

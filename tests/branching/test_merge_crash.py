@@ -1,10 +1,14 @@
-"""kill -9 between any two engine statements of a merge, refresh, revert, continue and collection: before or after."""
+"""kill -9 between any two engine statements of a merge, refresh, revert, continue and collection: before or after.
+
+``restore`` is a revert that brings definitions back, ``settled`` a refresh settled by hand, ``open`` its opening.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,21 +31,30 @@ def sql(connection: Any, text: str) -> list[tuple[Any, ...]]:
 def prepare(path: Path, what: str) -> None:
     database = branching.open(path)
     main = database.connect("main")
-    sql(main, "create table t (id integer primary key, a integer)")
-    sql(main, "insert into t select i, i from range(6) r(i)")
+    sql(main, "create table t (id integer primary key, a integer, v varchar not null)")
+    sql(main, "insert into t select i, i, 'v' || i from range(6) r(i)")
+    sql(main, "create table gone (id integer primary key)")
+    sql(main, "insert into gone values (1), (2)")
     branches.create(database, "b", "main", role="tester")
     b = database.connect("b")
     sql(b, "update t set a = 100 where id in (1, 2)")
     sql(b, "delete from t where id = 3")
-    sql(b, "insert into t values (10, 10)")
+    sql(b, "insert into t values (10, 10, 'v10')")
     sql(b, "create table n (id integer primary key)")
     sql(b, "insert into n values (1)")
     if what == "revert":
         merge_apply.merge(database, "b", "main", tables=["t"], author=AUTHOR)
+    if what == "restore":
+        b.execute(d.AlterTable(d.Name("t"), (d.DropColumn("v"),)))
+        b.execute(d.Drop("table", (d.Name("gone"),)))
+        merge_apply.merge(database, "b", "main", author=AUTHOR)
     sql(main, "update t set a = 50 where id in (1, 5)")
     if what == "continue":
         merge_apply.merge(database, "b", "main", strategy="manual", author=AUTHOR)
         conflicts.resolve(database, "b", using="base")
+    if what == "settled":
+        merge_apply.refresh(database, "b", strategy="manual", author=AUTHOR)
+        conflicts.resolve(database, "b", using="target")
     if what == "gc":
         main.execute(d.Drop("table", (d.Name("t"),)))
         branches.discard(database, "b", force=True)
@@ -55,6 +68,9 @@ def state(path: Path) -> dict[str, Any]:
     database = branching.open(path)
     try:
         found: dict[str, Any] = {"branches": sorted(database.names)}
+        found["open"] = sorted(
+            (item.kind, item.key, item.resolution) for item in conflicts.open_conflicts(database)
+        )
         for name in sorted(database.names):
             connection = database.connect(name)
             for table in connection.catalog.tables():
@@ -74,24 +90,37 @@ def run(path: Path, what: str, number: int) -> bool:
     return done.stdout == b"done"
 
 
-@pytest.mark.parametrize(
-    "what",
-    ["merge", "refresh", *(pytest.param(w, marks=pytest.mark.slow) for w in ("revert", "continue", "gc"))],
-)
+WAYS = ["merge", "refresh", "revert", "restore", "open", "continue", "settled", "gc"]
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_killed_somewhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
+    killed(what, Random(what).sample(range(1, 60), 1), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", WAYS)
 def test_killed_anywhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
+    killed(what, range(1, 200), tmp_path)
+
+
+def killed(what: str, numbers: Iterable[int], tmp_path: Path) -> None:
+    """Kills the change before each of these statements of its own, until it has no more."""
     prepare(tmp_path / "start.duckdb", what)
     before = state(tmp_path / "start.duckdb")
     shutil.copy(tmp_path / "start.duckdb", tmp_path / "end.duckdb")
     assert run(tmp_path / "end.duckdb", what, 1_000_000)
     after = state(tmp_path / "end.duckdb")
     assert what == "gc" or before != after
-    random = Random(what)
-    for number in sorted(random.sample(range(1, 60), 2)):
+    for number in numbers:
         path = tmp_path / f"{number}.duckdb"
         shutil.copy(tmp_path / "start.duckdb", path)
-        run(path, what, number)
+        ended = run(path, what, number)
         found = state(path)
         assert found in (before, after), number
         if found == before != after:  # and what was interrupted can be done again
             assert run(path, what, 1_000_000)
             assert state(path) == after
+        path.unlink()
+        if ended:
+            break

@@ -154,3 +154,12 @@ def test_a_merge_of_the_parent_is_a_refresh(lab: Lab, parent: str) -> None:
     assert lab.all("b") == [(1, 101, "b"), (2, 102, "x"), (4, 40, "b"), (5, 50, "p"), (7, 70, "p")]
     assert lab.last is not None
     lab.fails("55000", merge_apply.revert, lab.database, lab.last, AUTHOR)
+
+
+def test_a_column_the_branch_dropped_and_the_parent_filled_is_a_conflict(lab: Lab, parent: str) -> None:
+    lab.alter("b", d.DropColumn("b"))
+    lab.sql(parent, "update t set b = 'work' where id = 2")
+    lab.fails("VB001", refresh, lab, "abort")
+    refresh(lab, "branch_wins")
+    assert lab.all("b") == [(1, 10), (2, 20), (3, 30)]
+    assert lab.all(parent)[1] == (2, 20, "work")

@@ -1,15 +1,17 @@
 """Rows and definitions changed at the same time on both sides, merged and refreshed, against a model of plain copies.
 
-The model knows columns by id. A merge that the engine does without conflict must be what the model computes; a merge it
-refuses must have a conflict in the model too (or a column dropped on one side), and must leave everything as it was.
+The model knows columns by id. Merges, refreshes and reverts under each strategy must give what the model computes, or
+be refused where it finds a conflict or a broken key, and then leave everything as it was.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import sqlglot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from branching import Author, BoughError, branches, merge_apply
 from branching import ddl_model as d
 
 AUTHOR = Author("tester")
+EXAMPLES = int(os.environ.get("BOUGH_ORACLE_EXAMPLES", "0"))
 KEY = 0
 
 
@@ -35,53 +38,66 @@ class State:
         return sorted(found, key=lambda row: row["id"])
 
 
-def merged(base: State, source: State, target: State) -> State | None:
-    """Three ways; None where something conflicts."""
+class Conflicted(Exception):
+    """Both sides changed one thing differently, and nobody is to win."""
+
+
+def merged(base: State, source: State, target: State, wins: str = "abort", *, undo: str = "") -> State:
+    """Three ways. ``undo``: the merge that is reverted changed ``rows`` only, or the ``schema``."""
+
+    def branch_wins() -> bool:
+        if wins == "abort":
+            raise Conflicted
+        return wins == "branch_wins"
+
     columns: dict[int, tuple[str, int | None]] = {}
     for i, (name, default) in target.columns.items():
         if i in base.columns and i not in source.columns:
-            if target.columns[i] != base.columns[i]:
-                return None
-            continue
+            changed = target.columns[i] != base.columns[i] or differs(base, target, i)
+            if not changed or branch_wins():
+                continue
         theirs = source.columns.get(i, (name, default))[0]
         before = base.columns[i][0] if i in base.columns else None
-        if i in source.columns and before is not None and theirs != before:
-            if name not in (before, theirs):
-                return None
+        renamed = i in source.columns and before is not None and theirs != before
+        if renamed and (name in (before, theirs) or branch_wins()):
             name = theirs
         columns[i] = (name, default)
     for i, definition in source.columns.items():
-        if i not in target.columns and i not in base.columns:
+        if i in target.columns:
+            continue
+        if i not in base.columns:
             columns[i] = definition
-        elif i not in target.columns and definition != base.columns[i]:
-            return None
-    names = [name for name, _ in columns.values()]
-    if len(set(names)) < len(names):
-        return None
+        elif undo != "rows":
+            changed = definition != base.columns[i] or differs(base, source, i)
+            if changed and branch_wins():
+                columns[i] = definition
 
     def value(row: dict[int, Any] | None, i: int) -> Any:
         return None if row is None else row.get(i, columns[i][1])
 
     result = State(columns, {uid: {i: value(row, i) for i in columns} for uid, row in target.rows.items()})
+    filled = {i for i in columns if i in source.columns and i not in target.columns}
+    for uid, row in result.rows.items():
+        for i in filled if uid in source.rows else ():
+            row[i] = value(source.rows[uid], i)
     for uid in sorted(base.rows.keys() | source.rows.keys()):
         b, s = base.rows.get(uid), source.rows.get(uid)
+        back = filled if undo == "schema" else set()  # comes back for every row: no change of any
         if (
             b is not None
             and s is not None
-            and all(value(b, i) == value(s, i) for i in columns if i in source.columns)
+            and all(value(b, i) == value(s, i) for i in columns if i in source.columns and i not in back)
         ):
             continue
         there = uid if uid in target.rows else twin(b or s or {}, base, source, target)
         t = target.rows.get(there) if there is not None else None
         if s is None:
-            if t is not None and any(value(t, i) != value(b, i) for i in columns):
-                return None
-            if there is not None:
+            modified = t is not None and any(value(t, i) != value(b, i) for i in columns)
+            if there is not None and (not modified or branch_wins()):
                 result.rows.pop(there, None)
         elif t is None:
-            if b is not None:
-                return None
-            result.rows[uid] = {i: value(s, i) for i in columns}
+            if b is None or branch_wins():
+                result.rows[uid] = {i: value(s, i) for i in columns}
         else:
             assert there is not None
             for i in columns:
@@ -92,12 +108,25 @@ def merged(base: State, source: State, target: State) -> State | None:
                     result.rows[there][i] = sv
                 elif sv == tv or (b is not None and sv == bv):
                     continue
-                elif b is not None and tv == bv:
+                elif (b is not None and tv == bv) or branch_wins():
                     result.rows[there][i] = sv
-                else:
-                    return None
-    keys = [row[KEY] for row in result.rows.values()]
-    return None if len(set(keys)) < len(keys) else result
+    return result
+
+
+def differs(before: State, after: State, i: int) -> bool:
+    """Whether one side has changed values in a column that the other dropped."""
+    default = after.columns[i][1]
+    return any(
+        row[i] != before.rows[uid].get(i, before.columns[i][1])
+        if uid in before.rows
+        else row[i] is not None and row[i] != default
+        for uid, row in after.rows.items()
+    )
+
+
+def broken(state: State) -> str | None:
+    keys = [row[KEY] for row in state.rows.values()]
+    return "23505" if len(set(keys)) < len(keys) else None
 
 
 def twin(row: dict[int, Any], base: State, source: State, target: State) -> int | None:
@@ -108,6 +137,7 @@ def twin(row: dict[int, Any], base: State, source: State, target: State) -> int 
 
 
 line_name = st.sampled_from(["main", "b"])
+strategy = st.sampled_from(["abort", "branch_wins", "main_wins"])
 number = st.integers(0, 4)
 action = st.one_of(
     st.tuples(st.just("insert"), line_name, number, number),
@@ -117,9 +147,27 @@ action = st.one_of(
     st.tuples(st.just("add"), line_name, st.one_of(st.none(), number)),
     st.tuples(st.just("rename"), line_name, number),
     st.tuples(st.just("drop"), line_name, number),
-    st.tuples(st.just("merge")),
-    st.tuples(st.just("refresh")),
+    st.tuples(st.just("merge"), strategy),
+    st.tuples(st.just("refresh"), strategy),
+    st.tuples(st.just("revert"), number, strategy),
 )
+
+
+# what the branch and main do to one row or column
+QUARRELS = [
+    (("update", 1), ("update", 2)), (("delete",), ("update", 3)), (("update", 3), ("delete",)),
+    (("drop",), ("update", 2)), (("update", 2), ("drop",)), (("rename",), ("rename",)), (("rename",), ("drop",)),
+    (("drop",), ("rename",)), (("drop",), ("delete",)), (("add", 3), ("drop",)), (("insert",), ("insert",)),
+]  # fmt: skip
+fight = st.tuples(
+    st.just("fight"),
+    st.lists(st.tuples(number, number, st.sampled_from(QUARRELS)), min_size=1, max_size=3),
+    st.sampled_from(["merge", "refresh"]),
+    strategy,
+    st.lists(action, max_size=2),
+    st.one_of(st.none(), strategy),
+)
+script = st.lists(st.one_of(action, fight), min_size=4, max_size=14)
 
 
 class Run:
@@ -137,7 +185,7 @@ class Run:
         self.connections["b"] = self.database.connect("b")
         self.state["b"] = copy.deepcopy(start)
         self.base = copy.deepcopy(start)
-        self.dropped = False
+        self.merges: list[tuple[int, State, State]] = []  # into main: what it was before, and after
 
     def sql(self, line: str, text: str) -> list[tuple[Any, ...]]:
         return self.connections[line].execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
@@ -153,7 +201,13 @@ class Run:
 
     def step(self, kind: str, *rest: Any) -> None:
         if kind in ("merge", "refresh"):
-            self.combine(kind)
+            self.combine(kind, rest[0])
+            return
+        if kind == "revert":
+            self.revert(*rest)
+            return
+        if kind == "fight":
+            self.fight(*rest)
             return
         line, *values = rest
         state = self.state[line]
@@ -198,28 +252,80 @@ class Run:
                 for row in state.rows.values():
                     del row[i]
                 alter = d.DropColumn(name)
-                self.dropped = True
         if alter is not None:
             self.connections[line].execute(d.AlterTable(d.Name("t"), (alter,)))
 
-    def combine(self, kind: str) -> None:
+    def fight(self, quarrels: Any, kind: str, wins: str, later: Any, undo: str | None) -> None:
+        """Likely conflicts, a merge or refresh, some more work, and (if that was a merge) its undoing."""
+        for row, column, edits in quarrels:
+            for line, (verb, *values) in zip(("b", "main"), edits, strict=True):
+                where = {"add": (), "rename": (column,), "drop": (column,), "delete": (row,)}
+                self.step(verb, line, *where.get(verb, (row, column)), *values)
+        count = len(self.merges)
+        self.combine(kind, wins)
+        for item in later:
+            self.step(*item)
+        if undo is not None and len(self.merges) > count:
+            self.revert(count, undo)
+
+    def combine(self, kind: str, wins: str) -> None:
         merging = kind == "merge"
         target = "main" if merging else "b"
         parent = self.state["main"]
-        expected = merged(self.base, self.state["b"], parent)
-        try:
+
+        def run() -> Any:
             if merging:
-                merge_apply.merge(self.database, "b", "main", author=AUTHOR)
-            else:
-                merge_apply.refresh(self.database, "b", author=AUTHOR)
-        except BoughError as error:
-            assert error.sqlstate in ("VB001", "23505"), error
-            assert expected is None or self.dropped, error.detail
+                return merge_apply.merge(self.database, "b", "main", strategy=wins, author=AUTHOR)
+            return merge_apply.refresh(self.database, "b", strategy=wins, author=AUTHOR)
+
+        made = self.carried_out(run, lambda: merged(self.base, self.state["b"], parent, wins))
+        if made is None:
             return
-        assert expected is not None
+        result, state = made
+        if merging:
+            self.merges.append((result.id, copy.deepcopy(parent), copy.deepcopy(state)))
         self.base = copy.deepcopy(self.state["b"] if merging else parent)
-        self.state[target] = expected
-        self.dropped = False if not merging else self.dropped
+        self.state[target] = state
+
+    def carried_out(self, run: Any, model: Any) -> tuple[Any, State] | None:
+        try:
+            state = model()
+            failure = broken(state)
+        except Conflicted:
+            failure = "VB001"
+        if failure is None:
+            return run(), state
+        try:
+            run()
+        except BoughError as error:
+            assert error.sqlstate == failure, (failure, error, error.detail)
+            return None
+        raise AssertionError(f"{failure} was expected")
+
+    def revert(self, which: int, wins: str) -> None:
+        if not self.merges:
+            return
+        merge, before, after = self.merges[which % len(self.merges)]
+        now = self.state["main"]
+        changed = {
+            uid
+            for uid in before.rows.keys() | after.rows.keys()
+            if before.rows.get(uid) != after.rows.get(uid)
+        }
+        undo = "schema" if list(before.columns.items()) != list(after.columns.items()) else "rows"
+        one, other = after, before
+        if undo == "rows":  # only those were kept
+            one = State(after.columns, {uid: row for uid, row in after.rows.items() if uid in changed})
+            other = State(before.columns, {uid: row for uid, row in before.rows.items() if uid in changed})
+        made = self.carried_out(
+            lambda: merge_apply.revert(self.database, merge, AUTHOR, strategy=wins),
+            lambda: merged(one, other, now, wins, undo=undo),
+        )
+        if made is None:
+            return
+        self.merges.remove((merge, before, after))
+        self.merges.append((made[0].id, copy.deepcopy(now), copy.deepcopy(made[1])))
+        self.state["main"] = made[1]
 
     def check(self) -> None:
         for line, state in self.state.items():
@@ -236,8 +342,8 @@ class Run:
         self.database.close()
 
 
-@settings(max_examples=12)
-@given(actions=st.lists(action, min_size=4, max_size=18))
+@settings(max_examples=EXAMPLES or 12)
+@given(actions=script)
 def test_schema_and_rows_merge_as_in_plain_copies(actions: list[tuple[Any, ...]]) -> None:
     run = Run()
     try:
@@ -252,6 +358,8 @@ def test_the_model_refuses_what_conflicts() -> None:
     base = State({KEY: ("id", None), 1: ("a", None)}, {1: {KEY: 1, 1: 0}})
     one, other = copy.deepcopy(base), copy.deepcopy(base)
     one.rows[1][1], other.rows[1][1] = 1, 2
-    assert merged(base, one, other) is None
+    with pytest.raises(Conflicted):
+        merged(base, one, other)
+    assert merged(base, one, other, "branch_wins") == one
     other.rows[1][1] = 0
     assert merged(base, one, other) == one
