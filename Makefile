@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 FILE   ?= bough.duckdb
 ARGS   ?=
+# a process per core, each with files of its own; empty: one after the other
+PARALLEL ?= -n auto --dist loadfile
 
 .PHONY: install serve demo test test-all check lint types format bench clean
 
@@ -42,10 +44,10 @@ demo: $(VENV)/.runtime
 	@$(BIN)/bough demo $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not slow and not docker and not spark" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not docker and not spark" $(ARGS)
 
 test-all: $(VENV)/.engines
-	@$(BIN)/python -m pytest -m "not docker" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not docker" $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -34,8 +34,8 @@ def _environment() -> dict[str, str]:
     [
         ("serve", "bough serve bough.duckdb --sample"),
         ("demo", "bough demo"),
-        ("test", "pytest -m"),
-        ("test-all", 'pytest -m "not docker"'),
+        ("test", "not slow and not docker"),
+        ("test-all", '-m "not docker"'),
         ("lint", "lint-imports"),
         ("types", "mypy"),
         ("bench", "-m bench"),
