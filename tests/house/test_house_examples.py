@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "examples").glob("*.md")),
     *sorted((ROOT / "docs/workflows").glob("*.md")),
 ]
 
