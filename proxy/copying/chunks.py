@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Context, Decimal
 
@@ -36,6 +37,7 @@ _BLOCK = 1024 * 1024
 _FIRST_DAY = -719_162  # 0001-01-01: Postgres has no year 0
 # Lengths of timestamps whose every reading is the same here and there: Arrow would take an hour without minutes.
 _NAIVE = pa.array([10, 16, 19, *range(21, 27)], pa.int32())
+_EMPTY = re.compile(rb"\n\r?\n")
 _LONG_ZERO = b"0" * 30  # a float that has become 0 was written with an exponent, or with many of these
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
 
@@ -104,8 +106,6 @@ class ChunkParser:
             raise Unsure
         if eol == b"\r\n" and not data.count(_CR) == data.count(b"\r\n") == data.count(_LF):
             raise Unsure
-        if len(self._columns) > 1 and (data.startswith(eol) or eol + eol in data):
-            raise Unsure  # an empty line is a row of too few fields
         if self._options.format == "text":
             if data.endswith(b"\\"):
                 raise Unsure
@@ -174,6 +174,12 @@ class ChunkParser:
             b"e-" in data or b"E-" in data or _LONG_ZERO in data
         ):
             raise pa.ArrowInvalid("a number may be too small: its text must be looked at")
+        if (
+            len(table.columns) > 1
+            and _may_have_empty_line(table)
+            and (data[:1] in b"\r\n" or _EMPTY.search(data))
+        ):
+            raise Unsure  # it is a row of too few fields
         escaped = text and b"\\" in data
         return [
             self._finish(
@@ -202,6 +208,11 @@ class ChunkParser:
             return quick
         decode = column.from_text
         return column.array([None if item is None else decode(item.encode()) for item in values.to_pylist()])
+
+
+def _may_have_empty_line(table: pa.Table) -> bool:
+    """Whether a row may have been an empty line: Arrow makes it one of NULLs and empty texts."""
+    return all(values.null_count or pa.types.is_string(values.type) for values in table.columns)
 
 
 def _has_zero(values: pa.ChunkedArray) -> bool:

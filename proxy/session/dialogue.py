@@ -149,7 +149,7 @@ class Dialogue:
             await self._run_and_send(lambda: statements.run(known, [], (0,)), ())
             await self._end_simple(failed=False)
             return
-        sources = split(message.text)
+        sources = split(message.text, self._session.service.settings.max_statement_bytes)
         if not sources:
             self.send(EmptyQueryResponse())
         several = len(sources) > 1

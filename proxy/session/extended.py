@@ -37,7 +37,7 @@ class Extended:
             statements.prepared.pop("", None)
 
         def work() -> PreparedStatement:
-            sources = split(message.text)
+            sources = split(message.text, self._session.service.settings.max_statement_bytes)
             if len(sources) > 1:
                 raise BoughError("42601", "cannot insert multiple commands into a prepared statement")
             return statements.prepare(

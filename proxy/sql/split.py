@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from branching.errors import BoughError
 from proxy.sql import postgres_grammar
 
-MAX_TEXT = 1_000_000
+MAX_TEXT = 64 * 1024 * 1024  # whatever the setting says: the parsers below count in 32 bits
 
 _BLANK = re.compile(r"\s+")
 _LINE_COMMENT = re.compile(r"--[^\r\n]*")
@@ -42,17 +42,18 @@ class Source:
     offset: int = 0
 
 
-def split(text: str) -> list[Source]:
-    """The statements of ``text``, without their semicolons.
+def split(text: str, longest: int = 1024 * 1024) -> list[Source]:
+    """The statements of ``text``, which has at most ``longest`` bytes, without their semicolons.
 
     >>> [s.text for s in split("select ';' ; /* ; */ select $$;$$; -- end")]
     ["select ';'", 'select $$;$$']
     """
-    if len(text) > MAX_TEXT:
+    limit = min(longest, MAX_TEXT)
+    if len(text) > limit or (4 * len(text) > limit and len(text.encode()) > limit):
         raise BoughError(
             "54000",
-            f"the query string is longer than {MAX_TEXT} characters",
-            hint="Load data with COPY or with parameters instead of literals.",
+            f"the query string is longer than {limit} bytes",
+            hint="Load data with COPY, or with parameters instead of literals; or raise max_statement_bytes.",
         )
     if "\x00" in text:
         raise BoughError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')

@@ -159,6 +159,28 @@ def test_a_silent_client_is_let_go(start: Callable[..., ThreadServer]) -> None:
         assert [message.sqlstate for message in raw.until_ready()] in ([], ["57014"])
 
 
+def test_the_longest_statement(start: Callable[..., ThreadServer]) -> None:
+    server = start(max_statement_bytes="10kB")
+    with RawClient.ready(server.port) as raw:
+        long = "SELECT '" + "ü" * 6000 + "'"
+        found = error(raw.query(long))
+        assert (found.sqlstate, found.message) == ("54000", "the query string is longer than 10240 bytes")
+        raw.send(Parse("", long, ()), Sync())
+        assert error(raw.until_ready()).sqlstate == "54000"
+        assert tags(raw.query("SELECT '" + "x" * 10_000 + "'")) == ["SELECT 1"]
+    server = start(max_statement_bytes="3MB")
+    with RawClient.ready(server.port) as raw:
+        assert tags(raw.query("SELECT '" + "x" * 2_000_000 + "'")) == ["SELECT 1"]
+
+
+def test_the_longest_message(start: Callable[..., ThreadServer]) -> None:
+    server = start(max_frame_bytes="100kB")
+    with RawClient.ready(server.port) as raw:
+        raw.send(b"Q" + struct.pack("!I", 200_000))
+        assert error(raw.until_ready()).sqlstate == "54000"
+        assert raw.closed()
+
+
 # -- simple queries ------------------------------------------------------------------------------------------
 
 
