@@ -99,6 +99,7 @@ class Write:
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
         if isinstance(tree, exp.Insert):
+            _name_keys(tree, table)
             return self.insert(tree, table, alias)
         if isinstance(tree, exp.Update):
             return self.update(tree, table, alias)
@@ -267,6 +268,26 @@ def insert_columns(tree: exp.Insert, table: Table) -> list[str]:
     elif isinstance(source, exp.Select) and not source.is_star:
         fillable = fillable[: len(source.expressions)]
     return fillable
+
+
+def _name_keys(tree: exp.Insert, table: Table) -> None:
+    """``ON CONFLICT ON CONSTRAINT name`` as the columns of that constraint: the engine knows no names."""
+    conflict = tree.args.get("conflict")
+    named = conflict.args.get("constraint") if conflict is not None else None
+    if conflict is None or named is None:
+        return
+    keys = {item.name: item.columns for item in table.constraints if item.kind in "pu"}
+    if named.name not in keys:
+        raise BoughError(
+            "42704",
+            f'constraint "{named.name}" for table "{table.name}" does not exist',
+            detail="A primary key or a unique constraint is wanted"
+            + (f"; there is {', '.join(keys)}." if keys else ", and there is none."),
+            table=table.name,
+        )
+    conflict.set("constraint", None)
+    listed = [exp.column(exp.to_identifier(column, quoted=True)) for column in keys[named.name]]
+    conflict.set("conflict_keys", [exp.Ordered(this=column, nulls_first=False) for column in listed])
 
 
 def key_columns(table: Table) -> list[tuple[str, tuple[str, ...]]]:

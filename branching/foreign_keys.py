@@ -1,7 +1,8 @@
 """Foreign keys, verified by query on what a statement touched: the engine's own are too eager, and know no branches.
 
 After a write to a child, the rows this transaction wrote must have their parents. After a delete or a key change on a
-parent, no child may be left without: NO ACTION and RESTRICT refuse, CASCADE deletes and SET NULL empties the orphans.
+parent, no child may be left without: NO ACTION and RESTRICT refuse, CASCADE deletes the orphans, SET NULL and
+SET DEFAULT give them another key.
 A snapshot alone would let one session delete a parent while another adds its child: per table, whoever comes second is
 refused with 40001 (``Transaction.refer``, ``remove_keys``).
 """
@@ -41,7 +42,7 @@ def check(
         raise BoughError("54001", "foreign key actions are nested too deeply")
     if not isinstance(statement, exp.Delete):
         for constraint in table.constraints:
-            if constraint.kind == "f":
+            if constraint.kind == "f" and _may_refer(statement, constraint):
                 _check_child(transaction, scope, table, constraint)
     if isinstance(statement, exp.Insert) and statement.args.get("conflict") is None:
         return
@@ -54,6 +55,15 @@ def check(
             ):
                 transaction.remove_keys(table.id)
                 _check_parent(connection, transaction, scope, child, constraint, table, statement, depth)
+
+
+def _may_refer(statement: exp.Expr, constraint: Constraint) -> bool:
+    """Whether a write to the child can make it refer to another parent. Where a parent's end changes one key of a row,
+    another key of the same row may still wait for its own turn."""
+    if not isinstance(statement, exp.Update):
+        return True
+    keys = {name.lower() for name in constraint.columns}
+    return any(name.lower() in keys for name in set_columns(statement))
 
 
 def _may_remove(statement: exp.Expr, constraint: Constraint) -> bool:
@@ -130,8 +140,8 @@ def _check_parent(
     if action == "c":
         text = f"DELETE FROM {target} AS _child WHERE {where}"
     else:
-        value = "NULL" if action == "n" else "DEFAULT"
-        assigned = ", ".join(f"{quote(name)} = {value}" for name in constraint.columns)
+        values = {column.name: column.default for column in child.columns if action == "d"}
+        assigned = ", ".join(f"{quote(name)} = {values.get(name) or 'NULL'}" for name in constraint.columns)
         text = f"UPDATE {target} AS _child SET {assigned} WHERE {where}"
     tree = sqlglot.parse_one(text, dialect=DIALECT)
     fresh = connection.scope()

@@ -492,3 +492,43 @@ def test_macros(server: ThreadServer, name: str) -> None:
         client.execute(f"DROP MACRO TABLE {macro}_rows")
         client.execute(f"DROP MACRO IF EXISTS {macro}")
         client.execute(f"DROP MACRO IF EXISTS {macro}")
+
+
+@pytest.mark.parametrize("place", ["main", "branch"])
+def test_upserts_by_the_name_of_a_constraint(server: ThreadServer, name: str, place: str) -> None:
+    table = f"t_{place}_{name}"[:50]
+    with server.connect() as main:
+        main.execute(f"CREATE TABLE {table} (a int, b int, v text, CONSTRAINT pair UNIQUE (a, b))")
+        main.execute(f"INSERT INTO {table} VALUES (1, 1, 'old')")
+        branch = f"b_{table}"[:50]
+        main.execute(f"BRANCH CREATE {branch}")
+    with server.connect("main" if place == "main" else branch) as client:
+        upsert = f"INSERT INTO {table} VALUES (1, %s, 'new') ON CONFLICT ON CONSTRAINT pair"
+        changed = f"{upsert} DO UPDATE SET v = excluded.v || {table}.v RETURNING v"
+        assert client.execute(changed, (1,)).fetchall() == [("newold",)]
+        assert client.execute(f"{upsert} DO NOTHING", (1,)).rowcount == 0
+        assert client.execute(f"{upsert} DO NOTHING", (2,)).rowcount == 1
+        error = refused(
+            client, f"INSERT INTO {table} VALUES (1, 1, 'x') ON CONFLICT ON CONSTRAINT other DO NOTHING"
+        )
+        assert error.sqlstate == "42704" and "pair" in (error.diag.message_detail or "")
+
+
+@pytest.mark.parametrize("place", ["main", "branch"])
+def test_a_deleted_parent_sets_defaults(server: ThreadServer, name: str, place: str) -> None:
+    parent, child = f"p_{place}_{name}"[:50], f"c_{place}_{name}"[:50]
+    with server.connect() as main:
+        main.execute(f"CREATE TABLE {parent} (id int PRIMARY KEY)")
+        main.execute(f"INSERT INTO {parent} VALUES (1), (2)")
+        main.execute(
+            f"CREATE TABLE {child} (id int, p int DEFAULT 1 REFERENCES {parent} ON DELETE SET DEFAULT,"
+            f" q int REFERENCES {parent} ON DELETE SET DEFAULT)"
+        )
+        main.execute(f"INSERT INTO {child} VALUES (1, 2, 2)")
+        branch = f"b_{parent}"[:50]
+        main.execute(f"BRANCH CREATE {branch}")
+    with server.connect("main" if place == "main" else branch) as client:
+        client.execute(f"DELETE FROM {parent} WHERE id = 2")
+        assert client.execute(f"SELECT * FROM {child}").fetchall() == [(1, 1, None)]
+        assert refused(client, f"DELETE FROM {parent} WHERE id = 1").sqlstate == "23503"
+        assert client.execute(f"SELECT count(*) FROM {parent}").fetchall() == [(1,)]
