@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import select
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,25 +35,43 @@ def copied_lines(connection: Any, statement: bytes) -> Generator[memoryview, Non
     if started.status != psycopg.pq.ExecStatus.COPY_OUT:
         raise psycopg.errors.error_from_result(started)
     finished = False
+    wait = _waiting(connection)
     try:
         read = connection.get_copy_data
         while True:
-            size, data = read(0)
-            if size <= 0:
+            size, data = read(1)
+            if size < 0:
                 break
-            yield data
+            if size:
+                yield data
+            else:
+                wait()
         finished = True
     finally:
         if not finished and connection.status == psycopg.pq.ConnStatus.OK:  # the caller stopped early
             connection.get_cancel().cancel()
             with contextlib.suppress(psycopg.Error):
-                while connection.get_copy_data(0)[0] > 0:
-                    pass
+                while (size := connection.get_copy_data(1)[0]) >= 0:
+                    if not size:
+                        wait()
         ended = connection.get_result()
         while connection.get_result() is not None:
             pass
     if ended is not None and ended.status == psycopg.pq.ExecStatus.FATAL_ERROR:
         raise psycopg.errors.error_from_result(ended)
+
+
+def _waiting(connection: Any) -> Callable[[], None]:
+    """Waits outside libpq: inside it the interpreter's lock is held, and every other session would wait too."""
+    poll = select.poll()
+    poll.register(connection.socket, select.POLLIN)
+    ready, consume = poll.poll, connection.consume_input
+
+    def wait() -> None:
+        ready()
+        consume()
+
+    return wait
 
 
 class CopyOut:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from servers import Server
 
 from migration.connectors import connect
-from migration.connectors.base import Connector, Predicate, Source
+from migration.connectors.base import Connector, Predicate, ReadColumn, Source
 from migration.datasources import datasource
 from migration.errors import MigrationError
 
@@ -312,6 +313,35 @@ def test_a_warning_undoes_a_load(opened: Opened) -> None:
         with pytest.raises(MigrationError, match="changed or refused"):
             writer.write(("child",), [batch])
         assert writer.count(("child",)) == 0
+
+
+@pytest.mark.parametrize("engine", [pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_other_threads_go_on_while_the_server_thinks(opened: Opened) -> None:
+    """A row has come, the next takes a second: nothing may hold the interpreter's lock until then."""
+    pauses, done = [], threading.Event()
+
+    def beat() -> None:
+        last = time.perf_counter()
+        while not done.wait(0.01):
+            now = time.perf_counter()
+            pauses.append(now - last)
+            last = now
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        with opened("read_only").reader() as reader:
+            text = (
+                "SELECT repeat('x', 100000) AS a, CASE WHEN i = 2 THEN pg_sleep(1)::text END AS b "
+                "FROM generate_series(1, 3) AS g(i)"
+            )
+            columns = reader.describe(Source(query="SELECT ''::text AS a, ''::text AS b"))
+            names = [ReadColumn(column.name, column.type) for column in columns]
+            assert sum(len(batch) for batch in reader.stream(text, names, 100, 1 << 20)) == 3  # type: ignore[attr-defined]
+    finally:
+        done.set()
+        thread.join()
+    assert max(pauses) < 0.5
 
 
 ENDLESS = {
