@@ -223,6 +223,7 @@ def _shown(row: MergeRow, brought: dict[tuple[str, str], tuple[int, int, int]]) 
         inserted=counts[0],
         updated=counts[1],
         deleted=counts[2],
+        auto_merged_cells=row.auto_merged_cells if changed else 0,
         action=(row.action if row.action not in ("merged", "unchanged") else "merged")
         if changed
         else "unchanged",

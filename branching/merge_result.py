@@ -27,10 +27,14 @@ def refused(attempt: Attempt, found: list[Conflict]) -> BoughError:
         counts[shown] = counts.get(shown, 0) + 1
     return BoughError(
         "VB001",
-        f"{attempt.title} has {len(found)} conflicts",
-        detail="\n".join(f"{name}: {count} conflicts" for name, count in sorted(counts.items())),
+        f"{attempt.title} has {_conflicts(len(found))}",
+        detail="\n".join(f"{name}: {_conflicts(count)}" for name, count in sorted(counts.items())),
         hint=attempt.advice,
     )
+
+
+def _conflicts(count: int) -> str:
+    return "1 conflict" if count == 1 else f"{count} conflicts"
 
 
 def reshapes(plan: TablePlan) -> bool:

@@ -376,3 +376,17 @@ class DiffTable(Command):
     @property
     def columns(self) -> Columns | None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffStat(Command):
+    """``bough.diff_stat('schema.table', from, to)``, a function only; without a table, all that differ."""
+
+    tag: ClassVar[str] = "SELECT"
+    form: ClassVar[str] = "SELECT * FROM bough.diff_stat(['schema.table' [, from, to]])"
+    returns_rows: ClassVar[bool] = True
+    result: ClassVar[Columns] = results.DIFF_STAT
+
+    table: TableName | None = None
+    source: str | None = None
+    target: str | None = None

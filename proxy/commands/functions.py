@@ -255,6 +255,7 @@ _TABLE: tuple[_Row, ...] = (
     ("branch_gc", "", 0, commands.CollectGarbage, None),
     ("shadow_query", "sql branches return tolerance ordered runs", 2, commands.ShadowQuery, _shadow),
     ("diff", "table from to", 1, commands.DiffTable, None),
+    ("diff_stat", "table from to", 0, commands.DiffStat, None),
 )
 # HatiData's spellings: (name, ours, its parameters under our names).
 _HATIDATA = (

@@ -181,6 +181,21 @@ DIFF_SCHEMA = _columns(
     schema="text", table="text", object="text", change="text", from_definition="text", to_definition="text"
 )
 DIFF_SQL = _columns(sql="text")
+DIFF_STAT = _columns(
+    schema="text",
+    table="text",
+    rows_unmodified="int8",
+    rows_added="int8",
+    rows_deleted="int8",
+    rows_modified="int8",
+    cells_added="int8",
+    cells_deleted="int8",
+    cells_modified="int8",
+    old_row_count="int8",
+    new_row_count="int8",
+    old_cell_count="int8",
+    new_cell_count="int8",
+)
 MERGE = _columns(
     schema="text",
     table="text",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
-from branching import Author, branches, conflicts, diff, diff_sql, merge_apply
+from branching import Author, branches, conflicts, diff, diff_sql, diff_statements, merge_apply
 from branching.errors import BoughError
 from branching.reset import reset
 from proxy.commands import UNSET, Command, TableName
@@ -224,7 +224,7 @@ class BranchCommands:
             )
             return of_result(result, tag)
         if command.format == "sql":
-            lines = diff_sql.sql(connection, branch, against, direct=command.direct)
+            lines = diff_statements.sql(connection, branch, against, direct=command.direct)
             rows: list[Any] = [(line,) for line in lines]
         elif command.format == "schema":
             rows = diff_sql.schema(connection, branch, against, direct=command.direct)
@@ -245,6 +245,14 @@ class BranchCommands:
         against = self._target(branch, command.source)
         result = diff.rows(connection, branch, _dotted(command.table), against)
         return of_result(result, lambda rows: f"SELECT {rows}")
+
+    @run.register
+    def _diff_stat(self, command: c.DiffStat) -> Outcome:
+        connection = self._session.connection
+        assert connection is not None
+        branch = command.target or self._here()
+        name = _dotted(command.table) if command.table is not None else None
+        return self._rows(command, diff.stat(connection, branch, name, self._target(branch, command.source)))
 
     @run.register
     def _conflicts(self, command: c.ShowConflicts) -> Outcome:

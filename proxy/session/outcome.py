@@ -53,6 +53,9 @@ class Outcome:
     _rest: list[Any] = field(default_factory=list)
     sent: int = 0
     copy: CopyIn | CopyOut | None = None  # the statement is a COPY, which talks to the client itself
+    engine: tuple[ResultColumn, ...] | None = (
+        None  # the columns as the engine has them, where it made the rows
+    )
 
     def chunks(self, formats: Sequence[int]) -> Iterator[Chunk]:
         """All rows, encoded, in bounded pieces."""
@@ -120,4 +123,4 @@ def table(columns: Sequence[tuple[str, str]], rows: list[Any], tag: Callable[[in
 
 def of_result(result: Result, tag: Callable[[int], str], declared: Sequence[str | None] = ()) -> Outcome:
     columns = None if result.columns is None else described(result.columns, declared)
-    return Outcome(tag, columns, result.batches, result.encoded)
+    return Outcome(tag, columns, result.batches, result.encoded, engine=result.columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -123,6 +123,10 @@ def constant(value: Any) -> str:
         return repr(value) if value == value and abs(value) != float("inf") else f"'{value}'::DOUBLE"
     if isinstance(value, datetime):
         return f"TIMESTAMPTZ {literal(value.isoformat())}"
+    if isinstance(value, bytes):
+        return f"unhex('{value.hex()}')"
+    if isinstance(value, timedelta):
+        return f"to_microseconds({value // timedelta(microseconds=1)})"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(constant(item) for item in value) + "]" if value else "CAST([] AS VARCHAR[])"
     if isinstance(value, dict):

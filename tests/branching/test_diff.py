@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, Connection, branches, diff, diff_sql
+from branching import BoughError, Connection, branches, diff, diff_sql, diff_statements
 from branching import ddl_model as d
 
 
@@ -114,7 +114,7 @@ def test_statements_reproduce_the_branch(pair: tuple[Connection, Connection]) ->
     sql(b, "insert into k values (1, 'x')")
     sql(b, "create table n (id integer primary key, at timestamp, l integer[])")
     sql(b, "insert into n values (1, '2020-01-01 10:00:00', [1, 2])")
-    statements = diff_sql.sql(main, "b")
+    statements = diff_statements.sql(main, "b")
     for text in statements:
         run(main, text)
     for table in ("t", "k", "n"):
@@ -149,4 +149,4 @@ def test_a_dropped_table_lists_its_rows(pair: tuple[Connection, Connection]) -> 
     b.execute(d.Drop("table", (d.Name("t"),)))
     (found,) = diff.summary(main, "b")
     assert (found.change, found.rows_removed) == ("removed", 6)
-    assert diff_sql.sql(main, "b") == ['DROP TABLE "public"."t" CASCADE;']
+    assert diff_statements.sql(main, "b") == ['DROP TABLE "public"."t" CASCADE;']

@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, diff_sql, merge_apply
+from branching import Author, BoughError, branches, diff_sql, diff_statements, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection
 
@@ -127,7 +127,7 @@ def test_diff_and_merge_carry_macros(database: branching.Database) -> None:
     b.execute(d.Drop("macro", (d.Name("above"),)))
     found = {(row.table, row.object, row.change) for row in diff_sql.schema(main, "b", "main")}
     assert found == {("plus", "macro", "changed"), ("fresh", "macro", "added"), ("above", "macro", "removed")}
-    statements = diff_sql.sql(main, "b", "main")
+    statements = diff_statements.sql(main, "b", "main")
     assert any("MACRO" in text and "fresh" in text for text in statements)
     merge_apply.merge(database, "b", "main", author=Author())
     assert run(main, "SELECT plus(5, 3), fresh(3)") == [(2, 2)]

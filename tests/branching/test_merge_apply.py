@@ -54,7 +54,7 @@ def test_a_dropped_column_does_not_take_changed_values_with_it(lab: Lab) -> None
     lab.alter("b", d.DropColumn("b"))
     lab.sql("main", "update t set b = 'work' where id = 2")
     error = lab.fails("VB001", lab.merge)
-    assert error.detail == "public.t: 1 conflicts"
+    assert error.detail == "public.t: 1 conflict"
     (found,) = merge_apply.preview_conflicts(lab.database, "b", "main")
     assert (found.kind, found.column, found.key, found.target_value) == ("schema", "b", "2", "work")
     assert lab.all("main")[1] == (2, 20, "work")

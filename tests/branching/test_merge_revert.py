@@ -72,7 +72,7 @@ def test_an_added_column_with_values_changed_since_is_a_conflict(lab: Lab, into:
     merge = merged(lab, into)
     lab.sql(into, "update t set c = 70 where id = 2")
     error = lab.fails("VB001", merge_apply.revert, lab.database, merge, AUTHOR)
-    assert error.detail == "public.t: 1 conflicts" and "STRATEGY branch_wins" in (error.hint or "")
+    assert error.detail == "public.t: 1 conflict" and "STRATEGY branch_wins" in (error.hint or "")
     assert lab.all(into)[1] == (2, 20, "x", 70)
     revert(lab, merge, strategy="main_wins")
     assert lab.all(into)[1] == (2, 20, "x", 70)

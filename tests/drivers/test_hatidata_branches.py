@@ -165,7 +165,7 @@ def test_a_conflict_is_reported_and_changes_nothing(tools: Tools) -> None:
     tools.on(branch, "CREATE TABLE made (id INT PRIMARY KEY)")
     tools.on(branch, "UPDATE users SET points = 11 WHERE id = 1")
     tools("query", sql="UPDATE users SET points = 12 WHERE id = 1")
-    with pytest.raises(RuntimeError, match="has 1 conflicts"):
+    with pytest.raises(RuntimeError, match="has 1 conflict"):
         tools("branch_merge", branch_id=branch)
     assert tools.users() == [(1, "ann", 12), *ROWS[1:]]
     assert tools.users(branch) == [(1, "ann", 11), *ROWS[1:]]
