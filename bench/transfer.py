@@ -10,6 +10,7 @@ peer that is not installed (adbc-driver-postgresql, pgloader, sling) is left out
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import multiprocessing
 import os
@@ -270,8 +271,17 @@ def _watched(pid: int | str = "self") -> Iterator[list[int]]:
         thread.join()
 
 
+_IMPORTED = (
+    "migration.connectors.duckdb", "migration.connectors.postgres", "migration.connectors.mysql_writer",
+    "adbc_driver_postgresql.dbapi", "pgpq", "pandas",
+)  # fmt: skip
+
+
 def _child(way: Callable[[Place], Any], place: Place, answers: Any) -> None:
     try:
+        for module in _IMPORTED:  # a server has them; the peers' are not counted either
+            if importlib.util.find_spec(module.partition(".")[0]) is not None:
+                importlib.import_module(module)
         with _watched() as held:
             before = time.perf_counter()
             phases = way(place)

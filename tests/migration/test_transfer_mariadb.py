@@ -31,6 +31,7 @@ def maria(mariadb: Server) -> Iterator[Connector]:
     with closing(connect(datasource("maria", "mysql", options(mariadb)))) as connector:
         connector.execute("DROP TABLE IF EXISTS judged")
         yield connector
+        connector.execute("DROP TABLE IF EXISTS judged")
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def pg(postgres: Server) -> Iterator[Connector]:
         with connector.writer() as writer:
             writer.drop(("public", "judged"))
         yield connector
+        with connector.writer() as writer:
+            writer.drop(("public", "judged"))
 
 
 def request(mariadb: Server, **wanted: str) -> TransferRequest:

@@ -40,6 +40,8 @@ def pg(postgres: Server) -> Iterator[PostgresConnector]:
         )
         writer.execute("ANALYZE many")
     yield found
+    with found.writer() as writer:
+        writer.execute("DROP TABLE IF EXISTS many, few")
     found.close()
 
 
