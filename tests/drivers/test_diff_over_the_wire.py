@@ -26,8 +26,8 @@ def ask(client: Client, text: str) -> list[tuple[Any, ...]]:
 BASE = """
 CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL DEFAULT 4, b TEXT, tags TEXT[], doc JSONB, n NUMERIC(10,2),
     raw BYTEA, span INTERVAL, at TIMESTAMPTZ, f FLOAT8, gone UUID, CHECK (a < 100000));
-INSERT INTO t SELECT i, i * 10, 'x''y"z', ARRAY['a,b', 'c''d'], '{"k": [1]}', i + 0.5, '\\x00ff27'::bytea, INTERVAL '1 day',
-    '2024-01-01 10:00:00+02', 0.1, NULL FROM generate_series(1, 5) i;
+INSERT INTO t SELECT i, i * 10, 'x''y"z', ARRAY['a,b', 'c''d'], '{"k": [1]}', i + 0.5, '\\x00ff27'::bytea,
+    INTERVAL '1 day', '2024-01-01 10:00:00+02', 0.1, NULL FROM generate_series(1, 5) i;
 CREATE TABLE keyless (x INT, y TEXT);
 INSERT INTO keyless VALUES (1, 'a'), (1, 'a'), (1, 'a'), (2, 'b'), (NULL, NULL);
 CREATE TABLE parent (id INT PRIMARY KEY);
@@ -39,9 +39,11 @@ CREATE VIEW over_v AS SELECT * FROM v;
 CREATE INDEX old_index ON t (a)
 """
 CHANGES = """
-UPDATE t SET a = 100, b = NULL, tags = ARRAY['z'], raw = '\\x01'::bytea, f = 'NaN', span = '3 mons', doc = NULL WHERE id = 1;
+UPDATE t SET a = 100, b = NULL, tags = ARRAY['z'], raw = '\\x01'::bytea, f = 'NaN',
+    span = '3 mons', doc = NULL WHERE id = 1;
 DELETE FROM t WHERE id = 2;
-INSERT INTO t VALUES (10, 5, E'line\\nnext \\\\ back', ARRAY[]::TEXT[], '[]', 1, '\\xdeadbeef'::bytea, NULL, NULL, 'Infinity', NULL);
+INSERT INTO t VALUES (10, 5, E'line\\nnext \\\\ back', ARRAY[]::TEXT[], '[]', 1,
+    '\\xdeadbeef'::bytea, NULL, NULL, 'Infinity', NULL);
 UPDATE t SET id = 3000 WHERE id = 3;
 UPDATE t SET id = 3 WHERE id = 4;
 DELETE FROM keyless WHERE x = 2;
