@@ -333,7 +333,14 @@ def rename(database: Database, name: str, to: str) -> None:
     with database.gate:
         if database.has_branch(to):
             raise BoughError("42710", f'branch "{to}" already exists')
-        database.change(line, name=to)
+        with database.registry() as cursor:
+            cursor.begin()
+            try:
+                manifest.rename_branch(cursor, line.id, name, to)
+                cursor.commit()
+            finally:
+                cursor.rollback()
+        line.record = replace(line.record, name=to)
         del database.names[name]
         database.names[to] = line.id
 

@@ -147,6 +147,13 @@ def update_columns(cursor: Cursor, branch: int, values: Mapping[str, object]) ->
     cursor.execute(f"UPDATE {M}.branches SET {assigned} WHERE id = ?", (*values.values(), branch))
 
 
+def rename_branch(cursor: Cursor, branch: int, name: str, to: str) -> None:
+    """A branch's new name, also in its merges: open ones go on, and applied ones can be reverted."""
+    update_columns(cursor, branch, {"name": to})
+    for column in ("source", "target"):
+        cursor.execute(f"UPDATE {M}.merges SET {column} = ? WHERE {column} = ?", (to, name))
+
+
 def delete_branch(cursor: Cursor, branch: int) -> None:
     for table, column in (("touched", "branch"), ("branches", "id")):
         cursor.execute(f"DELETE FROM {M}.{table} WHERE {column} = ?", (branch,))

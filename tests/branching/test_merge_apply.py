@@ -7,11 +7,12 @@ from typing import Any
 
 import duckdb
 import pytest
+import sqlglot
 from merge_lab import AUTHOR, Lab, column
 from sqlglot import exp
 
 import branching
-from branching import conflicts, merge_apply
+from branching import branches, conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
@@ -352,3 +353,22 @@ def test_rows_new_on_both_sides_belong_together_before_any_other(lab: Lab) -> No
     lab.fails("VB001", lab.merge)  # main deleted the row that is 5 on the branch; the new ones are equal
     lab.merge(strategy="branch_wins")
     assert lab.all("main") == [(1, 77, "main"), (2, 20, "x"), (3, 30, "x"), (5, 10, "x")]
+
+
+def test_a_renamed_branch_keeps_its_merges(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 100 where id = 1")
+    lab.sql("main", "update t set a = 101 where id = 1")
+    lab.merge(strategy="manual")
+    branches.rename(lab.database, "b", "c")
+    conflicts.resolve(lab.database, "c", using="branch")
+    merge_apply.continue_merge(lab.database, "c", AUTHOR)
+    assert lab.all("main")[0] == (1, 100, "x")
+    lab.fork("d", "c")
+    lab.sql("d", "update t set a = 7 where id = 2")
+    lab.merge("d", "c")
+    branches.rename(lab.database, "c", "e")
+    merge_apply.revert(lab.database, lab.last or 0, AUTHOR)
+    connection = lab.database.connect("e")
+    found = connection.execute(sqlglot.parse_one("select a from t where id = 2", dialect="duckdb")).fetchall()
+    connection.close()
+    assert found == [(20,)]
