@@ -1,8 +1,7 @@
 """COPY TO STDOUT: row by row on a session, or whole blocks of rows on a connection of its own.
 
-libpq hands a row at a time to Python, which takes the interpreter's lock twice for each and fights every other
-thread for it. asyncpg takes what the socket has in one step: a third of the work, and the server never waits for
-the parser. Rules:
+libpq hands over a row at a time, a million calls with the interpreter's lock held. asyncpg takes what the socket
+has in one step: less work, and the server never waits for the parser. Rules:
 
 1. The connection joins the reader's exported snapshot, so both see the same rows.
 2. A block holds whole rows: a COPY message is one row, and asyncpg delivers whole messages.
