@@ -9,7 +9,7 @@ from branching import names
 from branching.database import Database
 from branching.engine.base import Cursor
 from branching.lines import TRUNK, Record
-from branching.names import BRANCH
+from branching.names import BRANCH, is_pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
     found = []
     for line in sorted(database.lines.values(), key=lambda item: item.id):
         record = line.record
+        if is_pin(record.name):
+            continue
         parent = database.lines.get(record.parent) if record.parent is not None else None
         found.append(
             BranchInfo(

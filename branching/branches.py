@@ -74,7 +74,7 @@ def create(
                 f'branch "{name}" already exists',
                 hint="Choose another name, or BRANCH SWITCH to it.",
             )
-        if limit is not None and len(database.names) > limit:
+        if limit is not None and sum(not names.is_pin(item) for item in database.names) > limit:
             raise BoughError(
                 "53400",
                 f"too many branches: the limit is {limit}",
@@ -274,10 +274,10 @@ def discard(
     if if_exists and not database.has_branch(name):
         notice(f'branch "{name}" does not exist, skipping')
         return []
-    line = database.line(name)
+    line = database.any_line(name)
     _need_plain_branch(line, "discard")
     children = [other for other in database.lines.values() if other.record.parent == line.id]
-    if children and not cascade:
+    if any(not names.is_pin(child.name) for child in children) and not cascade:
         raise BoughError(
             "2BP01",
             f'cannot discard branch "{name}" because other branches were made from it',

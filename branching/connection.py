@@ -52,7 +52,7 @@ class Connection:
         self.schema_branch: Callable[[str], str | None] = lambda _schema: None
         self.notices: list[str] = []
         self.sources: dict[str, Any] = {}  # Arrow tables that the next write reads, by the name it calls them
-        self.line = database.line(branch)
+        self.line = database.any_line(branch)
         self.cursor = database.root.cursor()
         self.temporary: dict[str, Table] = {}
         self._temporary_before: dict[str, Table] = {}  # when the open block began

@@ -172,19 +172,29 @@ class Database:
         return self.lines[TRUNK]
 
     def has_branch(self, name: str) -> bool:
-        return name in self.names
+        return name in self.names and not names.is_pin(name)
 
     def line(self, name: str) -> Line:
         """The live branch called ``name``."""
+        if names.is_pin(name):
+            raise self._no_branch(name)
+        return self.any_line(name)
+
+    def any_line(self, name: str) -> Line:
+        """The live branch or pin (``pins``) called ``name``."""
         identifier = self.names.get(name)
         if identifier is None:
-            raise BoughError(
-                "42704",
-                f'branch "{name}" does not exist',
-                detail=f"There are {len(self.names)} branches.",
-                hint="BRANCH LIST shows them; BRANCH CREATE makes one.",
-            )
+            raise self._no_branch(name)
         return self.loaded(self.lines[identifier])
+
+    def _no_branch(self, name: str) -> BoughError:
+        count = sum(not names.is_pin(item) for item in self.names)
+        return BoughError(
+            "42704",
+            f'branch "{name}" does not exist',
+            detail=f"There are {count} branches.",
+            hint="BRANCH LIST shows them; BRANCH CREATE makes one.",
+        )
 
     def loaded(self, line: Line) -> Line:
         """``line`` with its catalog in memory."""

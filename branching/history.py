@@ -26,9 +26,12 @@ def ensure_history(transaction: Transaction, base: BaseTable) -> None:
     if transaction.physical.has(name):
         return
     columns = ", ".join(f"{quote(stored)} AS c{id_}" for id_, stored in base.columns.items())
+    shape = transaction.cursor.describe(
+        f"SELECT {columns}, {RID}, {VERSION}, {VERSION} AS {ENDED} FROM {base.sql}"
+    )
+    # Not CREATE TABLE AS … LIMIT 0: DuckDB 2.0.0 shows no rows of such a table after a large INSERT in its transaction.
     transaction.cursor.execute(
-        f"CREATE TABLE {name} AS SELECT {columns}, {RID}, {VERSION}, {VERSION} AS {ENDED}"
-        f" FROM {base.sql} LIMIT 0"
+        f"CREATE TABLE {name} ({', '.join(f'{quote(item.name)} {item.type}' for item in shape)})"
     )
     transaction.add_storage(name)
 

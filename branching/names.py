@@ -10,6 +10,8 @@ ENDED = "_bough_end"  # in history: the version that replaced or deleted the row
 HIDDEN = frozenset({RID, VERSION, BRANCH, ENDED})
 HIDDEN_PREFIX = "_bough_"
 
+PIN_PREFIX = "_bough_pin_"  # of forks that only keep a snapshot
+
 MANIFEST_SCHEMA = "bough_meta"
 DATA_SCHEMA = "bough_data"
 CATALOG_DATABASE = "bough_catalog"
@@ -18,6 +20,11 @@ VERSION_VARIABLE = "bough_ver"
 FUNCTIONS = "bough_fn"  # the database of the functions that only Bough has
 EXPORTED_FUNCTIONS = "bough_functions"  # the schema of a plain file that has those its views call
 RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, EXPORTED_FUNCTIONS})
+
+
+def is_pin(branch: str) -> bool:
+    """Whether a branch is a kept snapshot, which no list shows and nobody connects to."""
+    return branch.startswith(PIN_PREFIX)
 
 
 def quote(name: str) -> str:

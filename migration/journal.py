@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+WatermarkKey = tuple[str, str, str]  # source, target, cursor
 State = Literal["running", "publishing", "done", "failed", "cancelled", "interrupted"]
 
 _SCHEMA = """
@@ -186,8 +187,8 @@ class Journal:
                 f"UPDATE transfers SET {assignments} WHERE id = ?", (*values.values(), transfer)
             )
 
-    def finish(self, transfer: int, *, cursor: str | None = None, **values: Any) -> None:
-        """State ``done``; with ``cursor`` the transfer's watermark moves in the same commit."""
+    def finish(self, transfer: int, *, watermark_of: WatermarkKey | None = None, **values: Any) -> None:
+        """State ``done``; the transfer's watermark moves in the same commit, to where ``watermark_of`` says."""
         with self._transaction() as connection:
             assignments = "".join(f", {name} = ?" for name in values if name in _UPDATABLE)
             connection.execute(
@@ -195,11 +196,11 @@ class Journal:
                 (*(value for name, value in values.items() if name in _UPDATABLE), transfer),
             )
             connection.execute("DELETE FROM ranges WHERE transfer = ?", (transfer,))
-            if cursor is not None:
+            if watermark_of is not None:
                 connection.execute(
-                    "INSERT OR REPLACE INTO watermarks SELECT source, target, ?, watermark, id FROM transfers"
+                    "INSERT OR REPLACE INTO watermarks SELECT ?, ?, ?, watermark, id FROM transfers"
                     " WHERE id = ? AND watermark IS NOT NULL",
-                    (cursor, transfer),
+                    (*watermark_of, transfer),
                 )
 
     def entry(self, transfer: int) -> Entry | None:
@@ -270,13 +271,14 @@ class Journal:
         )
         return rows[0][0] if rows else None
 
-    def unsettled(self, source: str, target: str) -> Entry | None:
-        """A transfer of that pair that may or may not have been published."""
+    def unsettled(self, source: str, target: str, branch: str | None = None) -> Entry | None:
+        """A transfer of that pair, and into that branch, that may or may not have been published."""
         rows = self._rows(
             f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
-            " WHERE source = ? AND target = ? AND state = 'publishing' ORDER BY id DESC LIMIT 1",
+            " WHERE source = ? AND target = ? AND branch IS ? AND state = 'publishing' ORDER BY id DESC LIMIT 1",
             source,
             target,
+            branch,
         )
         return _entry(rows[0]) if rows else None
 

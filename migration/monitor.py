@@ -16,7 +16,7 @@ from migration.transfer_model import Progress, cancelled_error
 
 Report = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
-_POLL = 0.1  # seconds between two looks at ``cancelled``
+POLL = 0.1  # seconds between two looks at ``cancelled``
 _REPORT = 1.0  # seconds between two reports
 
 
@@ -28,6 +28,7 @@ class Monitor:
     ) -> None:
         self.transfer = transfer
         self.rows = 0
+        self.earlier = 0  # rows that an earlier run has moved
         self.bytes = 0
         self.phase = "staging"
         self.pipeline: Pipeline | None = None
@@ -86,11 +87,12 @@ class Monitor:
         self._reported = time.monotonic()
         if self._progress is not None:
             total = self._item.rows
-            self._progress(Progress(self.transfer, self.phase, self.rows, total, self.bytes, self.seconds))
+            done = self.earlier + self.rows
+            self._progress(Progress(self.transfer, self.phase, done, total, self.bytes, self.seconds))
 
     def _watch(self) -> None:
         assert self._cancelled is not None
-        while not self._over.wait(_POLL):
+        while not self._over.wait(POLL):
             if self.is_cancelled or self._cancelled():
                 self.is_cancelled = True
                 if self.pipeline is not None:

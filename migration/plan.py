@@ -35,7 +35,7 @@ from migration.settling import settle
 from migration.target_tables import new_table, target_layout
 from migration.transfer_model import TransferRequest
 from migration.types_parse import parse_type
-from migration.watermarks import check_cursor, rows_after
+from migration.watermarks import check_cursor, rows_after, watermark_there
 
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 _RANGED = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
@@ -144,7 +144,7 @@ def _plan(
     decided = column_plans.decide(table.columns, options, source.dialect, target.dialect, shape, version)
     names = [column.name for column in decided]
     _check_names(request, names)
-    watermark = _watermark(request, target, existing, journal)
+    watermark = _watermark(request, target, existing, journal, decided)
     read_source = request.source
     if watermark is not None and request.cursor is not None:
         read_source = rows_after(
@@ -202,16 +202,31 @@ def _plan(
 
 
 def _watermark(
-    request: TransferRequest, target: Connector, existing: TableSpec | None, journal: Journal | None
+    request: TransferRequest,
+    target: Connector,
+    existing: TableSpec | None,
+    journal: Journal | None,
+    decided: Sequence[ColumnPlan],
 ) -> str | None:
     """Where an incremental transfer goes on; None for the first, or if the target is gone."""
-    if request.cursor is None or journal is None:
+    key = request.watermark_key
+    if key is None or journal is None:
         return None
-    labels = (request.source_label, request.target_label)
-    unsettled = journal.unsettled(*labels)
+    unsettled = journal.unsettled(request.source_label, request.target_label, request.branch)
     if unsettled is not None:
-        settle(journal, unsettled, target, request.cursor)
-    return journal.watermark(*labels, request.cursor) if existing is not None else None
+        settle(journal, unsettled, target)
+    stored = journal.watermark(*key) if existing is not None else None
+    if stored is None or request.branch is None:
+        return stored
+    column = next(column for column in decided if column.name == request.cursor)
+    if column.form.lossy or column.expression:
+        raise MigrationError(
+            "0A000",
+            f'the cursor "{column.name}" of a transfer into a branch cannot be cast or cut',
+            hint="Leave the cursor as it is; cast other columns.",
+            column=column.name,
+        )
+    return watermark_there(target, request.target, column.name, column.read)
 
 
 def _source_table(request: TransferRequest, source: Connector, reader: Reader) -> TableSpec:

@@ -20,8 +20,8 @@ from migration.journal import Journal
 from migration.model import TableSpec
 from migration.monitor import Cancelled, Report
 from migration.plan import plan
-from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
+from migration.undertaking import undertake
 
 
 def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSpec]]:
@@ -57,6 +57,7 @@ def requests(
     target_name: str = "",
     branch: str | None = None,
     role: str = "",
+    source_branch: str | None = None,
 ) -> list[TransferRequest]:
     """One request for each table of ``schema``, in the order to run them."""
     entries = [entry for entry in source.tables(schema) if entry.kind == "table"]
@@ -75,6 +76,7 @@ def requests(
             target_name=target_name,
             branch=branch,
             role=role,
+            source_branch=source_branch,
             foreign_keys=table not in circle,
         )
         for table in (*ordered, *circle)
@@ -106,5 +108,6 @@ def run_schema(
     for request in items:  # a column that cannot move is known before anything is written
         plan(request, source, target, journal=journal).close()
     for request in items:
-        item = plan(request, source, target, journal=journal)
-        yield run(item, journal=journal, progress=progress, cancelled=cancelled)
+        yield undertake(
+            request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
+        )

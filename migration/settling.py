@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from migration.connectors.base import Connector
 from migration.journal import Entry, Journal
+from migration.transfer_model import TransferRequest
 
 
-def settle(journal: Journal, entry: Entry, target: Connector, cursor: str | None) -> bool:
+def settle(journal: Journal, entry: Entry, target: Connector) -> bool:
     """A transfer that ended while it published: True if the target has it.
 
     Publishing removes the staging table in the step that shows the rows, so a staging table that is still
@@ -17,7 +18,7 @@ def settle(journal: Journal, entry: Entry, target: Connector, cursor: str | None
         if not published and entry.staging is not None:
             writer.drop(entry.staging)
     if published:
-        journal.finish(entry.id, cursor=cursor)
+        journal.finish(entry.id, watermark_of=TransferRequest.from_json(entry.request).watermark_key)
     else:
         journal.update(entry.id, state="failed", error="ended before it was published", staging=None)
     return published

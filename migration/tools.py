@@ -22,9 +22,8 @@ from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
 from migration.journal import Journal
 from migration.layout import suggest_from_json
-from migration.plan import plan
-from migration.transfer import run
 from migration.transfer_model import TransferMode, TransferOptions, TransferRequest
+from migration.undertaking import undertake
 
 Rows = list[dict[str, Any]]
 MAX_ROWS = 1000  # what read_query returns unless told otherwise
@@ -77,7 +76,7 @@ class Tools:
             target_name=target_datasource,
         )
         source, target = self._open(source_datasource), self._open(target_datasource)
-        result = run(plan(request, source, target, journal=self._journal), journal=self._journal).as_dict()
+        result = undertake(request, source, target, journal=self._journal).as_dict()
         return {
             "message": f"Transferred {result['rows_transferred']} rows to {target_table}",
             "source_sql": source_sql,

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from migration import staging as stagings
 from migration import verify as verification
-from migration.connectors.base import Connector, Path, Predicate, Writer
+from migration.connectors.base import Path, Predicate, Writer
 from migration.errors import MigrationError
 from migration.journal import Journal, Range
 from migration.measures import BatchMeasure, TableMeasure, finished
@@ -31,8 +31,13 @@ from migration.monitor import Cancelled, Monitor, Report
 from migration.pipeline import Pipeline
 from migration.plan import TransferPlan, is_ranged, range_count
 from migration.queues import Stopped
-from migration.settling import settle
-from migration.transfer_model import CheckResult, Progress, TransferResult, cancelled_error
+from migration.transfer_model import (
+    CheckResult,
+    Progress,
+    TransferRequest,
+    TransferResult,
+    cancelled_error,
+)
 from migration.transform import Transform
 from migration.watermarks import watermark_text
 
@@ -44,36 +49,40 @@ def run(
     progress: Report | None = None,
     cancelled: Cancelled | None = None,
     resume: int | None = None,
+    transfer: int | None = None,
 ) -> TransferResult:
-    """Carries out a plan and lets go of its snapshot. ``resume`` goes on with a transfer of the journal."""
+    """Carries out a plan and lets go of its snapshot. ``resume`` goes on with a transfer of the journal;
+    ``transfer`` is one that the journal knows already."""
     journal = journal if journal is not None else Journal()
-    request = item.request
-    if resume is None:
-        transfer = journal.begin(
-            source=request.source_label,
-            target=request.target_label,
-            mode=request.mode,
-            role=request.role,
-            branch=request.branch,
-            request=request.to_json(),
-        )
-    else:
-        transfer = resume
+    if resume is not None:
         journal.update(resume, state="running", error=None)
+    number = resume or transfer or begun(journal, item.request)
 
     def noted(state: Progress) -> None:
-        journal.update(transfer, bytes=state.bytes, seconds=state.seconds)
-        if state.phase == "move" and resume is None:
-            journal.update(transfer, rows_done=state.rows_done)
+        journal.update(number, bytes=state.bytes, seconds=state.seconds)
+        if state.phase == "move":
+            journal.update(number, rows_done=state.rows_done)
         if progress is not None:
             progress(state)
 
-    with item, Monitor(item, transfer, noted, cancelled) as monitor:
+    with item, Monitor(item, number, noted, cancelled) as monitor:
         work = _Work(item, journal, monitor, resume is not None)
         try:
             return work.run()
         except BaseException as error:
             raise work.failed(error) from error
+
+
+def begun(journal: Journal, request: TransferRequest) -> int:
+    """A new row of the journal."""
+    return journal.begin(
+        source=request.source_label,
+        target=request.target_label,
+        mode=request.mode,
+        role=request.role,
+        branch=request.branch,
+        request=request.to_json(),
+    )
 
 
 class _Work:
@@ -116,7 +125,7 @@ class _Work:
             verdict = verification.verdict(checks)
             journal.finish(
                 self.transfer,
-                cursor=item.request.cursor,
+                watermark_of=item.request.watermark_key,
                 rows_done=self.sent,
                 bytes=self.size,
                 seconds=monitor.seconds,
@@ -137,7 +146,7 @@ class _Work:
         if self.resumed and pieces and entry and entry.staging and writer.exists(entry.staging):
             self.staging = entry.staging
             self.kept_rows = sum(piece.rows or 0 for piece in pieces)
-            self.sent = self.acknowledged = self.kept_rows
+            self.sent = self.acknowledged = self.monitor.earlier = self.kept_rows
             if any(piece.rows is not None for piece in pieces):
                 self.measure = None
             return pieces
@@ -229,14 +238,14 @@ class _Work:
         """Cleans up and says what happened; the error to raise."""
         if self.published:
             return error
-        if isinstance(error, Stopped) or (self.monitor.is_cancelled and not _is_cancelled(error)):
+        if isinstance(error, Stopped) or (self.monitor.is_cancelled and not is_cancelled(error)):
             error = cancelled_error()
-        state = "cancelled" if _is_cancelled(error) else "failed"
+        state = "cancelled" if is_cancelled(error) else "failed"
         message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
         resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
         keep = resumable and self.monitor.phase == "move" and self.staging is not None
         if self.monitor.phase == "publish" and self.staging is not None and self._is_gone(self.staging):
-            self.journal.finish(self.transfer, cursor=self.item.request.cursor)
+            self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
             return error
         if self.staging is not None and not keep:
             stagings.drop_quietly(self.item.target, self.staging)
@@ -293,7 +302,8 @@ class _Work:
         )
 
 
-def _is_cancelled(error: BaseException) -> bool:
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody wanted it to stop."""
     return isinstance(error, MigrationError) and error.sqlstate == "57014"
 
 
@@ -316,37 +326,3 @@ def _pieces(item: TransferPlan) -> list[Range]:
     edges = sorted({low + (high - low) * number // count for number in range(1, count)})
     bounds: list[str | None] = [None, *(str(edge) for edge in edges), None]
     return [Range(number, *pair) for number, pair in enumerate(itertools.pairwise(bounds))]
-
-
-def resume(
-    journal: Journal,
-    transfer: int,
-    source: Connector,
-    target: Connector,
-    *,
-    progress: Report | None = None,
-    cancelled: Cancelled | None = None,
-) -> TransferResult:
-    """RESUME TRANSFER: settles one that was publishing, goes on with committed pieces, or starts again."""
-    from migration.plan import plan
-    from migration.transfer_model import TransferRequest
-
-    entry = journal.entry(transfer)
-    if entry is None:
-        raise MigrationError("42704", f"there is no transfer {transfer}", hint="SHOW TRANSFERS lists them.")
-    if entry.state in ("done", "running"):
-        raise MigrationError(
-            "55000", f"transfer {transfer} is {entry.state}", hint="SHOW TRANSFERS shows how far it is."
-        )
-    request = TransferRequest.from_json(entry.request)
-    if entry.state == "publishing" and settle(journal, entry, target, request.cursor):
-        raise MigrationError(
-            "55000", f"transfer {transfer} is done: it had been published", hint="There is nothing to resume."
-        )
-    try:
-        item = plan(request, source, target, journal=journal, snapshot=entry.snapshot)
-    except MigrationError as error:
-        if entry.snapshot is None or error.sqlstate in ("HV004", "42P16", "42703", "42P07"):
-            raise
-        item = plan(request, source, target, journal=journal)
-    return run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)

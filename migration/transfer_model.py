@@ -169,8 +169,9 @@ class TransferRequest:
     options: TransferOptions = TransferOptions()
     source_name: str = ""
     target_name: str = ""
-    branch: str | None = None
+    branch: str | None = None  # of the target, where that is a branch
     role: str = ""
+    source_branch: str | None = None
     foreign_keys: bool = False  # a whole schema moves: its references stay inside it
 
     def __post_init__(self) -> None:
@@ -212,6 +213,15 @@ class TransferRequest:
         if self.source.path:
             return ".".join((self.source_name, *self.source.path)).strip(".")
         return f"{self.source_name}: {self.source.query}"
+
+    @property
+    def watermark_key(self) -> tuple[str, str, str] | None:
+        """What an incremental transfer's watermark belongs to: source, target, cursor. A branch as a source is part of
+        it; one as a target is not, because its own rows say how far they are (``watermarks``)."""
+        if self.cursor is None:
+            return None
+        source = self.source_label + (f"@{self.source_branch}" if self.source_branch else "")
+        return source, self.target_label, self.cursor
 
     @property
     def target_label(self) -> str:

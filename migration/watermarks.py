@@ -6,7 +6,9 @@ Rules:
    time. It is text in a form every engine reads back: whole numbers, decimals, ISO dates and times in UTC.
 2. With a KEY the next run starts *at* the watermark (rows that share its value are written again, harmlessly);
    without one it starts behind it.
-3. Rows whose cursor is NULL would never move, so they refuse the transfer (``no_null``).
+3. On a branch the rows themselves are the truth, once an incremental transfer has come there: the watermark is the
+   greatest cursor in the table. So it goes with every fork, merge, reset and ROLLBACK of those rows.
+4. Rows whose cursor is NULL would never move, so they refuse the transfer (``no_null``).
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import re
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from migration.connectors.base import Source
+from migration.connectors.base import Connector, Path, Source
 from migration.ddl_quoting import quote_name, quote_text
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.measures import TableMeasure
-from migration.measures_sql import source_clause
+from migration.measures_sql import measure_query, read_row, source_clause
 from migration.types import CanonicalType
 
 if TYPE_CHECKING:
@@ -56,18 +58,36 @@ def rows_after(source: Source, column: str, watermark: str, dialect: str, *, inc
 def watermark_text(item: TransferPlan, moved: TableMeasure | None) -> str | None:
     """The new watermark; the old one where nothing moved."""
     cursor = item.request.cursor
-    if cursor is None or moved is None or cursor not in moved.columns:
+    if cursor is None or moved is None:
         return item.watermark
-    kind, values = moved.columns[cursor]
+    column = next((column for column in item.columns if column.name == cursor), None)
+    found = _greatest(moved, cursor, column.read) if column is not None else None
+    return item.watermark if found is None else found
+
+
+def watermark_there(target: Connector, path: Path, cursor: str, read: CanonicalType) -> str | None:
+    """The greatest cursor that a table holds, in the form of the source's type."""
+    query = measure_query(target.dialect, Source(path=path), [(cursor, read)])
+    if query is None:
+        return None
+    with target.reader() as reader:
+        row = reader.fetch(query.sql)
+    values = [row.column(number)[0].as_py() for number in range(row.num_columns)]
+    return _greatest(read_row(query, values), cursor, read)
+
+
+def _greatest(measure: TableMeasure, cursor: str, read: CanonicalType) -> str | None:
+    if cursor not in measure.columns:
+        return None
+    kind, values = measure.columns[cursor]
     greatest = values.get("max")
     if greatest is None:
-        return item.watermark
+        return None
     if kind == "clock":
-        column = next(column for column in item.columns if column.name == cursor)
         seconds, nanoseconds = divmod(int(greatest), 1_000_000_000)
         stamp = datetime(1970, 1, 1) + timedelta(seconds=seconds)
-        fraction = f"{nanoseconds:09d}"[: 9 if (column.read.precision or 0) > 6 else 6]
-        zone = "+00" if column.read.kind == "instant" else ""
+        fraction = f"{nanoseconds:09d}"[: 9 if (read.precision or 0) > 6 else 6]
+        zone = "+00" if read.kind == "instant" else ""
         return f"{stamp:%Y-%m-%d %H:%M:%S}.{fraction}{zone}"
     if kind == "days":
         return str(date(1970, 1, 1) + timedelta(days=int(greatest)))

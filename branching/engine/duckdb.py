@@ -82,6 +82,13 @@ class DuckDBReturned:
         return self._relation.to_arrow_table()
 
 
+def _inserts(sql: str) -> bool:
+    """Whether a statement may put rows into a table, a new one among them."""
+    return sql.startswith(("INSERT", "MERGE")) or (
+        sql.startswith(("WITH", "CREATE")) and (" INSERT " in sql or " TABLE " in sql)
+    )
+
+
 class DuckDBCursor(Cursor):
     """One DuckDB connection of an instance."""
 
@@ -89,6 +96,7 @@ class DuckDBCursor(Cursor):
         self._connection = connection
         self._encoder: Any = None
         self._streaming = False
+        self._empty_insert = False  # this transaction has inserted no rows at all, see ``execute``
 
     def _prepare_encoding(self) -> None:
         if self._encoder is None:
@@ -122,9 +130,16 @@ class DuckDBCursor(Cursor):
                 self._connection.abort()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
+        """In a transaction that has run an INSERT of no rows, DuckDB 2.0.0 loses sight of the rows of a later, parallel
+        INSERT. One with RETURNING is not parallel."""
+        inserts = _inserts(sql)
+        if inserts and self._empty_insert and "RETURNING" not in sql and not sql.startswith("CREATE"):
+            return len(self.query(f"{sql} RETURNING 1", parameters))
         with self._errors(sql):
             rows = self._run(sql, parameters).fetchall()
         if len(rows) == 1 and len(rows[0]) == 1 and isinstance(rows[0][0], int):
+            if inserts and not rows[0][0]:
+                self._empty_insert = True
             return rows[0][0]
         return None
 
@@ -247,6 +262,7 @@ class DuckDBCursor(Cursor):
             self._connection.unregister(name)
 
     def begin(self, read_only: bool = False) -> None:
+        self._empty_insert = False
         self.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
 
     def commit(self) -> None:

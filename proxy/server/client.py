@@ -61,9 +61,9 @@ class Client:
         self._pending.append(data)
         self._pending_size += len(data)
         if self._pending_size > _GATHER:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         if self._pending:
             pending, self._pending, self._pending_size = self._pending, [], 0
             if self._writer.is_closing():
@@ -76,7 +76,7 @@ class Client:
                 self._writer.write(b"".join(pending))
 
     async def drain(self) -> None:
-        self._flush()
+        self.flush()
         await self._writer.drain()
 
     async def event(self) -> Any:
@@ -84,7 +84,7 @@ class Client:
         while True:
             event = self._backend.next_event()
             if event is NEED_DATA:
-                self._flush()
+                self.flush()
                 self._backend.receive(await self._reader.read(_READ))
             elif event is PAUSED:
                 raise RuntimeError("nothing was answered to the client's last message")
@@ -116,7 +116,7 @@ class Client:
         response = ErrorResponse("FATAL", sqlstate, message, detail=detail)
         log.info("connection_refused", client=self._address, sqlstate=sqlstate, message=message)
         if not self._writer.is_closing():
-            self._flush()
+            self.flush()
             self._writer.write(response.encode())
 
     async def _serve(self) -> None:
@@ -233,7 +233,7 @@ class Client:
             await session.run(session.close)
             log.info("disconnected", pid=session.pid, user=session.user)
         with contextlib.suppress(ConnectionError):
-            self._flush()
+            self.flush()
         self._writer.close()  # what is still unsent goes out first
         try:
             async with asyncio.timeout(_LAST_BYTES):

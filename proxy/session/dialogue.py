@@ -6,6 +6,7 @@ Rows go out in bounded chunks, each awaited: a client that does not read holds b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -56,6 +57,8 @@ class Stream(Protocol):
 
     def write(self, data: Any) -> None: ...
 
+    def flush(self) -> None: ...
+
     async def drain(self) -> None: ...
 
     async def event(self) -> Any:
@@ -70,6 +73,7 @@ class Dialogue:
         self._extended = Extended(session)
         self._copying = CopyDialogue(session, backend, stream)
         self._told: tuple[object, object] = (None, None)
+        session.teller = self._tell
         self._handlers: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             Query: self._query,
             Parse: self._parse,
@@ -127,6 +131,12 @@ class Dialogue:
                 self.send(notice(text[9:], "25001" if "already" in text else "25P01", "WARNING"))
             else:
                 self.send(notice(text))
+
+    def _tell(self, text: str) -> None:
+        """A NOTICE to the client, which is waiting for its statement. A client that has gone is noticed elsewhere."""
+        with contextlib.suppress(ConnectionError):
+            self.send(notice(text))
+            self._stream.flush()
 
     def _changed_settings(self) -> None:
         session, local = self._session.settings.stamp

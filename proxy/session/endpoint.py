@@ -19,12 +19,12 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from branching import Connection
+from branching import Connection, pins
 from branching.ddl_model import Name
 from branching.engine.base import EngineError
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
-from branching.names import quote
+from branching.names import is_pin, quote
 from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
 from migration.connectors.duckdb_forms import exported, imported
 from migration.connectors.reading import SqlReader
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from proxy.session.session import Session
 
 DIALECT = "duckdb"
+PIN_SECONDS = 24 * 3600  # how long a transfer that broke off can be resumed in its snapshot
 _KINDS: dict[str, KeyKind] = {"p": "primary", "u": "unique", "f": "foreign"}
 _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
@@ -56,12 +57,11 @@ class LocalConnector:
         self.branch = branch or session.connection.branch
         self.item = contract(DIALECT)
         self._open: list[Connection] = []
-        self.published: set[str] = set()  # staging tables whose rows are committed
 
-    def connect(self) -> Connection:
-        """A session of its own on the branch, in UTC."""
+    def connect(self, branch: str | None = None) -> Connection:
+        """A session of its own on the branch (or on a pin of it), in UTC."""
         with translated():
-            opened = self.session.service.database.connect(self.branch, role=self.session.user)
+            opened = self.session.service.database.connect(branch or self.branch, role=self.session.user)
             self._open.append(opened)
             opened.cursor.set_time_zone("UTC")
         here = self.session.connection
@@ -84,7 +84,9 @@ class LocalConnector:
         self.version()
 
     def databases(self) -> list[str]:
-        return sorted(line.name for line in list(self.session.service.database.lines.values()))
+        return sorted(
+            line.name for line in list(self.session.service.database.lines.values()) if not is_pin(line.name)
+        )
 
     def catalog(self) -> Catalog:
         """The branch's catalog as it is now."""
@@ -139,12 +141,39 @@ class LocalConnector:
         )
 
     def reader(self, snapshot: str | None = None) -> LocalReader:
-        return LocalReader(self, self.connect())
+        """A new snapshot, or that of a pin."""
+        found = LocalReader(self, self.connect(snapshot))
+        found.snapshot = snapshot
+        return found
+
+    def pin(self, holder: str) -> str:
+        """Keeps the branch as it is now; the result is a snapshot for ``reader``, also after a restart."""
+        with translated():
+            return pins.pin(
+                self.session.service.database, self.branch, holder, role=self.session.user, ttl=PIN_SECONDS
+            )
+
+    def unpin(self, snapshot: str) -> None:
+        """Lets go of what ``pin`` keeps."""
+        with translated():
+            pins.release(self.session.service.database, snapshot)
 
     def writer(self) -> Writer:
         from proxy.session.endpoint_writer import LocalWriter
 
+        self.refuse_protected()
         return LocalWriter(self, self.connect())
+
+    def refuse_protected(self) -> None:
+        """25006 where the branch takes no transfers."""
+        with translated():
+            line = self.session.service.database.line(self.branch)
+        if line.record.protected:
+            raise MigrationError(
+                "25006",
+                f'branch "{self.branch}" is protected',
+                hint=f"BRANCH ALTER {quote(self.branch)} SET (protected false), or ON BRANCH another.",
+            )
 
     def execute(
         self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None

@@ -4,21 +4,24 @@ Rules:
 
 1. Staging is a temporary table of the writer's own session. Nobody else sees it, and it is gone with the session.
 2. ``publish`` is DML of that one transaction and its COMMIT: others see the old rows or the new ones.
-3. Keys and NOT NULL of a new table are kept aside until it is made, in ``publish``; staging has columns alone.
-4. The connector remembers what was committed: a staging table that it does not know as published never was.
+3. Keys, NOT NULL, defaults and comments of a new table are kept aside until it is made, in ``publish``; staging has
+   columns alone.
+4. The transaction that publishes leaves a mark with the staging table's name in it (``branching.pins``), so whether it
+   was published is known after any crash.
+5. A table that others refer to is replaced by key: no reference is left without its row on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import pyarrow as pa
 from sqlglot import exp
 
-from branching import Connection
-from branching.ddl_model import Drop, Name
-from branching.model import Table
+from branching import Connection, pins
+from branching.ddl_model import CommentOn, Drop, Name
+from branching.model import DEFAULT_SCHEMA, Table
 from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
 from migration.connectors.duckdb_forms import Incoming, exported
@@ -27,7 +30,16 @@ from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types_parse import parse_type
-from proxy.session.endpoint import DIALECT, LocalConnector, described, parsed, spec_of, streamed, translated
+from proxy.session.endpoint import (
+    DIALECT,
+    LocalConnector,
+    described,
+    parsed,
+    spec_of,
+    streamed,
+    table_name,
+    translated,
+)
 
 _GIVEN = "bough_given"
 _MARK = "__stg_"
@@ -39,7 +51,7 @@ class LocalWriter(SqlWriter):
     def __init__(self, connector: LocalConnector, connection: Connection) -> None:
         self.connector, self.connection, self.item = connector, connection, connector.item
         self._definition: exp.Expr | None = None
-        self._notes: list[str] = []
+        self._comments: list[exp.Comment] = []
         self.begin()
 
     def begin(self) -> None:
@@ -65,7 +77,8 @@ class LocalWriter(SqlWriter):
 
     def exists(self, path: Path) -> bool:
         if _MARK in path[-1]:
-            return path[-1] not in self.connector.published
+            with translated():
+                return not pins.marked(self.connector.session.service.database, [path[-1]])
         return self.connector.find(path) is not None
 
     def describe(self, path: Path) -> TableSpec:
@@ -107,7 +120,7 @@ class LocalWriter(SqlWriter):
     def execute(self, statement: str) -> int | None:
         tree = parsed(statement)
         if isinstance(tree, exp.Comment):
-            self._notes.append("comments are not kept")
+            self._comments.append(tree)
             return None
         if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
             self._definition = tree
@@ -151,26 +164,85 @@ class LocalWriter(SqlWriter):
     # -- publishing -----------------------------------------------------------------------------------------------
 
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
-        there = self.connector.find(target) is not None
+        found = self.connector.find(target)
+        there = found is not None
         if there and mode == "create":
             raise MigrationError(
                 "42P07",
                 f'table "{".".join(target)}" already exists',
                 hint="Use MODE replace, append or upsert.",
             )
+        notes: tuple[str, ...] = ()
         if not there:
             self._create(target)
+            rows = self._insert(staging, target)
+        elif mode == "replace" and self._definition is not None:
+            with translated():
+                self.connection.execute(Drop("table", (table_name(target),)))
+            self._create(target)
+            rows = self._insert(staging, target)
+        elif mode == "replace" and isinstance(found, Table) and (referring := self._referring(found)):
+            rows = self._merge(staging, target, found, key)
+            notes = (f"kept because of: foreign key of {', '.join(referring)}",)
         elif mode == "replace":
             self._run(parsed(f"DELETE FROM {self.q(target)}"))
-        upsert = there and mode == "upsert"
-        rows = self._upsert(staging, target, key) if upsert else self._insert(staging, target)
+            rows = self._insert(staging, target)
+        else:
+            rows = self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
         self.drop(staging)
+        with translated():
+            pins.mark(self.connection, staging[-1])
         self.commit()
-        self.connector.published.add(staging[-1])
-        return Published("one transaction of the branch", True, rows, tuple(dict.fromkeys(self._notes)))
+        return Published("one transaction of the branch", True, rows, notes)
+
+    def _referring(self, table: Table) -> list[str]:
+        """Other tables whose foreign keys point at one."""
+        return [
+            other.name
+            for other in self.connection.catalog.tables()
+            for key in other.constraints
+            if key.kind == "f"
+            and other.id != table.id
+            and key.ref_table == table.name
+            and (key.ref_schema or DEFAULT_SCHEMA) == table.schema
+        ]
+
+    def _merge(self, staging: Path, target: Path, table: Table, key: Sequence[str]) -> int:
+        keys = key or spec_of(table).primary_key
+        if not keys:
+            raise MigrationError(
+                "0A000",
+                f'table "{".".join(target)}" cannot be replaced: foreign keys point at it',
+                hint="Name its key: KEY (columns).",
+            )
+        rows = self._upsert(staging, target, keys)
+        self.delete_missing(staging, target, keys)
+        return rows
 
     def _create(self, target: Path) -> None:
         assert self._definition is not None
         made = self._definition.copy()
         made.this.set("this", exp.table_(target[-1], db=target[-2] if len(target) > 1 else None, quoted=True))
         self._run(made)
+        for comment in self._comments:
+            on_column = str(comment.args["kind"]).upper() == "COLUMN"
+            column = comment.this.name if on_column else None
+            with translated():
+                self.connection.execute(
+                    CommentOn(
+                        "column" if on_column else "table",
+                        table_name(target),
+                        comment.expression.name,
+                        column,
+                    )
+                )
+
+    def read_staging(self, path: Path, columns: Sequence[ReadColumn]) -> Iterator[pa.RecordBatch]:
+        """Staged rows, which only this session sees."""
+        names = [quoted(column.name, self.item) for column in columns]
+        picked = ", ".join(
+            f"{exported(name, column.type)} AS {name}" for name, column in zip(names, columns, strict=True)
+        )
+        return streamed(
+            self.connection, f"SELECT {picked} FROM {self.q(path)}", columns, BATCH_ROWS, BATCH_BYTES
+        )

@@ -12,7 +12,7 @@ from sqlglot import exp
 from branching import ddl_model
 from branching.errors import BoughError
 from branching.model import Table
-from branching.names import CATALOG_DATABASE
+from branching.names import CATALOG_DATABASE, is_pin
 from branching.resolve import table_name
 from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
@@ -39,6 +39,7 @@ def context(session: Session, branch_schemas: tuple[BranchSchema, ...] = ()) -> 
     databases = [
         Database(5 if line.is_trunk else _FIRST_BRANCH_OID + line.id, name, line.record.comment)
         for name, line in sorted((line.name, line) for line in list(service.database.lines.values()))
+        if not is_pin(name)
     ]
     current = session.current_database()
     if current not in {item.name for item in databases}:

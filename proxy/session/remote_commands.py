@@ -63,13 +63,16 @@ class RemoteCommands:
     # -- what commands share --------------------------------------------------------------------------------------
 
     @contextmanager
-    def opened(self, *names: str, branch: str | None = None) -> Iterator[tuple[Connector, ...]]:
-        """The datasources of these names, until the command is over. ``branch``: of the last one, if it is local."""
+    def opened(
+        self, *names: str, branch: str | None = None, source_branch: str | None = None
+    ) -> Iterator[tuple[Connector, ...]]:
+        """The datasources of these names, until the command is over. ``branch``: of the last one, ``source_branch``: of
+        the first, if they are local."""
         self.stop = threading.Event()
         found: list[Connector] = []
         try:
             for number, name in enumerate(names, 1):
-                on = branch if number == len(names) else None
+                on = branch if number == len(names) else source_branch
                 found.append(self.connector(name, on))
                 self._open.append(found[-1])
             yield tuple(found)
@@ -362,8 +365,7 @@ class RemoteCommands:
 
     @run.register
     def _cancel(self, command: c.CancelTransfer) -> Outcome:
-        self.state.cancel(command.id)
-        return done(command.tag)
+        return transfer_commands.cancel(self, command)
 
     @run.register
     def _reconcile(self, command: c.Reconcile) -> Outcome:

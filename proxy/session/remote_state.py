@@ -21,9 +21,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from branching import Database, pins
 from branching.errors import BoughError
+from branching.names import is_pin
 from migration.connectors import Connector, connect
 from migration.datasources import (
+    LOCAL,
     Datasource,
     Datasources,
     datasource,
@@ -34,6 +37,7 @@ from migration.datasources import (
 )
 from migration.errors import MigrationError
 from migration.journal import Journal
+from migration.transfer_model import TransferRequest
 from proxy.session.datasource_files import check_files
 from proxy.settings import Settings, SettingsError
 
@@ -72,6 +76,28 @@ class RemoteState:
             if self._journal is None:
                 self._journal = Journal(self._journal_file or ":memory:")
             return self._journal
+
+    def settle(self, database: Database) -> None:
+        """At start: what became of transfers into branches that were publishing, by the marks they left; and which kept
+        snapshots nobody can resume in."""
+        if self._journal_file is not None and self._journal_file.exists():
+            entries = self.journal.entries()
+            open_ = [e for e in entries if e.state == "publishing" and e.request.get("target_name") == LOCAL]
+            known = pins.marked(database, [entry.staging[-1] for entry in open_ if entry.staging])
+            for entry in open_:
+                if entry.staging and entry.staging[-1] in known:
+                    request = TransferRequest.from_json(entry.request)
+                    self.journal.finish(entry.id, watermark_of=request.watermark_key)
+                else:
+                    self.journal.update(
+                        entry.id, state="interrupted", error="the server ended while it ran", staging=None
+                    )
+            kept = {entry.snapshot for entry in entries if entry.staging is not None}
+        else:
+            kept = set()
+        pins.forget_marks(database)
+        for name in [name for name in database.names if is_pin(name) and name not in kept]:
+            pins.release(database, name)
 
     def close(self) -> None:
         """Closes the journal."""

@@ -73,6 +73,7 @@ class Service:
             | ({path.stem} if path is not None else set())
         )
         self.remote = RemoteState(path, settings)
+        self.remote.settle(database)
         self.replays = Replays(database, settings)
         self.collect: Callable[[], list[tuple[Any, ...]]] = list
 

@@ -54,6 +54,9 @@ class Session:
         self.connection: Connection | None = None
         self.reading: Comparison | None = None  # a shadow query that runs, or whose rows are being read
         self.hang_up: Callable[[], None] = lambda: None
+        self.teller: Callable[[str], None] = lambda _text: (
+            None
+        )  # sends a NOTICE to the client now; on the loop
         self.timed_out = False
         self._watching = False
         self._loop = asyncio.get_running_loop()
@@ -333,6 +336,10 @@ class Session:
             else:
                 self.settings.assign("branch", connection.branch)
         self.branch_schemas.settle()
+
+    def tell(self, text: str) -> None:
+        """A NOTICE at once, while the statement runs. From the pool."""
+        self._loop.call_soon_threadsafe(self.teller, text)
 
     def notices(self) -> Iterator[str]:
         """Notices that have come up, once each."""

@@ -5,24 +5,30 @@ Rules:
 1. The target's first part is its datasource; ``local`` is a branch.
 2. A transfer can be cancelled by its session and by CANCEL TRANSFER; both set the same event.
 3. Into a branch everything is one transaction, so there are no pieces to resume.
+4. The client is told of the progress while the transfer runs.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from branching.errors import BoughError
 from migration import explain as explaining
-from migration import schema_transfer
-from migration import transfer as transfers
-from migration.connectors.base import Path
+from migration import schema_transfer, undertaking
+from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
 from migration.plan import plan
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
 from proxy.commands import remote as c
-from proxy.session.outcome import Outcome, table
+from proxy.session.endpoint import LocalConnector
+from proxy.session.outcome import Outcome, done, table
+
+_NOTICE_SECONDS = 1.0
 
 if TYPE_CHECKING:
     from proxy.session.remote_commands import RemoteCommands
@@ -31,42 +37,69 @@ if TYPE_CHECKING:
 def transfer(commands: RemoteCommands, command: c.Transfer) -> Outcome:
     """Plans and runs one transfer."""
     request = _request(commands, command)
-    with commands.opened(request.source_name, request.target_name, branch=command.branch) as (a, b):
-        item = plan(request, a, b, journal=commands.state.journal)
+    with _ends(commands, request) as (a, b):
+        result = undertaking.undertake(
+            request,
+            a,
+            b,
+            journal=commands.state.journal,
+            progress=Teller(commands),
+            cancelled=commands.stop.is_set,
+        )
+    return _outcome(command, [result])
+
+
+@contextmanager
+def _ends(commands: RemoteCommands, request: TransferRequest) -> Iterator[tuple[Connector, Connector]]:
+    """Both ends of a transfer, opened; a protected branch is no target (25006)."""
+    with commands.opened(
+        request.source_name, request.target_name, branch=request.branch, source_branch=request.source_branch
+    ) as (a, b):
+        if isinstance(b, LocalConnector):
+            b.refuse_protected()
         try:
-            result = transfers.run(
-                item,
-                journal=commands.state.journal,
-                progress=_progress(commands),
-                cancelled=commands.stop.is_set,
-            )
+            yield a, b
         finally:
             commands.state.ended(commands.stop)
-    return _outcome(command, [result])
 
 
 def transfer_schema(commands: RemoteCommands, command: c.TransferSchema) -> Outcome:
     """All tables of a schema, one transfer for each."""
     target, schema = _schema_target(commands, command)
-    with commands.opened(command.source, target, branch=command.branch) as (a, b):
+    source_branch, branch = _branches(commands, command.source, target, command.branch)
+    both = TransferRequest(
+        Source(path=(command.schema, "*")), (*schema, "*"), source_name=command.source, target_name=target,
+        branch=branch, source_branch=source_branch,
+    )  # fmt: skip
+    with _ends(commands, both) as (a, b):
         found = schema_transfer.requests(
             command.schema, a, schema, _options(command.options, target),
-            source_name=command.source, target_name=target, branch=command.branch, role=commands.session.user,
+            source_name=command.source, target_name=target, role=commands.session.user,
+            branch=branch, source_branch=source_branch,
         )  # fmt: skip
-        try:
-            results = list(
-                schema_transfer.run_schema(
-                    found,
-                    a,
-                    b,
-                    journal=commands.state.journal,
-                    progress=_progress(commands),
-                    cancelled=commands.stop.is_set,
-                )
+        results = list(
+            schema_transfer.run_schema(
+                found,
+                a,
+                b,
+                journal=commands.state.journal,
+                progress=Teller(commands),
+                cancelled=commands.stop.is_set,
             )
-        finally:
-            commands.state.ended(commands.stop)
+        )
     return _outcome(command, results)
+
+
+def _branches(
+    commands: RemoteCommands, source: str, target: str, on_branch: str | None
+) -> tuple[str | None, str | None]:
+    """The branches that ``local`` stands for as source and as target, written down: a resume may come from another."""
+    connection = commands.session.connection
+    assert connection is not None
+    return (
+        connection.branch if source == LOCAL else None,
+        (on_branch or connection.branch) if target == LOCAL else on_branch,
+    )
 
 
 def explain(commands: RemoteCommands, command: c.ExplainTransfer) -> Outcome:
@@ -98,20 +131,24 @@ def resume(commands: RemoteCommands, command: c.ResumeTransfer) -> Outcome:
     if entry is None:
         raise BoughError("42704", f"there is no transfer {command.id}", hint="SHOW TRANSFERS lists them.")
     request = TransferRequest.from_json(entry.request)
-    if request.target_name == LOCAL and entry.state == "publishing" and request.mode == "append":
-        raise BoughError(
-            "55000",
-            f"transfer {command.id} may have been published before the server ended",
-            hint=f"RECONCILE {request.source_label} WITH {request.target_label}, then TRANSFER what is missing.",
+    with _ends(commands, request) as (a, b):
+        result = undertaking.resume(
+            journal, command.id, a, b, progress=Teller(commands), cancelled=commands.stop.is_set
         )
-    with commands.opened(request.source_name, request.target_name, branch=request.branch) as (a, b):
-        try:
-            result = transfers.resume(
-                journal, command.id, a, b, progress=_progress(commands), cancelled=commands.stop.is_set
-            )
-        finally:
-            commands.state.ended(commands.stop)
     return _outcome(command, [result])
+
+
+def cancel(commands: RemoteCommands, command: c.CancelTransfer) -> Outcome:
+    """CANCEL TRANSFER: stops one that runs; lets go of what one that broke off keeps to be resumed."""
+    entry = commands.state.journal.entry(command.id)
+    resumable = entry is not None and entry.state in ("interrupted", "failed", "cancelled")
+    if entry is None or not resumable or (entry.staging is None and entry.state != "interrupted"):
+        commands.state.cancel(command.id)
+        return done(command.tag)
+    request = TransferRequest.from_json(entry.request)
+    with _ends(commands, request) as (a, b):
+        undertaking.abandon(commands.state.journal, command.id, a, b)
+    return done(command.tag)
 
 
 def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
@@ -119,10 +156,7 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
     target, path = commands.split(command.target)
     if target == LOCAL and command.target[0] != LOCAL:
         commands.state.datasources.get(command.target[0])  # a target always names its datasource
-    if target == LOCAL and command.mode == "incremental":
-        raise BoughError(
-            "0A000", "MODE incremental into local is not supported yet", hint="MODE upsert KEY (…) is."
-        )
+    source_branch, branch = _branches(commands, name, target, command.branch)
     return TransferRequest(
         source,
         path,
@@ -132,8 +166,9 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
         _options(command.options, target),
         name,
         target,
-        command.branch,
-        commands.session.user,
+        branch=branch,
+        role=commands.session.user,
+        source_branch=source_branch,
     )
 
 
@@ -141,12 +176,6 @@ def _options(pairs: c.Options, target: str) -> TransferOptions:
     options = TransferOptions.from_pairs(pairs)
     if target != LOCAL:
         return options
-    if options.recreate or options.verify in ("L3", "L4"):
-        raise BoughError(
-            "0A000",
-            "a transfer into local cannot recreate a table or verify above L2 yet",
-            hint="DROP TABLE first; RECONCILE compares every row afterwards.",
-        )
     return replace(options, range_rows=0)
 
 
@@ -157,13 +186,39 @@ def _schema_target(commands: RemoteCommands, command: c.TransferSchema) -> tuple
     return name, tuple(schema)
 
 
-def _progress(commands: RemoteCommands) -> Any:
-    stop = commands.stop
+class Teller:
+    """Tells the client how far its transfer is: a NOTICE when rows begin to move, then one a second at most."""
 
-    def report(state: Progress) -> None:
-        commands.state.started(state.transfer_id, stop)
+    def __init__(self, commands: RemoteCommands) -> None:
+        self._commands = commands
+        self._stop = commands.stop
+        self._told: float | None = None
+        self._transfer = 0
+        self._began = 0.0
 
-    return report
+    def __call__(self, state: Progress) -> None:
+        self._commands.state.started(state.transfer_id, self._stop)
+        if state.phase in ("profile", "staging"):
+            return
+        if state.transfer_id != self._transfer:
+            self._transfer, self._began = state.transfer_id, state.seconds
+        now = time.monotonic()
+        if self._told is None or now - self._told >= _NOTICE_SECONDS:
+            self._told = now
+            self._commands.session.tell(progress_text(state, state.seconds - self._began))
+
+
+def progress_text(state: Progress, moving: float) -> str:
+    """How far a transfer is; ``moving``: the seconds since its first row."""
+    rows = f"{state.rows_done:,}"
+    if state.rows_total is not None:
+        rows += f" of {state.rows_total:,}"
+    parts = [f"{rows} rows"]
+    if state.percent is not None:
+        parts[0] += f" ({state.percent:.0f}%)"
+    if moving > 0 and state.rows_done:
+        parts.append(f"{state.rows_done / moving:,.0f} rows/s")
+    return f"transfer {state.transfer_id}: {state.phase}, {', '.join(parts)}"
 
 
 def _outcome(

@@ -266,3 +266,43 @@ def test_an_upsert_that_changes_nothing_leaves_forks_one_row(database: branching
     main = database.connect()
     main.execute(sql("INSERT INTO t VALUES (1, 99) ON CONFLICT (id) DO UPDATE SET v = 99 WHERE t.v > 1000"))
     assert rows(main) == rows(b) == START
+
+
+def test_a_fork_keeps_a_large_table_that_is_written_as_a_whole(database: branching.Database) -> None:
+    """More rows than the engine copies in one piece."""
+    writer = database.connect()
+    writer.execute(sql("INSERT INTO t SELECT i, 0 FROM range(10, 150010) AS r(i)"))
+    reader = fork(database, "large")
+    writer.execute(sql("UPDATE t SET v = 7"))
+    counted = "SELECT count(*), count(*) FILTER (WHERE v = 7), sum(id) FROM t"
+    assert rows(reader, counted) == [(150_003, 0, 6 + sum(range(10, 150_010)))]
+    assert rows(writer, counted) == [(150_003, 150_003, 6 + sum(range(10, 150_010)))]
+    for connection in (writer, reader):
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "nothing", ["INSERT INTO u SELECT * FROM t WHERE false", "UPDATE t SET v = 1 WHERE id < 0"]
+)
+@pytest.mark.parametrize("on", ["main", "branch"])
+def test_rows_are_seen_after_a_statement_that_found_none(
+    database: branching.Database, nothing: str, on: str
+) -> None:
+    first = database.connect()
+    first.execute(sql("INSERT INTO t SELECT i, 0 FROM range(10, 150010) AS r(i)"))
+    other = fork(database, "branch")
+    connection = first if on == "main" else other
+    connection.begin()
+    connection.execute(sql("CREATE TABLE u AS SELECT * FROM t WHERE false"))
+    connection.execute(sql(nothing))
+    connection.execute(sql("UPDATE t SET v = 2 WHERE id > 9"))
+    connection.execute(sql("INSERT INTO u SELECT * FROM t"))
+    for _ in range(2):
+        assert len(rows(connection, "SELECT id FROM u")) == 150_003
+        assert len(rows(connection, "SELECT id FROM t WHERE v = 2")) == 150_000
+        if connection.in_transaction:
+            connection.commit()
+    untouched = other if on == "main" else first
+    assert len(rows(untouched, "SELECT id FROM t WHERE v = 0")) == 150_000
+    for item in (first, other):
+        item.close()

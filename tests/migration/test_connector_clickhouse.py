@@ -296,7 +296,7 @@ def test_a_transfer_killed_while_it_publishes_is_judged_rightly(
     journal.update(entry.id, state="publishing", staging=entry.staging or _only_leftover(table))
     found = journal.entry(entry.id)
     assert found is not None
-    assert settle(journal, found, table, None) is published
+    assert settle(journal, found, table) is published
     assert ids(table) == [0, 1, 2, 3, 4, 5, *([900] if published else [])]
 
 

@@ -24,8 +24,9 @@ from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
 from migration.plan import plan
-from migration.transfer import resume, run
+from migration.transfer import run
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
+from migration.undertaking import resume
 
 ROWS = 20_000
 

@@ -1,0 +1,186 @@
+"""A transfer from the first look at its source: the journal has a row before anything is asked of an engine.
+
+Rules:
+
+1. Planning is a phase like any other (``profile``): it can be cancelled by the transfer's id, and what it refuses is
+   in the journal as ``failed``.
+2. ``resume`` goes on with a transfer of the journal: it settles one that was publishing, goes on with committed
+   pieces, or starts again; in the same snapshot if the source can still give it.
+3. A source that can keep a snapshot (a branch: ``pin``) is asked to where pieces are committed one by one, before the
+   first is read. It is let go of when the transfer is over or cannot be resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from migration.connectors.base import Connector
+from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.monitor import POLL, Cancelled, Report
+from migration.plan import TransferPlan, is_ranged, plan
+from migration.settling import settle
+from migration.transfer import begun, is_cancelled, run
+from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error
+
+
+def undertake(
+    request: TransferRequest,
+    source: Connector,
+    target: Connector,
+    *,
+    journal: Journal,
+    progress: Report | None = None,
+    cancelled: Cancelled | None = None,
+) -> TransferResult:
+    """Plans and runs a new transfer."""
+    transfer = begun(journal, request)
+    try:
+        with _Planning(transfer, (source, target), journal, progress, cancelled):
+            item = _pinned(plan(request, source, target, journal=journal), transfer, journal)
+        return run(item, journal=journal, progress=progress, cancelled=cancelled, transfer=transfer)
+    finally:
+        _let_go(journal, transfer, source)
+
+
+def _pinned(item: TransferPlan, transfer: int, journal: Journal) -> TransferPlan:
+    """The same plan in a snapshot that outlives this process, if pieces are committed and the source can keep one."""
+    pin: Callable[[str], str] | None = getattr(item.source, "pin", None)
+    if pin is None or not is_ranged(item):
+        return item
+    item.close()
+    try:
+        snapshot: str | None = pin(str(transfer))
+    except MigrationError as error:
+        if error.sqlstate != "55P03":
+            raise
+        snapshot = None  # writers do not let us: a resume will compare every row
+    journal.update(transfer, snapshot=snapshot)
+    return plan(item.request, item.source, item.target, journal=journal, snapshot=snapshot)
+
+
+def _let_go(journal: Journal, transfer: int, source: Connector) -> None:
+    """Lets go of a kept snapshot once nobody can resume in it."""
+    unpin: Callable[[str], None] | None = getattr(source, "unpin", None)
+    entry = journal.entry(transfer)
+    if unpin is None or entry is None or entry.snapshot is None or entry.staging is not None:
+        return
+    with contextlib.suppress(MigrationError):
+        unpin(entry.snapshot)
+
+
+def resume(
+    journal: Journal,
+    transfer: int,
+    source: Connector,
+    target: Connector,
+    *,
+    progress: Report | None = None,
+    cancelled: Cancelled | None = None,
+) -> TransferResult:
+    """RESUME TRANSFER."""
+    entry = journal.entry(transfer)
+    if entry is None:
+        raise MigrationError("42704", f"there is no transfer {transfer}", hint="SHOW TRANSFERS lists them.")
+    if entry.state in ("done", "running"):
+        raise MigrationError(
+            "55000", f"transfer {transfer} is {entry.state}", hint="SHOW TRANSFERS shows how far it is."
+        )
+    request = TransferRequest.from_json(entry.request)
+    if entry.state == "publishing" and settle(journal, entry, target):
+        raise MigrationError(
+            "55000", f"transfer {transfer} is done: it had been published", hint="There is nothing to resume."
+        )
+    journal.update(transfer, state="running", error=None)
+    try:
+        with _Planning(transfer, (source, target), journal, progress, cancelled):
+            item = _planned(request, source, target, journal, entry.snapshot)
+        return run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)
+    finally:
+        _let_go(journal, transfer, source)
+
+
+def abandon(journal: Journal, transfer: int, source: Connector, target: Connector) -> None:
+    """CANCEL TRANSFER of one that broke off: its staging table and its snapshot go, and it cannot be resumed."""
+    entry = journal.entry(transfer)
+    assert entry is not None
+    if entry.staging is not None:
+        with target.writer() as writer:
+            writer.drop(entry.staging)
+    journal.forget_ranges(transfer)
+    journal.update(transfer, state="cancelled", error="cancelled after it broke off", staging=None)
+    _let_go(journal, transfer, source)
+
+
+def _planned(
+    request: TransferRequest, source: Connector, target: Connector, journal: Journal, snapshot: str | None
+) -> TransferPlan:
+    try:
+        return plan(request, source, target, journal=journal, snapshot=snapshot)
+    except MigrationError as error:
+        gone = snapshot is not None and error.sqlstate not in ("HV004", "42P16", "42703", "42P07", "57014")
+        if not gone:
+            raise
+        return plan(request, source, target, journal=journal)
+
+
+class _Planning:
+    """The phase before a plan stands: watched for a wish to cancel, and its failure written down."""
+
+    def __init__(
+        self,
+        transfer: int,
+        connectors: tuple[Connector, ...],
+        journal: Journal,
+        progress: Report | None,
+        cancelled: Cancelled | None,
+    ) -> None:
+        self._transfer = transfer
+        self._connectors = connectors
+        self._journal = journal
+        self._progress = progress
+        self._cancelled = cancelled
+        self._began = time.monotonic()
+        self._over = threading.Event()
+        self._was_cancelled = False
+        self._watcher = threading.Thread(target=self._watch, name="transfer-planning", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._progress is not None:
+            self._progress(Progress(self._transfer, "profile", 0, None, 0, 0.0))
+        if self._cancelled is not None:
+            self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        if value is None:
+            return
+        stopped = self._was_cancelled or is_cancelled(value)
+        error = cancelled_error() if stopped else value
+        self._journal.update(
+            self._transfer,
+            state="cancelled" if stopped else "failed",
+            error=error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__,
+            seconds=time.monotonic() - self._began,
+        )
+        if error is not value:
+            raise error from value
+
+    def _watch(self) -> None:
+        assert self._cancelled is not None
+        while not self._over.wait(POLL):
+            if self._cancelled():
+                self._was_cancelled = True
+                for connector in self._connectors:
+                    with contextlib.suppress(MigrationError):
+                        connector.interrupt()
