@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from branching import names
 from branching.branch_info import TableStatus
+from branching.diff_past import NOW, Moments, past_sides
 from branching.engine.base import Cursor
 from branching.errors import BoughError
 from branching.lines import Line
@@ -109,9 +110,14 @@ class Comparison:
 
 @contextmanager
 def comparison(
-    database: Database, branch: str, against: str | None = None, *, direct: bool = False
+    database: Database,
+    branch: str,
+    against: str | None = None,
+    *,
+    direct: bool = False,
+    moments: Moments = NOW,
 ) -> Iterator[Comparison]:
-    """``branch`` compared with its merge base with ``against``, or (direct) with ``against`` itself."""
+    """``branch`` compared with its merge base with ``against``, or (direct, or between moments) with that itself."""
     line = database.line(branch)
     other = _other(database, line, against)
     cursor = database.root.cursor()
@@ -120,10 +126,14 @@ def comparison(
         for _ in range(_TRIES):
             transaction = Transaction(database, cursor, line, Author(), explicit=False, read_only=True)
             cursor.query(f"SELECT count(*) FROM {names.MANIFEST_SCHEMA}.meta")
-            sides = _sides(database, transaction, line, other, direct)
+            sides = (
+                past_sides(database, transaction.physical, line, other, moments)
+                if moments.past
+                else _sides(database, transaction, line, other, direct)
+            )
             catalog = sides.base_catalog
-            if transaction.confirm():
-                yield Comparison(cursor, sides, catalog, transaction.catalog)
+            if transaction.confirm() and sides.still_true():
+                yield Comparison(cursor, sides, catalog, sides.source_catalog(transaction.catalog))
                 return
             transaction.rollback()
         raise BoughError("40001", "the schema kept changing while the diff was planned", hint="Retry.")
@@ -155,19 +165,24 @@ def _sides(database: Database, transaction: Transaction, line: Line, other: Line
 
 
 def summary(
-    connection: Connection, branch: str, against: str | None = None, *, direct: bool = False
+    connection: Connection,
+    branch: str,
+    against: str | None = None,
+    *,
+    direct: bool = False,
+    moments: Moments = NOW,
 ) -> list[TableDiff]:
     """The tables that differ, with counts."""
-    with comparison(connection.database, branch, against, direct=direct) as compared:
-        found = [_summary(compared, pair) for pair in compared.pairs()]
+    with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
+        found = [summary_of(compared, pair) for pair in compared.pairs()]
     return [item for item in found if item is not None]
 
 
-def _summary(compared: Comparison, pair: Pair) -> TableDiff | None:
+def summary_of(compared: Comparison, pair: Pair) -> TableDiff | None:
     shown = pair.shown
     added = removed = modified = cells = 0
     if compared.may_differ(pair):
-        added, removed, modified, cells = _counts(compared, pair)
+        added, removed, modified, cells = counts_of(compared, pair)
     if pair.before is None:
         return TableDiff(shown.schema, shown.name, "added", rows_added=added,
                          columns_added=tuple(c.name for c in shown.columns))  # fmt: skip
@@ -215,7 +230,7 @@ def _differences(pair: Pair) -> list[str]:
     ]
 
 
-def _counts(compared: Comparison, pair: Pair) -> tuple[int, int, int, int]:
+def counts_of(compared: Comparison, pair: Pair) -> tuple[int, int, int, int]:
     before, after = f"_b.{RID} IS NOT NULL", f"_s.{RID} IS NOT NULL"
     if pair.before is None:
         before = "false"
@@ -251,51 +266,6 @@ def _base_rows(compared: Comparison, pair: Pair) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TableStat:
-    """A row of ``bough.diff_stat``: how much of a table changed, in rows and in cells."""
-
-    schema: str
-    table: str
-    rows_unmodified: int
-    rows_added: int
-    rows_deleted: int
-    rows_modified: int
-    cells_added: int
-    cells_deleted: int
-    cells_modified: int
-    old_row_count: int
-    new_row_count: int
-    old_cell_count: int
-    new_cell_count: int
-
-
-def stat(
-    connection: Connection, branch: str, table: str | None = None, against: str | None = None
-) -> list[TableStat]:
-    """The tables that differ (or one of them), with all of their rows and cells counted."""
-    with comparison(connection.database, branch, against) as compared:
-        pairs = compared.pairs() if table is None else [compared.pair(table)]
-        return [_stat(compared, pair) for pair in pairs if table or _summary(compared, pair) is not None]
-
-
-def _stat(compared: Comparison, pair: Pair) -> TableStat:
-    counts = _counts(compared, pair) if compared.may_differ(pair) else (0, 0, 0, 0)
-    added, removed, modified, cells = counts
-    new = 0
-    if pair.after is not None:
-        visible = compared.sides.visible(pair.after, compared.sides.source)
-        new = compared.cursor.query(f"SELECT count(*) FROM ({visible}) AS _all")[0][0]
-    old, kept = new - added + removed, new - added
-    mine = {column.id for column in pair.after.columns} if pair.after else set()
-    theirs = {column.id for column in pair.before.columns} if pair.before else set()
-    return TableStat(
-        pair.shown.schema, pair.shown.name, kept - modified, added, removed, modified,
-        added * len(mine) + kept * len(mine - theirs), removed * len(theirs) + kept * len(theirs - mine), cells,
-        old, new, old * len(theirs), new * len(mine),
-    )  # fmt: skip
-
-
 def status(connection: Connection, branch: str) -> list[TableStatus]:
     """Every table of the branch (and those it dropped) with what the branch did to it."""
     with comparison(connection.database, branch) as compared:
@@ -306,7 +276,7 @@ def _status(compared: Comparison, pair: Pair) -> TableStatus:
     shown = pair.shown
     added = removed = modified = 0
     if pair.after is not None and compared.may_differ(pair):
-        added, removed, modified, _ = _counts(compared, pair)
+        added, removed, modified, _ = counts_of(compared, pair)
     if pair.before is None:
         state = "new"
     elif pair.after is None:
@@ -330,9 +300,10 @@ def rows(
     limit: int | None = None,
     offset: int = 0,
     direct: bool = False,
+    moments: Moments = NOW,
 ) -> Result:
     """The changed rows of one table: ``change_type``, then ``from_<column>``, ``to_<column>``; ordered by key."""
-    with comparison(connection.database, branch, against, direct=direct) as compared:
+    with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
         sql = rows_sql(compared, compared.pair(table_name))
         sql = f"SELECT * EXCLUDE (_order) FROM ({sql}) AS _diff ORDER BY _order"
         if limit is not None:

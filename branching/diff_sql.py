@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from branching import names
 from branching.diff import Comparison, Pair, SchemaDiff, comparison
+from branching.diff_past import NOW, Moments
 from branching.model import Catalog, Column, Constraint, Index, Macro, Sequence, Table, View
 from branching.names import quote
 
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 
 
 def schema(
-    connection: Connection, branch: str, against: str | None = None, *, direct: bool = False
+    connection: Connection,
+    branch: str,
+    against: str | None = None,
+    *,
+    direct: bool = False,
+    moments: Moments = NOW,
 ) -> list[SchemaDiff]:
     """What differs in definitions: tables, columns, constraints, indexes, views, macros, sequences."""
-    with comparison(connection.database, branch, against, direct=direct) as compared:
+    with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
         found: list[SchemaDiff] = []
         for pair in compared.pairs():
             found += _table(pair)

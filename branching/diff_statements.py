@@ -18,6 +18,7 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching import names
 from branching.diff import Comparison, Pair, comparison
+from branching.diff_past import NOW, Moments
 from branching.diff_sql import column_text, constraint_text, create_sql, full, index_text, object_sql, objects
 from branching.dml import key_columns
 from branching.merge_schema import Step, alterations
@@ -33,10 +34,15 @@ _LATE = d.SetNotNull | d.AddConstraint | d.CreateIndex
 
 
 def sql(
-    connection: Connection, branch: str, against: str | None = None, *, direct: bool = False
+    connection: Connection,
+    branch: str,
+    against: str | None = None,
+    *,
+    direct: bool = False,
+    moments: Moments = NOW,
 ) -> list[str]:
     """Statements that, run on the base, make it what the branch is."""
-    with comparison(connection.database, branch, against, direct=direct) as compared:
+    with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
         return [text + ";" for text in _statements(compared)]
 
 

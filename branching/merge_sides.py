@@ -57,6 +57,14 @@ class Sides:
             return self.database.base_catalog(self.source)
         return self.base_line.catalog
 
+    def still_true(self) -> bool:
+        """Whether what is read is kept; asked after the engine's snapshot was taken."""
+        return True
+
+    def source_catalog(self, now: Catalog) -> Catalog:
+        """The source's catalog, which is ``now`` in the snapshot."""
+        return now
+
     def visible(self, table: Table, line: Line) -> str:
         """All rows of ``table`` on ``line`` with their identities."""
         return overlay.visible(

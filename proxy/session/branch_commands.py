@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
-from branching import Author, branches, conflicts, diff, diff_sql, diff_statements, merge_apply
+from branching import (
+    Author,
+    branches,
+    conflicts,
+    diff,
+    diff_past,
+    diff_sql,
+    diff_stat,
+    diff_statements,
+    merge_apply,
+)
 from branching.errors import BoughError
 from branching.reset import reset
 from proxy.commands import UNSET, Command, TableName
@@ -208,8 +218,7 @@ class BranchCommands:
         assert connection is not None
         branch = command.branch or self._here()
         against = self._target(branch, command.against)
-        if command.as_of is not None or command.against_as_of is not None:
-            raise BoughError("0A000", "BRANCH DIFF AS OF is not supported yet")
+        moments = diff_past.Moments(self._moment(command.as_of), self._moment(command.against_as_of))
         tag: Callable[[int], str] = lambda rows: f"SELECT {rows}"  # noqa: E731
         if command.format == "rows":
             assert command.table is not None
@@ -221,15 +230,16 @@ class BranchCommands:
                 limit=command.limit,
                 offset=command.offset,
                 direct=command.direct,
+                moments=moments,
             )
             return of_result(result, tag)
         if command.format == "sql":
-            lines = diff_statements.sql(connection, branch, against, direct=command.direct)
+            lines = diff_statements.sql(connection, branch, against, direct=command.direct, moments=moments)
             rows: list[Any] = [(line,) for line in lines]
         elif command.format == "schema":
-            rows = diff_sql.schema(connection, branch, against, direct=command.direct)
+            rows = diff_sql.schema(connection, branch, against, direct=command.direct, moments=moments)
         else:
-            rows = diff.summary(connection, branch, against, direct=command.direct)
+            rows = diff.summary(connection, branch, against, direct=command.direct, moments=moments)
         outcome = self._rows(command, rows)
         if command.table is not None and command.format in ("summary", "schema"):
             wanted = (command.table.schema or "public", command.table.name)
@@ -241,18 +251,29 @@ class BranchCommands:
     def _diff_table(self, command: c.DiffTable) -> Outcome:
         connection = self._session.connection
         assert connection is not None
-        branch = command.target or self._here()
-        against = self._target(branch, command.source)
-        result = diff.rows(connection, branch, _dotted(command.table), against)
+        branch, against, moments = self._from_to(command.source, command.target)
+        result = diff.rows(connection, branch, _dotted(command.table), against, moments=moments)
         return of_result(result, lambda rows: f"SELECT {rows}")
 
     @run.register
     def _diff_stat(self, command: c.DiffStat) -> Outcome:
         connection = self._session.connection
         assert connection is not None
-        branch = command.target or self._here()
+        branch, against, moments = self._from_to(command.source, command.target)
         name = _dotted(command.table) if command.table is not None else None
-        return self._rows(command, diff.stat(connection, branch, name, self._target(branch, command.source)))
+        return self._rows(command, diff_stat.stat(connection, branch, name, against, moments=moments))
+
+    def _from_to(self, source: str | None, target: str | None) -> tuple[str, str | None, diff_past.Moments]:
+        """(branch, against, moments) of a diff from ``source`` to ``target``: branches, or versions of this one."""
+        here = self._here()
+        versions = [
+            int(name) if name is not None and name.isdigit() and not self._database.has_branch(name) else None
+            for name in (target, source)
+        ]
+        branch = here if target is None or versions[0] is not None else target
+        if versions[1] is not None:
+            return branch, here, diff_past.Moments(*versions)
+        return branch, self._target(branch, source), diff_past.Moments(*versions)
 
     @run.register
     def _conflicts(self, command: c.ShowConflicts) -> Outcome:

@@ -13,6 +13,7 @@ from sqlglot import exp
 import branching
 from branching import BoughError, Connection, branches, diff, diff_sql, diff_statements
 from branching import ddl_model as d
+from branching.diff_past import Moments
 
 
 def sql(connection: Connection, text: str) -> list[tuple[Any, ...]]:
@@ -150,3 +151,53 @@ def test_a_dropped_table_lists_its_rows(pair: tuple[Connection, Connection]) -> 
     (found,) = diff.summary(main, "b")
     assert (found.change, found.rows_removed) == ("removed", 6)
     assert diff_statements.sql(main, "b") == ['DROP TABLE "public"."t" CASCADE;']
+
+
+def test_a_diff_between_moments(tmp_path: Path) -> None:
+    database = branching.open(tmp_path / "past.duckdb", retention=3600)
+    try:
+        main = database.connect()
+
+        def run(connection: Any, text: str) -> Any:
+            return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
+
+        run(main, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+        run(main, "INSERT INTO t SELECT i, 0 FROM range(5) r(i)")
+        first = database.clock.version
+        run(main, "UPDATE t SET v = 1 WHERE id = 1")
+        run(main, "DELETE FROM t WHERE id = 2")
+        second = database.clock.version
+        run(main, "INSERT INTO t VALUES (9, 9)")
+        branches.create(database, "b", "main", role="me")
+        b = database.connect("b")
+        run(b, "UPDATE t SET v = 5 WHERE id IN (1, 4)")
+        third = database.clock.version
+        run(b, "DELETE FROM t WHERE id = 3")
+        run(b, "UPDATE t SET v = 6 WHERE id = 4")
+
+        def changes(branch: str, against: str, *moments: int | None) -> Any:
+            result = diff.rows(main, branch, "t", against, moments=Moments(*moments))
+            return [tuple(row) for row in result.fetchall()]
+
+        assert changes("main", "main", second, first) == [
+            ("modified", 1, 1, 0, 1),
+            ("removed", 2, None, 0, None),
+        ]
+        assert changes("main", "main", None, second) == [("added", None, 9, None, 9)]
+        assert changes("main", "main", first, second) == [
+            ("modified", 1, 1, 1, 0),
+            ("added", None, 2, None, 0),
+        ]
+        assert changes("b", "main", None, first) == [
+            ("modified", 1, 1, 0, 5),
+            ("removed", 2, None, 0, None),
+            ("removed", 3, None, 0, None),
+            ("modified", 4, 4, 0, 6),
+            ("added", None, 9, None, 9),
+        ]
+        assert changes("b", "b", None, third) == [("removed", 3, None, 0, None), ("modified", 4, 4, 5, 6)]
+        assert changes("b", "b", third, None) == [("added", None, 3, None, 0), ("modified", 4, 4, 6, 5)]
+        (found,) = diff.summary(main, "main", "main", moments=Moments(second, first))
+        assert (found.rows_removed, found.rows_modified, found.cells_modified) == (1, 1, 1)
+    finally:
+        database.close()
