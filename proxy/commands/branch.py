@@ -106,7 +106,8 @@ class BranchStatus(Command):
 class DiffBranch(Command):
     tag: ClassVar[str] = "BRANCH DIFF"
     form: ClassVar[str] = (
-        "BRANCH DIFF [branch] [AGAINST branch] [TABLE table] "
+        "BRANCH DIFF [branch [AS OF VERSION n | AS OF TIMESTAMP 't']] "
+        "[AGAINST branch [AS OF VERSION n | AS OF TIMESTAMP 't']] [TABLE table] "
         "[WITH (format 'summary'|'rows'|'schema'|'sql', limit n, offset n, direct true)]"
     )
     returns_rows: ClassVar[bool] = True

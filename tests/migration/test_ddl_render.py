@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,7 +206,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     )
     if as_user:
-        for folder in (home, *list(home.parents)[:2]):
+        mine = [folder for folder in home.parents if Path(tempfile.gettempdir()) in folder.parents]
+        for folder in (home, *mine):
             folder.chmod(0o755)
         shutil.chown(home, "postgres", "postgres")
     data = home / "data"
