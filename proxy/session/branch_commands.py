@@ -219,27 +219,22 @@ class BranchCommands:
         branch = command.branch or self._here()
         against = self._target(branch, command.against)
         moments = diff_past.Moments(self._moment(command.as_of), self._moment(command.against_as_of))
+        how: dict[str, Any] = {"direct": command.direct, "moments": moments}
         tag: Callable[[int], str] = lambda rows: f"SELECT {rows}"  # noqa: E731
         if command.format == "rows":
             assert command.table is not None
             result = diff.rows(
-                connection,
-                branch,
-                _dotted(command.table),
-                against,
-                limit=command.limit,
-                offset=command.offset,
-                direct=command.direct,
-                moments=moments,
-            )
+                connection, branch, _dotted(command.table), against,
+                limit=command.limit, offset=command.offset, **how,
+            )  # fmt: skip
             return of_result(result, tag)
         if command.format == "sql":
-            lines = diff_statements.sql(connection, branch, against, direct=command.direct, moments=moments)
+            lines = diff_statements.sql(connection, branch, against, **how)
             rows: list[Any] = [(line,) for line in lines]
         elif command.format == "schema":
-            rows = diff_sql.schema(connection, branch, against, direct=command.direct, moments=moments)
+            rows = diff_sql.schema(connection, branch, against, **how)
         else:
-            rows = diff.summary(connection, branch, against, direct=command.direct, moments=moments)
+            rows = diff.summary(connection, branch, against, **how)
         outcome = self._rows(command, rows)
         if command.table is not None and command.format in ("summary", "schema"):
             wanted = (command.table.schema or "public", command.table.name)
