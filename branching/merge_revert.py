@@ -22,6 +22,7 @@ from branching.merge_result import refused, undecided
 from branching.merge_sides import Rows, Sides
 from branching.merge_steps import apply, plan_rows
 from branching.merge_undo import undo_lines
+from branching.merge_values import initial
 from branching.model import Table
 from branching.names import RID, quote
 from branching.physical import Physical
@@ -194,7 +195,8 @@ def _rows(attempt: Attempt, merge: int, table: Table) -> Rows:
 
     def side(letter: str, flag: str) -> str:
         items = ", ".join(
-            f"_now.{quote(column.name)} AS {quote(column.name)}"
+            f"CASE WHEN _now.{RID} IS NULL THEN {initial(column)} ELSE _now.{quote(column.name)} END"
+            f" AS {quote(column.name)}"
             if column.name in missing or column.generated is not None
             else f"TRY_CAST(_undo.{letter}{column.id} AS {column.type}) AS {quote(column.name)}"
             for column in table.columns

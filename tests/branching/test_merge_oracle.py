@@ -81,7 +81,7 @@ class Model:
         found: list[Conflict] = []
 
         def asked(*conflict: Any) -> tuple[str, int | None]:
-            found.append(conflict)  # type: ignore[arg-type]
+            found.append(copy.deepcopy(conflict))  # type: ignore[arg-type]
             return decide(conflict)  # type: ignore[arg-type]
 
         twins = self.twins(base, source, target, known)

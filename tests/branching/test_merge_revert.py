@@ -241,3 +241,11 @@ def test_other_branches_see_nothing_of_it(lab: Lab, into: str) -> None:
     assert lab.all("other") == ROWS
     assert lab.all("late") == [(1, 11), (2, 20), (3, 30)]
     assert lab.all(into) == ROWS
+
+
+def test_a_row_that_comes_back_has_what_a_column_was_added_with(lab: Lab, into: str) -> None:
+    lab.sql("s", "delete from t where id = 1")
+    merge = merged(lab, into)
+    lab.alter(into, d.AddColumn(column("c integer default 5")))
+    revert(lab, merge)
+    assert lab.all(into) == [(1, 10, "x", 5), (2, 20, "x", 5), (3, 30, "x", 5)]
