@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from branching.engine.base import ResultColumn
@@ -105,7 +106,7 @@ def common_columns(results: Sequence[Sequence[ResultColumn]]) -> list[str | None
     casts: list[str | None] = []
     for group in zip(*results, strict=True):
         types = {column.type for column in group}
-        casts.append(None if len(types) == 1 and types != _NULL else _wider(types - _NULL))
+        casts.append(None if len(types) == 1 and types != _NULL else wider(types - _NULL))
     return casts
 
 
@@ -129,17 +130,37 @@ def titled(source: str, columns: Sequence[ResultColumn]) -> str:
 
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_DIGITS = dict(zip(_INTEGERS, (3, 5, 10, 19, 39), strict=True))
+_UNSIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "HUGEINT"}
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
+_MOST_DIGITS = 38
 
 
-def _wider(types: set[str]) -> str:
+def wider(types: set[str]) -> str:
     """A type that holds the values of all of them, as text if need be."""
     if len(types) == 1:
         return next(iter(types))
+    types = {_UNSIGNED.get(kind, kind) for kind in types}
+    exact = {kind for kind in types if kind in _DIGITS or _DECIMAL.fullmatch(kind)}
     if types and types <= set(_INTEGERS):
         return max(types, key=_INTEGERS.index)
-    if types and types <= {*_INTEGERS, *_FLOATS}:
+    if types and types == exact:
+        return _decimal(types)
+    if types and types <= exact | set(_FLOATS):
         return "DOUBLE"
+    if types == {"DATE", "TIMESTAMP"}:
+        return "TIMESTAMP"
     return "VARCHAR"
+
+
+def _decimal(types: set[str]) -> str:
+    """The DECIMAL with enough digits on both sides of the point, if there is one."""
+    whole = scale = 0
+    for kind in types:
+        found = _DECIMAL.fullmatch(kind)
+        width, after = (int(found[1]), int(found[2])) if found else (_DIGITS[kind], 0)
+        whole, scale = max(whole, width - after), max(scale, after)
+    return f"DECIMAL({whole + scale},{scale})" if whole + scale <= _MOST_DIGITS else "VARCHAR"
 
 
 def _keys(columns: Sequence[ResultColumn], tolerance: float, shift: float) -> list[str]:

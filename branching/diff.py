@@ -7,7 +7,7 @@ and matches tables and columns by id: a rename is a rename.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ from branching.lines import Line
 from branching.manifest import Author
 from branching.merge_sides import Rows, Sides, fork_line, pair_base
 from branching.merge_values import any_of, distinct, lifted
-from branching.model import Catalog, Table
+from branching.model import DEFAULT_SCHEMA, Catalog, Table
 from branching.names import RID, quote
-from branching.result import Result
+from branching.resolve import schema_name
 from branching.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -77,6 +77,22 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A relation as a command names it; without a schema it is looked for in those of ``path``."""
+
+    name: str
+    schema: str | None = None
+    path: tuple[str, ...] = (DEFAULT_SCHEMA,)
+
+    def places(self) -> list[tuple[str, str]]:
+        schemas = self.path if self.schema is None else (schema_name(self.schema),)
+        return [(schema, self.name) for schema in schemas]
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two states at one instant: the sides, their catalogs, a cursor whose snapshot holds both."""
 
@@ -91,13 +107,39 @@ class Comparison:
         found = [Pair(old.get(i), new.get(i)) for i in dict.fromkeys([*old, *new])]
         return sorted(found, key=lambda pair: (pair.shown.schema, pair.shown.name))
 
-    def pair(self, name: str) -> Pair:
-        schema, _, table = name.rpartition(".")
+    def named(self, wanted: Named) -> set[tuple[str, str]]:
+        """Schema and name, on both sides, of the relation that ``wanted`` means; 42P01 if neither side has it."""
+        for place in wanted.places():
+            for catalog in (self.after, self.before):
+                found = catalog.relations.get(place)
+                if found is not None:
+                    sides = [{item.id: key for key, item in side.relations.items() if type(item) is type(found)}
+                             for side in (self.before, self.after)]  # fmt: skip
+                    return {side[found.id] for side in sides if found.id in side}
+        raise self._unknown(wanted)
+
+    def _unknown(self, wanted: Named) -> BoughError:
+        known = dict.fromkeys([*self.after.relations, *self.before.relations])
+        others = [f"{quote(schema)}.{quote(name)}" for schema, name in known if name == wanted.name]
+        hint = f"BRANCH DIFF {quote(self.sides.source.name)} lists the tables that changed."
+        if others:
+            hint = f"There is {', '.join(others)}: name its schema."
+        return BoughError(
+            "42P01", f'relation "{wanted}" does not exist on either side of the diff', hint=hint
+        )
+
+    def pair(self, wanted: Named) -> Pair:
+        """The table that ``wanted`` means: the branch's if both sides call different ones so."""
+        names_ = self.named(wanted)
         for pair in self.pairs():
             for side in (pair.after, pair.before):
-                if side is not None and side.name == table and schema in ("", side.schema):
+                if side is not None and (side.schema, side.name) in names_:
                     return pair
-        raise BoughError("42P01", f'relation "{name}" does not exist on either side of the diff')
+        raise BoughError(
+            "42809",
+            f'"{wanted}" is not a table',
+            hint="BRANCH DIFF … TABLE … WITH (format 'schema') shows how its definition changed.",
+        )
 
     def rows(self, pair: Pair) -> Rows:
         return self.sides.rows(pair.before, pair.after)
@@ -116,15 +158,23 @@ def comparison(
     *,
     direct: bool = False,
     moments: Moments = NOW,
+    zone: str | None = None,
+    keep: bool = False,
 ) -> Iterator[Comparison]:
-    """``branch`` compared with its merge base with ``against``, or (direct, or between moments) with that itself."""
+    """``branch`` compared with its merge base with ``against``, or (direct, or between moments) with that itself.
+
+    ``zone`` is where its cursor reads and shows instants. ``keep``: what the caller writes through the cursor, into
+    another database of the engine, stays.
+    """
     line = database.line(branch)
     other = _other(database, line, against)
     cursor = database.root.cursor()
     transaction: Transaction | None = None
     try:
+        if zone is not None:
+            cursor.set_time_zone(zone)
         for _ in range(_TRIES):
-            transaction = Transaction(database, cursor, line, Author(), explicit=False, read_only=True)
+            transaction = Transaction(database, cursor, line, Author(), explicit=False, read_only=not keep)
             cursor.query(f"SELECT count(*) FROM {names.MANIFEST_SCHEMA}.meta")
             sides = (
                 past_sides(database, transaction.physical, line, other, moments)
@@ -134,6 +184,8 @@ def comparison(
             catalog = sides.base_catalog
             if transaction.confirm() and sides.still_true():
                 yield Comparison(cursor, sides, catalog, sides.source_catalog(transaction.catalog))
+                if keep:
+                    transaction.commit()
                 return
             transaction.rollback()
         raise BoughError("40001", "the schema kept changing while the diff was planned", hint="Retry.")
@@ -171,10 +223,12 @@ def summary(
     *,
     direct: bool = False,
     moments: Moments = NOW,
+    table: Named | None = None,
 ) -> list[TableDiff]:
-    """The tables that differ, with counts."""
+    """The tables that differ (or only ``table``), with counts."""
     with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
-        found = [summary_of(compared, pair) for pair in compared.pairs()]
+        pairs = compared.pairs() if table is None else [compared.pair(table)]
+        found = [summary_of(compared, pair) for pair in pairs]
     return [item for item in found if item is not None]
 
 
@@ -209,16 +263,20 @@ def summary_of(compared: Comparison, pair: Pair) -> TableDiff | None:
     return None if unchanged and same_rules and not renamed else found
 
 
-def _joined(compared: Comparison, pair: Pair, items: str) -> str:
+def joined(
+    compared: Comparison, pair: Pair, items: str, whole: Callable[[str, Table], str] | None = None
+) -> str:
+    """A SELECT of ``items`` over the changed rows, ``_b`` before and ``_s`` after; ``whole`` completes images."""
     rows = compared.rows(pair)
+    base = whole(rows.base, pair.before) if whole is not None and pair.before is not None else rows.base
     return (
         f"SELECT {items} FROM (SELECT DISTINCT {RID} FROM ({rows.rids}) AS _all) AS _rids"
-        f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
+        f" LEFT JOIN ({base}) AS _b ON _b.{RID} = _rids.{RID}"
         f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}"
     )
 
 
-def _differences(pair: Pair) -> list[str]:
+def differences(pair: Pair) -> list[str]:
     """Per column of the branch's table: whether the row's cell differs, as SQL over ``_b`` and ``_s``."""
     before, after = pair.before, pair.after
     if before is None or after is None:
@@ -235,16 +293,13 @@ def counts_of(compared: Comparison, pair: Pair) -> tuple[int, int, int, int]:
     if pair.before is None:
         before = "false"
     if pair.after is None:
-        if compared.sides.base_line is None or pair.before is None:
-            visible = _base_rows(compared, pair)
-            return 0, compared.cursor.query(f"SELECT count(*) FROM ({visible}) AS _all")[0][0], 0, 0
-        visible = compared.sides.visible(pair.before, compared.sides.base_line)
-        return 0, compared.cursor.query(f"SELECT count(*) FROM ({visible}) AS _all")[0][0], 0, 0
-    differs = _differences(pair)
+        count = f"SELECT count(*) FROM ({removed_rows(compared, pair)}) AS _all"
+        return 0, compared.cursor.query(count)[0][0], 0, 0
+    differs = differences(pair)
     both = f"{before} AND {after}"
     cells = " + ".join(f"{item}::BIGINT" for item in differs) or "0"
     row = compared.cursor.query(
-        _joined(
+        joined(
             compared,
             pair,
             f"count(*) FILTER ({after} AND NOT ({before})), count(*) FILTER ({before} AND NOT ({after})),"
@@ -255,14 +310,17 @@ def counts_of(compared: Comparison, pair: Pair) -> tuple[int, int, int, int]:
     return row[0], row[1], row[2], row[3]
 
 
-def _base_rows(compared: Comparison, pair: Pair) -> str:
-    """All rows of a table that the branch has dropped, as its base had them."""
-    assert pair.before is not None
-    rows = compared.sides.rows(pair.before, pair.before)
-    visible = compared.sides.visible(pair.before, compared.sides.source)
+def removed_rows(compared: Comparison, pair: Pair) -> str:
+    """All rows of a table that the branch has dropped, as its base had them, with their identities."""
+    before, sides = pair.before, compared.sides
+    assert before is not None
+    if sides.base_line is not None:
+        return sides.visible(before, sides.base_line)
+    rows = sides.rows(before, before)
+    items = f"{names.columns(before.stored)}, {RID}"
     return (
-        f"SELECT {RID} FROM ({visible}) AS _kept WHERE {RID} NOT IN ({rows.rids})"
-        f" UNION ALL SELECT {RID} FROM ({rows.base}) AS _images"
+        f"SELECT {items} FROM ({sides.visible(before, sides.source)}) AS _kept WHERE {RID} NOT IN ({rows.rids})"
+        f" UNION ALL SELECT {items} FROM ({rows.base}) AS _images"
     )
 
 
@@ -286,71 +344,3 @@ def _status(compared: Comparison, pair: Pair) -> TableStatus:
         state = "changed" if added or removed or modified or logical != pair.before else "untouched"
     size = (added + removed + modified) * _BYTES_PER_ROW
     return TableStatus(shown.schema, shown.name, state, added, modified, removed, size)
-
-
-# -- rows -----------------------------------------------------------------------------------------------------------
-
-
-def rows(
-    connection: Connection,
-    branch: str,
-    table_name: str,
-    against: str | None = None,
-    *,
-    limit: int | None = None,
-    offset: int = 0,
-    direct: bool = False,
-    moments: Moments = NOW,
-) -> Result:
-    """The changed rows of one table: ``change_type``, then ``from_<column>``, ``to_<column>``; ordered by key."""
-    with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
-        sql = rows_sql(compared, compared.pair(table_name))
-        sql = f"SELECT * EXCLUDE (_order) FROM ({sql}) AS _diff ORDER BY _order"
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
-        if offset:
-            sql += f" OFFSET {int(offset)}"
-        columns = compared.cursor.describe(sql)
-        found = compared.cursor.query(sql)
-    return Result(columns, len(found), iter([found] if found else []))
-
-
-def rows_sql(compared: Comparison, pair: Pair) -> str:
-    """A SELECT of the changed rows, with ``_order`` to sort by."""
-    before, after = pair.before, pair.after
-    items = []
-    old = {column.id: column for column in before.columns} if before else {}
-    new = {column.id: column for column in after.columns} if after else {}
-    for identifier in dict.fromkeys([*new, *old]):
-        mine, theirs = new.get(identifier), old.get(identifier)
-        name = (mine or theirs).name  # type: ignore[union-attr]
-        was = f"_b.{quote(theirs.name)}" if theirs is not None else f"CAST(NULL AS {mine.type})"  # type: ignore[union-attr]
-        now = f"_s.{quote(mine.name)}" if mine is not None else f"CAST(NULL AS {theirs.type})"  # type: ignore[union-attr]
-        items += [f"{was} AS {quote('from_' + name)}", f"{now} AS {quote('to_' + name)}"]
-    kind = (
-        f"CASE WHEN {'true' if before is None else f'_b.{RID} IS NULL'} THEN 'added'"
-        f" WHEN _s.{RID} IS NULL THEN 'removed' ELSE 'modified' END"
-    )
-    differs = any_of(_differences(pair))
-    where = f"(_b.{RID} IS NULL) <> (_s.{RID} IS NULL) OR (_b.{RID} IS NOT NULL AND {differs})"
-    if before is not None and after is None and compared.sides.base_line is None:
-        where = "true"
-    order = [*_key(pair, "_s", "_b"), f"_rids.{RID}"]
-    return (
-        _joined(compared, pair, f"{kind} AS change_type, {', '.join(items)}, ({', '.join(order)}) AS _order")
-        + f" WHERE {where}"
-    )
-
-
-def _key(pair: Pair, source: str, base: str) -> list[str]:
-    shown = pair.shown
-    ids = [column.id for name in shown.key for column in shown.columns if column.name == name]
-    found = []
-    for identifier in ids:
-        sides = []
-        for table, alias in ((pair.after, source), (pair.before, base)):
-            column = next((c for c in table.columns if c.id == identifier), None) if table else None
-            if column is not None:
-                sides.append(f"{alias}.{quote(column.name)}")
-        found.append(f"coalesce({', '.join(sides)})")
-    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from branching import names
-from branching.diff import Comparison, Pair, SchemaDiff, comparison
+from branching.diff import Comparison, Named, Pair, SchemaDiff, comparison
 from branching.diff_past import NOW, Moments
 from branching.model import Catalog, Column, Constraint, Index, Macro, Sequence, Table, View
 from branching.names import quote
@@ -22,6 +22,7 @@ def schema(
     *,
     direct: bool = False,
     moments: Moments = NOW,
+    table: Named | None = None,
 ) -> list[SchemaDiff]:
     """What differs in definitions: tables, columns, constraints, indexes, views, macros, sequences."""
     with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
@@ -29,7 +30,8 @@ def schema(
         for pair in compared.pairs():
             found += _table(pair)
         found += objects(compared)
-    return found
+        named = None if table is None else compared.named(table)
+    return [item for item in found if named is None or (item.schema, item.table) in named]
 
 
 def _table(pair: Pair) -> Iterator[SchemaDiff]:

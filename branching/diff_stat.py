@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from branching.diff import Comparison, Pair, comparison, counts_of, summary_of
+from branching.diff import Comparison, Named, Pair, comparison, counts_of, summary_of
 from branching.diff_past import NOW, Moments
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TableStat:
 def stat(
     connection: Connection,
     branch: str,
-    table: str | None = None,
+    table: Named | None = None,
     against: str | None = None,
     *,
     moments: Moments = NOW,

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names
-from branching.diff import Comparison, Pair, comparison
+from branching.diff import Comparison, Named, Pair, comparison
 from branching.diff_past import NOW, Moments
 from branching.diff_sql import column_text, constraint_text, create_sql, full, index_text, object_sql, objects
 from branching.dml import key_columns
@@ -40,10 +40,22 @@ def sql(
     *,
     direct: bool = False,
     moments: Moments = NOW,
+    table: Named | None = None,
 ) -> list[str]:
-    """Statements that, run on the base, make it what the branch is."""
+    """Statements that, run on the base, make it (or only ``table``) what the branch is."""
     with comparison(connection.database, branch, against, direct=direct, moments=moments) as compared:
-        return [text + ";" for text in _statements(compared)]
+        found = _statements(compared) if table is None else _of_table(compared, compared.pair(table))
+        return [text + ";" for text in found]
+
+
+def _of_table(compared: Comparison, pair: Pair) -> Iterator[str]:
+    """One table's own statements; what refers to it or reads it is left alone."""
+    if pair.after is None and pair.before is not None:
+        yield f"DROP TABLE {full(pair.before)} CASCADE"
+        return
+    table = _Changes(compared, pair)
+    for part in (table.detached, table.definition, table.rows, table.asked_late, table.attached):
+        yield from part()
 
 
 def _statements(compared: Comparison) -> Iterator[str]:

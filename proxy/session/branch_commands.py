@@ -5,8 +5,8 @@ They work on the committed state, in engine transactions of their own, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
@@ -15,30 +15,25 @@ from branching import (
     branches,
     conflicts,
     diff,
-    diff_past,
-    diff_sql,
-    diff_stat,
-    diff_statements,
     merge_apply,
 )
 from branching.errors import BoughError
 from branching.reset import reset
 from proxy.commands import UNSET, Command, TableName
 from proxy.commands import branch as c
-from proxy.commands.model import Moment
 from proxy.commands.results import BRANCHES
 from proxy.session import shadow, views
-from proxy.session.outcome import Outcome, done, of_result, table
+from proxy.session.diff_commands import DiffCommands
+from proxy.session.outcome import Outcome, done, table
 from proxy.session.remote_commands import RemoteCommands
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
 
 
-class BranchCommands:
+class BranchCommands(DiffCommands):
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._database = session.service.database
+        super().__init__(session)
         self.remote = RemoteCommands(session)
 
     @singledispatchmethod
@@ -47,11 +42,6 @@ class BranchCommands:
         return self.remote.run(command)
 
     # -- helpers ------------------------------------------------------------------------------------------------
-
-    def _here(self) -> str:
-        connection = self._session.connection
-        assert connection is not None
-        return connection.branch
 
     def _author(self) -> Author:
         session = self._session
@@ -71,27 +61,6 @@ class BranchCommands:
             raise BoughError(
                 "0A000", "branches are turned off", hint="Set branch_isolation_enabled to true and restart."
             )
-
-    def _rows(self, command: Command, rows: Sequence[Any]) -> Outcome:
-        columns = command.columns or ()
-        found = [
-            tuple(getattr(row, name) for name, _ in columns) if not isinstance(row, tuple) else row
-            for row in rows
-        ]
-        return table(columns, found, lambda sent: f"SELECT {sent}")
-
-    def _target(self, branch: str, named: str | None) -> str:
-        """The branch to compare with or merge into: the one named, else the parent."""
-        if named is not None:
-            self._database.line(named)
-            return named
-        record = self._database.line(branch).record
-        parent = None if record.parent is None else self._database.lines.get(record.parent)
-        if parent is None:
-            if record.parent is None:
-                raise BoughError("22023", f'branch "{branch}" has no parent', hint="Name the other branch.")
-            return "main"
-        return parent.name
 
     # -- making, switching, ending ------------------------------------------------------------------------------
 
@@ -119,13 +88,6 @@ class BranchCommands:
             as_of=self._moment(command.as_of),
         )
         return done(command.tag)
-
-    def _moment(self, moment: Moment | None) -> int | datetime | None:
-        connection = self._session.connection
-        assert connection is not None
-        if moment is None or moment.timestamp is None:
-            return None if moment is None else moment.version
-        return connection.timestamp(moment.timestamp)
 
     @run.register
     def _switch(self, command: c.SwitchBranch) -> Outcome:
@@ -213,62 +175,8 @@ class BranchCommands:
         return self._rows(command, diff.status(self._session.connection, command.branch or self._here()))
 
     @run.register
-    def _diff(self, command: c.DiffBranch) -> Outcome:
-        connection = self._session.connection
-        assert connection is not None
-        branch = command.branch or self._here()
-        against = self._target(branch, command.against)
-        moments = diff_past.Moments(self._moment(command.as_of), self._moment(command.against_as_of))
-        how: dict[str, Any] = {"direct": command.direct, "moments": moments}
-        tag: Callable[[int], str] = lambda rows: f"SELECT {rows}"  # noqa: E731
-        if command.format == "rows":
-            assert command.table is not None
-            result = diff.rows(
-                connection, branch, _dotted(command.table), against,
-                limit=command.limit, offset=command.offset, **how,
-            )  # fmt: skip
-            return of_result(result, tag)
-        if command.format == "sql":
-            lines = diff_statements.sql(connection, branch, against, **how)
-            rows: list[Any] = [(line,) for line in lines]
-        elif command.format == "schema":
-            rows = diff_sql.schema(connection, branch, against, **how)
-        else:
-            rows = diff.summary(connection, branch, against, **how)
-        outcome = self._rows(command, rows)
-        if command.table is not None and command.format in ("summary", "schema"):
-            wanted = (command.table.schema or "public", command.table.name)
-            kept = [row for row in outcome.take(0) if (row[0], row[1]) == wanted]
-            outcome = table(command.columns or (), kept, tag)
-        return outcome
-
-    @run.register
-    def _diff_table(self, command: c.DiffTable) -> Outcome:
-        connection = self._session.connection
-        assert connection is not None
-        branch, against, moments = self._from_to(command.source, command.target)
-        result = diff.rows(connection, branch, _dotted(command.table), against, moments=moments)
-        return of_result(result, lambda rows: f"SELECT {rows}")
-
-    @run.register
-    def _diff_stat(self, command: c.DiffStat) -> Outcome:
-        connection = self._session.connection
-        assert connection is not None
-        branch, against, moments = self._from_to(command.source, command.target)
-        name = _dotted(command.table) if command.table is not None else None
-        return self._rows(command, diff_stat.stat(connection, branch, name, against, moments=moments))
-
-    def _from_to(self, source: str | None, target: str | None) -> tuple[str, str | None, diff_past.Moments]:
-        """(branch, against, moments) of a diff from ``source`` to ``target``: branches, or versions of this one."""
-        here = self._here()
-        versions = [
-            int(name) if name is not None and name.isdigit() and not self._database.has_branch(name) else None
-            for name in (target, source)
-        ]
-        branch = here if target is None or versions[0] is not None else target
-        if versions[1] is not None:
-            return branch, here, diff_past.Moments(*versions)
-        return branch, self._target(branch, source), diff_past.Moments(*versions)
+    def _diff(self, command: c.DiffBranch | c.DiffTable | c.DiffStat) -> Outcome:
+        return self.look(command)
 
     @run.register
     def _conflicts(self, command: c.ShowConflicts) -> Outcome:

@@ -6,7 +6,7 @@ here, all of them up to Sync are one implicit block, as in Postgres.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from branching.errors import BoughError
@@ -67,16 +67,29 @@ class Extended:
         """(parameter types of a statement, its columns, the formats of a portal)."""
         if message.target == "S":
             statement = self._statements.named(message.name)
-            return statement.types, await self._columns(statement), ()
+            columns = await self._columns(statement)
+            statement.told = columns if self._varies(statement) else None
+            return statement.types, columns, ()
         cursor = self._statements.cursors.get(message.name)
         if cursor is not None and message.name not in self._statements.portals:
             return None, cursor.outcome.columns, ()
         portal = self.portal(message.name)
         if portal.outcome is not None:
             return None, portal.outcome.columns, portal.formats
-        return None, await self._columns(portal.statement), portal.formats
+        columns = await self._columns(portal.statement, portal.values)
+        portal.told = columns if self._varies(portal.statement) else None
+        return None, columns, portal.formats
 
-    async def _columns(self, statement: PreparedStatement) -> Columns | None:
+    def _varies(self, statement: PreparedStatement) -> bool:
+        """Whether the columns may be others when the statement runs: a command's, which its data tells."""
+        prepared = statement.prepared
+        return statement.command is not None or (
+            prepared is not None and self._statements.analyse(prepared).commands
+        )
+
+    async def _columns(
+        self, statement: PreparedStatement, bound: Sequence[Any] | None = None
+    ) -> Columns | None:
         """The statement's columns; without a visit of the pool where they were found before and still hold."""
         connection = self._session.connection
         if (
@@ -85,7 +98,7 @@ class Extended:
             and statement.described is connection.catalog
         ):
             return statement.columns
-        return await self._session.guarded(lambda: self._statements.describe(statement))
+        return await self._session.guarded(lambda: self._statements.describe(statement, bound))
 
     async def close(self, message: Close) -> None:
         if message.target == "S":
@@ -119,8 +132,22 @@ class Extended:
                 session.transactions.begin_implicit()
             return self._statements.run(statement, portal.values, formats)
 
-        portal.outcome = await session.guarded(work)
-        return portal.outcome
+        outcome = await session.guarded(work)
+        _check_told(portal.told or statement.told, outcome.columns)
+        portal.outcome = outcome
+        return outcome
+
+
+def _check_told(told: Columns | None, columns: Columns | None) -> None:
+    """Refuses rows of another shape than the client was told: it could not read them."""
+    if told is None or columns is None or told is columns:
+        return
+    if [(name, info.oid) for name, info in told] != [(name, info.oid) for name, info in columns]:
+        raise BoughError(
+            "0A000",
+            "cached plan must not change result type",
+            hint="The columns depend on the arguments or have been altered since: prepare the statement again.",
+        )
 
 
 def sleep_outcome() -> Outcome:

@@ -6,11 +6,12 @@ left is an ordinary query.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from branching import diff_rows
 from branching.errors import BoughError
 from proxy.commands import FUNCTIONS, Command, from_function
 from proxy.commands.branch import ShadowQuery
@@ -19,6 +20,7 @@ from proxy.commands.results import Columns as ResultColumns
 from proxy.commands.results import ResultColumn
 from proxy.session import shadow, views
 from proxy.session.outcome import Outcome
+from proxy.session.scratch import Scratch
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -31,6 +33,7 @@ _NOTHING = {
     "pg_notify": "",
 }
 _TRUE = frozenset({"pg_try_advisory_lock", "pg_advisory_unlock", "pg_try_advisory_xact_lock"})
+SHOWN = "bough_shown"  # meta of a subquery: the columns it has, where they are those of a table's rows
 SESSION_CALLS = frozenset({"set_config", *_BACKEND, *_NOTHING, *_TRUE, "current_branch"})
 
 
@@ -56,27 +59,51 @@ def commands_in(tree: exp.Expr) -> list[exp.Expr]:
     return found
 
 
-def substitute_commands(session: Session, tree: exp.Expr, parameters: Sequence[Any]) -> exp.Expr:
-    """Runs the commands called in ``tree`` (which it changes) and puts their rows in their place."""
-    for node in commands_in(tree):
-        call = node.this if isinstance(node, exp.Table) else node
-        positional, named = arguments(call, parameters)
-        command = from_function(called(node), positional, named)
-        session.allow(command)
-        outcome = session.commands.run(command)
-        rows = outcome.take(0)
-        columns = function_columns(command)
-        if columns is None:
-            columns = data_columns(session, command, outcome)
-        if not command.returns_rows:
-            rows = [(outcome.tag(0),)]
-        if isinstance(node, exp.Table):
-            views.replace(node, views.values_sql(columns, rows))
-        else:
-            value = rows[0][0] if rows else None
-            holder = node.parent if isinstance(node.parent, exp.Dot) else node
-            holder.replace(exp.Var(this=views.constant(value)))
-    return tree
+def run_commands(
+    session: Session, tree: exp.Expr, parameters: Sequence[Any], execute: Callable[[exp.Expr], Outcome]
+) -> Outcome:
+    """``execute``'s outcome of ``tree`` with the commands called in it run, and their rows in their place."""
+    tree = tree.copy()
+    scratch = Scratch(session.service.database, session.setting("TimeZone") or "UTC")
+    try:
+        for number, node in enumerate(commands_in(tree)):
+            _substitute(session, node, parameters, scratch, number)
+        connection = session.connection
+        assert connection is not None
+        if connection.transaction is not None and not connection.has_written:
+            connection.restart()
+        return scratch.closing(execute(tree))
+    except BaseException:
+        scratch.close()
+        raise
+
+
+def _substitute(
+    session: Session, node: exp.Expr, parameters: Sequence[Any], scratch: Scratch, number: int
+) -> None:
+    call = node.this if isinstance(node, exp.Table) else node
+    positional, named = arguments(call, parameters)
+    command = from_function(called(node), positional, named)
+    session.allow(command)
+    wanted = session.commands.changed_rows(command)
+    if wanted is not None and isinstance(node, exp.Table):
+        place = f"{scratch.name}.main.rows_{number}"
+        shown = diff_rows.store(session.service.database, wanted, place)
+        views.replace(node, f"SELECT * FROM {place}").meta[SHOWN] = shown
+        return
+    outcome = session.commands.run(command)
+    rows = outcome.take(0)
+    columns = function_columns(command)
+    if columns is None:
+        columns = data_columns(session, command, outcome)
+    if not command.returns_rows:
+        rows = [(outcome.tag(0),)]
+    if isinstance(node, exp.Table):
+        views.replace(node, views.values_sql(columns, rows))
+    else:
+        value = rows[0][0] if rows else None
+        holder = node.parent if isinstance(node.parent, exp.Dot) else node
+        holder.replace(exp.Var(this=views.constant(value)))
 
 
 def data_columns(session: Session, command: Command, outcome: Outcome | None = None) -> ResultColumns:
@@ -84,10 +111,8 @@ def data_columns(session: Session, command: Command, outcome: Outcome | None = N
     if isinstance(command, ShadowQuery):
         found = shadow.engine_columns(session, command)
         return tuple(ResultColumn(column.name, column.type) for column in found)
-    made = outcome or session.commands.run(command)
-    if made.engine is not None:
-        return tuple(ResultColumn(column.name, column.type) for column in made.engine)
-    return tuple(ResultColumn(name, "VARCHAR") for name, _ in made.columns or ())
+    shown = (outcome or session.commands.run(command)).columns or ()
+    return tuple(ResultColumn(name, "VARCHAR") for name, _ in shown)
 
 
 def arguments(call: exp.Expr, parameters: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:

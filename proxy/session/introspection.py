@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import ddl_model
+from branching import ddl_model, diff_rows
 from branching.errors import BoughError
-from branching.model import Table
+from branching.model import Column, Table
 from branching.names import CATALOG_DATABASE, is_pin
 from branching.resolve import table_name
 from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
-from proxy.commands import Command
+from proxy.commands import Command, from_function
 from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import function_columns
+from proxy.commands.results import ResultColumn
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
-from proxy.session.outcome import Columns, described
+from proxy.session.outcome import Columns, described, of_shown
 from proxy.session.remote_relations import refuse_in_definition
 from proxy.types import BY_NAME, from_engine
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from proxy.session.session import Session
 
 VOID = BY_NAME.get("void", from_engine("VARCHAR"))
+_ANY = "any_value"  # stands for a parameter
 _FIRST_BRANCH_OID = 20000
 _DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
 
@@ -93,20 +95,26 @@ def command_columns(session: Session, command: Command) -> Columns | None:
         return None
     if command.columns is None and isinstance(command, ShadowQuery):
         return described(shadow.engine_columns(session, command))
+    if (wanted := session.commands.changed_rows(command)) is not None:
+        return of_shown(diff_rows.columns(session.service.database, wanted))
     if command.columns is None:
         return session.commands.run(command).columns
     return tuple((name, from_engine(kind)) for name, kind in command.columns)
 
 
-def empty_stand_ins(session: Session, tree: exp.Expr) -> exp.Expr:
+def empty_stand_ins(session: Session, tree: exp.Expr, bound: Sequence[Any] | None = None) -> exp.Expr:
     """``tree`` (which it changes) with commands and system views replaced by no rows of their shape."""
-    from proxy.commands import VIEWS, from_function
+    from proxy.commands import VIEWS
 
     for node in functions.commands_in(tree):
-        call = node.this if isinstance(node, exp.Table) else node
-        count = max((int(item.name) for item in call.find_all(exp.Placeholder)), default=0)
-        positional, named = functions.arguments(call, ["main"] * count)
-        command = from_function(functions.called(node), positional, named)
+        command = _described_command(session, node, bound)
+        if (wanted := session.commands.changed_rows(command)) is not None and isinstance(node, exp.Table):
+            shown = diff_rows.columns(session.service.database, wanted)
+            made = views.replace(
+                node, views.values_sql(tuple(ResultColumn(item.name, item.type) for item in shown), [])
+            )
+            made.meta[functions.SHOWN] = shown
+            continue
         columns = function_columns(command)
         if columns is None:
             columns = functions.data_columns(session, command)
@@ -122,28 +130,50 @@ def empty_stand_ins(session: Session, tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def _described_command(session: Session, node: exp.Expr, bound: Sequence[Any] | None) -> Command:
+    """The command a call stands for; where its values are not known yet, the session's branch stands for them."""
+    assert session.connection is not None
+    call = node.this if isinstance(node, exp.Table) else node
+    places = [int(item.name) for item in call.find_all(exp.Placeholder)]
+    values = bound if bound is not None else [session.connection.branch] * max(places, default=0)
+    positional, named = functions.arguments(call, values)
+    command = from_function(functions.called(node), positional, named)
+    if places and bound is None and command.columns is None:
+        unknown = functions.arguments(call, [_ANY] * max(places))
+        table = getattr(from_function(functions.called(node), *unknown), "table", None)
+        if table is not None and table.name == _ANY:
+            raise BoughError(
+                "0A000",
+                f"the columns of {functions.called(node)} depend on the table, which is a parameter",
+                hint="Write the table's name into the statement; the branches may be parameters.",
+            )
+    return command
+
+
 def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:
     """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``)."""
     if not isinstance(tree, exp.Select) or session.connection is None:
         return ()
     catalog = session.connection.catalog
-    sources: dict[str, Table] = {}
+    sources: dict[str, Sequence[Column | diff_rows.Shown]] = {}
     from_ = tree.args.get("from_")
     joins = tree.args.get("joins") or []
     nodes = ([from_.this] if from_ is not None else []) + [join.this for join in joins]
     scope = session.connection.scope()
     for node in nodes:
+        if functions.SHOWN in node.meta:
+            sources[node.alias_or_name] = node.meta[functions.SHOWN]
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             continue
         found = scope.find(table_name(node))
         if found is not None and isinstance(found[2], Table) and found[1] is catalog:
-            sources[node.alias_or_name] = found[2]
-    if not any(column.declared for table in sources.values() for column in table.columns):
+            sources[node.alias_or_name] = found[2].columns
+    if not any(column.declared for columns in sources.values() for column in columns):
         return ()
     types: list[str | None] = []
     for item in tree.expressions:
         if isinstance(item, exp.Star) and len(nodes) == len(sources):
-            types += [column.declared for table in sources.values() for column in table.columns]
+            types += [column.declared for columns in sources.values() for column in columns]
         elif isinstance(item, exp.Star):
             return ()
         else:
@@ -151,12 +181,17 @@ def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:
     return types
 
 
-def _declared(item: exp.Expr, sources: dict[str, Table]) -> str | None:
+def _declared(item: exp.Expr, sources: dict[str, Sequence[Column | diff_rows.Shown]]) -> str | None:
     if not isinstance(item, exp.Column) or isinstance(item.this, exp.Star):
         return None
     tables = [sources[item.table]] if item.table in sources else list(sources.values())
-    found = [column for table in tables if (column := table.column(item.name)) is not None]
+    found = [column for columns in tables if (column := _column(columns, item.name)) is not None]
     return found[0].declared if len(found) == 1 else None
+
+
+def _column(columns: Sequence[Column | diff_rows.Shown], name: str) -> Column | diff_rows.Shown | None:
+    exact = next((column for column in columns if column.name == name), None)
+    return exact or next((column for column in columns if column.name.lower() == name.lower()), None)
 
 
 def ddl_with_views(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from branching import CopyForm, Result, ResultColumn, WireFormats
+from branching.diff_rows import Shown
 from proxy.types import TypeInfo, from_engine, row_encoder
 from proxy.wire.description import column_formats
 
@@ -33,6 +34,11 @@ def described(columns: Sequence[ResultColumn], declared: Sequence[str | None] = 
     )
 
 
+def of_shown(columns: Sequence[Shown]) -> Columns:
+    """The columns of a diff by rows as the client is told of them."""
+    return tuple((column.name, from_engine(column.type, column.declared)) for column in columns)
+
+
 @dataclass(slots=True)
 class Chunk:
     """DataRow messages and how many there are."""
@@ -53,9 +59,6 @@ class Outcome:
     _rest: list[Any] = field(default_factory=list)
     sent: int = 0
     copy: CopyIn | CopyOut | None = None  # the statement is a COPY, which talks to the client itself
-    engine: tuple[ResultColumn, ...] | None = (
-        None  # the columns as the engine has them, where it made the rows
-    )
 
     def chunks(self, formats: Sequence[int]) -> Iterator[Chunk]:
         """All rows, encoded, in bounded pieces."""
@@ -123,4 +126,4 @@ def table(columns: Sequence[tuple[str, str]], rows: list[Any], tag: Callable[[in
 
 def of_result(result: Result, tag: Callable[[int], str], declared: Sequence[str | None] = ()) -> Outcome:
     columns = None if result.columns is None else described(result.columns, declared)
-    return Outcome(tag, columns, result.batches, result.encoded, engine=result.columns)
+    return Outcome(tag, columns, result.batches, result.encoded)

@@ -91,3 +91,10 @@ def decode(values: Sequence[bytes | None], formats: Sequence[int], types: Sequen
         except ValueFormatError as error:
             raise error.of_parameter(number + 1) from None
     return decoded
+
+
+def placeholders(tree: exp.Expr) -> exp.Expr:
+    """``$n`` as branching knows it: sqlglot's Postgres reader calls it by another name."""
+    for parameter in list(tree.find_all(exp.Parameter)):
+        parameter.replace(exp.Placeholder(this=parameter.name))
+    return tree

@@ -23,6 +23,7 @@ class PreparedStatement:
     trees: dict[tuple[str | None, ...], Any] = field(default_factory=dict)  # typed trees, by parameter types
     columns: Columns | None = None
     described: Any = None  # the catalog that ``columns`` were found in
+    told: Columns | None = None  # what the client was last told of it
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Portal:
     formats: tuple[int, ...] = ()
     outcome: Outcome | None = None
     completed: bool = False
+    told: Columns | None = None  # what the client was told of it
 
 
 @dataclass(slots=True)

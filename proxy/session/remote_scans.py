@@ -15,8 +15,6 @@ Rules:
 
 from __future__ import annotations
 
-import itertools
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +37,7 @@ from proxy.session import functions, views
 from proxy.session.outcome import Outcome
 from proxy.session.remote_filters import Filters
 from proxy.session.remote_relations import RemoteRelation, folded, needed_columns, relations
+from proxy.session.scratch import Scratch
 from proxy.sql.parameters import ColumnsOf
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ _GIVEN = "bough_remote_rows"
 _ROW = f"{HIDDEN_PREFIX}row"
 _WIDE = "DECIMAL(38,10)"  # how a numeric without limits is described before its values are known
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
-_numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -89,8 +87,7 @@ class RemoteScans:
         self._session = session
         self._commands = session.commands.remote
         self._values = values
-        self._cursor: Cursor | None = None
-        self._database: str | None = None
+        self._scratch = Scratch(session.service.database, session.setting("TimeZone") or "UTC")
         self.tree = tree
         self.relations = relations(session, tree)
         self.rows: dict[str, int] = {}
@@ -135,31 +132,11 @@ class RemoteScans:
 
     def close(self) -> None:
         """Lets go of the rows; from any thread, any number of times."""
-        cursor, self._cursor = self._cursor, None
-        if cursor is None:
-            return
-        try:
-            if self._database is not None:
-                with suppress(EngineError):
-                    cursor.execute(f"DETACH {self._database}")
-        finally:
-            cursor.close()
+        self._scratch.close()
 
     def closing(self, outcome: Outcome) -> Outcome:
         """``outcome``, which lets go of the rows once it is read."""
-        if outcome.columns is None or isinstance(outcome.batches, type(iter([]))):
-            self.close()
-            return outcome
-        batches = outcome.batches
-
-        def until_read() -> Iterator[Any]:
-            yield from batches
-            self.close()
-
-        rest = until_read()
-        weakref.finalize(rest, self.close).atexit = False  # also where nobody reads to the end
-        outcome.batches = rest
-        return outcome
+        return self._scratch.closing(outcome)
 
     # -- planning -------------------------------------------------------------------------------------------------
 
@@ -171,7 +148,7 @@ class RemoteScans:
                 for name, connector in zip(names, connectors, strict=True):
                     readers[name] = connector.reader()
                 known = dict(zip(names, connectors, strict=True))
-                cursor = self._open_cursor()
+                cursor = self._scratch.cursor
                 self._scans = [
                     self._scan(item, known[item.datasource], readers[item.datasource], cursor)
                     for item in self.relations
@@ -181,14 +158,8 @@ class RemoteScans:
                 for reader in readers.values():
                     with suppress(MigrationError):
                         reader.close()
-                if self._database is None:
+                if not self._scratch.attached:
                     self.close()
-
-    def _open_cursor(self) -> Cursor:
-        if self._cursor is None:
-            self._cursor = self._session.service.database.root.cursor()
-            self._cursor.set_time_zone(self._session.setting("TimeZone") or "UTC")
-        return self._cursor
 
     def _scan(self, relation: RemoteRelation, connector: Connector, reader: Reader, cursor: Cursor) -> _Scan:
         item = contract(connector.dialect)
@@ -209,7 +180,7 @@ class RemoteScans:
         tree = exp.select(node.copy())
         values = functions.keep_used(tree, self._values)
         try:
-            return self._open_cursor().query(tree.sql("duckdb"), values)[0][0]
+            return self._scratch.cursor.query(tree.sql("duckdb"), values)[0][0]
         except (EngineError, OverflowError, IndexError) as error:
             raise ValueError(str(error)) from error
 
@@ -218,10 +189,7 @@ class RemoteScans:
     def _fill(self, readers: dict[str, Reader], bind: bool) -> None:
         if bind:
             self._bind()
-        cursor = self._open_cursor()
-        name = f"{HIDDEN_PREFIX}remote_{next(_numbers)}"
-        cursor.execute(f"ATTACH ':memory:' AS {name}")
-        self._database = name
+        cursor, name = self._scratch.cursor, self._scratch.name
         places: dict[tuple[str, str, int | None], _Scan] = {}
         for scan in self._scans:
             same = (scan.relation.datasource, scan.query, scan.limit)

@@ -29,7 +29,7 @@ from proxy.session import (
 )
 from proxy.session.analysis import Analysis, analysis
 from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
-from proxy.session.parameters import columns_of, declared, engine_types, oids
+from proxy.session.parameters import columns_of, declared, engine_types, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.remote_relations import check_places
 from proxy.sql.errors import from_engine
@@ -116,11 +116,11 @@ class Statements:
         if found is None:
             if len(statement.trees) > 16:
                 statement.trees.clear()
-            found = statement.trees[key] = _placeholders(typed_parameters(tree, key))
+            found = statement.trees[key] = placeholders(typed_parameters(tree, key))
         return found
 
-    def describe(self, statement: PreparedStatement) -> Columns | None:
-        """The result's columns, without running anything; None where there are none."""
+    def describe(self, statement: PreparedStatement, bound: Sequence[Any] | None = None) -> Columns | None:
+        """The result's columns, without running anything; None where there are none. ``bound``: if values are known."""
         connection = self._session.prepare_connection()
         if statement.command is not None:
             return introspection.command_columns(self._session, statement.command)
@@ -143,7 +143,7 @@ class Statements:
         if elsewhere:
             tree = remote_scans.RemoteScans(self._session, tree.copy(), values).describe()
         if mentions.commands or mentions.views:
-            tree = introspection.empty_stand_ins(self._session, tree.copy())
+            tree = introspection.empty_stand_ins(self._session, tree.copy(), bound)
         if mentions.calls or mentions.catalog:
             found = introspection.rewrite(self._session, functions.silent(tree.copy()), prepared.catalog)
             values = functions.keep_used(found.tree, values)
@@ -156,7 +156,7 @@ class Statements:
             return None
         known = known or introspection.declared_types(self._session, tree)
         shown = described(result, known)
-        if not elsewhere:  # nobody tells us when a table changes over there
+        if not elsewhere and not mentions.commands:  # nobody tells us when a table changes over there
             statement.columns, statement.described = shown, connection.catalog
         return shown
 
@@ -260,8 +260,13 @@ class Statements:
         used = list(values[: prepared.parameter_count])
         tree = self.tree(statement, used)
 
-        def placed(tree: exp.Expr) -> Outcome:
+        def answered(tree: exp.Expr) -> Outcome:
             return self._placed(prepared, tree, used, formats)
+
+        def placed(tree: exp.Expr) -> Outcome:
+            if self.analyse(prepared).commands:
+                return functions.run_commands(session, tree, used, answered)
+            return answered(tree)
 
         if self.reads_elsewhere(prepared):
             bind = self.analyse(prepared).is_plain
@@ -284,10 +289,6 @@ class Statements:
             tree = tree.copy()
             if mentions.views and conflict_updates.is_update(tree):
                 return conflict_updates.run(session, tree, used)
-            if mentions.commands:
-                functions.substitute_commands(session, tree, used)
-                if connection.transaction is not None and not connection.has_written:
-                    connection.restart()
             if mentions.calls:
                 functions.substitute_session_calls(session, tree, used)
             if mentions.views:
@@ -310,7 +311,8 @@ class Statements:
         if prepared.kind in _WRITES or isinstance(tree, exp.Create):
             self.writing()
         if not known and prepared.kind is Kind.SELECT:
-            known = self._declared(prepared, tree)
+            kept = None if mentions.commands else prepared.parsed.text
+            known = self._declared(kept, tree)
         wire = None if formats is None else wire_formats(formats, known)
         result = connection.execute(tree, used, wire, key)
         if result.columns is None:
@@ -327,17 +329,18 @@ class Statements:
         outcome.keep = (keep, tree)
         return outcome
 
-    def _declared(self, prepared: Prepared, tree: exp.Expr) -> Sequence[str | None]:
-        """Declared types of the columns, found once per text and catalog."""
+    def _declared(self, text: str | None, tree: exp.Expr) -> Sequence[str | None]:
+        """Declared types of the columns, found once per text (if there is one) and catalog."""
         connection = self._session.connection
         assert connection is not None
         catalog = connection.catalog
-        kept = self._known.get(prepared.parsed.text)
+        kept = self._known.get(text) if text is not None else None
         if kept is None or kept[0] is not catalog:
             if len(self._known) > _KEPT_ANALYSES:
                 self._known.clear()
             kept = (catalog, introspection.declared_types(self._session, tree))
-            self._known[prepared.parsed.text] = kept
+            if text is not None:
+                self._known[text] = kept
         return kept[1]
 
     def writing(self) -> None:
@@ -382,13 +385,6 @@ class Statements:
         """Portals and cursors without HOLD live as long as their transaction."""
         self.portals = {}
         self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.hold}
-
-
-def _placeholders(tree: exp.Expr) -> exp.Expr:
-    """``$n`` as branching knows it: sqlglot's Postgres reader calls it by another name."""
-    for parameter in list(tree.find_all(exp.Parameter)):
-        parameter.replace(exp.Placeholder(this=parameter.name))
-    return tree
 
 
 def tag_of(prepared: Prepared) -> Callable[[int], str]:

@@ -67,7 +67,7 @@ def substitute(session: Session, tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-def replace(node: exp.Table, sql: str) -> None:
+def replace(node: exp.Table, sql: str) -> exp.Subquery:
     """Puts a query over storage or constants in a table's place."""
     alias = node.args.get("alias")
     if alias is None or not alias.this:
@@ -79,6 +79,7 @@ def replace(node: exp.Table, sql: str) -> None:
         if value := node.args.get(key):
             made.set(key, value)
     node.replace(made)
+    return made
 
 
 def _values(session: Session, name: str) -> str | None:

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, Connection, branches, diff, diff_sql, diff_statements
+from branching import BoughError, Connection, branches, compare, diff, diff_rows, diff_sql, diff_statements
 from branching import ddl_model as d
 from branching.diff_past import Moments
 
@@ -68,25 +68,111 @@ def test_summary_counts_rows_and_cells(pair: tuple[Connection, Connection]) -> N
     assert [item.rows_added for item in other] == [1, 1]
 
 
+def rows(connection: Connection, table: str, **more: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+    schema, _, name = table.rpartition(".")
+    wanted = diff_rows.Wanted("b", diff.Named(name, schema or None), **more)
+    shown, found = diff_rows.rows(connection.database, wanted)
+    assert diff_rows.columns(connection.database, wanted) == shown
+    return [f"{column.name} {column.type}" for column in shown], found
+
+
 def test_rows_in_key_order_page_by_page(pair: tuple[Connection, Connection]) -> None:
     main, b = pair
     change(b)
-    result = diff.rows(main, "b", "t")
-    assert [c.name for c in result.columns or ()] == [
-        "change_type", "from_id", "to_id", "from_a", "to_a", "from_b", "to_b",
+    columns, found = rows(main, "t")
+    assert columns == [
+        "change_type VARCHAR", "from_id INTEGER", "to_id INTEGER", "from_a INTEGER", "to_a INTEGER",
+        "from_b VARCHAR", "to_b VARCHAR",
     ]  # fmt: skip
-    rows = result.fetchall()
-    assert [(row[0], row[1], row[2]) for row in rows] == [
+    assert [(row[0], row[1], row[2]) for row in found] == [
         ("modified", 1, 1),
         ("removed", 2, None),
         ("added", None, 9),
         ("modified", 4, 40),
     ]
-    pages = [diff.rows(main, "b", "public.t", limit=2, offset=n).fetchall() for n in (0, 2)]
-    assert pages[0] + pages[1] == rows
+    pages = [rows(main, "public.t", limit=2, offset=n)[1] for n in (0, 2)]
+    assert pages[0] + pages[1] == found
+    columns, keyed = rows(main, "t", key=True)
+    assert columns[:2] == ["change_type VARCHAR", "id INTEGER"]
+    assert [row[1] for row in keyed] == [1, 2, 9, 40]
+
+
+def test_pages_of_a_table_without_a_key_fit_together(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    sql(b, "update k set w = w || '!'")
+    sql(b, "insert into k select i, 'same' from range(5) r(i), range(2)")
+    _, found = rows(main, "k")
+    taken = []
+    for offset in range(0, len(found), 3):
+        taken += rows(main, "k", limit=3, offset=offset)[1]
+        sql(main, f"insert into t values (100 + {offset}, 1, 'x')")
+        sql(b, f"insert into t values (200 + {offset}, 1, 'x')")
+    assert taken == found and len(found) == 12
+
+
+def test_a_relation_by_its_name(pair: tuple[Connection, Connection]) -> None:
+    main, b = pair
+    b.execute(d.CreateSchema("s"))
+    sql(b, "create table s.ü (id integer)")
     with pytest.raises(BoughError) as caught:
-        diff.rows(main, "b", "nothing")
-    assert caught.value.sqlstate == "42P01"
+        rows(main, "nothing")
+    assert (caught.value.sqlstate, caught.value.hint) == (
+        "42P01", 'BRANCH DIFF "b" lists the tables that changed.',
+    )  # fmt: skip
+    with pytest.raises(BoughError) as caught:
+        rows(main, "ü")
+    assert caught.value.hint == 'There is "s"."ü": name its schema.'
+    assert [row[0] for row in rows(main, "s.ü")[1]] == []
+    b.execute(d.CreateView(d.Name("v"), sqlglot.parse_one("select 1 as x", dialect="duckdb")))
+    with pytest.raises(BoughError) as caught:
+        rows(main, "v")
+    assert caught.value.sqlstate == "42809"
+    assert [item.object for item in diff_sql.schema(main, "b", table=diff.Named("v"))] == ["view"]
+
+
+def test_both_halves_have_the_wider_type(pair: tuple[Connection, Connection]) -> None:
+    """Columns retyped, renamed, dropped with their name taken, and generated ones."""
+    main, b = pair
+    sql(main, "create table r (id integer primary key, n integer, m integer, x date, g integer as (n * 2))")
+    sql(main, "insert into r (id, n, m, x) values (1, 5, 6, '2020-01-01'), (2, 1, 1, null)")
+    branches.discard(main.database, "b", force=True)
+    b.close()
+    branches.create(main.database, "b", "main", role="tester")
+    b = main.database.connect("b")
+    for action in (
+        d.AlterType("n", sqlglot.exp.DataType.build("bigint", dialect="duckdb")),
+        d.AlterType("x", sqlglot.exp.DataType.build("timestamp", dialect="duckdb")),
+        d.DropColumn("m"),
+        d.AddColumn(column("m varchar")),
+    ):
+        try:
+            b.execute(d.AlterTable(d.Name("r"), (action,)))
+        except BoughError as error:  # a generated column may stand on the one that is retyped
+            assert error.sqlstate == "0A000", action
+    sql(b, "update r set m = 'six', n = 50 where id = 1")
+    columns, found = rows(main, "r")
+    shown = dict(text.split(" ", 1) for text in columns)
+    assert shown["from_m"] == shown["to_m"] == "VARCHAR" and shown["to_x"] == "TIMESTAMP"
+    cells = dict(zip(shown, found[0], strict=True))
+    assert (cells["from_m"], cells["to_m"], cells["from_n"], cells["to_n"]) == ("6", "six", 5, 50)
+    assert (cells["from_g"], cells["to_g"]) == (10, 100)
+
+
+@pytest.mark.parametrize(
+    ("types", "common"),
+    [
+        ({"INTEGER", "BIGINT"}, "BIGINT"),
+        ({"UINTEGER", "INTEGER"}, "BIGINT"),
+        ({"INTEGER", "DECIMAL(10,2)"}, "DECIMAL(12,2)"),
+        ({"DECIMAL(38,0)", "DECIMAL(10,2)"}, "VARCHAR"),
+        ({"DECIMAL(10,2)", "DOUBLE"}, "DOUBLE"),
+        ({"DATE", "TIMESTAMP"}, "TIMESTAMP"),
+        ({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}, "VARCHAR"),
+        ({"INTEGER", "VARCHAR"}, "VARCHAR"),
+    ],
+)
+def test_the_wider_type(types: set[str], common: str) -> None:
+    assert compare.wider(types) == common
 
 
 def test_definitions_by_identity(pair: tuple[Connection, Connection]) -> None:
@@ -148,6 +234,7 @@ def test_a_dropped_table_lists_its_rows(pair: tuple[Connection, Connection]) -> 
     main, b = pair
     sql(b, "delete from t where id = 1")
     b.execute(d.Drop("table", (d.Name("t"),)))
+    assert [row[:2] for row in rows(main, "t")[1]] == [("removed", number) for number in range(6)]
     (found,) = diff.summary(main, "b")
     assert (found.change, found.rows_removed) == ("removed", 6)
     assert diff_statements.sql(main, "b") == ['DROP TABLE "public"."t" CASCADE;']
@@ -176,8 +263,8 @@ def test_a_diff_between_moments(tmp_path: Path) -> None:
         run(b, "UPDATE t SET v = 6 WHERE id = 4")
 
         def changes(branch: str, against: str, *moments: int | None) -> Any:
-            result = diff.rows(main, branch, "t", against, moments=Moments(*moments))
-            return [tuple(row) for row in result.fetchall()]
+            wanted = diff_rows.Wanted(branch, diff.Named("t"), against, moments=Moments(*moments))
+            return diff_rows.rows(database, wanted)[1]
 
         assert changes("main", "main", second, first) == [
             ("modified", 1, 1, 0, 1),
