@@ -266,13 +266,54 @@ def summary_of(compared: Comparison, pair: Pair) -> TableDiff | None:
 def joined(
     compared: Comparison, pair: Pair, items: str, whole: Callable[[str, Table], str] | None = None
 ) -> str:
-    """A SELECT of ``items`` over the changed rows, ``_b`` before and ``_s`` after; ``whole`` completes images."""
+    """A SELECT of ``items`` over the changed rows, ``_b`` before and ``_s`` after; ``whole`` completes images.
+
+    Rows that have no half by identity are matched by key, without one with a row that is equal in all cells: a row that
+    was deleted and put back, or that both sides of a direct diff inserted, is the same row to who looks at it.
+    """
     rows = compared.rows(pair)
-    base = whole(rows.base, pair.before) if whole is not None and pair.before is not None else rows.base
+    sides = [rows.base, rows.source]
+    head, pairs = "", f"SELECT DISTINCT {RID}, {RID} AS _before, {RID} AS _after FROM ({rows.rids}) AS _all"
+    if (twins := _twins(pair)) is not None:
+        kept = [f"SELECT * FROM ({side}) AS _side WHERE {RID} IN ({rows.rids})" for side in sides]
+        head = f"WITH _old AS MATERIALIZED ({kept[0]}), _new AS MATERIALIZED ({kept[1]}), {twins} "
+        sides = ["SELECT * FROM _old", "SELECT * FROM _new"]
+        pairs += (
+            f" WHERE {RID} NOT IN (SELECT _before FROM _twins) AND {RID} NOT IN (SELECT _after FROM _twins)"
+            " UNION ALL SELECT _before, _before, _after FROM _twins"
+        )
+    if whole is not None and pair.before is not None:
+        sides[0] = whole(sides[0], pair.before)
     return (
-        f"SELECT {items} FROM (SELECT DISTINCT {RID} FROM ({rows.rids}) AS _all) AS _rids"
-        f" LEFT JOIN ({base}) AS _b ON _b.{RID} = _rids.{RID}"
-        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}"
+        f"{head}SELECT {items} FROM ({pairs}) AS _rids"
+        f" LEFT JOIN ({sides[0]}) AS _b ON _b.{RID} = _rids._before"
+        f" LEFT JOIN ({sides[1]}) AS _s ON _s.{RID} = _rids._after"
+    )
+
+
+def _twins(pair: Pair) -> str | None:
+    """A CTE: identities of rows only in ``_old`` and of rows only in ``_new`` that belong together."""
+    before, after = pair.before, pair.after
+    if before is None or after is None:
+        return None
+    stored = [column for column in after.columns if column.generated is None]
+    columns = [column for column in stored if column.name in after.key] or stored
+    known = {column.id for column in before.columns}
+    if not columns or (after.key and any(column.id not in known for column in columns)):
+        return None
+
+    def alone(side: str, other: str, values: list[str]) -> str:
+        listed = ", ".join(f"{value} AS v{number}" for number, value in enumerate(values))
+        nth = f"row_number() OVER (PARTITION BY {', '.join(values)} ORDER BY {RID})"
+        where = f"{RID} NOT IN (SELECT {RID} FROM {other})"
+        return f"SELECT {RID}, {nth} AS nth, {listed} FROM {side} AS _row WHERE {where}"
+
+    here = alone("_old", "_new", [lifted(before, column, "_row", (after,)) for column in columns])
+    there = alone("_new", "_old", [f"_row.{quote(column.name)}" for column in columns])
+    same = " AND ".join(f"_o.v{i} IS NOT DISTINCT FROM _n.v{i}" for i in range(len(columns)))
+    return (
+        f"_twins AS MATERIALIZED (SELECT _o.{RID} AS _before, _n.{RID} AS _after FROM ({here}) AS _o"
+        f" JOIN ({there}) AS _n ON _o.nth = _n.nth AND {same})"
     )
 
 

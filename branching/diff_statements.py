@@ -3,7 +3,7 @@
 1. Views go first and come last, with all that read a table or view which changes.
 2. Foreign keys of tables whose rows differ are dropped before the rows and made again after them: no order of rows is
    right for all. What else is asked of new columns (NOT NULL, keys, checks) is asked when they are filled.
-3. Rows: deletes, updates, inserts. A row whose key changed, or of a table without one, is deleted and inserted.
+3. Rows between the two (``diff_row_statements``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from branching import ddl_model as d
 from branching import names
 from branching.diff import Comparison, Named, Pair, comparison
 from branching.diff_past import NOW, Moments
+from branching.diff_row_statements import row_statements
 from branching.diff_sql import column_text, constraint_text, create_sql, full, index_text, object_sql, objects
-from branching.dml import key_columns
 from branching.merge_schema import Step, alterations
-from branching.merge_values import any_of, distinct, lifted
-from branching.model import Catalog, Column, Constraint, Sequence, Table, View
-from branching.names import RID, quote
+from branching.model import Catalog, Constraint, Sequence, Table, View
+from branching.names import quote
 from branching.resolve import DIALECT
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ class _Changes:
 
     def rows(self) -> Iterator[str]:
         if self.pair.after is not None and self.compared.may_differ(self.pair):
-            yield from _row_statements(self.compared, self.pair, self.pair.after)
+            yield from row_statements(self.compared, self.pair, self.pair.after)
 
 
 def step_sql(table: Table, step: Step, after: Table) -> str:
@@ -302,82 +301,3 @@ def _constraint(definition: d.ConstraintDefinition) -> Constraint:
         definition.on_delete,
         definition.on_update,
     )
-
-
-# -- rows ------------------------------------------------------------------------------------------------------------
-
-
-def _row_statements(compared: Comparison, pair: Pair, after: Table) -> Iterator[str]:
-    """DELETEs, then UPDATEs, then INSERTs."""
-    columns = [column for column in after.columns if column.generated is None]
-    rows, base = compared.rows(pair), pair.before
-    was = [lifted(base, c, "_b", (after,)) if base else f"CAST(NULL AS {c.type})" for c in columns]
-    old = [literal_sql(text, c.type) for text, c in zip(was, columns, strict=True)]
-    new = [literal_sql(f"_s.{quote(c.name)}", c.type) for c in columns]
-    gone = "false" if base is None else f"_b.{RID} IS NOT NULL"
-    differs = [distinct(text, f"_s.{quote(c.name)}") for text, c in zip(was, columns, strict=True)]
-    found = compared.cursor.query(
-        f"SELECT {gone}, _s.{RID} IS NOT NULL, {', '.join([*old, *new])}"
-        f" FROM (SELECT DISTINCT {RID} FROM ({rows.rids}) AS _all) AS _rids"
-        f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
-        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}"
-        f" WHERE ({gone}) <> (_s.{RID} IS NOT NULL) OR (({gone}) AND {any_of(differs)}) ORDER BY _rids.{RID}"
-    )
-    width = len(columns)
-    key = [i for i, c in enumerate(columns) if c.name in after.key]
-    unique = {name for _, listed in key_columns(after) for name in listed}
-    deletes, updates, inserts = [], [], []
-    for had, there, *values in found:
-        before, now = values[:width], values[width:]
-        changed = [i for i in range(width) if before[i] != now[i]]
-        if had and there and key and not any(columns[i].name in unique for i in changed):
-            assigned = ", ".join(f"{quote(columns[i].name)} = {now[i]}" for i in changed)
-            updates.append(f"UPDATE {full(after)} SET {assigned} WHERE {_where(columns, before, key)}")
-            continue
-        if had and key:
-            deletes.append(f"DELETE FROM {full(after)} WHERE {_where(columns, before, key)}")
-        elif had:
-            deletes += _delete_one(pair, columns, before)
-        if there:
-            listed = names.columns([c.name for c in columns])
-            inserts.append(f"INSERT INTO {full(after)} ({listed}) VALUES ({', '.join(now)})")
-    yield from deletes
-    yield from updates
-    yield from inserts
-
-
-def literal_sql(value: str, kind: str, depth: int = 0) -> str:
-    """SQL that gives a value as the text of a literal which means the same to Postgres' grammar and to the engine."""
-    shown = names.literal(kind)[1:-1]
-    if kind == "BLOB":
-        text = f"'unhex(''' || hex({value}) || ''')'"
-    elif kind.endswith("]"):
-        element = kind[: kind.rindex("[")]
-        item = literal_sql(f"_x{depth}", element, depth + 1)
-        items = f"list_transform(CAST({value} AS {element}[]), lambda _x{depth}: {item})"
-        text = f"'CAST(ARRAY[' || array_to_string({items}, ', ') || '] AS {shown})'"
-    else:
-        quoted = f"'''' || replace(CAST({value} AS VARCHAR), '''', '''''') || ''''"
-        text = f"'CAST(' || {quoted} || ' AS {shown})'"
-    return f"CASE WHEN {value} IS NULL THEN 'NULL' ELSE {text} END"
-
-
-def _where(columns: list[Column], values: list[str], which: list[int]) -> str:
-    return " AND ".join(f"{quote(columns[i].name)} = {values[i]}" for i in which)
-
-
-def _delete_one(pair: Pair, columns: list[Column], values: list[str]) -> list[str]:
-    """Deletes one of the rows that are equal in all cells: all of them, and the others are put back."""
-    after = pair.shown
-    same = " AND ".join(
-        f"{quote(c.name)} IS NOT DISTINCT FROM {value}" for c, value in zip(columns, values, strict=True)
-    )
-    listed = names.columns([c.name for c in columns])
-    copies = f"SELECT {', '.join(values)} FROM generate_series(2, (SELECT count(*) FROM {full(after)} WHERE {same}))"
-    # The copies are inserted first, marked by nothing: so count, delete, put back, in one statement each.
-    return [
-        f"CREATE TEMP TABLE _equal_rows AS {copies} AS _copies",
-        f"DELETE FROM {full(after)} WHERE {same}",
-        f"INSERT INTO {full(after)} ({listed}) SELECT * FROM _equal_rows",
-        "DROP TABLE _equal_rows",
-    ]

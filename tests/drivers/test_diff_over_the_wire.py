@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -131,3 +132,97 @@ def test_what_changed_counted_in_cells(client: Client) -> None:
     assert ask(client, "SELECT rows_unmodified FROM bough.diff_stat('same')") == [(0,)]
     client.execute("ALTER TABLE t ADD COLUMN c INT")
     assert ask(client, "SELECT cells_added, new_cell_count FROM bough.diff_stat('t')") == [(2 * 4 + 9, 44)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_statements_make_a_fork_of_the_base_equal(client: Client, seed: int) -> None:
+    """Rows that come and go by chance, many of them equal; applied to a fork of the base nothing is left to see."""
+    chance = random.Random(seed)
+    values = ["NULL", "'a'", "'b''c'", "E'\\n\\\\'", "'ü€'"]
+
+    def write(table: str) -> str:
+        v, w, old = chance.choice(values), chance.randint(0, 3), chance.randint(0, 3)
+        return chance.choice(
+            [
+                f"INSERT INTO {table} (x, y) VALUES ({w}, {v}), ({old}, {v})",
+                f"DELETE FROM {table} WHERE x = {w} AND random() < 0.5",
+                f"UPDATE {table} SET y = {v} WHERE x = {w}",
+                f"UPDATE {table} SET x = x + 1 WHERE x = {w} AND random() < 0.6",
+                f"UPDATE {table} SET x = {w}, y = {v} WHERE x IS NOT DISTINCT FROM {old}",
+            ]
+        )
+
+    odd = '"Käse ""q"""'
+    client.execute("CREATE TABLE plain (x INT, y TEXT, z NUMERIC(6,2) DEFAULT 1.5, d DATE)")
+    client.execute(
+        f"CREATE TABLE {odd} (id SERIAL PRIMARY KEY, x INT, y TEXT UNIQUE, g INT GENERATED ALWAYS AS (x * 2) STORED)"
+    )
+    for _ in range(8):
+        client.execute(write("plain"))
+    client.execute(f"INSERT INTO {odd} (x, y) SELECT i % 3, 'y' || i FROM generate_series(1, 9) i")
+    client.execute("BRANCH CREATE b")
+    client.execute("BRANCH CREATE again")
+    client.execute("BRANCH SWITCH b")
+    for _ in range(8):
+        client.execute(write("plain"))
+    client.execute(f"UPDATE {odd} SET id = id + 100 WHERE x = 1")
+    client.execute(f"UPDATE {odd} SET y = y || '!' WHERE x = 2")
+    client.execute(f"DELETE FROM {odd} WHERE x = 0")
+    client.execute(f"INSERT INTO {odd} (x, y) VALUES (5, 'y3'), (6, NULL)")
+    statements = [row[0] for row in ask(client, "BRANCH DIFF b WITH (format 'sql')")]
+    paged = []
+    for offset in range(0, len(statements), 3):
+        paged += ask(client, f"BRANCH DIFF b WITH (format 'sql', limit 3, offset {offset})")
+    assert [row[0] for row in paged] == statements and len(statements) > 9
+    client.execute("BRANCH SWITCH again")
+    for text in statements:
+        client.execute(text)
+    assert ask(client, "BRANCH DIFF again AGAINST b WITH (direct true)") == []
+    everything = "SELECT x, y, z FROM {}plain ORDER BY ALL"
+    assert ask(client, everything.format("")) == ask(client, everything.format("b.public."))
+
+
+def test_one_of_several_equal_rows(client: Client) -> None:
+    client.execute("CREATE TABLE k (x INT, y TEXT)")
+    client.execute("INSERT INTO k VALUES (1, 'a'), (1, 'a'), (1, 'a'), (2, NULL), (3, 'c')")
+    client.execute("BRANCH CREATE b")
+    client.execute("BRANCH SWITCH b")
+    client.execute("DELETE FROM k WHERE x = 2")
+    client.execute("UPDATE k SET y = 'cc' WHERE x = 3")
+    client.execute("DELETE FROM k WHERE x = 1")
+    client.execute("INSERT INTO k VALUES (1, 'a')")
+    assert [row[0] for row in ask(client, "BRANCH DIFF b TABLE k WITH (format 'sql')")] == [
+        """DELETE FROM "public"."k" WHERE "x" = 1 AND "y" = 'a';""",
+        """INSERT INTO "public"."k" ("x", "y") VALUES (1, 'a');""",
+        """DELETE FROM "public"."k" WHERE "x" = 2 AND "y" IS NULL;""",
+        """UPDATE "public"."k" SET "y" = 'cc' WHERE "x" = 3 AND "y" = 'c';""",
+    ]
+
+
+def test_counts_are_net(client: Client) -> None:
+    """What was changed and changed back is no change, with and without a key."""
+    client.execute("CREATE TABLE k (x INT, y TEXT)")
+    client.execute("CREATE TABLE t (id INT PRIMARY KEY, y TEXT)")
+    for table in ("k", "t"):
+        client.execute(f"INSERT INTO {table} VALUES (1, 'a'), (2, NULL), (3, 'c')")
+    client.execute("CREATE TABLE wider (x INT)")
+    client.execute("BRANCH CREATE b")
+    client.execute("BRANCH SWITCH b")
+    for table, key in (("k", "x"), ("t", "id")):
+        client.execute(f"UPDATE {table} SET y = y")
+        client.execute(f"UPDATE {table} SET y = 'other'")
+        client.execute(f"UPDATE {table} SET y = CASE {key} WHEN 1 THEN 'a' WHEN 3 THEN 'c' END")
+        client.execute(f"DELETE FROM {table} WHERE {key} = 2")
+        client.execute(f"INSERT INTO {table} VALUES (2, NULL), (9, 'x')")
+        client.execute(f"DELETE FROM {table} WHERE {key} = 9")
+    client.execute("ALTER TABLE wider ADD COLUMN y INT")
+    status = {row[1]: row[2:6] for row in ask(client, "BRANCH STATUS")}
+    assert status == {
+        "k": ("untouched", 0, 0, 0), "t": ("untouched", 0, 0, 0), "wider": ("changed", 0, 0, 0),
+    }  # fmt: skip
+    assert [row[1] for row in ask(client, "BRANCH DIFF b")] == ["wider"]
+    client.execute("DELETE FROM t WHERE id = 3")
+    client.execute("INSERT INTO t VALUES (3, 'new')")
+    assert ask(client, "SELECT change_type, id, from_y, to_y FROM bough.diff('t')") == [
+        ("modified", 3, "c", "new")
+    ]
