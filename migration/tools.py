@@ -20,12 +20,14 @@ from migration.connectors.base import Connector, Path, Source
 from migration.ddl import errors, render
 from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
+from migration.etl import validated
 from migration.journal import Journal
 from migration.layout import suggest_from_json
-from migration.transfer_model import TransferMode, TransferOptions, TransferRequest
+from migration.transfer_model import TransferMode, TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
 
 Rows = list[dict[str, Any]]
+Run = Callable[[TransferRequest, Connector, Connector], TransferResult]
 MAX_ROWS = 1000  # what read_query returns unless told otherwise
 
 ALIASES: Mapping[str, str] = {
@@ -41,11 +43,23 @@ class Tools:
     """The tools over a set of datasources. ``open_`` raises 42704 for a name nobody knows."""
 
     def __init__(
-        self, open_: Callable[[str], Connector], names: Sequence[str] = (), journal: Journal | None = None
+        self,
+        open_: Callable[[str], Connector],
+        names: Sequence[str] = (),
+        journal: Journal | None = None,
+        *,
+        transfer: Run | None = None,
+        translate: Callable[[str, str], str] = lambda _datasource, query: query,
     ) -> None:
+        """``transfer`` carries out a request; ``translate(datasource, text)`` gives it in the datasource's dialect."""
         self._open = open_
         self._names = tuple(names)
         self._journal = journal or Journal()
+        self._transfer = transfer or self._undertake
+        self._translate = translate
+
+    def _undertake(self, request: TransferRequest, source: Connector, target: Connector) -> TransferResult:
+        return undertake(request, source, target, journal=self._journal)
 
     def call(self, name: str, **arguments: Any) -> Any:
         """A tool by its name, with either spelling of its arguments."""
@@ -67,7 +81,7 @@ class Tools:
         """Moves a query's rows into a table: created if missing, verified, old or new and never between."""
         pairs = {"batch_size": str(batch_size), **(options or {})}
         request = TransferRequest(
-            Source(query=source_sql),
+            Source(query=self._translate(source_datasource, source_sql)),
             split_path(target_table),
             mode,
             tuple(key),
@@ -76,7 +90,7 @@ class Tools:
             target_name=target_datasource,
         )
         source, target = self._open(source_datasource), self._open(target_datasource)
-        result = undertake(request, source, target, journal=self._journal).as_dict()
+        result = self._transfer(request, source, target).as_dict()
         return {
             "message": f"Transferred {result['rows_transferred']} rows to {target_table}",
             "source_sql": source_sql,
@@ -178,14 +192,19 @@ class Tools:
             raise MigrationError("22023", "limit must be greater than zero")
         rows: Rows = []
         with self._open(datasource).reader() as reader:
-            for batch in reader.read(Source(query=query), limit=limit + 1):
+            for batch in reader.read(Source(query=self._translate(datasource, query)), limit=limit + 1):
                 rows += batch.to_pylist()
         return {"rows": rows[:limit], "row_count": len(rows[:limit]), "truncated": len(rows) > limit}
 
-    def execute_ddl(self, query: str, datasource: str = "local", dry_run: bool = False) -> dict[str, Any]:
-        """One DDL statement; a dry run leaves nothing behind."""
+    def execute_ddl(
+        self, query: str, datasource: str = "local", dry_run: bool = False, validate: bool = False
+    ) -> dict[str, Any]:
+        """One DDL statement; a dry run leaves nothing behind. ``validate``: of a CREATE TABLE … AS, see ``etl``."""
+        if validate:
+            done, checks = validated(self._open(datasource), query, dry_run=dry_run)
+            return {"tag": done.tag, "committed": done.committed, "checks": checks}
         done = self._open(datasource).execute(query, dry_run=dry_run)
-        return {"tag": done.tag, "committed": done.committed}
+        return {"tag": done.tag, "committed": done.committed, "checks": []}
 
     def execute_write(
         self,
@@ -194,13 +213,19 @@ class Tools:
         dry_run: bool = False,
         min_rows: int | None = None,
         max_rows: int | None = None,
+        validate: bool = False,
     ) -> dict[str, Any]:
-        """One writing statement; the number of rows is judged before it is committed."""
+        """One writing statement; the number of rows is judged before it is committed. ``validate``: of an INSERT …
+        SELECT, see ``etl``."""
         guard = None
         if min_rows is not None or max_rows is not None:
             guard = (min_rows or 0, max_rows if max_rows is not None else 1 << 62)
-        done = self._open(datasource).execute(query, dry_run=dry_run, rows_between=guard)
-        return {"tag": done.tag, "rows_affected": done.rows, "committed": done.committed}
+        checks: list[dict[str, Any]] = []
+        if validate:
+            done, checks = validated(self._open(datasource), query, dry_run=dry_run, rows_between=guard)
+        else:
+            done = self._open(datasource).execute(query, dry_run=dry_run, rows_between=guard)
+        return {"tag": done.tag, "rows_affected": done.rows, "committed": done.committed, "checks": checks}
 
     def _dialect(self, name: str) -> tuple[str, str | None]:
         """A datasource's dialect and version, or a dialect by its own name."""

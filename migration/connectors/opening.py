@@ -15,6 +15,17 @@ from migration.secrets import mask
 from migration.statements import check_statement
 
 
+def guard_rows(rows: int | None, between: tuple[int, int] | None) -> None:
+    """P0004 where a statement touched another number of rows; leaving the writer rolls it back."""
+    if between is not None and not between[0] <= (rows or 0) <= between[1]:
+        raise MigrationError(
+            "P0004",
+            f"the statement touches {rows or 0} rows, not {between[0]} to {between[1]}",
+            detail="It was rolled back; nothing changed.",
+            hint="Correct the statement or the ROWS BETWEEN guard.",
+        )
+
+
 class Closable(Protocol):
     """A driver's connection, as far as all drivers agree."""
 
@@ -112,14 +123,7 @@ class SqlConnector(ABC, Generic[S]):
             if undoable:
                 writer.begin()
             rows = writer.execute(statement)
-            if rows_between is not None and not rows_between[0] <= (rows or 0) <= rows_between[1]:
-                writer.rollback()
-                raise MigrationError(
-                    "P0004",
-                    f"the statement touches {rows or 0} rows, not {rows_between[0]} to {rows_between[1]}",
-                    detail="It was rolled back; nothing changed.",
-                    hint="Correct the statement or the ROWS BETWEEN guard.",
-                )
+            guard_rows(rows, rows_between)
             if dry_run:
                 writer.rollback()
             elif undoable:

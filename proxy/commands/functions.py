@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -26,9 +26,21 @@ from .branch_grammar import DIFF_FORMATS, SHADOW_RETURNS, make_diff, make_shadow
 from .model import UNSET, Command, Moment, TableName
 from .names import RESOLUTIONS, check_choice, check_name, check_strategy
 from .reader import split_path
+from .remote import CallTool
 from .results import DONE, Columns
+from .tools import TOOLS
 
 Arguments = dict[str, Any]
+
+
+# Argument names people and HatiData's tools use, where a function has the other one.
+_SYNONYMS: Mapping[str, str] = {
+    "target": "into",
+    "into": "target",
+    "base": "against",
+    "name": "branch",
+    "branch": "name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class FunctionForm:
     required: int
     make: Callable[[Arguments], Command]
     command: type[Command]
+    synonyms: Mapping[str, str] = field(default_factory=lambda: _SYNONYMS)
 
     @property
     def signature(self) -> str:
@@ -47,10 +60,6 @@ class FunctionForm:
         optional = self.parameters[self.required :]
         shown = ", ".join((*needed, *(f"{name} => …" for name in optional)))
         return f"{self.name}({shown})"
-
-
-# Argument names people and HatiData's tools use, where a function has the other one.
-_SYNONYMS = {"target": "into", "into": "target", "base": "against", "name": "branch", "branch": "name"}
 
 
 def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Command:
@@ -66,7 +75,7 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
     for key, value in named.items():
         folded = key.lower()
         if folded not in form.parameters:
-            folded = _SYNONYMS.get(folded, folded)
+            folded = form.synonyms.get(folded, folded)
         if folded not in form.parameters:
             raise _arguments(form, f'it has no argument "{key}"')
         if folded in arguments:
@@ -221,6 +230,10 @@ def _shadow(arguments: Arguments) -> Command:
     return make_shadow(commands.ShadowQuery(**_fields(arguments)))
 
 
+def _tool(name: str) -> Callable[[Arguments], Command]:
+    return lambda arguments: CallTool(name, tuple(arguments.items()))
+
+
 _MERGE = ("branch", "into", "strategy", "tables", "token", "discard")
 _Row = tuple[str, str, int, type[Command], Callable[[Arguments], Command] | None]
 _TABLE: tuple[_Row, ...] = (
@@ -276,6 +289,11 @@ def _functions() -> Mapping[str, FunctionForm]:
         forms[qualified] = form
         if name != "diff":  # too common a word to take from the user's own functions
             forms[name] = form
+    for tool in TOOLS.values():
+        form = FunctionForm(
+            f"bough.{tool.name}", tool.parameters, tool.required, _tool(tool.name), CallTool, tool.synonyms
+        )
+        forms[form.name] = forms[tool.name] = form
     for name, ours, parameters in _HATIDATA:
         form = forms[ours]
         forms[name] = FunctionForm(name, tuple(parameters.split()), form.required, form.make, form.command)

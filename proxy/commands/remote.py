@@ -13,6 +13,7 @@ from . import results
 from .model import Command
 from .reader import Path
 from .results import Columns
+from .tools import TOOLS
 
 Options = tuple[tuple[str, str], ...]
 
@@ -230,6 +231,23 @@ class Reconcile(Question):
     key: tuple[str, ...] = ()
     checks: tuple[str, ...] = ("all",)
     tolerance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool(Command):
+    """One of the data tools (``tools.TOOLS``), a function only; ``arguments`` as they were given."""
+
+    privilege: ClassVar[str] = "write"
+    tag: ClassVar[str] = "SELECT"
+    form: ClassVar[str] = "SELECT * FROM bough.tool(argument => value, …)"
+    returns_rows: ClassVar[bool] = True
+
+    name: str
+    arguments: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def columns(self) -> Columns | None:
+        return TOOLS[self.name].result
 
 
 @dataclass(frozen=True, slots=True)

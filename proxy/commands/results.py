@@ -30,11 +30,11 @@ _SHORT = {
 }
 
 
-def _columns(**types: str) -> Columns:
+def columns(**types: str) -> Columns:
     return tuple(ResultColumn(name.rstrip("_"), _SHORT[short]) for name, short in types.items())
 
 
-BRANCHES = _columns(
+BRANCHES = columns(
     name="text",
     parent="text",
     state="text",
@@ -54,7 +54,7 @@ BRANCHES = _columns(
     owner="text",
     comment="text",
 )
-COMMITS = _columns(
+COMMITS = columns(
     version="int8",
     branch="text",
     at="timestamptz",
@@ -68,10 +68,10 @@ COMMITS = _columns(
     updated="int8",
     deleted="int8",
 )
-MERGES = _columns(
+MERGES = columns(
     id="int8", at="timestamptz", source="text", target="text", strategy="text", state="text", role="text"
 )
-CONFLICTS = _columns(
+CONFLICTS = columns(
     id="int8",
     merge_id="int8",
     schema="text",
@@ -85,10 +85,10 @@ CONFLICTS = _columns(
     resolution="text",
     value="text",
 )
-VIOLATIONS = _columns(
+VIOLATIONS = columns(
     merge_id="int8", schema="text", table="text", constraint="text", kind="text", key="text", detail="text"
 )
-SESSIONS = _columns(
+SESSIONS = columns(
     pid="int4",
     role="text",
     branch="text",
@@ -99,7 +99,7 @@ SESSIONS = _columns(
     state="text",
     statement="text",
 )
-TRANSFERS = _columns(
+TRANSFERS = columns(
     id="int8",
     at="timestamptz",
     role="text",
@@ -116,7 +116,7 @@ TRANSFERS = _columns(
     verdict="text",
     error="text",
 )
-SHADOW_LOG = _columns(
+SHADOW_LOG = columns(
     at="timestamptz",
     role="text",
     statement="text",
@@ -133,7 +133,7 @@ SHADOW_LOG = _columns(
     pid="int4",
     lag_ms="float8",
 )
-SHADOW_STATS = _columns(
+SHADOW_STATS = columns(
     branch="text",
     shadow="text",
     replayed="int8",
@@ -145,7 +145,7 @@ SHADOW_STATS = _columns(
     elapsed_ms="float8",
     shadow_elapsed_ms="float8",
 )
-SETTINGS = _columns(name="text", setting="text", source="text", default="text", description="text")
+SETTINGS = columns(name="text", setting="text", source="text", default="text", description="text")
 
 VIEWS: Mapping[str, Columns] = MappingProxyType(
     {
@@ -162,10 +162,10 @@ VIEWS: Mapping[str, Columns] = MappingProxyType(
     }
 )
 
-STATUS = _columns(
+STATUS = columns(
     schema="text", table="text", state="text", inserted="int8", updated="int8", deleted="int8", bytes="int8"
 )
-DIFF_SUMMARY = _columns(
+DIFF_SUMMARY = columns(
     schema="text",
     table="text",
     change="text",
@@ -177,11 +177,11 @@ DIFF_SUMMARY = _columns(
     columns_removed="text[]",
     columns_changed="text[]",
 )
-DIFF_SCHEMA = _columns(
+DIFF_SCHEMA = columns(
     schema="text", table="text", object="text", change="text", from_definition="text", to_definition="text"
 )
-DIFF_SQL = _columns(sql="text")
-DIFF_STAT = _columns(
+DIFF_SQL = columns(sql="text")
+DIFF_STAT = columns(
     schema="text",
     table="text",
     rows_unmodified="int8",
@@ -196,7 +196,7 @@ DIFF_STAT = _columns(
     old_cell_count="int8",
     new_cell_count="int8",
 )
-MERGE = _columns(
+MERGE = columns(
     schema="text",
     table="text",
     inserted="int8",
@@ -208,8 +208,8 @@ MERGE = _columns(
     action="text",
 )
 MERGE_PLAN: Columns = (*MERGE, ResultColumn("token", "VARCHAR"))
-GC = _columns(branch="text", action="text", bytes_freed="int8")
-SHADOW = _columns(
+GC = columns(branch="text", action="text", bytes_freed="int8")
+SHADOW = columns(
     branch="text",
     rows="int8",
     elapsed_ms="float8",
@@ -218,11 +218,11 @@ SHADOW = _columns(
     plan_cost="text",
     error="text",
 )
-SHADOW_PLAN = _columns(branch="text", plan="text")
-SHOW_BRANCH = _columns(branch="text")
-DONE = _columns(result="text")  # what a command without rows returns when it is called as a function: its tag
+SHADOW_PLAN = columns(branch="text", plan="text")
+SHOW_BRANCH = columns(branch="text")
+DONE = columns(result="text")  # what a command without rows returns when it is called as a function: its tag
 
-DATASOURCES = _columns(
+DATASOURCES = columns(
     name="text",
     type="text",
     available="bool",
@@ -231,19 +231,19 @@ DATASOURCES = _columns(
     schema="text",
     error="text",
 )
-DATASOURCE_TEST = _columns(name="text", type="text", available="bool", version="text", error="text")
-REMOTE_DATABASES = _columns(database="text")
-REMOTE_SCHEMAS = _columns(schema="text")
-REMOTE_TABLES = _columns(schema="text", table="text", type="text")
-REMOTE_COLUMNS = _columns(
+DATASOURCE_TEST = columns(name="text", type="text", available="bool", version="text", error="text")
+REMOTE_DATABASES = columns(database="text")
+REMOTE_SCHEMAS = columns(schema="text")
+REMOTE_TABLES = columns(schema="text", table="text", type="text")
+REMOTE_COLUMNS = columns(
     column="text", type="text", local_type="text", nullable="bool", default="text", key="bool", comment="text"
 )
-REMOTE_DEFINITION = _columns(table="text", definition="text")
-CAPABILITIES = _columns(capability="text", supported="bool", detail="text")
-TYPE_MAPPING = _columns(source_type="text", target_type="text", lossless="bool", note="text")
-LAYOUT = _columns(clause="text", value="text", reason="text")
-DDL_VERDICT = _columns(clause="text", verdict="text", message="text", hint="text")
-TRANSFER = _columns(
+REMOTE_DEFINITION = columns(table="text", definition="text")
+CAPABILITIES = columns(capability="text", supported="bool", detail="text")
+TYPE_MAPPING = columns(source_type="text", target_type="text", lossless="bool", note="text")
+LAYOUT = columns(clause="text", value="text", reason="text")
+DDL_VERDICT = columns(clause="text", verdict="text", message="text", hint="text")
+TRANSFER = columns(
     rows_transferred="int8",
     source_row_count="int8",
     source_row_count_verified="bool",
@@ -261,5 +261,5 @@ TRANSFER = _columns(
     verdict="text",
     checks="jsonb",
 )
-TRANSFER_PLAN = _columns(step="text", detail="text", rows="int8")
-RECONCILIATION = _columns(check="text", verdict="text", source="text", target="text", detail="text")
+TRANSFER_PLAN = columns(step="text", detail="text", rows="int8")
+RECONCILIATION = columns(check="text", verdict="text", source="text", target="text", detail="text")

@@ -27,13 +27,17 @@ from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
 from branching.names import is_pin, quote
 from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
 from migration.connectors.duckdb_forms import exported, imported
+from migration.connectors.opening import guard_rows
 from migration.connectors.reading import SqlReader
 from migration.datasources import LOCAL
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeyKind, KeySpec, TableSpec
 from migration.types_parse import parse_type
+from proxy.session.remote_relations import relations
 from proxy.sql.errors import from_engine
+from proxy.sql.prepare import Prepared
+from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -67,7 +71,7 @@ class LocalConnector:
         here = self.session.connection
         if here is not None:
             opened.search_path, opened.author = here.search_path, here.author
-            opened.database_names, opened.statement_text = here.database_names, self.session.statement
+            opened.database_names, opened.statement_text = here.database_names, self.session.shown_statement
         return opened
 
     def closed(self, connection: Connection) -> None:
@@ -105,11 +109,11 @@ class LocalConnector:
             (entry for entry in found if schema in (None, entry.schema)), key=lambda e: (e.schema, e.name)
         )
 
-    def find(self, path: Path) -> Table | View | None:
-        """The table or view that ``path`` means on this branch."""
+    def find(self, path: Path, catalog: Catalog | None = None) -> Table | View | None:
+        """The table or view that ``path`` means on this branch; in ``catalog``, if one is given."""
         here = self.session.connection
         schemas = path[-2:-1] or (here.search_path if here is not None else (DEFAULT_SCHEMA,))
-        catalog = self.catalog()
+        catalog = catalog or self.catalog()
         for schema in schemas:
             found = catalog.find(DEFAULT_SCHEMA if schema == "main" else schema, path[-1])
             if isinstance(found, Table | View):
@@ -178,9 +182,40 @@ class LocalConnector:
     def execute(
         self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None
     ) -> Executed:
-        raise MigrationError(
-            "0A000", "EXECUTE ON local is not supported", hint="Send the statement itself, in a transaction."
-        )
+        """A statement of the client's own dialect, in a transaction of its own."""
+        from proxy.session.endpoint_writer import LocalWriter
+
+        found = self.prepared(statement)
+        kind = found.kind.value
+        assert found.statement is not None
+        self.refuse_protected()
+        with LocalWriter(self, self.connect()) as writer:
+            with translated():
+                rows = writer.connection.execute(found.statement).rowcount
+            guard_rows(rows, rows_between)
+            if dry_run:
+                writer.rollback()
+            else:
+                writer.commit()
+        return Executed(rows, kind, committed=not dry_run)
+
+    def prepared(self, statement: str) -> Prepared:
+        """A writing statement, read and guarded as any of the session's is; 42601 for any other."""
+        service = self.session.service
+        with translated():
+            found = service.statements.prepare(statement, service.guard)
+            if found.statement is None or found.catalog or found.parameter_count or found.kind is Kind.SELECT:
+                raise BoughError(
+                    "42601", "only one writing statement without parameters can be executed here"
+                )
+            if found.tree is not None:
+                for relation in relations(self.session, found.tree.copy()):
+                    raise BoughError(
+                        "0A000",
+                        f"a statement for local cannot read {relation.label} here",
+                        hint="Send the statement itself.",
+                    )
+        return found
 
     def interrupt(self) -> None:
         for connection in tuple(self._open):

@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from branching import Connection, pins
 from branching.ddl_model import CommentOn, Drop, Name
-from branching.model import DEFAULT_SCHEMA, Table
+from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
 from migration.connectors.duckdb_forms import Incoming, exported
@@ -79,7 +79,11 @@ class LocalWriter(SqlWriter):
         if _MARK in path[-1]:
             with translated():
                 return not pins.marked(self.connector.session.service.database, [path[-1]])
-        return self.connector.find(path) is not None
+        return self._find(path) is not None
+
+    def _find(self, path: Path) -> Table | View | None:
+        """As this session sees it now, its own changes included."""
+        return self.connector.find(path, self.connection.catalog)
 
     def describe(self, path: Path) -> TableSpec:
         staged = self.connection.temporary.get(path[-1])
@@ -89,7 +93,7 @@ class LocalWriter(SqlWriter):
                 for column in staged.columns
             )
             return TableSpec(path, columns, dialect=DIALECT)
-        found = self.connector.find(path)
+        found = self._find(path)
         if not isinstance(found, Table):
             raise self.connector.missing(path)
         return spec_of(found)
@@ -118,6 +122,7 @@ class LocalWriter(SqlWriter):
     # -- staging --------------------------------------------------------------------------------------------------
 
     def execute(self, statement: str) -> int | None:
+        """DDL of a plan, which makes staging; through ``run``, a client's own statement."""
         tree = parsed(statement)
         if isinstance(tree, exp.Comment):
             self._comments.append(tree)
@@ -164,7 +169,7 @@ class LocalWriter(SqlWriter):
     # -- publishing -----------------------------------------------------------------------------------------------
 
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
-        found = self.connector.find(target)
+        found = self._find(target)
         there = found is not None
         if there and mode == "create":
             raise MigrationError(

@@ -111,8 +111,10 @@ def data_columns(session: Session, command: Command, outcome: Outcome | None = N
     if isinstance(command, ShadowQuery):
         found = shadow.engine_columns(session, command)
         return tuple(ResultColumn(column.name, column.type) for column in found)
-    shown = (outcome or session.commands.run(command)).columns or ()
-    return tuple(ResultColumn(name, "VARCHAR") for name, _ in shown)
+    made = outcome or session.commands.run(command)
+    if made.engine is not None:
+        return tuple(ResultColumn(column.name, column.type) for column in made.engine)
+    return tuple(ResultColumn(name, "VARCHAR") for name, _ in made.columns or ())
 
 
 def arguments(call: exp.Expr, parameters: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:

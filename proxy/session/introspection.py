@@ -49,7 +49,7 @@ def context(session: Session, branch_schemas: tuple[BranchSchema, ...] = ()) -> 
     backends = tuple(
         Backend(
             other.pid, other.user, other.connection.branch, other.setting("application_name"), other.client,
-            other.started_at, other.state, other.statement,
+            other.started_at, other.state, other.shown_statement,
         )
         for other in list(service.sessions.values())
         if other.connection is not None

@@ -55,6 +55,9 @@ class Outcome:
     columns: Columns | None = None
     batches: Iterator[Any] = field(default_factory=lambda: iter(()))  # lists of rows, or Frames if encoded
     encoded: bool = False
+    engine: tuple[ResultColumn, ...] | None = (
+        None  # the columns with the engine's types, where only the data tells
+    )
     keep: Any = None  # what must live until the rows are read
     _rest: list[Any] = field(default_factory=list)
     sent: int = 0

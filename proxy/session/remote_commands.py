@@ -25,7 +25,7 @@ from migration.errors import MigrationError
 from migration.types_map import map_canonical, type_matrix
 from proxy.commands import Command
 from proxy.commands import remote as c
-from proxy.session import remote_rows, transfer_commands
+from proxy.session import availability, remote_rows, tool_calls, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, done, table
 from proxy.session.remote_relations import relations
@@ -90,6 +90,12 @@ class RemoteCommands:
             )
         return self.state.connector(name)
 
+    def track(self, name: str) -> Connector:
+        """A datasource that a cancel interrupts; for ``release``."""
+        connector = self.connector(name)
+        self._open.append(connector)
+        return connector
+
     def release(self, connector: Connector) -> None:
         """Closes a connector of ours."""
         if connector in self._open:
@@ -142,16 +148,17 @@ class RemoteCommands:
             command.name, command.type, dict(command.options), if_not_exists=command.if_not_exists
         )
         if not is_new:
-            self._notice(f'datasource "{command.name}" already exists, skipping')
+            self.notice(f'datasource "{command.name}" already exists, skipping')
         return done(command.tag)
 
     @run.register
     def _drop(self, command: c.DropDatasource) -> Outcome:
         if not self.state.drop(command.name, if_exists=command.if_exists):
-            self._notice(f'datasource "{command.name}" does not exist, skipping')
+            self.notice(f'datasource "{command.name}" does not exist, skipping')
         return done(command.tag)
 
-    def _notice(self, text: str) -> None:
+    def notice(self, text: str) -> None:
+        """A NOTICE with the result."""
         assert self.session.connection is not None
         self.session.connection.notices.append(text)
 
@@ -168,14 +175,10 @@ class RemoteCommands:
     @run.register
     def _show(self, command: c.ShowDatasources) -> Outcome:
         rows: list[Any] = [(LOCAL, "duckdb", True, "read_write", self._branch(), "public", None)]
-        for item in self.state.datasources:
+        self.stop = threading.Event()
+        items = list(self.state.datasources)
+        for item, error in zip(items, availability.ask(self.state, items, self.stop), strict=True):
             database = item.options.get("database") or item.options.get("path")
-            error = None
-            try:
-                with self.opened(item.name) as (connector,):
-                    connector.test()
-            except (MigrationError, BoughError) as reason:
-                error = reason.message
             schema = item.options.get("schema")
             rows.append((item.name, item.type, error is None, item.role, database, schema, error))
         return table(command.result, rows, lambda _rows: "SHOW")
@@ -227,7 +230,7 @@ class RemoteCommands:
                 rendered = ddl.render(connector.describe(path).spec, command.dialect or connector.dialect)
                 text = rendered.sql
                 for note in rendered.notes:
-                    self._notice(note)
+                    self.notice(note)
         return table(command.result, [(".".join(command.path), text)], lambda _rows: "SHOW")
 
     @run.register
@@ -257,7 +260,7 @@ class RemoteCommands:
                 command.statement, dry_run=command.dry_run, rows_between=command.rows
             )
         if command.dry_run:
-            self._notice(f"dry run: {executed.rows or 0} rows, rolled back")
+            self.notice(f"dry run: {executed.rows or 0} rows, rolled back")
         return done(f"{command.tag} {executed.rows or 0}")
 
     def refuse_in_block(self, command: Command) -> None:
@@ -358,6 +361,10 @@ class RemoteCommands:
     def _resume(self, command: c.ResumeTransfer) -> Outcome:
         self.refuse_in_block(command)
         return transfer_commands.resume(self, command)
+
+    @run.register
+    def _tool(self, command: c.CallTool) -> Outcome:
+        return tool_calls.call(self, command)
 
     @run.register
     def _transfers(self, command: c.ShowTransfers) -> Outcome:

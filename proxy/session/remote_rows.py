@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from branching.engine.base import Cursor
+from branching.engine.base import Cursor, ResultColumn
 from migration.connectors.base import Reader, Source
 from migration.connectors.duckdb_forms import plain, restored
 from migration.dialects import contract
@@ -21,7 +21,9 @@ from proxy.types import from_engine
 _GIVEN = "bough_remote_rows"
 
 
-def outcome(cursor: Cursor, reader: Reader, source: Source, close: Callable[[], None]) -> Outcome:
+def outcome(
+    cursor: Cursor, reader: Reader, source: Source, close: Callable[[], None], *, limit: int | None = None
+) -> Outcome:
     """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them."""
     local = contract("duckdb")
     columns = reader.describe(source)
@@ -33,7 +35,7 @@ def outcome(cursor: Cursor, reader: Reader, source: Source, close: Callable[[], 
 
     def rows() -> Iterator[list[Any]]:
         try:
-            for batch in reader.read(source):
+            for batch in reader.read(source, limit=limit):
                 arrays = [plain(array) for array in batch.columns]
                 names = [f"c{number}" for number in range(len(arrays))]
                 cursor.register(_GIVEN, pa.table(arrays, names=names))
@@ -46,5 +48,6 @@ def outcome(cursor: Cursor, reader: Reader, source: Source, close: Callable[[], 
             cursor.close()
             close()
 
+    engine = tuple(ResultColumn(column.name, type_) for column, type_ in zip(columns, types, strict=True))
     shown = tuple((column.name, from_engine(type_)) for column, type_ in zip(columns, types, strict=True))
-    return Outcome(lambda sent: f"SELECT {sent}", shown, rows())
+    return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -37,6 +38,9 @@ from proxy.wire import StartupMessage
 
 log = structlog.get_logger("bough")
 _T = TypeVar("_T")
+_SECRET = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(CREATE\s+DATASOURCE|(?:CREATE|ALTER)\s+(?:ROLE|USER))\b", re.I | re.S
+)
 _RESERVED = frozenset({"user", "database", "options", "replication", "branch"})
 
 
@@ -258,6 +262,12 @@ class Session:
                 f"{command.tag} cannot run in a transaction block that has written",
                 hint="COMMIT or ROLLBACK first.",
             )
+
+    @property
+    def shown_statement(self) -> str:
+        """What others may know of the statement: not one that may hold a password, whole or broken."""
+        found = _SECRET.match(self.statement)
+        return f"{' '.join(found[1].upper().split())} …" if found else self.statement
 
     # -- what statements see ----------------------------------------------------------------------------------------
 

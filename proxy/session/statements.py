@@ -17,7 +17,6 @@ from branching.errors import BoughError
 from branching.model import Catalog
 from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
-from proxy.commands.remote import CreateDatasource
 from proxy.session import (
     conflict_updates,
     functions,
@@ -198,11 +197,10 @@ class Statements:
         """Runs a prepared statement. ``formats`` None: rows are wanted piece by piece, not encoded."""
         session = self._session
         if statement.source is not None:
-            secret = isinstance(statement.command, CreateDatasource)
-            session.statement = "CREATE DATASOURCE …" if secret else statement.source.text
+            session.statement = statement.source.text
         self._spare_open_results()
         connection = session.prepare_connection()
-        connection.statement_text = session.statement
+        connection.statement_text = session.shown_statement
         try:
             session.branch_schemas.merging.before(statement)
             if statement.command is not None:

@@ -173,10 +173,12 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
 
 
 def _options(pairs: c.Options, target: str) -> TransferOptions:
-    options = TransferOptions.from_pairs(pairs)
-    if target != LOCAL:
-        return options
-    return replace(options, range_rows=0)
+    return local_options(TransferOptions.from_pairs(pairs), target)
+
+
+def local_options(options: TransferOptions, target: str) -> TransferOptions:
+    """Into a branch rows go in one piece."""
+    return replace(options, range_rows=0) if target == LOCAL else options
 
 
 def _schema_target(commands: RemoteCommands, command: c.TransferSchema) -> tuple[str, Path]:

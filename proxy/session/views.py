@@ -122,6 +122,10 @@ def constant(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value) if value == value and abs(value) != float("inf") else f"'{value}'::DOUBLE"
+    if isinstance(value, bytes):
+        return f"from_hex({literal(value.hex())})"
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return f"TIMESTAMP {literal(value.isoformat(sep=' '))}"
     if isinstance(value, datetime):
         return f"TIMESTAMPTZ {literal(value.isoformat())}"
     if isinstance(value, bytes):
@@ -156,7 +160,7 @@ def session_rows(session: Session) -> list[tuple[Any, ...]]:
             other.client,
             other.started_at,
             other.state,
-            other.statement,
+            other.shown_statement,
         )
         for other in sorted(session.service.sessions.values(), key=lambda item: item.pid)
         if other.connection is not None

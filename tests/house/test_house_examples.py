@@ -48,7 +48,7 @@ def test_every_section_shows_its_own_command() -> None:
         command = parse_command(example[1])
         if command is None:
             name = section.split("\n")[0]
-            assert name in ("bough.diff", "bough.diff_stat")
+            assert name in ("bough.diff", "bough.diff_stat", "Data tools")
             command = from_function(name, ["public.flights", "main", "feature"], {})
         assert isinstance(command, Command)
         assert command.form == re.sub(r"\s+", " ", form[1])

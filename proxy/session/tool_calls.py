@@ -1,0 +1,152 @@
+"""The data tools called over the wire: arguments to ``migration.tools``, results to rows.
+
+Rules:
+
+1. ``local`` is the session's branch, in the client's own dialect; every other name is a datasource.
+2. A tool that moves rows is a TRANSFER: journal, progress, cancel and the branch's protection are its own.
+3. Lists and objects come as JSON; of a result that is one object, every key is a column.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from branching.engine.base import ResultColumn
+from branching.errors import BoughError
+from migration import undertaking
+from migration.connectors.base import Connector, Source
+from migration.datasources import LOCAL
+from migration.tools import MAX_ROWS, Tools
+from migration.transfer_model import TransferRequest, TransferResult
+from proxy.commands.remote import CallTool
+from proxy.session import remote_rows, transfer_commands
+from proxy.session.endpoint import LocalConnector
+from proxy.session.outcome import Outcome, table
+
+if TYPE_CHECKING:
+    from proxy.session.remote_commands import RemoteCommands
+
+_WRITES = frozenset({"transfer_query_result", "execute_ddl", "execute_write"})
+_NUMBERS = frozenset({"batch_size", "limit", "min_rows", "max_rows"})
+_FLAGS = frozenset({"dry_run", "validate"})
+
+
+def call(commands: RemoteCommands, command: CallTool) -> Outcome:
+    """Runs a tool."""
+    if command.name in _WRITES:
+        commands.refuse_in_block(command)
+    arguments = {name: _plain(name, value) for name, value in command.arguments}
+    with commands.opened():
+        opened: dict[str, Connector] = {}
+
+        def open_(name: str) -> Connector:
+            if name not in opened:
+                opened[name] = commands.track(name)
+            return opened[name]
+
+        try:
+            if command.name == "read_query":
+                return _read(commands, open_(str(arguments.get("datasource", LOCAL))), **arguments)
+            names = (LOCAL, *(item.name for item in commands.state.datasources))
+            tools = Tools(
+                open_,
+                names,
+                commands.state.journal if command.name in _WRITES else None,
+                transfer=lambda request, source, target: _transfer(commands, request, source, target),
+                translate=lambda name, text: commands.local_query(text) if name == LOCAL else text,
+            )
+            local = open_(LOCAL) if arguments.get("validate") and _is_local(arguments) else None
+            if isinstance(local, LocalConnector):  # checked statements are read in the engine's own dialect
+                tree = local.prepared(str(arguments["query"])).tree
+                arguments["query"] = tree.sql("duckdb") if tree is not None else arguments["query"]
+            found = getattr(tools, command.name)(**arguments)
+        finally:
+            for connector in opened.values():
+                commands.release(connector)
+            commands.state.ended(commands.stop)
+    return _rows(command, found)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in _NUMBERS:
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise BoughError("22023", f'the argument "{name}" is not a whole number: {value!r}') from None
+    if name in _FLAGS and not isinstance(value, bool):
+        if str(value).lower() not in ("true", "on", "false", "off"):
+            raise BoughError("22023", f'the argument "{name}" is true or false, not {value!r}')
+        return str(value).lower() in ("true", "on")
+    if name == "key":
+        return [value] if isinstance(value, str) else list(value)
+    return value
+
+
+def _is_local(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments.get("datasource", LOCAL) == LOCAL)
+
+
+def _transfer(
+    commands: RemoteCommands, request: TransferRequest, source: Connector, target: Connector
+) -> TransferResult:
+    if isinstance(target, LocalConnector):
+        target.refuse_protected()
+    request = replace(
+        request,
+        options=transfer_commands.local_options(request.options, request.target_name),
+        branch=target.branch if isinstance(target, LocalConnector) else None,
+        source_branch=source.branch if isinstance(source, LocalConnector) else None,
+        role=commands.session.user,
+    )
+    return undertaking.undertake(
+        request,
+        source,
+        target,
+        journal=commands.state.journal,
+        progress=transfer_commands.Teller(commands),
+        cancelled=commands.stop.is_set,
+    )
+
+
+def _read(
+    commands: RemoteCommands, connector: Connector, query: str, datasource: str = LOCAL, limit: int = MAX_ROWS
+) -> Outcome:
+    """The rows themselves, with their own types; at most ``limit``."""
+    if limit < 1:
+        raise BoughError("22023", "limit must be greater than zero")
+    text = commands.local_query(query) if datasource == LOCAL else query
+    cursor = commands.session.service.database.root.cursor()
+    cursor.set_time_zone(commands.session.setting("TimeZone") or "UTC")
+    with connector.reader() as reader:
+        found = remote_rows.outcome(cursor, reader, Source(query=text), lambda: None, limit=limit + 1)
+        rows = found.take(0)
+    if len(rows) > limit:
+        commands.notice(f"read_query returns {limit} rows and there are more; the argument limit takes more")
+        rows = rows[:limit]
+    return replace(found, batches=iter([rows] if rows else []), sent=0)
+
+
+def _rows(command: CallTool, found: Any) -> Outcome:
+    columns: Sequence[tuple[str, str]] | None = command.columns
+    items: list[Mapping[str, Any]] = [found] if isinstance(found, Mapping) else list(found)
+    if columns is None:
+        columns = [(name, _type(value)) for name, value in found.items()]
+    rows = [tuple(_value(item.get(name), kind) for name, kind in columns) for item in items]
+    outcome = table(columns, rows, lambda sent: f"SELECT {sent}")
+    outcome.engine = tuple(ResultColumn(name, kind) for name, kind in columns)
+    return outcome
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    if isinstance(value, int):
+        return "BIGINT"
+    return "JSON" if isinstance(value, list | tuple | dict) else "VARCHAR"
+
+
+def _value(value: Any, kind: str) -> Any:
+    return json.dumps(value, default=str) if kind == "JSON" and value is not None else value

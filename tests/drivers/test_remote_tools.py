@@ -1,0 +1,258 @@
+"""The data tools by the names agents know, called over the wire in both spellings."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from server_thread import ThreadServer
+
+from proxy.commands.tools import TOOLS
+
+
+@pytest.fixture
+def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
+    with server.connect() as connection:
+        connection.row_factory = dict_row
+        yield connection
+
+
+@pytest.fixture
+def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
+    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
+        made.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, seen TEXT)")
+        made.executemany("INSERT INTO users VALUES (?, ?, NULL)", [(1, "Ada"), (2, "Bob"), (3, "Cy")])
+    made.close()
+    source = f"k_{name}"[:50]
+    client.execute(
+        f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{tmp_path / 'lake.sqlite'}', role 'read_write')"
+    )
+    yield source
+    client.execute(f"DROP DATASOURCE {source}")
+
+
+def _call(client: psycopg.Connection[Any], tool: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Named arguments, as parameters of the extended protocol."""
+    given = ", ".join(f"{name} => %s" for name in arguments)
+    return client.execute(f"SELECT * FROM bough.{tool}({given})", list(arguments.values())).fetchall()  # type: ignore[arg-type]
+
+
+def _refused(client: psycopg.Connection[Any], tool: str, **arguments: Any) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as caught:
+        _call(client, tool, **arguments)
+    return caught.value
+
+
+@pytest.mark.parametrize("word", ["datasource", "database"])
+def test_rows_are_transferred_in_both_spellings(
+    client: psycopg.Connection[Any], lake: str, name: str, word: str
+) -> None:
+    out = _call(
+        client,
+        "transfer_query_result",
+        **{
+            "source_sql": "SELECT i::bigint AS id, 'n' || i AS name FROM generate_series(1, 3) AS g(i)",
+            f"source_{word}": "local",
+            "target_table": "main.out",
+            f"target_{word}": lake,
+            "mode": "replace",
+            "batch_size": 2,
+        },
+    )[0]
+    assert list(out) == [column.name for column in TOOLS["transfer_query_result"].result or ()]
+    assert (out["rows_transferred"], out["source_row_count"], out["transferred_row_count"]) == (3, 3, 3)
+    assert (out["source_row_count_verified"], out["target_table_created"], out["batch_size"]) == (
+        True,
+        True,
+        2,
+    )
+    assert out["deliverable_target"]["target"]["table"] == "out"
+    assert out["verdict"] == "pass"
+    back = {"source_sql": "SELECT * FROM out", f"source_{word}": lake, "target_table": f"public.b_{name}"}
+    assert _call(client, "transfer_query_result", **back, mode="append")[0]["rows_transferred"] == 3
+    assert client.execute(f"SELECT count(*) AS n FROM b_{name}").fetchone() == {"n": 3}
+    shown = client.execute(
+        f"SELECT state, role, branch FROM bough.transfers WHERE id = {out['transfer_id'] + 1}"
+    )
+    assert shown.fetchone() == {"state": "done", "role": "alice", "branch": "main"}
+
+
+def test_what_is_there(client: psycopg.Connection[Any], lake: str) -> None:
+    known = {row["name"]: row for row in _call(client, "list_databases")}
+    assert known[lake]["type"] == "sqlite" and known[lake]["available"] is True
+    assert known["local"]["role"] == "read_write"
+    for spelling in ("database", "datasource"):
+        assert _call(client, "list_tables", **{spelling: lake}) == [
+            {"schema": "main", "name": "users", "kind": "table", "est_rows": None}
+        ]
+        columns = _call(client, "describe_table", table_name="users", **{spelling: lake})
+        assert [(c["name"], c["primary_key"], c["nullable"]) for c in columns][:2] == [
+            ("id", True, True),  # SQLite says so
+            ("name", False, False),
+        ]
+    assert _call(client, "get_table_ddl", table="users", database=lake)[0]["ddl"].startswith(
+        "CREATE TABLE users"
+    )
+    other = _call(client, "get_table_ddl", table_name="users", datasource=lake, dialect="mysql")[0]
+    assert "bigint" in other["ddl"].lower() and isinstance(other["notes"], list)
+
+
+def test_queries_keep_their_types(client: psycopg.Connection[Any], lake: str) -> None:
+    assert _call(
+        client, "read_query", sql="SELECT id, name, seen FROM users ORDER BY id", database=lake, limit=2
+    ) == [
+        {"id": 1, "name": "Ada", "seen": None},
+        {"id": 2, "name": "Bob", "seen": None},
+    ]
+    text = (
+        "SELECT 1.50::numeric(9,2) AS d, date '2024-02-29' AS day, timestamp '2024-01-01 10:00:00.5' AS t,"
+        " timestamptz '2024-01-01 10:00:00+02' AS z, '\\x00ff'::bytea AS b, ARRAY[1, 2] AS a, true AS f, NULL::int AS n"
+    )
+    direct = client.execute(text).fetchall()
+    assert _call(client, "read_query", query=text) == direct
+    written = text.replace("'", "''")
+    assert client.execute(f"SELECT * FROM bough.read_query('{written}')").fetchall() == direct  # type: ignore[arg-type]
+    assert _refused(client, "read_query", query="DELETE FROM users", database=lake).sqlstate in (
+        "25006",
+        "42601",
+    )
+    assert _refused(client, "read_query", query="SELECT 1", limit="many").sqlstate == "22023"
+
+
+def test_contracts(client: psycopg.Connection[Any], lake: str) -> None:
+    found = _call(client, "get_migration_capabilities", database="starrocks")[0]
+    assert (found["supported"], found["dialect_family"]) == (True, "mysql-like")
+    assert {"requires", "forbids", "type_hints", "example_ddl"} <= found.keys()
+    assert isinstance(found["requires"], list) and isinstance(found["type_hints"], dict)
+    unknown = _call(client, "get_migration_capabilities", database="nobody_knows")[0]
+    assert unknown["supported"] is False and unknown["warning"]
+    columns = '[{"name": "order_id", "type": "BIGINT", "nullable": false}]'
+    layout = _call(client, "suggest_table_layout", database="starrocks", columns_json=columns)[0]
+    assert layout["duplicate_key"] == ["order_id"] and isinstance(layout["buckets"], int)
+    fine = _call(
+        client, "validate_ddl", database="postgres", ddl="CREATE TABLE t (a integer)", target_table="t"
+    )
+    assert fine == [{"valid": True, "errors": []}]
+    wrong = _call(client, "validate_ddl", database="postgres", sql="DROP TABLE t")[0]
+    assert wrong["valid"] is False and wrong["errors"]
+
+
+@pytest.mark.parametrize("where", ["local", "there"])
+def test_statements_run_where_they_are_sent(
+    client: psycopg.Connection[Any], lake: str, name: str, where: str
+) -> None:
+    to: dict[str, Any] = {} if where == "local" else {"database": lake}
+    table = f"w_{name}"[:40]
+
+    def rows() -> int:
+        return int(_call(client, "read_query", sql=f"SELECT count(*) AS n FROM {table}", **to)[0]["n"])
+
+    assert (
+        _call(client, "execute_ddl", sql=f"CREATE TABLE {table} (a integer)", dry_run=True, **to)[0][
+            "committed"
+        ]
+        is False
+    )
+    assert _call(client, "execute_ddl", sql=f"CREATE TABLE {table} (a integer)", **to)[0]["committed"] is True
+    insert = f"INSERT INTO {table} VALUES (1), (2)"
+    assert _refused(client, "execute_write", sql=insert, max_rows=1, **to).sqlstate == "P0004"
+    assert _call(client, "execute_write", sql=insert, dry_run=True, **to)[0]["rows_affected"] == 2
+    assert rows() == 0
+    assert _call(client, "execute_write", sql=insert, min_rows=2, max_rows=2, **to)[0] == {
+        "tag": "DML" if where == "there" else "INSERT",
+        "rows_affected": 2,
+        "committed": True,
+        "checks": [],
+    }
+    assert rows() == 2
+
+
+@pytest.mark.parametrize("where", ["local", "there"])
+def test_etl_inside_a_database_is_validated(
+    client: psycopg.Connection[Any], lake: str, name: str, where: str
+) -> None:
+    to: dict[str, Any] = {} if where == "local" else {"database": lake}
+    source, table = f"s_{name}"[:40], f"e_{name}"[:40]
+    _call(client, "execute_ddl", sql=f"CREATE TABLE {source} (day text, amount integer)", **to)
+    _call(client, "execute_write", sql=f"INSERT INTO {source} VALUES ('a', 1), ('a', 2), ('b', 3)", **to)
+    query = f"SELECT day, sum(amount) AS total FROM {source} GROUP BY day"
+    made = _call(client, "execute_ddl", sql=f"CREATE TABLE {table} AS {query}", validate=True, **to)[0]
+    verdicts = {(check["check"], check["column"]): check["verdict"] for check in made["checks"]}
+    assert set(verdicts.values()) == {"pass"}
+    assert {"exists", "row_count", "columns", "type"} == {check for check, _ in verdicts}
+    more = _call(client, "execute_write", sql=f"INSERT INTO {table} {query}", validate=True, **to)[0]
+    assert (more["rows_affected"], more["committed"]) == (2, True)
+    assert [c["target"] for c in more["checks"] if c["check"] == "row_count"] == [2]
+    dry = _call(
+        client, "execute_write", sql=f"INSERT INTO {table} {query}", validate=True, dry_run=True, **to
+    )[0]
+    assert dry["committed"] is False
+    assert _call(client, "read_query", sql=f"SELECT count(*) AS n FROM {table}", **to) == [{"n": 4}]
+    assert (
+        _refused(client, "execute_write", sql=f"DELETE FROM {table}", validate=True, **to).sqlstate == "0A000"
+    )
+
+
+def test_an_insert_that_loses_rows_is_taken_back(client: psycopg.Connection[Any], name: str) -> None:
+    client.execute(f"CREATE TABLE u_{name} (id int PRIMARY KEY)")
+    client.execute(f"INSERT INTO u_{name} VALUES (1)")
+    insert = f"INSERT INTO u_{name} SELECT i FROM generate_series(1, 3) AS g(i) ON CONFLICT DO NOTHING"
+    error = _refused(client, "execute_write", sql=insert, validate=True)
+    assert error.sqlstate == "VT002"
+    assert "row_count: expected 3, found 2" in (error.diag.message_detail or "")
+    assert client.execute(f"SELECT count(*) AS n FROM u_{name}").fetchone() == {"n": 1}
+
+
+def test_execute_on_local(
+    client: psycopg.Connection[Any], branch: str, server: ThreadServer, name: str
+) -> None:
+    with server.connect(branch) as other:
+        other.execute(f"EXECUTE ON local AS $$ CREATE TABLE x_{name} AS SELECT 1::int4 AS a $$")
+        assert (
+            other.execute(f"EXECUTE ON local DRY RUN AS $$ DELETE FROM x_{name} $$").statusmessage
+            == "EXECUTE 1"
+        )
+        assert other.execute(f"SELECT a FROM x_{name}").fetchall() == [(1,)]
+        with pytest.raises(psycopg.Error):
+            other.execute("EXECUTE ON local AS $$ SELECT 1 $$")
+        other.execute(f'BRANCH ALTER "{branch}" SET (protected true)')
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            other.execute(f"EXECUTE ON local AS $$ DELETE FROM x_{name} $$")
+        other.execute(f'BRANCH ALTER "{branch}" SET (protected false)')
+
+
+@pytest.mark.parametrize(
+    ("call", "sqlstate"),
+    [
+        ("read_query()", "42883"),
+        ("read_query('SELECT 1', nope => 1)", "42883"),
+        ("list_tables(database => 'a', datasource => 'b')", "42883"),
+        ("list_tables(database => 'there_is_none')", "42704"),
+        ("transfer_query_result('SELECT 1 AS a', target_table => '', target_database => 'local')", "42602"),
+        ("execute_write('SELECT 1')", "42601"),
+    ],
+)
+def test_wrong_calls(client: psycopg.Connection[Any], call: str, sqlstate: str) -> None:
+    for prefix in ("bough.", ""):
+        with pytest.raises(psycopg.Error) as caught:
+            client.execute(f"SELECT * FROM {prefix}{call}")  # type: ignore[arg-type]
+        assert caught.value.sqlstate == sqlstate
+
+
+def test_asyncpg_describes_a_tool_before_it_runs(
+    server: ThreadServer, client: psycopg.Connection[Any], lake: str
+) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(host="127.0.0.1", port=server.port, user="alice", database="main")
+        rows = await connection.fetch("SELECT name, kind FROM bough.list_tables(database => $1)", lake)
+        assert [tuple(row) for row in rows] == [("users", "table")]
+        await connection.close()
+
+    asyncio.run(run())
