@@ -49,7 +49,10 @@ def test_every_section_shows_its_own_command() -> None:
         if command is None:
             name = section.split("\n")[0]
             assert name in ("bough.diff", "bough.diff_stat", "Data tools")
-            command = from_function(name, ["public.flights", "main", "feature"], {})
+            if name == "Data tools":
+                command = from_function("bough.read_query", ["SELECT 1"], {})
+            else:
+                command = from_function(name, ["public.flights", "main", "feature"], {})
         assert isinstance(command, Command)
         assert command.form == re.sub(r"\s+", " ", form[1])
         shown += 1
