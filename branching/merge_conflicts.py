@@ -13,6 +13,8 @@ from branching.merge_values import distinct, initial
 from branching.model import Column, Object, Table
 from branching.names import RID, quote
 
+_SHOWN = 200  # characters of a row's cells that stand for its key
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
@@ -67,15 +69,26 @@ def object_conflict(item: Object, conflict: SchemaConflict) -> Conflict:
 
 
 def key_text(table: Table, columns: tuple[Column, ...], letters: str) -> str:
-    """SQL of a row's key as text: the key columns' values, the first of ``letters`` that has the row."""
+    """SQL of a row's key as text: the key columns' values, the first of ``letters`` that has the row.
+
+    Without a key it is the row's identity, which tells equal rows apart, and what the row was in the base.
+    """
     by_name = {column.name: column.id for column in columns}
     ids = [by_name[name] for name in table.key if name in by_name]
     if not ids:
-        return "CAST(NULL AS VARCHAR)"
+        cells = {c.name: f"CASE WHEN in_base THEN b{c.id} ELSE s{c.id} END" for c in columns}
+        return row_text("rid", cells)
     values = ", ".join(
         f"CAST(coalesce({', '.join(f'{letter}{i}' for letter in letters)}) AS VARCHAR)" for i in ids
     )
     return f"concat_ws(', ', {values})"
+
+
+def row_text(rid: str, cells: dict[str, str]) -> str:
+    """SQL of what stands for the key of a row without one; ``cells`` are its columns' values."""
+    image = f"CAST({{{', '.join(f'{_literal(name)}: {value}' for name, value in cells.items())}}} AS VARCHAR)"
+    shown = f"CASE WHEN length({image}) > {_SHOWN} THEN left({image}, {_SHOWN}) || '…' ELSE {image} END"
+    return f"'row ' || {rid} || ': ' || {shown if cells else _literal('')}"
 
 
 def _staged(cursor: Cursor, stage: Stage, shown: Table) -> list[Conflict]:
@@ -133,11 +146,15 @@ def _cells(
     was = f"_b.{quote(old.name)}" if old is not None else "NULL"
     new = f"_s.{quote(now.name)}"
     keys = list(after.key)
-    key = (
-        "concat_ws(', ', " + ", ".join(f"CAST(_s.{quote(k)} AS VARCHAR)" for k in keys) + ")"
-        if keys
-        else "NULL"
-    )
+    if keys:
+        key = "concat_ws(', ', " + ", ".join(f"CAST(_s.{quote(k)} AS VARCHAR)" for k in keys) + ")"
+    else:
+        stored = [item.name for item in before.columns if item.generated is None]
+        cells = {name: f"_b.{quote(name)}" for name in stored}
+        here = {item.name: f"_s.{quote(item.name)}" for item in after.columns if item.generated is None}
+        was_there = f"_b.{RID} IS NOT NULL"
+        images = [row_text(f"_rids.{RID}", image) for image in (cells, here)]
+        key = f"CASE WHEN {was_there} THEN {images[0]} ELSE {images[1]} END"
     fresh = f"_b.{RID} IS NULL AND {new} IS NOT NULL AND {distinct(new, initial(now))}"
     found = cursor.query(
         f"SELECT _rids.{RID}, {key}, CAST({was} AS VARCHAR), CAST({new} AS VARCHAR)"

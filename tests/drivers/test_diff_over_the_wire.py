@@ -226,3 +226,38 @@ def test_counts_are_net(client: Client) -> None:
     assert ask(client, "SELECT change_type, id, from_y, to_y FROM bough.diff('t')") == [
         ("modified", 3, "c", "new")
     ]
+
+
+def test_a_conflict_without_a_key_says_which_row(client: Client) -> None:
+    """Its identity, which tells equal rows apart, and what it was: of a changed, a deleted row and a dropped column."""
+    client.execute("CREATE TABLE k (x INT, y TEXT, z INT)")
+    client.execute(
+        "INSERT INTO k VALUES (1, 'a', 0), (1, 'a', 0), (2, 'it''s', NULL), (3, repeat('long', 99), 0)"
+    )
+    client.execute("BRANCH CREATE b")
+    client.execute("UPDATE k SET y = 'main' WHERE x < 3")
+    client.execute("UPDATE k SET z = 5 WHERE x = 3")
+    client.execute("BRANCH SWITCH b")
+    client.execute("UPDATE k SET y = 'b' WHERE x = 1")
+    client.execute("DELETE FROM k WHERE x = 2")
+    client.execute("ALTER TABLE k DROP COLUMN z")
+    found = ask(client, "SELECT kind, \"column\", key FROM bough.branch_conflicts('b') ORDER BY kind, key")
+    assert [row[:2] for row in found] == [
+        ("cell", "y"),
+        ("cell", "y"),
+        ("delete_modify", None),
+        ("schema", "z"),
+    ]
+    keys = [row[2] for row in found]
+    assert all(key.startswith("row ") for key in keys) and len(set(keys)) == 4
+    assert [key.partition(": ")[2] for key in keys[:3]] == [
+        "{'x': 1, 'y': a, 'z': 0}", "{'x': 1, 'y': a, 'z': 0}", "{'x': 2, 'y': 'it\\'s', 'z': NULL}",
+    ]  # fmt: skip
+    assert "'x': 3" in keys[3] and keys[3].endswith("long…") and len(keys[3]) < 230
+    client.execute("BRANCH MERGE b STRATEGY manual")
+    settled = f"UPDATE bough.conflicts SET resolution = 'branch' WHERE key = '{keys[0]}'"
+    assert client.execute(settled).rowcount == 1
+    client.execute("UPDATE bough.conflicts SET resolution = 'target' WHERE resolution IS NULL")
+    client.execute("BRANCH MERGE b CONTINUE")
+    client.execute("BRANCH SWITCH main")
+    assert ask(client, "SELECT y FROM k WHERE x = 1 ORDER BY 1") == [("b",), ("main",)]
