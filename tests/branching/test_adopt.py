@@ -278,6 +278,7 @@ def test_an_adoption_that_was_killed_goes_on(file: Path, line: int) -> None:
         assert plain.execute("SELECT count(*) FROM people").fetchall() == [(2,)]
 
 
+@pytest.mark.slow
 def test_an_adoption_killed_at_any_moment_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "large.duckdb"
     with duckdb.connect(str(path)) as plain:

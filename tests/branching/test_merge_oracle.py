@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -416,7 +417,7 @@ class Run:
 
 
 @pytest.mark.parametrize("kind", list(KEYS))
-@settings(max_examples=EXAMPLES or 7)
+@settings(max_examples=EXAMPLES or examples(7))
 @given(actions=script)
 def test_merges_agree_with_plain_copies(
     kind: str, actions: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory

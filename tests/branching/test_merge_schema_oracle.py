@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
@@ -342,7 +343,7 @@ class Run:
         self.database.close()
 
 
-@settings(max_examples=EXAMPLES or 12)
+@settings(max_examples=EXAMPLES or examples(12))
 @given(actions=script)
 def test_schema_and_rows_merge_as_in_plain_copies(actions: list[tuple[Any, ...]]) -> None:
     run = Run()

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 from branch_oracle import Oracle
+from effort import examples
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -45,7 +46,7 @@ def test_short_histories() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=4,
+            max_examples=examples(4),
             stateful_step_count=15,
             deadline=None,
             suppress_health_check=_CHECKS,

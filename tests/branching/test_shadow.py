@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from effort import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
@@ -271,7 +272,7 @@ def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple("nan" if value != value else value for value in row)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(ROWS, min_size=2, max_size=3))
 def test_the_difference_is_that_of_multisets(engine: Cursor, results: list[list[tuple[Any, ...]]]) -> None:
     sources = [load(engine, number, rows) for number, rows in enumerate(results)]
@@ -295,7 +296,7 @@ def test_the_difference_is_that_of_multisets(engine: Cursor, results: list[list[
             assert (first == second) == (one == two)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-1e12, 1e12), st.floats(-1, 1)), min_size=1, max_size=8),
     st.sampled_from([1e-12, 1e-9, 1e-6, 1e-3]),

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +98,7 @@ def shown(value: Any) -> Any:
 @given(
     st.sampled_from(list(TABLES)), st.sampled_from(OPTIONS), data, st.lists(st.integers(0, 100), max_size=2)
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_the_same_bytes_mean_the_same(tables, table, options, body, cuts) -> None:
     if table == "numbers" and "NaN" in body:
         return  # a known difference: the engine's numeric has none
@@ -150,7 +151,7 @@ words = (
 
 
 @given(st.lists(st.tuples(words, words), max_size=4), st.sampled_from(OUT))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_same_rows_are_written_the_same(tables, rows, options) -> None:
     tables.execute("TRUNCATE two")
     with tables.cursor() as cursor:

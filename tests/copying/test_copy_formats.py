@@ -8,6 +8,7 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,7 +144,7 @@ def written(kinds: list[str], sql: str, given_options) -> tuple[bytes, bytes]:
 
 
 @given(results(), st.sampled_from(OPTIONS))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_engine_writes_what_the_reference_writes(table, options) -> None:
     kinds, rows = table
     by_engine, by_reference = written(kinds, values_query(kinds, rows), options)
@@ -178,7 +179,7 @@ def original(kinds: list[str], sql: str) -> list[tuple[object, ...]]:
 
 
 @given(results(), st.sampled_from(OPTIONS), st.lists(st.integers(0, 10_000), max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_what_is_written_is_read_back(table, options, cuts) -> None:
     kinds, rows = table
     sql = values_query(kinds, rows)
@@ -197,7 +198,7 @@ def test_what_is_written_is_read_back(table, options, cuts) -> None:
 @pytest.mark.parametrize("kind", LISTS)
 @pytest.mark.parametrize("form", ["text", "csv", "binary"])
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_arrays_are_read_back(kind: str, form: str, data: st.DataObject) -> None:
     lists = data.draw(st.lists(st.none() | st.lists(st.none() | KINDS[kind], max_size=4), max_size=4))
 

@@ -447,6 +447,7 @@ def test_a_merge_writes_what_changed_and_not_the_table(
         assert _size(file) - before < copying / 4
 
 
+@pytest.mark.slow
 def test_a_branch_costs_the_same_whatever_there_is(
     start: Callable[..., ThreadServer], asked: list[str]
 ) -> None:
@@ -481,6 +482,7 @@ def test_a_branch_costs_the_same_whatever_there_is(
     assert len(set(counts)) == 1 and counts[0] < 10, counts
 
 
+@pytest.mark.slow
 def test_a_thousand_branches_open_like_ten(tmp_path: Path, asked: list[str]) -> None:
     """Opening asks the engine the same however many branches there are, and reads no branch's catalog."""
     counts = []

@@ -449,6 +449,7 @@ def test_two_loops_in_any_order(own: ThreadServer, client: psycopg.Connection[An
             assert client.execute("SELECT name FROM bough.branches").fetchall() == [("main",)]
 
 
+@pytest.mark.slow
 def test_killed_in_between_the_table_is_there(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:
     server = spawn(tmp_path / "killed.duckdb")
     with server.connect() as client:

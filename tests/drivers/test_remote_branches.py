@@ -190,6 +190,7 @@ def test_a_protected_branch_is_no_target(
 # -- progress and cancel ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_progress_is_told_while_rows_move(server: ThreadServer, lake: str) -> None:
     told: list[tuple[float, str]] = []
     with server.connect() as client:
@@ -259,6 +260,7 @@ def _in_background(server: ProcessServer, sql: str) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.parametrize("way", ["RESUME", "rerun", "CANCEL"])
 def test_a_kill_leaves_the_old_rows_and_a_resume_reads_the_same_snapshot(

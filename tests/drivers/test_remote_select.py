@@ -16,6 +16,7 @@ import duckdb
 import psycopg
 import pymysql
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from server_thread import ThreadServer
@@ -224,7 +225,7 @@ _CONDITION = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(condition=_CONDITION, limit=st.sampled_from(["", "LIMIT 2", "LIMIT 1 OFFSET 1"]))
 def test_any_condition_selects_the_same_rows(
     client: psycopg.Connection[Any], there: str, condition: str, limit: str

@@ -14,6 +14,7 @@ import pytest
 from server_process import ProcessServer, run_server
 
 
+@pytest.mark.slow
 def test_killed_while_writing(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:
     """What was acknowledged is there afterwards, nothing is torn, every branch exists."""
     file = tmp_path / "killed.duckdb"

@@ -178,6 +178,7 @@ def test_other_columns_and_open_limits_are_noted(watch: Watch) -> None:
     assert ("other", "LIMIT without ORDER BY: which rows is left open") in watch.log("shadow, note")
 
 
+@pytest.mark.slow
 def test_a_long_replay_is_stopped(watched: Callable[..., Watch]) -> None:
     watch = watched(shadow_timeout="50ms")
     watch.run("SET shadow_branches = other", SLOW, "SELECT count(*) FROM t")
@@ -276,6 +277,7 @@ def test_it_can_be_turned_off(watched: Callable[..., Watch]) -> None:
     assert not watch.server.server.service.replays._threads
 
 
+@pytest.mark.slow
 def test_the_server_ends_while_it_replays(watched: Callable[..., Watch]) -> None:
     watch = watched()
     watch.run("SET shadow_branches = other", SLOW, *["SELECT count(*) FROM t"] * 20)

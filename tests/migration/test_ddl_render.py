@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,7 +144,7 @@ def measured(draw: st.DrawFn, table: TableSpec) -> list[ColumnStatistics]:
 @settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
-    max_examples=40,
+    max_examples=examples(40),
 )
 @given(data=st.data())
 def test_rendered_ddl_passes_the_rules(target: str, data: st.DataObject) -> None:
@@ -174,7 +175,7 @@ def test_rendered_ddl_passes_the_rules(target: str, data: st.DataObject) -> None
         assert len(written) == len(table.columns)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(60))
 @given(table=tables())
 def test_duckdb_runs_it(table: TableSpec) -> None:
     with duckdb.connect() as connection:
@@ -186,7 +187,7 @@ def test_duckdb_runs_it(table: TableSpec) -> None:
     assert [name for (name,) in described] == [column.name for column in table.columns]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(60))
 @given(table=tables())
 def test_sqlite_runs_it(table: TableSpec) -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
@@ -230,7 +231,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
-    max_examples=40,
+    max_examples=examples(40),
 )
 @given(table=tables())
 def test_postgres_runs_it(postgres: str, table: TableSpec) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers import Server
@@ -97,7 +98,7 @@ def round_trip(
 
 CALM = settings(
     deadline=None,
-    max_examples=15,
+    max_examples=examples(15),
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,

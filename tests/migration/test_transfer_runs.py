@@ -223,7 +223,10 @@ STEPS: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["replace", "append", "upsert"])
+SLOW_MODES = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("append", "upsert")]
+
+
+@pytest.mark.parametrize("mode", ["replace", *SLOW_MODES])
 @pytest.mark.parametrize(("step", "breaks"), STEPS, ids=[name for name, _ in STEPS])
 def test_a_failure_at_any_step_leaves_the_old_rows(
     world: World, step: str, breaks: Callable[[pytest.MonkeyPatch], None], mode: TransferMode
@@ -390,6 +393,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "times", "published"),
     [

@@ -11,6 +11,7 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -146,7 +147,9 @@ def through_reader(cursor, sql, columns):
 
 @pytest.mark.parametrize("route", [through_query, through_reader])
 @pytest.mark.parametrize("kind", TYPES)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_every_type_in_both_formats(route, kind, cursor, data):
     strategy, spell = TYPES[kind]
@@ -162,7 +165,9 @@ ELEMENTS = [kind for kind in TYPES if kind not in ("STRUCT(a INTEGER, b VARCHAR)
 
 
 @pytest.mark.parametrize("kind", ELEMENTS)
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_arrays_of_every_type(kind, cursor, data):
     strategy, spell = TYPES[kind]
@@ -278,7 +283,9 @@ def test_uuid_strings_and_objects_are_one(cursor):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_exact_rows_encode_as_the_engine_does(kind, cursor, data):
     strategy, spell = TYPES[kind]
