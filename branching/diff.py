@@ -268,8 +268,8 @@ def joined(
 ) -> str:
     """A SELECT of ``items`` over the changed rows, ``_b`` before and ``_s`` after; ``whole`` completes images.
 
-    Rows that have no half by identity are matched by key, without one with a row that is equal in all cells: a row that
-    was deleted and put back, or that both sides of a direct diff inserted, is the same row to who looks at it.
+    Rows that have no half by identity are matched by key: a row that was deleted and put back, or that both sides of a
+    direct diff inserted, is the same row to who looks at it. Without a key equal rows are the same, whoever they were.
     """
     rows = compared.rows(pair)
     sides = [rows.base, rows.source]
@@ -278,8 +278,12 @@ def joined(
         kept = [f"SELECT * FROM ({side}) AS _side WHERE {RID} IN ({rows.rids})" for side in sides]
         head = f"WITH _old AS MATERIALIZED ({kept[0]}), _new AS MATERIALIZED ({kept[1]}), {twins} "
         sides = ["SELECT * FROM _old", "SELECT * FROM _new"]
-        pairs += (
-            f" WHERE {RID} NOT IN (SELECT _before FROM _twins) AND {RID} NOT IN (SELECT _after FROM _twins)"
+        halves = [
+            f"CASE WHEN {RID} NOT IN (SELECT {half} FROM _twins) THEN {RID} END AS {half}"
+            for half in ("_before", "_after")
+        ]
+        pairs = (
+            f"SELECT DISTINCT {RID}, {', '.join(halves)} FROM ({rows.rids}) AS _all"
             " UNION ALL SELECT _before, _before, _after FROM _twins"
         )
     if whole is not None and pair.before is not None:
@@ -292,7 +296,7 @@ def joined(
 
 
 def _twins(pair: Pair) -> str | None:
-    """A CTE: identities of rows only in ``_old`` and of rows only in ``_new`` that belong together."""
+    """CTEs, the last ``_twins``: identities of rows of ``_old`` and ``_new`` that belong together all the same."""
     before, after = pair.before, pair.after
     if before is None or after is None:
         return None
@@ -302,18 +306,23 @@ def _twins(pair: Pair) -> str | None:
     if not columns or (after.key and any(column.id not in known for column in columns)):
         return None
 
-    def alone(side: str, other: str, values: list[str]) -> str:
+    old = [lifted(before, column, "_o", (after,)) for column in columns]
+    new = [f"_n.{quote(column.name)}" for column in columns]
+
+    def alone(side: str, alias: str, values: list[str]) -> str:
         listed = ", ".join(f"{value} AS v{number}" for number, value in enumerate(values))
         nth = f"row_number() OVER (PARTITION BY {', '.join(values)} ORDER BY {RID})"
-        where = f"{RID} NOT IN (SELECT {RID} FROM {other})"
-        return f"SELECT {RID}, {nth} AS nth, {listed} FROM {side} AS _row WHERE {where}"
+        where = f"{RID} NOT IN (SELECT {RID} FROM _same)"
+        return f"SELECT {RID}, {nth} AS nth, {listed} FROM {side} AS {alias} WHERE {where}"
 
-    here = alone("_old", "_new", [lifted(before, column, "_row", (after,)) for column in columns])
-    there = alone("_new", "_old", [f"_row.{quote(column.name)}" for column in columns])
-    same = " AND ".join(f"_o.v{i} IS NOT DISTINCT FROM _n.v{i}" for i in range(len(columns)))
+    cells = zip(old, new, strict=True)
+    whole = "" if after.key else "".join(f" AND {o} IS NOT DISTINCT FROM {n}" for o, n in cells)
+    equal = " AND ".join(f"_o.v{i} IS NOT DISTINCT FROM _n.v{i}" for i in range(len(columns)))
+    halves = f"({alone('_old', '_o', old)}) AS _o JOIN ({alone('_new', '_n', new)}) AS _n"
     return (
-        f"_twins AS MATERIALIZED (SELECT _o.{RID} AS _before, _n.{RID} AS _after FROM ({here}) AS _o"
-        f" JOIN ({there}) AS _n ON _o.nth = _n.nth AND {same})"
+        f"_same AS MATERIALIZED (SELECT _o.{RID} FROM _old AS _o JOIN _new AS _n ON _o.{RID} = _n.{RID}{whole}),"
+        f" _twins AS MATERIALIZED (SELECT _o.{RID} AS _before, _n.{RID} AS _after FROM {halves}"
+        f" ON _o.nth = _n.nth AND {equal})"
     )
 
 

@@ -132,10 +132,16 @@ def objects(compared: Comparison) -> Iterator[SchemaDiff]:
         item = right or left
         if left == right or not isinstance(item, View | Sequence | Macro):
             continue
+        if _said(left) == _said(right):  # made on both sides, alike
+            continue
         change = "added" if left is None else "removed" if right is None else "changed"
         yield SchemaDiff(
             key[1], key[2], type(item).__name__.lower(), change, object_sql(left), object_sql(right)
         )
+
+
+def _said(item: object) -> tuple[str | None, str | None]:
+    return object_sql(item), getattr(item, "comment", None)
 
 
 def _named(catalog: Catalog) -> dict[tuple[str, str, str], object]:
