@@ -90,8 +90,8 @@ def run(path: Path, what: str, number: int) -> bool:
     return done.stdout == b"done"
 
 
-WAYS = ["merge", "refresh", "continue"]
-WAYS += [pytest.param(way, marks=pytest.mark.slow) for way in ("revert", "restore", "open", "settled", "gc")]
+SLOW = ("refresh", "revert", "restore", "open", "continue", "settled", "gc")
+WAYS = ["merge", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW)]
 
 
 @pytest.mark.parametrize("what", WAYS)

@@ -138,6 +138,7 @@ def test_exit_code_0_means_that_all_agree(
     assert replay("--queries", "-", "--branches", "main,other", "--port", port, "--ordered") == 0
 
 
+@pytest.mark.slow
 def test_a_file_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import branching
     from branching import branches

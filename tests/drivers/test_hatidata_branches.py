@@ -420,6 +420,7 @@ def _steps(schema: str) -> list[str]:
     return [listing, *pairs, f'DROP SCHEMA "{schema}" CASCADE']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [97, pytest.param(5, marks=pytest.mark.slow)])
 def test_two_loops_in_any_order(own: ThreadServer, client: psycopg.Connection[Any], stride: int) -> None:
     """Two sessions merge two branches at once, and a third one writes in between: nobody's rows are lost."""

@@ -543,6 +543,7 @@ def _resident() -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_back_the_engine(server: ThreadServer, raw: RawClient) -> None:
     raw.query("SELECT i, repeat('x', 90) FROM generate_series(1, 200000) AS g(i)")  # warm
     before = _resident()

@@ -66,6 +66,7 @@ def agent(tmp_path: Path, silent: int) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_an_agent_file_is_taken_as_it_is(
     start: Callable[..., ThreadServer], agent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_secret_that_is_not_set_stops_the_start(
     assert "BOUGH_TEST_SECRET" in str(caught.value) + str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_all_datasources_are_asked_at_once(start: Callable[..., ThreadServer], silent: int) -> None:
     with start().connect() as client:
         for number in range(4):

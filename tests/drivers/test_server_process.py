@@ -60,6 +60,7 @@ def test_killed_while_writing(spawn: Callable[..., ProcessServer], tmp_path: Pat
     assert code == 0
 
 
+@pytest.mark.slow
 def test_a_stop_is_clean_with_clients_connected(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:
     file = tmp_path / "stopped.duckdb"
     server = spawn(file)
@@ -96,6 +97,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         assert "listen" in line
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_served(spawn: Callable[..., ProcessServer], tmp_path: Path) -> None:
     assert "directory" in _refused(str(tmp_path), "--port", "0")
     corrupt = tmp_path / "corrupt.duckdb"

@@ -213,6 +213,7 @@ def test_what_waits_is_bounded(watched: Callable[..., Watch]) -> None:
     assert small.session.execute("SELECT count(*) FROM t").fetchall() == [(100,)]
 
 
+@pytest.mark.slow
 def test_the_sample_rate(watch: Watch) -> None:
     watch.run("SET shadow_branches = other", "SET shadow_sample_rate = 0", "SELECT count(*) FROM t")
     assert watch.counts("other") == {}

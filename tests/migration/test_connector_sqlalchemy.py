@@ -38,6 +38,7 @@ def source(tmp_path: Path) -> Connector:
     return connect(datasource("duck", "duckdb", {"path": str(path), "role": "read_write"}))
 
 
+@pytest.mark.slow
 def test_a_table_moves_into_sqlite_and_back(source: Connector, tmp_path: Path) -> None:
     target = lite(tmp_path / "b.sqlite")
     for mode in ("create", "replace", "upsert"):

@@ -94,6 +94,7 @@ def test_a_failed_second_rename_is_taken_back(lake: Connector) -> None:
     assert whole(lake).num_rows == 3
 
 
+@pytest.mark.slow
 def test_a_table_moves_there_and_back(lake: Connector, tmp_path: Path) -> None:
     path = tmp_path / "a.duckdb"
     with duckdb.connect(str(path)) as connection:
