@@ -53,7 +53,7 @@ class Autocommit:
             return None
         scope = self._connection.scope()
         planned = self._inserts.get(key, statement)
-        if planned is None or not planned.holds(scope):
+        if planned is None or not planned.scope.means_the_same(scope):
             planned = one_insert.plan(statement, scope, len(parameters))
             if planned is not None:
                 self._inserts.keep(key, statement, planned)

@@ -17,7 +17,6 @@ import re
 from collections.abc import Sequence
 
 from branching.engine.base import ResultColumn
-from branching.names import quote
 
 POSITION = "_position"
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
@@ -117,14 +116,6 @@ def cast(source: str, casts: Sequence[str | None]) -> str:
     items = [
         name if kind is None else f"CAST({name} AS {kind}) AS {name}"
         for name, kind in zip(_names(len(casts)), casts, strict=True)
-    ]
-    return f"SELECT {', '.join(items)} FROM ({source})"
-
-
-def titled(source: str, columns: Sequence[ResultColumn]) -> str:
-    """A source with the names the query gives its columns."""
-    items = [
-        f"{name} AS {quote(column.name)}" for name, column in zip(_names(len(columns)), columns, strict=True)
     ]
     return f"SELECT {', '.join(items)} FROM ({source})"
 

@@ -222,7 +222,7 @@ class Connection:
         scope = self.scope()
         small = likely_small(tree, scope)
         resolved = scope.resolve(tree.copy())
-        return Plan(resolved.sql(DIALECT), scope.catalog, self.line, scope, small)
+        return Plan(resolved.sql(DIALECT), scope, small)
 
     def describe(self, tree: Statement, parameters: Sequence[Any] = ()) -> tuple[ResultColumn, ...] | None:
         """The result columns of a statement, which does not run; None where it returns no rows."""

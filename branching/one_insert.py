@@ -46,17 +46,6 @@ class OneInsert:
     base: BaseTable
     scope: Scope
 
-    def holds(self, now: Scope) -> bool:
-        """Whether the text is right for the same statement in ``now``."""
-        planned = self.scope
-        return (
-            planned.line is now.line
-            and planned.catalog is now.catalog
-            and planned.physical is now.physical
-            and planned.search_path == now.search_path
-            and planned.temporary is now.temporary
-        )
-
 
 def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     """``tree`` as one statement of the engine, if it is simple enough. ``parameters``: how many it is given."""
@@ -109,7 +98,7 @@ def run(
         transaction.share(planned.table.id)
         transaction.arm(planned.base.id)
         version = transaction.take()
-        if not planned.holds(connection.scope()):
+        if not planned.scope.means_the_same(connection.scope()):
             return None
         database.commit_log.mark(version)
         at = database.clock.instant(manifest.now())  # before anybody can see it

@@ -6,8 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from branching.lines import Line
-from branching.model import Catalog
 from branching.resolve import Scope
 
 _KEPT = 500
@@ -19,22 +17,13 @@ class Plan:
     """``scope`` is what the statement was planned in; ``small``: its result is likely small."""
 
     sql: str
-    catalog: Catalog
-    line: Line
     scope: Scope
     small: bool
 
     def usable(self, now: Scope) -> bool:
         """Whether the text is still right for a statement that would be planned in ``now``."""
         planned = self.scope
-        return (
-            self.line is now.line
-            and self.catalog is now.catalog
-            and planned.physical is now.physical
-            and planned.search_path == now.search_path
-            and planned.still_true()
-            and not planned.elsewhere
-        )
+        return planned.means_the_same(now) and planned.still_true() and not planned.elsewhere
 
 
 class Kept(Generic[T]):

@@ -75,6 +75,16 @@ class Scope:
     timestamp: Callable[[str], datetime] | None = None  # what a time written without a zone means
     at: Reached | None = None  # everything is read as of then
 
+    def means_the_same(self, now: Scope) -> bool:
+        """Whether names mean in ``now`` what they meant here: a text planned here is then right there."""
+        return (
+            self.line is now.line
+            and self.catalog is now.catalog
+            and self.physical is now.physical
+            and self.search_path == now.search_path
+            and self.temporary is now.temporary
+        )
+
     def still_true(self) -> bool:
         """Whether every assumption still holds; asked after the engine's snapshot was taken."""
         for assumed in self.assumptions:

@@ -185,3 +185,12 @@ def test_truncate_tells_conflicts_by_table(connection: Connection) -> None:
     assert rows(connection, "SELECT count(*) FROM t") == [(0,)]
     connection.execute(sql("INSERT INTO t VALUES (1, 1)"))
     assert rows(connection, "SELECT * FROM t") == [(1, 1)]
+
+
+def test_a_kept_plan_gives_way_to_a_temporary_table_of_the_name(connection: Connection) -> None:
+    tree = sql("SELECT count(*) FROM t")
+    assert connection.execute(tree, key="kept").fetchall() == [(3,)]
+    connection.execute(sql("CREATE TEMP TABLE t (id INTEGER)"))
+    assert connection.execute(tree, key="kept").fetchall() == [(0,)]
+    connection.execute(d.Drop("table", (d.Name("t"),)))
+    assert connection.execute(tree, key="kept").fetchall() == [(3,)]
