@@ -31,7 +31,7 @@ from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import ENCODED_ROWS, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_publishing import attachments, restore_names, shared_names
-from migration.connectors.postgres_stream import CopyOut, copied_lines
+from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.writing import SqlWriter
@@ -139,6 +139,9 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
                 autocommit=True,
             )
             session.execute(self.prepare().encode())
+            if session.info.server_version >= WATCH_SINCE * 10_000:
+                with contextlib.suppress(psycopg.errors.InvalidParameterValue):  # not every system can tell
+                    session.execute(WATCH)
             if self.read_only:
                 session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         except psycopg.Error as reason:

@@ -7,6 +7,8 @@ has in one step: less work, and the server never waits for the parser. Rules:
 2. A block holds whole rows: a COPY message is one row, and asyncpg delivers whole messages.
 3. It is an accelerator. Where the second connection cannot be had, ``open`` says so and the reader goes on with
    its first one.
+4. Cancelling interrupts the copy once: a second time would interrupt the cancel request on its way. Should that
+   request not arrive either, the server sees by itself that nobody listens (``WATCH``).
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ import psycopg
 
 from migration.queues import ByteQueue, Stopped
 
+# A statement that sends nothing would run on for ever after its client is gone.
+WATCH = "SET client_connection_check_interval = '2s'"
+WATCH_SINCE = 14
 _SSL = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "passfile")
 
 
@@ -86,7 +91,7 @@ class CopyOut:
         self._query = query
         self._queue = ByteQueue()
         self._opened = threading.Event()
-        self._is_open = self._cancelled = False
+        self._is_open = self._cancelled = self._interrupted = False
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -124,7 +129,12 @@ class CopyOut:
         self._queue.stop()
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        if not self._interrupted and self._task is not None:
+            self._interrupted = True
+            self._task.cancel()
 
     def _work(self) -> None:
         try:
@@ -144,6 +154,9 @@ class CopyOut:
             raise Stopped
         connection = await asyncpg.connect(**self._given)
         try:
+            if connection.get_server_version().major >= WATCH_SINCE:
+                with contextlib.suppress(asyncpg.PostgresError):  # not every system can tell
+                    await connection.execute(WATCH)
             for statement in self._before:
                 await connection.execute(statement)
             self._is_open = True
@@ -164,7 +177,7 @@ class CopyOut:
                 self._queue.put(block.getvalue(), block.tell())
         finally:
             with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.close(timeout=5)  # sends the cancel request first, if one is due
+                await connection.close(timeout=30)  # sends the cancel request first, if one is due
 
 
 def _parameters(beside: psycopg.Connection[Any]) -> Mapping[str, Any]:

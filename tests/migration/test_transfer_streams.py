@@ -132,6 +132,19 @@ def test_a_copy_is_interrupted_at_once(pg: PostgresConnector, postgres: Server, 
 
 
 @pytest.mark.postgres
+def test_the_server_notices_that_nobody_listens(pg: PostgresConnector, postgres: Server) -> None:
+    """A query that sends nothing, and a client that is gone without having cancelled it."""
+    with pg.session() as kept:
+        if kept.info.server_version < 140_000:
+            pytest.skip("the server cannot tell")
+    session = pg.open()
+    session.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 100000000000)")
+    session.pgconn.finish()
+    pg.close()
+    assert backends(postgres) == 0
+
+
+@pytest.mark.postgres
 def test_without_a_second_connection_the_first_one_reads(
     pg: PostgresConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
