@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import plan_text
+from branching import plan_text, temporary
 from branching.autocommit import TRIES, Autocommit
 from branching.branches import used
 from branching.client_errors import client_error, is_conflict
@@ -31,7 +31,6 @@ from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
-from branching.names import quote
 from branching.plans import Kept, Plan
 from branching.resolve import DIALECT, Scope
 from branching.result import Result
@@ -321,9 +320,7 @@ class Connection:
 
     def drop_temporary(self) -> None:
         """Drops this session's temporary tables."""
-        for name in self.temporary:
-            self.cursor.execute(f"DROP TABLE IF EXISTS temp.main.{quote(name)}")
-        self.temporary = {}
+        temporary.drop_all(self)
 
     def _catalog_held(self, epoch: int) -> bool:
         if self.transaction is None:

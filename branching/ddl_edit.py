@@ -88,8 +88,10 @@ def qualified(query: exp.Expr, scope: Scope) -> exp.Expr:
             continue
         if not node.args.get("db") and _is_cte(node):
             continue
-        if not node.args.get("db") and node.name in scope.temporary:
-            raise BoughError("0A000", "a view cannot read a temporary table")
+        if scope.is_temporary(table_name(node)):
+            raise BoughError(
+                "0A000", "a view cannot read a temporary table", hint="Make it a table, or the view a query."
+            )
         found = scope.find(table_name(node))
         if found is None:
             raise undefined(table_name(node))

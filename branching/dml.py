@@ -89,7 +89,7 @@ class Write:
         if not isinstance(node, exp.Table):
             raise BoughError("0A000", "this form of write is not supported", hint="Write to a table by name.")
         name = table_name(node)
-        if name.schema is None and name.catalog is None and name.name in self.scope.temporary:
+        if self.scope.is_temporary(name):
             return self._temporary(tree, node, name)
         table = self.scope.target(name)
         self.transaction.share(table.id)
@@ -128,8 +128,7 @@ class Write:
 
     def _temporary(self, tree: exp.Expr, node: exp.Table, name: Name) -> Written:
         self.scope.resolve(tree, skip=node)
-        node.set("db", exp.to_identifier("main"))
-        node.set("catalog", exp.to_identifier("temp"))
+        node.replace(raw_target(names.temporary(name.name), node.alias or node.name))
         return self.native(tree)
 
     def native(self, tree: exp.Expr) -> Written:

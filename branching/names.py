@@ -10,6 +10,7 @@ ENDED = "_bough_end"  # in history: the version that replaced or deleted the row
 HIDDEN = frozenset({RID, VERSION, BRANCH, ENDED})
 HIDDEN_PREFIX = "_bough_"
 
+TEMPORARY_PREFIX = "_bough_temp_"  # of temporary tables, in the engine
 PIN_PREFIX = "_bough_pin_"  # of forks that only keep a snapshot
 
 MANIFEST_SCHEMA = "bough_meta"
@@ -20,6 +21,11 @@ VERSION_VARIABLE = "bough_ver"
 FUNCTIONS = "bough_fn"  # the database of the functions that only Bough has
 EXPORTED_FUNCTIONS = "bough_functions"  # the schema of a plain file that has those its views call
 RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, EXPORTED_FUNCTIONS})
+
+
+def temporary(name: str) -> str:
+    """A session's temporary table in the engine, under a name that no other table has."""
+    return f"temp.main.{quote(TEMPORARY_PREFIX + name)}"
 
 
 def is_pin(branch: str) -> bool:

@@ -54,7 +54,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     tree = tree.copy()
     node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     name = table_name(node)
-    if name.schema is None and name.catalog is None and name.name in scope.temporary:
+    if scope.is_temporary(name):
         return None
     try:
         table = scope.target(name)

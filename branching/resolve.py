@@ -107,6 +107,10 @@ class Scope:
     def schema_name(self, name: str) -> str:
         return schema_name(name)
 
+    def is_temporary(self, name: Name) -> bool:
+        """Whether the name means a temporary table of the session."""
+        return name.catalog is None and name.schema in (None, "pg_temp") and name.name in self.temporary
+
     def meant(self, name: Name) -> Name:
         """The name, its schema replaced by the branch that it stands for, where it stands for one."""
         if name.schema is None or name.catalog is not None or name.schema in self.catalog.schemas:
@@ -220,7 +224,7 @@ class Scope:
         ):
             return None
         name = table_name(node)
-        if name.schema is None and name.catalog is None and name.name in self.temporary:
+        if self.is_temporary(name):
             return None
         if name.catalog == names.CATALOG_DATABASE:
             return None
@@ -237,8 +241,8 @@ class Scope:
         name = table_name(node)
         if (version := node.args.get("version")) is not None:
             return self._at(name, timetravel.moment_of(version, self.timestamp)).resolve_one(node, depth)
-        if name.schema is None and name.catalog is None and name.name in self.temporary:
-            return _raw(f"SELECT * FROM temp.main.{names.quote(name.name)}", node)
+        if self.is_temporary(name):
+            return _raw(f"SELECT * FROM {names.temporary(name.name)}", node)
         found = self.find(name)
         if found is None:
             if self.files and name.schema is None and _FILE.search(name.name):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, ddl_model, foreign_keys
+from branching import constraint_errors, ddl_model, foreign_keys, temporary
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
 from branching.ddl_trunk import TrunkDdl
@@ -15,7 +15,7 @@ from branching.dml import Written
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import Column, Table
-from branching.resolve import DIALECT, table_name
+from branching.resolve import DIALECT, Scope, table_name
 from branching.result import Result
 from branching.transaction import Transaction
 
@@ -36,7 +36,7 @@ class Writes:
         if isinstance(statement, ddl_model.Truncate):
             return self._truncate(transaction, statement)
         if not isinstance(statement, exp.Expr):
-            if not self._temporary_ddl(statement):
+            if not temporary.ddl(self._connection, statement):
                 self._ddl(transaction).run(statement)
             return Result()
         if isinstance(statement, exp.Create):
@@ -47,8 +47,7 @@ class Writes:
         tree = statement.copy()
         node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         write = self._connection.writer(transaction, scope, parameters)
-        found = scope.find(table_name(node)) if isinstance(node, exp.Table) else None
-        table = found[2] if found is not None and isinstance(found[2], Table) else None
+        table = self._target(scope, node)
         try:
             written = write.run(tree)
         except EngineError as error:
@@ -58,6 +57,13 @@ class Writes:
         if table is not None:
             foreign_keys.check(self._connection, transaction, scope, table, statement)
         return self._written(written)
+
+    @staticmethod
+    def _target(scope: Scope, node: exp.Expr) -> Table | None:
+        if not isinstance(node, exp.Table) or scope.is_temporary(table_name(node)):
+            return None
+        found = scope.find(table_name(node))
+        return found[2] if found is not None and isinstance(found[2], Table) else None
 
     def _ddl(self, transaction: Transaction) -> Ddl:
         kind = TrunkDdl if self._connection.line.is_trunk else BranchDdl
@@ -71,11 +77,11 @@ class Writes:
     def _create(self, transaction: Transaction, tree: exp.Create, parameters: Sequence[Any]) -> Result:
         node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         properties = tree.args.get("properties")
-        temporary = properties is not None and properties.find(exp.TemporaryProperty) is not None
+        private = properties is not None and properties.find(exp.TemporaryProperty) is not None
         if tree.args.get("kind", "").upper() != "TABLE" or not isinstance(node, exp.Table):
             raise BoughError("0A000", "this form of CREATE is not supported")
-        if temporary or (node.text("db") == "pg_temp"):
-            return self._create_temporary(transaction, tree, node, parameters)
+        if private or node.text("db") == "pg_temp":
+            return temporary.create(self._connection, tree, node, parameters)
         query = tree.expression
         if query is None:
             self._ddl(transaction).create_table(tree)
@@ -101,50 +107,11 @@ class Writes:
         written = self._connection.writer(transaction, self._connection.scope(), parameters).run(insert)
         return Result(None, written.count)
 
-    def _create_temporary(
-        self, transaction: Transaction, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]
-    ) -> Result:
-        """A temporary table is the engine's own, private to this session and never branched."""
-        name = node.name
-        made = tree.copy()
-        target = made.this.this if isinstance(made.this, exp.Schema) else made.this
-        target.set("db", None)
-        target.set("catalog", None)
-        if made.expression is not None:
-            made.set("expression", self._connection.scope().resolve(made.expression))
-        count = self._connection.cursor.execute(made.sql(DIALECT), parameters)
-        described = self._connection.cursor.describe(
-            f"SELECT * FROM temp.main.{exp.to_identifier(name, quoted=True).sql(DIALECT)}"
-        )
-        columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
-        self._connection.temporary = {**self._connection.temporary, name: Table(0, "pg_temp", name, columns)}
-        return Result(None, count if made.expression is not None else None)
-
-    def _temporary_ddl(self, statement: ddl_model.Ddl) -> bool:
-        """DROP and ALTER of a temporary table go to the engine; True if that is what it was."""
-        if isinstance(statement, ddl_model.Drop) and statement.kind == "table":
-            mine = [
-                n
-                for n in statement.names
-                if n.schema in (None, "pg_temp") and n.name in self._connection.temporary
-            ]
-            if mine and len(mine) == len(statement.names):
-                for name in mine:
-                    self._connection.cursor.execute(
-                        f"DROP TABLE temp.main.{exp.to_identifier(name.name, quoted=True).sql(DIALECT)}"
-                    )
-                    self._connection.temporary = {
-                        k: v for k, v in self._connection.temporary.items() if k != name.name
-                    }
-                return True
-        return False
-
     def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
         for name in statement.tables:
             scope = self._connection.scope()
             target = exp.table_(name.name, db=name.schema, quoted=True)
-            if name.schema is None and name.name in self._connection.temporary:
-                self._connection.cursor.execute(f"DELETE FROM temp.main.{target.this.sql(DIALECT)}")
+            if temporary.truncate(self._connection, name):
                 continue
             table = scope.target(name)
             transaction.claim(table.id)

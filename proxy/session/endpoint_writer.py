@@ -19,7 +19,7 @@ from itertools import chain
 import pyarrow as pa
 from sqlglot import exp
 
-from branching import Connection, pins
+from branching import Connection, names, pins
 from branching.ddl_model import CommentOn, Drop, Name
 from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
@@ -161,7 +161,7 @@ class LocalWriter(SqlWriter):
         with translated():
             cursor.register(_GIVEN, incoming.reader)
             try:
-                rows = cursor.execute(incoming.insert(f"temp.main.{self.q(path)}", _GIVEN))
+                rows = cursor.execute(incoming.insert(f"{names.temporary(path[-1])}", _GIVEN))
             finally:
                 cursor.unregister(_GIVEN)
         return WriteResult(rows or 0, incoming.size, "INSERT from Arrow")

@@ -29,6 +29,7 @@ _PREFIX = re.compile(
 _PATH = re.compile(r"(?:\"|')?(?:/[\w.+@~-]+){2,}(?:\"|')?")
 _PHYSICAL = re.compile(r"\b(?:bough\w*|memory|system|temp)\.(?=[\w\"])|\"(?:bough\w*)\"\.")
 _STORAGE_SCHEMA = re.compile(r"\bbough_?[\w]*\.|(?<![\w\"])\"?_[a-z]+_?\d+\"?\.(?=\"?\w)")
+_TEMPORARY = re.compile(r"\b_bough_temp_")
 _STORAGE_COLUMN = re.compile(r",?\s*\b(?:_rid|_c|_b)\b")
 
 
@@ -37,6 +38,7 @@ def scrub(text: str) -> str:
     text = _PATH.sub("(file)", text)
     text = _PHYSICAL.sub("", text)
     text = _STORAGE_SCHEMA.sub("", text)
+    text = _TEMPORARY.sub("", text)
     return _STORAGE_COLUMN.sub("", text)
 
 

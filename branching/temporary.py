@@ -1,0 +1,136 @@
+"""Temporary tables: the engine's own, private to a session and never branched.
+
+The engine looks for a name among temporary tables first, even where ``main.`` is written before it. So each has a name
+in the engine that no table of a branch has (``names.temporary``): a temporary table hides the table of the same name
+from the user, as in Postgres, and never from us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from branching import ddl_model as d
+from branching import names
+from branching.errors import BoughError
+from branching.model import Column, Table
+from branching.names import quote
+from branching.resolve import DIALECT
+from branching.result import Result
+
+if TYPE_CHECKING:
+    from branching.connection import Connection
+
+
+def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]) -> Result:
+    """CREATE TEMP TABLE, also AS a query."""
+    made = tree.copy()
+    target = made.this.this if isinstance(made.this, exp.Schema) else made.this
+    if made.expression is not None:
+        made.set("expression", connection.scope().resolve(made.expression))
+    properties = made.args.get("properties")
+    if properties is None or properties.find(exp.TemporaryProperty) is None:
+        made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
+    target.replace(exp.Table(this=exp.to_identifier(_short(node.name), quoted=True)))
+    count = connection.cursor.execute(made.sql(DIALECT), parameters)
+    _know(connection, node.name)
+    return Result(None, count if made.expression is not None else None)
+
+
+def ddl(connection: Connection, statement: d.Ddl) -> bool:
+    """Carries out DROP, ALTER and CREATE INDEX of a temporary table; True if that is what it was."""
+    if isinstance(statement, d.Drop) and statement.kind == "table":
+        mine = [name for name in statement.names if _is_mine(connection, name)]
+        if not mine or len(mine) != len(statement.names):
+            return False
+        for name in mine:
+            connection.cursor.execute(f"DROP TABLE {names.temporary(name.name)}")
+            _forget(connection, name.name)
+        return True
+    if (
+        isinstance(statement, d.AlterTable)
+        and statement.kind == "table"
+        and _is_mine(connection, statement.name)
+    ):
+        altered = statement.name.name
+        for action in statement.actions:
+            altered = _alter(connection, altered, action)
+        return True
+    # An index would serve nobody: the table ends with the session.
+    return isinstance(statement, d.CreateIndex) and _is_mine(connection, statement.table)
+
+
+def truncate(connection: Connection, name: d.Name) -> bool:
+    """TRUNCATE of a temporary table; True if that is what it was."""
+    if not _is_mine(connection, name):
+        return False
+    connection.cursor.execute(f"DELETE FROM {names.temporary(name.name)}")
+    return True
+
+
+def drop_all(connection: Connection) -> None:
+    for name in connection.temporary:
+        connection.cursor.execute(f"DROP TABLE IF EXISTS {names.temporary(name)}")
+    connection.temporary = {}
+
+
+def _alter(connection: Connection, name: str, action: d.Action) -> str:
+    table = names.temporary(name)
+    if isinstance(action, d.RenameTable):
+        if action.to in connection.temporary:
+            raise BoughError("42P07", f'relation "{action.to}" already exists')
+        connection.cursor.execute(f"ALTER TABLE {table} RENAME TO {quote(_short(action.to))}")
+        _forget(connection, name)
+        _know(connection, action.to)
+        return action.to
+    connection.cursor.execute(f"ALTER TABLE {table} {_clause(action)}")
+    _know(connection, name)
+    return name
+
+
+def _clause(action: d.Action) -> str:
+    if isinstance(action, d.AddColumn):
+        exists = "IF NOT EXISTS " if action.if_not_exists else ""
+        return f"ADD COLUMN {exists}{action.column.sql(DIALECT)}"
+    if isinstance(action, d.DropColumn):
+        return f"DROP COLUMN {'IF EXISTS ' if action.if_exists else ''}{quote(action.column)}"
+    if isinstance(action, d.RenameColumn):
+        return f"RENAME COLUMN {quote(action.column)} TO {quote(action.to)}"
+    if isinstance(action, d.AlterType):
+        using = f" USING {action.using.sql(DIALECT)}" if action.using is not None else ""
+        return f"ALTER COLUMN {quote(action.column)} TYPE {action.type.sql(DIALECT)}{using}"
+    if isinstance(action, d.SetDefault):
+        return f"ALTER COLUMN {quote(action.column)} SET DEFAULT {action.default.sql(DIALECT)}"
+    if isinstance(action, d.DropDefault):
+        return f"ALTER COLUMN {quote(action.column)} DROP DEFAULT"
+    if isinstance(action, d.SetNotNull):
+        return f"ALTER COLUMN {quote(action.column)} SET NOT NULL"
+    if isinstance(action, d.DropNotNull):
+        return f"ALTER COLUMN {quote(action.column)} DROP NOT NULL"
+    raise BoughError(
+        "0A000",
+        "this change of a temporary table is not supported",
+        hint="CREATE TEMP TABLE … with what it shall have, and INSERT the rows.",
+    )
+
+
+def _is_mine(connection: Connection, name: d.Name) -> bool:
+    return name.catalog is None and name.schema in (None, "pg_temp") and name.name in connection.temporary
+
+
+def _know(connection: Connection, name: str) -> None:
+    described = connection.cursor.describe(f"SELECT * FROM {names.temporary(name)}")
+    columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
+    known = connection.temporary.get(name) or Table(0, "pg_temp", name, ())
+    connection.temporary = {**connection.temporary, name: replace(known, columns=columns)}
+
+
+def _forget(connection: Connection, name: str) -> None:
+    connection.temporary = {key: table for key, table in connection.temporary.items() if key != name}
+
+
+def _short(name: str) -> str:
+    return names.TEMPORARY_PREFIX + name
