@@ -91,29 +91,24 @@ class Report:
             if check.verdict != "pass"
         )
 
-    def rows(self) -> list[tuple[str, str, str | None, str | None, str]]:
-        """As RECONCILE shows it: check, verdict, source, target, detail; the verdict last."""
-        shown: list[tuple[str, str, str | None, str | None, str]] = [
-            (
-                f"{check.check} {check.column}".rstrip(),
-                str(check.verdict),
-                check.source,
-                check.target,
-                check.detail,
-            )
+    def rows(self) -> list[tuple[str, str, str | None, str | None, str, str]]:
+        """As RECONCILE shows it: check, column, source, target, status, detail; the verdict last."""
+        shown: list[tuple[str, str, str | None, str | None, str, str]] = [
+            (check.check, check.column, check.source, check.target, str(check.verdict), check.detail)
             for check in self.checks
         ]
         shown += [
             (
                 f"row {item.kind}",
-                "fail",
+                ", ".join(item.columns),
                 item.left or None,
                 item.right or None,
-                f"key ({item.key})" + (f": {', '.join(item.columns)}" if item.columns else ""),
+                "fail",
+                f"key ({item.key})",
             )
             for item in self.differences
         ]
-        return [*shown, ("verdict", self.verdict, None, None, "; ".join(self.reasons))]
+        return [*shown, ("verdict", "", None, None, self.verdict, "; ".join(self.reasons))]
 
 
 def checks_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from migration.connectors.base import Connector, Path, Source
+from migration.connectors.base import Connector, Path, RemoteTable, Source
 from migration.ddl import errors, render
 from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
@@ -151,30 +151,7 @@ class Tools:
 
     def describe_table(self, table_name: str, datasource: str = "local") -> Rows:
         """Columns with type, canonical type, keys, defaults and what the catalog estimates."""
-        table = self._open(datasource).describe(split_path(table_name))
-        keys = {
-            kind: [k for k in table.spec.keys if k.kind == kind] for kind in ("primary", "unique", "foreign")
-        }
-        rows = []
-        for column in table.spec.columns:
-            known = table.statistics.get(column.name)
-            foreign = next((k for k in keys["foreign"] if column.name in k.columns), None)
-            rows.append(
-                {
-                    "name": column.name,
-                    "type": column.declared or str(column.type),
-                    "canonical_type": str(column.type),
-                    "nullable": column.nullable,
-                    "default": column.default,
-                    "primary_key": any(column.name in key.columns for key in keys["primary"]),
-                    "unique": any(key.columns == (column.name,) for key in keys["unique"]),
-                    "references": ".".join(foreign.ref_table) if foreign else None,
-                    "comment": column.comment,
-                    "null_fraction": known.null_fraction if known else None,
-                    "n_distinct": known.distinct if known else None,
-                }
-            )
-        return rows
+        return described(self._open(datasource).describe(split_path(table_name)))
 
     def get_table_ddl(self, table_name: str, datasource: str = "local", dialect: str = "") -> dict[str, Any]:
         """The table's CREATE TABLE in its own dialect, or rendered for another one."""
@@ -253,6 +230,31 @@ TOOLS = (
     "execute_ddl",
     "execute_write",
 )
+
+
+def described(table: RemoteTable) -> Rows:
+    """A table's columns as DESCRIBE and ``describe_table`` show them."""
+    keys = {kind: [k for k in table.spec.keys if k.kind == kind] for kind in ("primary", "unique", "foreign")}
+    rows: Rows = []
+    for column in table.spec.columns:
+        known = table.statistics.get(column.name)
+        foreign = next((k for k in keys["foreign"] if column.name in k.columns), None)
+        rows.append(
+            {
+                "name": column.name,
+                "type": column.declared or str(column.type),
+                "canonical_type": str(column.type),
+                "nullable": column.nullable,
+                "default": column.default,
+                "primary_key": any(column.name in key.columns for key in keys["primary"]),
+                "unique": any(key.columns == (column.name,) for key in keys["unique"]),
+                "references": ".".join(foreign.ref_table) if foreign else None,
+                "comment": column.comment,
+                "null_fraction": known.null_fraction if known else None,
+                "n_distinct": known.distinct if known else None,
+            }
+        )
+    return rows
 
 
 def _canonical(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

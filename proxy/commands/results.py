@@ -234,15 +234,26 @@ DATASOURCES = columns(
 DATASOURCE_TEST = columns(name="text", type="text", available="bool", version="text", error="text")
 REMOTE_DATABASES = columns(database="text")
 REMOTE_SCHEMAS = columns(schema="text")
-REMOTE_TABLES = columns(schema="text", table="text", type="text")
+REMOTE_TABLES = columns(schema="text", name="text", kind="text", est_rows="int8")
 REMOTE_COLUMNS = columns(
-    column="text", type="text", local_type="text", nullable="bool", default="text", key="bool", comment="text"
+    name="text",
+    type="text",
+    canonical_type="text",
+    local_type="text",
+    nullable="bool",
+    default="text",
+    primary_key="bool",
+    unique="bool",
+    references="text",
+    comment="text",
+    null_fraction="float8",
+    n_distinct="int8",
 )
-REMOTE_DEFINITION = columns(table="text", definition="text")
-CAPABILITIES = columns(capability="text", supported="bool", detail="text")
-TYPE_MAPPING = columns(source_type="text", target_type="text", lossless="bool", note="text")
-LAYOUT = columns(clause="text", value="text", reason="text")
-DDL_VERDICT = columns(clause="text", verdict="text", message="text", hint="text")
+REMOTE_DEFINITION = columns(table="text", ddl="text", notes="text[]")
+CAPABILITIES = columns(kind="text", item="text", detail="text", since_version="text", supported="bool")
+TYPE_MAPPING = columns(source="text", target="text", loss="text", note="text")
+LAYOUT = columns(clause="text", columns="text", reason="text", score="float8")
+DDL_VERDICT = columns(rule="text", severity="text", position="int8", message="text", fix="text")
 TRANSFER = columns(
     rows_transferred="int8",
     source_row_count="int8",
@@ -262,4 +273,6 @@ TRANSFER = columns(
     checks="jsonb",
 )
 TRANSFER_PLAN = columns(step="text", detail="text", rows="int8")
-RECONCILIATION = columns(check="text", verdict="text", source="text", target="text", detail="text")
+RECONCILIATION = columns(
+    check="text", column="text", source="text", target="text", status="text", detail="text"
+)

@@ -17,15 +17,13 @@ from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
 from branching.errors import BoughError
-from migration import ddl, layout, reconcile
+from migration import reconcile
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
-from migration.dialects import capability_rows, contract, is_known
 from migration.errors import MigrationError
-from migration.types_map import map_canonical, type_matrix
 from proxy.commands import Command
 from proxy.commands import remote as c
-from proxy.session import availability, remote_rows, tool_calls, transfer_commands
+from proxy.session import availability, contract_commands, remote_rows, tool_calls, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, done, table
 from proxy.session.remote_relations import relations
@@ -189,49 +187,15 @@ class RemoteCommands:
 
     @run.register
     def _show_remote(self, command: c.ShowRemote) -> Outcome:
-        name, schema = command.path[0], command.path[-1] if len(command.path) > 1 else None
-        with self.opened(name) as (connector,):
-            if command.what == "databases":
-                rows: list[Any] = [(found,) for found in connector.databases()]
-            elif command.what == "schemas":
-                rows = [(found,) for found in connector.schemas()]
-            else:
-                rows = [(entry.schema, entry.name, entry.kind) for entry in connector.tables(schema)]
-        return table(command.columns or (), rows, lambda _rows: "SHOW")
+        return contract_commands.show(self, command)
 
     @run.register
     def _describe(self, command: c.DescribeTable) -> Outcome:
-        name, path = self.split(command.path)
-        with self.opened(name) as (connector,):
-            spec = connector.describe(path).spec
-        local = contract("duckdb")
-        rows = [
-            (
-                column.name,
-                column.declared or str(column.type),
-                map_canonical(column.type, local).target_type,
-                column.nullable,
-                column.default,
-                column.name in spec.primary_key,
-                column.comment,
-            )
-            for column in spec.columns
-        ]
-        return table(command.result, rows, lambda _rows: command.tag)
+        return contract_commands.describe(self, command)
 
     @run.register
     def _show_create(self, command: c.ShowCreateTable) -> Outcome:
-        name, path = self.split(command.path)
-        with self.opened(name) as (connector,):
-            text = None
-            if command.dialect is None or contract(command.dialect).name == contract(connector.dialect).name:
-                text = connector.definition(path)
-            if text is None:
-                rendered = ddl.render(connector.describe(path).spec, command.dialect or connector.dialect)
-                text = rendered.sql
-                for note in rendered.notes:
-                    self.notice(note)
-        return table(command.result, [(".".join(command.path), text)], lambda _rows: "SHOW")
+        return contract_commands.show_create(self, command)
 
     @run.register
     def _query(self, command: c.QueryDatasource) -> Outcome:
@@ -275,71 +239,21 @@ class RemoteCommands:
 
     # -- contracts ------------------------------------------------------------------------------------------------
 
-    def dialect(self, name: str) -> tuple[str, str | None]:
-        """The dialect of a datasource, or a dialect by its own name; and the version, where it is known."""
-        if name == LOCAL:
-            return "duckdb", None
-        if name in self.state.datasources:
-            return self.state.datasources.get(name).dialect, None
-        if not is_known(name):
-            self.state.datasources.get(name)
-        return name, None
-
     @run.register
     def _capabilities(self, command: c.ShowCapabilities) -> Outcome:
-        dialect, version = self.dialect(command.name)
-        rows = [
-            (f"{kind} {item}", kind not in ("forbids", "warning"), detail)
-            for kind, item, detail, _since in capability_rows(dialect, version)
-        ]
-        return table(command.result, rows, lambda _rows: "SHOW")
+        return contract_commands.capabilities(self, command)
 
     @run.register
     def _type_mapping(self, command: c.ShowTypeMapping) -> Outcome:
-        source, target = self.dialect(command.source)[0], self.dialect(command.target)[0]
-        rows = [
-            (name, other, loss in ("exact", "widening"), f"{loss}: {note}" if note else loss)
-            for name, other, loss, note in type_matrix(source, target)
-        ]
-        return table(command.result, rows, lambda _rows: "SHOW")
+        return contract_commands.type_mapping(self, command)
 
     @run.register
     def _layout(self, command: c.SuggestLayout) -> Outcome:
-        dialect, version = self.dialect(command.datasource)
-        name, source = self.source(command.origin)
-        with self.opened(name) as (connector,):
-            primary: tuple[str, ...] = ()
-            if source.path:
-                spec = connector.describe(source.path).spec
-                columns, primary = spec.columns, spec.primary_key
-            with connector.reader() as reader:
-                columns = columns if source.path else reader.describe(source)
-                rows = reader.count(source)
-        known = [
-            layout.ColumnStatistics(column.name, column.type, column.nullable and column.name not in primary)
-            for column in columns
-        ]
-        found = layout.suggest(dialect, known, rows, primary_key=primary, version=version)
-        shown = [
-            (choice.clause, ", ".join(choice.columns) or choice.value, choice.reason)
-            for choice in found.choices
-        ]
-        return table(command.result, shown, lambda _rows: command.tag)
+        return contract_commands.suggest_layout(self, command)
 
     @run.register
     def _validate(self, command: c.ValidateDdl) -> Outcome:
-        dialect, version = self.dialect(command.name)
-        violations = ddl.validate(command.statement, dialect, version)
-        rows = [(v.id, v.severity, v.message, v.fix or None) for v in violations]
-        if command.dry_run and not any(v.severity == "error" for v in violations):
-            with self.opened(command.name) as (connector,):
-                try:
-                    connector.execute(command.statement, dry_run=True)
-                except MigrationError as error:
-                    if error.sqlstate in ("25006", "0A000", "HV00N"):
-                        raise
-                    rows.append(("dry run", "error", error.message, error.hint))
-        return table(command.result, rows or [("all", "pass", "", None)], lambda _rows: command.tag)
+        return contract_commands.validate(self, command)
 
     # -- transfers ------------------------------------------------------------------------------------------------
 

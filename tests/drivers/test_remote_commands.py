@@ -174,26 +174,26 @@ def test_a_datasource_stays_in_the_granted_directories(tmp_path: Path) -> None:
 
 def test_what_a_datasource_holds(client: psycopg.Connection[Any], lake: str) -> None:
     assert _rows(client, f"SHOW TABLES FROM {lake}") == [
-        {"schema": "main", "table": "users", "type": "table"}
+        {"schema": "main", "name": "users", "kind": "table", "est_rows": None}
     ]
     assert _rows(client, f"SHOW SCHEMAS FROM {lake}") == [{"schema": "main"}]
-    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE {lake}.main.users")}
-    assert columns["id"]["key"] is True
+    columns = {row["name"]: row for row in _rows(client, f"DESCRIBE {lake}.main.users")}
+    assert columns["id"]["primary_key"] is True
     assert columns["id"]["local_type"] == "BIGINT"
     assert columns["name"]["nullable"] is False
-    definition = _rows(client, f"SHOW CREATE TABLE {lake}.main.users")[0]["definition"]
+    definition = _rows(client, f"SHOW CREATE TABLE {lake}.main.users")[0]["ddl"]
     assert definition.startswith("CREATE TABLE users")
-    other = _rows(client, f"SHOW CREATE TABLE {lake}.main.users FOR postgres")[0]["definition"]
+    other = _rows(client, f"SHOW CREATE TABLE {lake}.main.users FOR postgres")[0]["ddl"]
     assert "bigint" in other.lower()
 
 
 def test_local_is_a_datasource_too(client: psycopg.Connection[Any], flights: str) -> None:
-    assert {"schema": "public", "table": flights, "type": "table"} in _rows(
+    assert {"schema": "public", "name": flights, "kind": "table", "est_rows": None} in _rows(
         client, "SHOW TABLES FROM local.public"
     )
-    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE local.public.{flights}")}
+    columns = {row["name"]: row for row in _rows(client, f"DESCRIBE local.public.{flights}")}
     assert columns["price"]["type"] == "DECIMAL(12,2)"
-    assert columns["id"]["key"] is True
+    assert columns["id"]["primary_key"] is True
     assert "main" in [row["database"] for row in _rows(client, "SHOW DATABASES FROM local")]
     found = _rows(client, f"QUERY local AS $$ SELECT max(id) AS m, max(price) AS p FROM {flights} $$")
     assert [str(value) for value in found[0].values()] == ["500", "625.00"]
@@ -238,17 +238,47 @@ def test_execute_guards_the_number_of_rows(client: psycopg.Connection[Any], lake
 
 def test_contracts_need_no_connection(client: psycopg.Connection[Any], flights: str) -> None:
     capabilities = _rows(client, "SHOW MIGRATION CAPABILITIES FOR starrocks")
-    assert any(row["capability"].startswith("requires") for row in capabilities)
-    mapping = {row["source_type"]: row for row in _rows(client, "SHOW TYPE MAPPING FROM duckdb TO postgres")}
-    assert mapping["tinyint"]["target_type"] == "smallint"
-    assert mapping["tinyint"]["lossless"] is True
-    assert (
-        _rows(client, "VALIDATE DDL FOR postgres AS $$ CREATE TABLE t (a integer) $$")[0]["verdict"] == "pass"
-    )
-    verdicts = [r["verdict"] for r in _rows(client, "VALIDATE DDL FOR postgres AS $$ DROP TABLE t $$")]
-    assert verdicts == ["error"]
-    assert _rows(client, f"SUGGEST LAYOUT FOR starrocks ON {flights}") != []
-    assert _refused(client, "SHOW MIGRATION CAPABILITIES FOR nothing_of_ours").sqlstate == "42704"
+    assert list(capabilities[0]) == ["kind", "item", "detail", "since_version", "supported"]
+    assert any(row["kind"] == "requires" for row in capabilities)
+    assert {row["supported"] for row in capabilities} == {True}
+    mapping = {row["source"]: row for row in _rows(client, "SHOW TYPE MAPPING FROM duckdb TO postgres")}
+    assert mapping["tinyint"]["target"] == "smallint"
+    assert mapping["tinyint"]["loss"] == "widening"
+    assert _rows(client, "VALIDATE DDL FOR postgres AS $$ CREATE TABLE t (a integer) $$") == []
+    found = _rows(client, "VALIDATE DDL FOR postgres AS $$ CREATE TABLE t (a integer, A text) $$")
+    assert [(row["rule"], row["severity"], row["position"]) for row in found] == [
+        ("column.duplicate", "error", 28)
+    ]
+    assert list(found[0]) == ["rule", "severity", "position", "message", "fix"]
+
+
+def test_a_dialect_nobody_knows_gets_the_generic_rules(client: psycopg.Connection[Any], flights: str) -> None:
+    capabilities = _rows(client, "SHOW MIGRATION CAPABILITIES FOR nothing_of_ours")
+    assert {row["supported"] for row in capabilities} == {False}
+    assert capabilities[0]["kind"] == "warning"
+    assert _rows(client, "SHOW TYPE MAPPING FROM postgres TO nothing_of_ours") != []
+    assert _rows(client, "VALIDATE DDL FOR nothing_of_ours AS $$ CREATE TABLE t (a integer) $$") == []
+    assert _rows(client, f"SUGGEST LAYOUT FOR nothing_of_ours ON {flights}") == []
+    client.execute(f"CREATE TABLE short AS SELECT id FROM {flights}")
+    shown = _rows(client, "SHOW CREATE TABLE short FOR nothing_of_ours")[0]
+    client.execute("DROP TABLE short")
+    assert "nothing_of_ours" in shown["notes"][0]
+    tried = "VALIDATE DDL FOR nothing_of_ours DRY RUN AS $$ CREATE TABLE t (a integer) $$"
+    assert _refused(client, tried).sqlstate == "42704"
+
+
+def test_a_layout_is_chosen_from_the_data(client: psycopg.Connection[Any], flights: str, name: str) -> None:
+    """A column named like a key, with five values, is no distribution key."""
+    query = f"(SELECT CAST(id % 5 AS bigint) AS status_id, CAST(id * 31 AS bigint) AS number, price FROM {flights})"
+    rows = {row["clause"]: row for row in _rows(client, f"SUGGEST LAYOUT FOR greenplum ON {query}")}
+    assert rows["distributed_by"]["columns"] == "number"
+    assert "500 distinct values in 500 rows" in rows["distributed_by"]["reason"]
+    assert rows["distributed_by"]["score"] > 0.9
+    rows = {row["clause"]: row for row in _rows(client, f"SUGGEST LAYOUT FOR redshift ON {flights}")}
+    assert rows["sortkey"]["columns"] == "at"
+    ddl = _rows(client, f"SHOW CREATE TABLE {flights} FOR starrocks")[0]["ddl"]
+    assert "PRIMARY KEY (id)\nDISTRIBUTED BY HASH (id)" in ddl
+    assert _rows(client, f"VALIDATE DDL FOR starrocks AS $x$ {ddl} $x$") == []
 
 
 # -- transfers ----------------------------------------------------------------------------------------------------
@@ -270,10 +300,13 @@ def test_a_table_goes_out_and_is_compared(client: psycopg.Connection[Any], lake:
         {"state": "done"}
     ]
     report = _rows(client, f"RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (count, rows)")
-    assert {row["verdict"] for row in report} == {"pass"}
+    assert {row["status"] for row in report} == {"pass"}
     client.execute(f"UPDATE {flights} SET carrier = 'other' WHERE id = 7")
     report = _rows(client, f"RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (rows)")
-    assert report[-1]["verdict"] == "fail"
+    assert (report[-1]["check"], report[-1]["status"]) == ("verdict", "fail")
+    assert [
+        (row["check"], row["column"], row["detail"]) for row in report if row["check"].startswith("row ")
+    ] == [("row changed", "carrier", "key (7)")]
 
 
 def test_a_query_goes_out(client: psycopg.Connection[Any], lake: str, flights: str) -> None:
@@ -354,8 +387,8 @@ def test_a_table_comes_in_old_or_new(client: psycopg.Connection[Any], lake: str,
     into = f"local.public.in_{name}"[:60]
     table = into.removeprefix("local.")
     assert client.execute(f"TRANSFER users FROM {lake} TO {into}").statusmessage == "TRANSFER 3"
-    columns = {row["column"]: row for row in _rows(client, f"DESCRIBE {into}")}
-    assert columns["id"]["key"] is True
+    columns = {row["name"]: row for row in _rows(client, f"DESCRIBE {into}")}
+    assert columns["id"]["primary_key"] is True
     assert columns["name"]["nullable"] is False
     client.execute(f"UPDATE {table} SET name = 'Zed' WHERE id = 3")
     client.execute(f"INSERT INTO {table} VALUES (4, 'Dee', NULL)")
@@ -376,7 +409,7 @@ def test_a_table_comes_in_old_or_new(client: psycopg.Connection[Any], lake: str,
         {"state": "failed"}
     ]
     client.execute(f"TRANSFER users FROM {lake} TO {into}")
-    assert {row["verdict"] for row in _rows(client, f"RECONCILE {lake}.users WITH {into} KEY (id)")} == {
+    assert {row["status"] for row in _rows(client, f"RECONCILE {lake}.users WITH {into} KEY (id)")} == {
         "pass"
     }
 
@@ -443,11 +476,11 @@ def pg(client: psycopg.Connection[Any], postgres: Any, name: str) -> Iterator[st
 @pytest.mark.postgres
 def test_postgres_takes_a_table(client: psycopg.Connection[Any], pg: str, flights: str) -> None:
     assert client.execute(f"TRANSFER {flights} TO {pg}.public.{flights}").statusmessage == "TRANSFER 500"
-    columns = {row["column"]: row["type"] for row in _rows(client, f"DESCRIBE {pg}.public.{flights}")}
+    columns = {row["name"]: row["type"] for row in _rows(client, f"DESCRIBE {pg}.public.{flights}")}
     assert columns["price"] == "numeric(12,2)"
     assert "timestamp" in columns["at"]
     report = _rows(client, f"RECONCILE {flights} WITH {pg}.public.{flights} CHECKS ALL")
-    assert {row["verdict"] for row in report} == {"pass"}
+    assert {row["status"] for row in report} == {"pass"}
     sums = _rows(client, f"QUERY {pg} AS $$ SELECT sum(price) AS s, min(at) AS a FROM {flights} $$")[0]
     assert str(sums["s"]) == "156562.50"
     assert sums["a"].isoformat() == "2024-03-01T00:01:00+00:00"
@@ -459,11 +492,12 @@ def test_postgres_is_refused_what_it_would_lose(client: psycopg.Connection[Any],
     error = _refused(client, f"TRANSFER users FROM {lake} TO {pg}.public.lossy")
     assert error.sqlstate == "HV004"
     assert "name" in str(error)
-    assert _rows(client, f"SHOW TABLES FROM {pg}.lossy") == []
+    assert "lossy" not in [row["name"] for row in _rows(client, f"SHOW TABLES FROM {pg}.public")]
+    assert _refused(client, f"SHOW TABLES FROM {pg}.lossy").sqlstate == "3F000"
 
 
 @pytest.mark.postgres
 def test_validate_asks_the_server(client: psycopg.Connection[Any], pg: str) -> None:
     fine = f"VALIDATE DDL FOR {pg} DRY RUN AS $$ CREATE TABLE dry (a integer) $$"
-    assert [row["verdict"] for row in _rows(client, fine)] == ["pass"]
-    assert "dry" not in [row["table"] for row in _rows(client, f"SHOW TABLES FROM {pg}.public")]
+    assert _rows(client, fine) == []
+    assert "dry" not in [row["name"] for row in _rows(client, f"SHOW TABLES FROM {pg}.public")]

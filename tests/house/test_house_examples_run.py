@@ -23,7 +23,7 @@ Session = psycopg.Connection[Any]
 def _verdicts(session: Session, statement: str) -> list[str]:
     cursor = session.execute(statement.encode())
     names = [column.name for column in cursor.description or ()]
-    return [row[names.index("verdict")] for row in cursor.fetchall()]
+    return [row[names.index("status")] for row in cursor.fetchall()]
 
 
 def test_there_is_a_page_for_each_example() -> None:

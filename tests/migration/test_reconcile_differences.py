@@ -57,7 +57,7 @@ def test_equal_tables_pass_every_check(sides: tuple[Side, Side]) -> None:
     assert report.verdict == "pass"
     assert report.differences == ()
     assert {check.check for check in report.checks} >= {"schema", "count", "nulls", "sums", "distinct"}
-    assert report.rows()[-1][:2] == ("verdict", "pass")
+    assert (report.rows()[-1][0], report.rows()[-1][4]) == ("verdict", "pass")
 
 
 def test_five_planted_differences_are_named_with_their_columns(sides: tuple[Side, Side]) -> None:

@@ -1,0 +1,177 @@
+"""What a datasource's tables look like and what a dialect takes: introspection and contracts as results.
+
+Rules:
+
+1. A dialect nobody knows is no error: the generic rules answer, ``supported`` is false and a NOTICE says so. A name
+   that is meant to be connected to must be a datasource (42704).
+2. What is shown is what the tools return (``migration.tools``): the same facts by the same names.
+3. A layout is chosen from the data: the source is asked for its statistics first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from migration import ddl, dry_run, layout, layout_statistics
+from migration.connectors.base import ColumnStatistics as Estimate
+from migration.connectors.base import RemoteTable
+from migration.datasources import LOCAL
+from migration.dialects import capability_rows, contract, is_known
+from migration.errors import MigrationError
+from migration.layout import ColumnStatistics, Layout
+from migration.tools import described
+from migration.types_map import map_canonical, type_matrix
+from proxy.commands import remote as c
+from proxy.session.outcome import Outcome, table
+
+if TYPE_CHECKING:
+    from proxy.session.remote_commands import RemoteCommands
+
+
+def show(commands: RemoteCommands, command: c.ShowRemote) -> Outcome:
+    """SHOW DATABASES, SCHEMAS, TABLES FROM; 3F000 for a schema that is not there."""
+    name, schema = command.path[0], command.path[-1] if len(command.path) > 1 else None
+    with commands.opened(name) as (connector,):
+        if command.what == "databases":
+            rows: list[Any] = [(found,) for found in connector.databases()]
+        elif command.what == "schemas":
+            rows = [(found,) for found in connector.schemas()]
+        else:
+            entries = connector.tables(schema)
+            rows = [(entry.schema, entry.name, entry.kind, entry.rows) for entry in entries]
+            if schema is not None and not rows and schema not in connector.schemas():
+                raise MigrationError(
+                    "3F000",
+                    f'schema "{schema}" of "{name}" does not exist',
+                    hint=f"SHOW SCHEMAS FROM {name}.",
+                )
+    return table(command.columns or (), rows, lambda _rows: "SHOW")
+
+
+def describe(commands: RemoteCommands, command: c.DescribeTable) -> Outcome:
+    """DESCRIBE: a row a column."""
+    name, path = commands.split(command.path)
+    with commands.opened(name) as (connector,):
+        found = connector.describe(path)
+    local = contract("duckdb")
+    rows = []
+    for row, column in zip(described(found), found.spec.columns, strict=True):
+        row["local_type"] = map_canonical(column.type, local).target_type
+        rows.append(tuple(row[name] for name, _ in command.result or ()))
+    return table(command.result, rows, lambda _rows: command.tag)
+
+
+def show_create(commands: RemoteCommands, command: c.ShowCreateTable) -> Outcome:
+    """SHOW CREATE TABLE: the engine's own text, or rendered for another dialect, with a layout where that has one."""
+    name, path = commands.split(command.path)
+    wanted = command.dialect
+    with commands.opened(name) as (connector,):
+        text, notes = None, []
+        if wanted is None or contract(wanted).name == contract(connector.dialect).name:
+            text = connector.definition(path)
+        if text is None:
+            found = connector.describe(path)
+            chosen = _declared_layout(found, wanted) if wanted is not None else None
+            rendered = ddl.render(found.spec, wanted or connector.dialect, chosen)
+            text, notes = rendered.sql, list(rendered.notes)
+    if wanted is not None and not is_known(wanted):
+        notes.insert(0, f'there is no contract for "{wanted}": generic rules')
+    return table(command.result, [(".".join(command.path), text, notes)], lambda _rows: "SHOW")
+
+
+def _declared_layout(found: RemoteTable, dialect: str) -> Layout:
+    """A layout from what the catalog knows; nothing is read."""
+    spec, rows = found.spec, found.rows
+    columns = []
+    for column in spec.columns:
+        known = found.statistics.get(column.name, Estimate())
+        nulls = None if known.null_fraction is None or rows is None else round(known.null_fraction * rows)
+        nullable = column.nullable and column.name not in spec.primary_key
+        columns.append(ColumnStatistics(column.name, column.type, nullable, known.distinct, nulls))
+    unique = [key.columns for key in spec.keys if key.kind == "unique"]
+    return layout.suggest(dialect, columns, rows, primary_key=spec.primary_key, unique_keys=unique)
+
+
+def dialect_of(commands: RemoteCommands, name: str, *, ask: bool = False) -> tuple[str, str | None]:
+    """The dialect of a datasource, or a name as a dialect; ``ask``: with the datasource's version, if it answers."""
+    if name == LOCAL:
+        return "duckdb", None
+    if name in commands.state.datasources:
+        dialect, version = commands.state.datasources.get(name).dialect, None
+        if ask:
+            try:
+                with commands.opened(name) as (connector,):
+                    version, dialect = connector.version(), connector.dialect
+            except MigrationError as error:
+                if error.sqlstate == "57014":
+                    raise
+                commands.notice(f"{error.message}: judged by the newest version")
+        return dialect, version
+    if not is_known(name):
+        commands.notice(f'there is no datasource or dialect "{name}": generic rules apply')
+    return name, None
+
+
+def capabilities(commands: RemoteCommands, command: c.ShowCapabilities) -> Outcome:
+    """SHOW MIGRATION CAPABILITIES."""
+    dialect, version = dialect_of(commands, command.name)
+    supported = contract(dialect).supported
+    rows = [(*row, supported) for row in capability_rows(dialect, version)]
+    return table(command.result, rows, lambda _rows: "SHOW")
+
+
+def type_mapping(commands: RemoteCommands, command: c.ShowTypeMapping) -> Outcome:
+    """SHOW TYPE MAPPING."""
+    source, target = (dialect_of(commands, name)[0] for name in (command.source, command.target))
+    return table(command.result, list(type_matrix(source, target)), lambda _rows: "SHOW")
+
+
+def suggest_layout(commands: RemoteCommands, command: c.SuggestLayout) -> Outcome:
+    """SUGGEST LAYOUT, from the statistics of a table or a query."""
+    dialect, version = dialect_of(commands, command.datasource)
+    name, source = commands.source(command.origin)
+    with commands.opened(name) as (connector,):
+        primary: tuple[str, ...] = ()
+        unique: list[tuple[str, ...]] = []
+        if source.path:
+            spec = connector.describe(source.path).spec
+            columns, primary = spec.columns, spec.primary_key
+            unique = [key.columns for key in spec.keys if key.kind == "unique"]
+        with connector.reader() as reader:
+            columns = columns if source.path else reader.describe(source)
+            known, rows = layout_statistics.take(reader, source, connector.dialect, columns, primary)
+    found = layout.suggest(
+        dialect, known, rows, primary_key=primary, unique_keys=unique, version=version,
+        total_bytes=_size(known, rows),
+    )  # fmt: skip
+    for note in found.notes:
+        commands.notice(note)
+    if not found.choices:
+        commands.notice(f"{found.dialect} leaves nothing to choose for this table")
+    shown = [
+        (choice.clause, ", ".join(choice.columns) or choice.value, choice.reason, round(choice.score, 2))
+        for choice in found.choices
+    ]
+    return table(command.result, shown, lambda _rows: command.tag)
+
+
+def _size(columns: tuple[ColumnStatistics, ...], rows: int) -> int | None:
+    if any(column.avg_bytes is None for column in columns):
+        return None
+    return int(rows * sum(column.avg_bytes or 0 for column in columns))
+
+
+def validate(commands: RemoteCommands, command: c.ValidateDdl) -> Outcome:
+    """VALIDATE DDL: what the contract, and with DRY RUN the engine, has against a definition; no row if nothing."""
+    if command.dry_run and command.name != LOCAL:
+        commands.state.datasources.get(command.name)  # a dialect can be tried nowhere
+    dialect, version = dialect_of(commands, command.name, ask=True)
+    found = ddl.validate(command.statement, dialect, version)
+    if command.dry_run and not any(item.severity == "error" for item in found):
+        with commands.opened(command.name) as (connector,):
+            found = [*found, *dry_run.dry_run(connector, command.statement)]
+    if not found:
+        tried = " and the engine took it" if command.dry_run else ""
+        commands.notice(f"the statement keeps the contract of {contract(dialect).name}{tried}")
+    rows = [(item.id, item.severity, item.position or None, item.message, item.fix or None) for item in found]
+    return table(command.result, rows, lambda _rows: command.tag)
