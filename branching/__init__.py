@@ -24,6 +24,8 @@ from branching.engine.base import (
     ResultColumn,
     WireFormats,
 )
+from branching.engine.duckdb_engine import DuckDBEngine
+from branching.engine.protocol import Engine
 from branching.errors import BoughError
 from branching.manifest import Author
 from branching.result import Result
@@ -36,22 +38,21 @@ def open(
     progress: Callable[[str], None] = lambda _line: None,
     retention: int = 0,
     prepare: Callable[[Cursor], None] = lambda _cursor: None,
+    engine: Engine | None = None,
 ) -> Database:
-    """Opens a DuckDB file (created if missing) or ``:memory:``; adopts what it does not know yet.
+    """Opens a database (created if missing) or ``:memory:``; adopts what it does not know yet.
 
-    ``prepare`` gives the engine what definitions in the file may call; ``settings`` are engine settings; ``progress``
-    gets lines for a person. Raises OpenError.
+    ``engine`` stores it: DuckDB where nothing is said, so ``path`` is a DuckDB file then. ``prepare`` gives the engine
+    what definitions in the file may call; ``settings`` are engine settings; ``progress`` gets lines for a person.
+    Raises OpenError.
     """
-    from branching.engine.duckdb import connect
-    from branching.engine.duckdb_adopt import adopt
-
-    def connected(path: str, settings: Sequence[tuple[str, str]]) -> Cursor:
-        cursor = connect(path, settings)
-        prepare(cursor)
-        return cursor
-
     return open_database(
-        path, connected, adopt=adopt, settings=settings, progress=progress, retention=retention
+        path,
+        engine or DuckDBEngine(),
+        settings=settings,
+        progress=progress,
+        retention=retention,
+        prepare=prepare,
     )
 
 
@@ -61,6 +62,7 @@ __all__ = [
     "Connection",
     "CopyForm",
     "Database",
+    "Engine",
     "EngineError",
     "ErrorKind",
     "Frames",

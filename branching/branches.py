@@ -221,9 +221,7 @@ def _copy_past(
         stage_rows(cursor, database, reached, table, "_bough_past")
         base = table.storage.base
         if base is not None and database.physical.has(names.mask(base)):
-            masked = mask_sql(
-                database, database.physical, reached, table, f"SELECT {RID} FROM temp.main._bough_past"
-            )
+            masked = mask_sql(database, database.physical, reached, table, f"SELECT {RID} FROM _bough_past")
             cursor.execute(
                 f"INSERT INTO {names.mask(base)} ({BRANCH}, {RID}) SELECT DISTINCT {record.id}, {RID} FROM ({masked})"
             )
@@ -231,11 +229,11 @@ def _copy_past(
             cursor,
             scope,
             table,
-            "temp.main._bough_past",
+            "_bough_past",
             record.id,
             record.base if reached.point is None else None,
         )
-        cursor.execute("DROP TABLE temp.main._bough_past")
+        cursor.execute("DROP TABLE _bough_past")
     return made
 
 

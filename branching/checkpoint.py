@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branching.engine.base import EngineError, ErrorKind
@@ -38,17 +37,13 @@ class Checkpointer:
         self.limit = limit
         self.done = 0
         self.failed = 0
-        self._log = Path(f"{database.path}.wal")
         self._commits = 0
         self._not_before = 0.0
         self._running = threading.Lock()
 
     def log_size(self) -> int:
         """Bytes in the write-ahead log."""
-        try:
-            return self._log.stat().st_size
-        except OSError:
-            return 0
+        return self.database.engine.log_size(self.database.path)
 
     def after_commit(self) -> None:
         """To be called after each commit that wrote: checkpoints when the log has grown to the limit."""
@@ -86,7 +81,7 @@ class Checkpointer:
             with database.registry() as cursor:
                 while True:
                     try:
-                        cursor.execute("CHECKPOINT")
+                        cursor.checkpoint()
                         return True
                     except EngineError as error:
                         if error.kind is ErrorKind.FATAL:

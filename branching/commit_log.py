@@ -99,7 +99,7 @@ def recover(cursor: Cursor, bases: Iterable[BaseTable]) -> None:
         return
     cursor.begin()
     try:
-        there = manifest.user_tables(cursor)  # plain DuckDB may have dropped some since
+        there = cursor.tables()  # plain DuckDB may have dropped some since
         for base in (item for item in bases if (item.schema, item.name) in there):
             manifest.recover_commits(cursor, base.sql, TRUNK, mark)
         manifest.put_mark(cursor, None)

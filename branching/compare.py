@@ -72,7 +72,7 @@ def difference_sql(
         for number, source in enumerate(sources)
     ]
     exact = f"hash({', '.join([*position, *names])})"
-    counts = [f"count(*) FILTER (_from = {number})" for number in range(len(sources))]
+    counts = [f"count(*) FILTER (WHERE _from = {number})" for number in range(len(sources))]
     odd = " OR ".join(f"{counts[0]} <> {count}" for count in counts[1:]) or "true"
     # Most rows are in all sources: what is there equally often everywhere goes by its hash, before rows are compared.
     text = (

@@ -32,7 +32,7 @@ from branching.errors import BoughError
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
 from branching.plans import Kept, Plan
-from branching.resolve import DIALECT, Scope
+from branching.resolve import Scope
 from branching.result import Result
 from branching.shape import likely_small
 from branching.transaction import Transaction
@@ -144,6 +144,8 @@ class Connection:
 
     def stands(self) -> bool:
         """Whether the engine still has the open transaction: an error of its own ends it, one of ours does not."""
+        if not self.database.engine.capabilities.errors_end_transactions:
+            return True
         try:
             self.cursor.query("SELECT 1")
         except EngineError:
@@ -221,7 +223,7 @@ class Connection:
         scope = self.scope()
         small = likely_small(tree, scope)
         resolved = scope.resolve(tree.copy())
-        return Plan(resolved.sql(DIALECT), scope, small)
+        return Plan(self.database.engine.text(resolved), scope, small)
 
     def describe(self, tree: Statement, parameters: Sequence[Any] = ()) -> tuple[ResultColumn, ...] | None:
         """The result columns of a statement, which does not run; None where it returns no rows."""
@@ -314,8 +316,10 @@ class Connection:
 
     def explain(self, tree: exp.Expr, *, analyze: bool = False) -> list[str]:
         """The engine's plan of a query, a line each, naming no storage."""
+        if not self.database.engine.capabilities.explains:
+            raise BoughError("0A000", "this engine shows no plans")
         plan = self.plan(tree)
-        rows = self.cursor.query(f"EXPLAIN {'ANALYZE ' if analyze else ''}{plan.sql}")
+        rows = self.cursor.query(self.database.engine.explain(plan.sql, analyze=analyze))
         return plan_text.logical(line for row in rows for line in str(row[-1]).splitlines())
 
     def drop_temporary(self) -> None:

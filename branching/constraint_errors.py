@@ -5,35 +5,20 @@ from __future__ import annotations
 import re
 
 from branching import ddl_model as d
-from branching import names
-from branching.engine.base import EngineError
+from branching.engine.base import Broken, EngineError
 from branching.errors import BoughError
 from branching.model import Constraint, Table
-
-_NAMED_KEY = re.compile(
-    r'Duplicate key "(?P<key>.*)" violates (?P<kind>primary key|unique) constraint', re.DOTALL
-)
-_PLAIN_KEY = re.compile(r'constraint violation: duplicate key "(?P<key>.*)"', re.DOTALL)
-_NOT_NULL = re.compile(r"NOT NULL constraint failed: (?P<table>[^.]+)\.(?P<column>.+)")
-_CHECK = re.compile(
-    r"CHECK constraint failed on table \"?(?P<table>[^\"]+)\"? with expression CHECK\s?\((?P<text>.*)\)",
-    re.DOTALL,
-)
 
 
 def explain(error: EngineError, table: Table) -> BoughError | None:
     """The error for a client, if ``error`` is a constraint of ``table`` that a statement broke."""
-    text = error.message
-    if found := _NAMED_KEY.search(text):
-        pairs = [part.partition(": ") for part in found["key"].split(", ")]
-        pairs = [pair for pair in pairs if pair[0] != names.BRANCH]
-        columns = tuple(pair[0] for pair in pairs)
-        return _duplicate(table, columns, [pair[2] for pair in pairs], found["kind"] == "primary key")
-    if found := _PLAIN_KEY.search(text):
-        values = found["key"].split(", ")
-        return _duplicate(table, None, values, None)
-    if found := _NOT_NULL.search(text):
-        column = found["column"].strip().strip('"')
+    broken = error.broken
+    if broken is None:
+        return None
+    if broken.kind == "key":
+        return _duplicate(table, broken)
+    if broken.kind == "not null":
+        column = (broken.columns or ("",))[0]
         return BoughError(
             "23502",
             f'null value in column "{column}" of relation "{table.name}" violates not-null constraint',
@@ -41,17 +26,15 @@ def explain(error: EngineError, table: Table) -> BoughError | None:
             table=table.name,
             column=column,
         )
-    if found := _CHECK.search(text):
-        constraint = _check(table, found["text"])
-        return BoughError(
-            "23514",
-            f'new row for relation "{table.name}" violates check constraint "{constraint}"',
-            detail=f"The check is ({found['text'].strip('()')}).",
-            schema=table.schema,
-            table=table.name,
-            constraint=constraint,
-        )
-    return None
+    constraint = _check(table, broken.rule)
+    return BoughError(
+        "23514",
+        f'new row for relation "{table.name}" violates check constraint "{constraint}"',
+        detail=f"The check is ({broken.rule.strip('()')}).",
+        schema=table.schema,
+        table=table.name,
+        constraint=constraint,
+    )
 
 
 def explain_existing(error: EngineError, table: Table, action: d.Action) -> BoughError | None:
@@ -59,7 +42,7 @@ def explain_existing(error: EngineError, table: Table, action: d.Action) -> Boug
     if isinstance(action, d.AddConstraint):
         wanted = action.constraint
         name = wanted.name or f"{table.name}_{'pkey' if wanted.kind == 'p' else 'key'}"
-        if wanted.kind in "pu" and not _NOT_NULL.search(error.message):
+        if wanted.kind in "pu" and not _is_null(error):
             return not_unique(error, table, name, wanted.columns)
         if wanted.kind == "c":
             return BoughError(
@@ -69,8 +52,8 @@ def explain_existing(error: EngineError, table: Table, action: d.Action) -> Boug
                 table=table.name,
                 constraint=wanted.name,
             )
-    if found := _NOT_NULL.search(error.message):
-        column = found["column"].strip().strip('"')
+    if error.broken is not None and _is_null(error):
+        column = (error.broken.columns or ("",))[0]
         return BoughError(
             "23502",
             f'column "{column}" of relation "{table.name}" contains null values',
@@ -82,12 +65,9 @@ def explain_existing(error: EngineError, table: Table, action: d.Action) -> Boug
 
 def not_unique(error: EngineError, table: Table, name: str, columns: tuple[str, ...]) -> BoughError:
     """Rows that are there already are not unique in ``columns``."""
-    found = _NAMED_KEY.search(error.message) or _PLAIN_KEY.search(error.message)
-    if found is None:
-        detail = None
-    else:
-        values = [part.partition(": ")[2] or part for part in found["key"].split(", ")]
-        detail = f"Key ({', '.join(columns)})=({', '.join(values)}) is duplicated."
+    broken, detail = error.broken, None
+    if broken is not None and broken.kind == "key" and broken.values:
+        detail = f"Key ({', '.join(columns)})=({', '.join(broken.values)}) is duplicated."
     return BoughError(
         "23505",
         f'could not create unique index "{name}"',
@@ -98,9 +78,12 @@ def not_unique(error: EngineError, table: Table, name: str, columns: tuple[str, 
     )
 
 
-def _duplicate(
-    table: Table, columns: tuple[str, ...] | None, values: list[str], primary: bool | None
-) -> BoughError:
+def _is_null(error: EngineError) -> bool:
+    return error.broken is not None and error.broken.kind == "not null"
+
+
+def _duplicate(table: Table, broken: Broken) -> BoughError:
+    columns, values, primary = broken.columns, broken.values, broken.primary
     keys = [item for item in table.constraints if item.kind in "pu"]
     keys += [Constraint(index.name, "u", index.columns) for index in table.indexes if index.unique]
     match = next(
@@ -123,7 +106,9 @@ def _duplicate(
     return BoughError(
         "23505",
         f'duplicate key value violates unique constraint "{name}"',
-        detail=f"Key ({', '.join(shown)})=({', '.join(values)}) already exists." if shown else None,
+        detail=f"Key ({', '.join(shown)})=({', '.join(values)}) already exists."
+        if shown and values
+        else None,
         schema=table.schema,
         table=table.name,
         constraint=name,

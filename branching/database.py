@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from branching import commit_log, manifest, names
 from branching.checkpoint import Checkpointer
 from branching.engine.base import Cursor, OpenError
+from branching.engine.protocol import Engine, Progress
 from branching.errors import BoughError
 from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from branching.connection import Connection
     from branching.transaction import Transaction
 
-Progress = Callable[[str], None]
 FORK_WAIT = 10.0  # seconds a fork waits for running statements
 _ID_BLOCK = 1000
 
@@ -47,6 +47,7 @@ class Database:
 
     def __init__(self, root: Cursor, path: str, retention: int = 0) -> None:
         self.root = root
+        self.engine = root.engine
         self.path = path
         self.retention = retention
         self.catalog_lock = threading.RLock()
@@ -57,7 +58,7 @@ class Database:
         self.trash: dict[int, Line] = {}
         self.clock = Clock(0, 0)
         self.opened = 0  # the last version from before this process had the file
-        self.physical = Physical(MappingProxyType({}), frozenset())
+        self.physical = Physical(MappingProxyType({}), frozenset(), self.engine)
         self._changes: dict[int, list[tuple[int, Change]]] = {}
         self._change_versions: dict[tuple[int, int], int] = {}  # (line, seq): the version that changed it
         self.floors: dict[int, int] = {}  # by line, the last version without old images; guarded by the gate
@@ -101,6 +102,7 @@ class Database:
         self.physical = Physical(
             MappingProxyType({base.id: base for base in bases}),
             manifest.storage_tables(self.root),
+            self.engine,
         )
         for owner, seq, change, made in manifest.change_rows(self.root):
             self._changes.setdefault(owner, []).append((seq, change))
@@ -153,7 +155,7 @@ class Database:
         if self._registry is not None:
             self._registry.close()
         try:
-            self.root.execute("CHECKPOINT")
+            self.root.checkpoint()
         finally:
             self.root.close()
 
@@ -287,21 +289,18 @@ class Database:
             return 0
         cursor = self.root.cursor()
         try:
-            known = cursor.query(f"SELECT coalesce(max({names.VERSION}), 0) FROM {table.sql}")[0][0]
-            if self.physical.has(names.history(base)):
-                ended = cursor.query(f"SELECT coalesce(max({names.ENDED}), 0) FROM {names.history(base)}")
-                known = max(known, ended[0][0])
+            known = cursor.query(self.engine.last_change(table.sql, self.physical.history(base)))[0][0]
         finally:
             cursor.close()
         return self._last_write.setdefault(base, known)
 
     def unchanged_since(self, base: int, point: Point) -> bool:
         """Whether nothing has written ``base``, nor begun to, since ``point``."""
-        return point.holds_all_up_to(self.last_write(base))
+        return self.engine.capabilities.sole_writer and point.holds_all_up_to(self.last_write(base))
 
     def forget_storage(self, gone: set[str]) -> None:
         """Storage tables that were dropped. The caller holds ``catalog_lock``."""
-        self.physical = Physical(self.physical.bases, self.physical.storage - gone)
+        self.physical = Physical(self.physical.bases, self.physical.storage - gone, self.engine)
 
     def put_physical(self, bases: dict[int, BaseTable | None], storage: frozenset[str]) -> None:
         """Makes committed changes of storage current. ``None`` removes a base."""
@@ -311,7 +310,7 @@ class Database:
                 merged.pop(identifier, None)
             else:
                 merged[identifier] = base
-        self.physical = Physical(MappingProxyType(merged), self.physical.storage | storage)
+        self.physical = Physical(MappingProxyType(merged), self.physical.storage | storage, self.engine)
 
 
 def change_key(change: Change) -> tuple[str, str, str]:
@@ -324,28 +323,32 @@ def change_key(change: Change) -> tuple[str, str, str]:
 
 
 _LAZY = Catalog()
+_ENFORCED = frozenset({"not null", "check", "key", "default"})  # left to the engine in a branch's own rows
 
 
 def open_database(
     path: str | Path,
-    connect: Callable[[str, Sequence[tuple[str, str]]], Cursor],
+    engine: Engine,
     *,
-    adopt: Callable[[Database, Progress], None],
     settings: Sequence[tuple[str, str]] = (),
     progress: Progress = lambda _line: None,
     retention: int = 0,
+    prepare: Callable[[Cursor], None] = lambda _cursor: None,
 ) -> Database:
     """Opens ``path``, adopting it first if Bough has never seen it. Raises OpenError."""
-    root = connect(str(path), settings)
-    database = Database(root, str(path), retention)
+    if missing := _ENFORCED - engine.capabilities.delta_enforces:
+        raise OpenError(f"engine {engine.name} would not enforce {', '.join(sorted(missing))} on branches")
+    root = engine.connect(str(path), settings)
     try:
+        prepare(root)
+        database = Database(root, str(path), retention)
         if not manifest.exists(root):
             root.begin()
             manifest.create(root)
             manifest.insert_branch(root, manifest.trunk_record(manifest.now()))
             root.commit()
         database.load()
-        adopt(database, progress)
+        engine.adopt(database, progress)
     except BaseException:
         root.rollback()
         root.close()

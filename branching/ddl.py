@@ -37,7 +37,7 @@ from branching.model import (
 from branching.names import quote
 from branching.resolve import schema_name, table_name, undefined
 
-_TYPES: dict[str, str] = {}  # spellings of built-in types, as met
+_TYPES: dict[tuple[str, str], str] = {}  # by engine, spellings of built-in types, as met
 
 
 class Ddl(MacroDdl):
@@ -73,10 +73,10 @@ class Ddl(MacroDdl):
 
     def engine_type(self, text: str) -> str:
         """A type as the engine itself spells it: ``INT`` is ``INTEGER``."""
-        found = _TYPES.get(text)
+        known = self.cursor.engine.name, text
+        found = _TYPES.get(known)
         if found is None:
-            found = str(self.cursor.query(f"SELECT typeof(CAST(NULL AS {text}))")[0][0])
-            _TYPES[text] = found
+            found = _TYPES[known] = self.cursor.type_name(text)
         return found
 
     def parsed_column(self, item: exp.ColumnDef) -> ParsedColumn:

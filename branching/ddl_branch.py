@@ -22,7 +22,6 @@ from branching.errors import BoughError
 from branching.model import Column, Constraint, Index, Storage, Table
 from branching.names import BRANCH, RID, VERSION, quote
 from branching.resolve import DIALECT
-from branching.storage import delta_sql
 
 
 class BranchDdl(Ddl):
@@ -35,7 +34,7 @@ class BranchDdl(Ddl):
         return table
 
     def _make_delta(self, table: Table) -> None:
-        self.cursor.execute(delta_sql(self.physical(table)))
+        self.cursor.execute(self.cursor.engine.create_delta(self.physical(table)))
         self.transaction.add_storage(names.delta(table.storage.shape))
         self.scope.physical = self.transaction.physical
 

@@ -21,8 +21,6 @@ from branching.model import (
 from branching.names import quote
 from branching.resolve import DIALECT, Scope, parse, table_name, undefined
 
-_TYPES: dict[str, str] = {}  # spellings of built-in types, as met
-
 
 def replace_column(table: Table, column: Column) -> Table:
     return replace(table, columns=tuple(column if item.id == column.id else item for item in table.columns))
@@ -140,7 +138,7 @@ def check_unique(cursor: Cursor, table: Table, rows: str, index: Index) -> None:
         f"{quote(text) if text in known else f'({text})'} IS NOT NULL" for text in index.columns
     )
     found = cursor.query(
-        f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
+        f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
     )
     if found:
         shown = ", ".join(str(value) for value in found[0])

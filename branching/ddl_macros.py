@@ -26,10 +26,7 @@ class MacroDdl(ObjectDdl):
             raise BoughError(
                 "42723", f'function "{name}" already exists', hint="CREATE OR REPLACE MACRO replaces it."
             )
-        if self.cursor.query(
-            "SELECT 1 FROM duckdb_functions() WHERE internal AND lower(function_name) = lower(?) LIMIT 1",
-            (name,),
-        ):
+        if self.cursor.has_function(name):
             raise BoughError(
                 "42723",
                 f'function "{name}" already exists',

@@ -33,7 +33,6 @@ from branching.resolve import DIALECT, Scope, parse, schema_name, undefined
 from branching.transaction import Transaction
 
 Notice = Callable[[str], None]
-_TYPES: dict[str, str] = {}  # spellings of built-in types, as met
 _INTEGER_RANGE = {"SMALLINT": 32767, "INTEGER": 2147483647, "BIGINT": 9223372036854775807}
 
 
@@ -138,7 +137,7 @@ class ObjectDdl:
         if next(statement.query.find_all(exp.Placeholder), None) is not None:
             raise BoughError("42P02", "there is no parameter in a view's query")
         query = qualified(statement.query.copy(), self.scope)
-        described = self.cursor.describe(self.scope.resolve(query.copy()).sql(DIALECT))
+        described = self.cursor.describe(self.cursor.engine.text(self.scope.resolve(query.copy())))
         renamed = list(statement.columns) + [item.name for item in described[len(statement.columns) :]]
         if len({item.lower() for item in renamed}) != len(renamed):
             double = next(item for item in renamed if renamed.count(item) > 1)
@@ -213,10 +212,6 @@ class ObjectDdl:
         start = options.start if options.start is not None else (minimum if increment > 0 else maximum)
         identifier = self.next_id()
         physical = f"{names.DATA_SCHEMA}.s{identifier}"
-        self.cursor.execute(
-            f"CREATE SEQUENCE {physical} INCREMENT BY {increment} MINVALUE {minimum} MAXVALUE {maximum}"
-            f" START WITH {start}{' CYCLE' if options.cycle else ''}"
-        )
         sequence = SequenceObject(
             identifier,
             schema,
@@ -229,6 +224,7 @@ class ObjectDdl:
             maximum,
             bool(options.cycle),
         )
+        self.cursor.execute(self.cursor.engine.create_sequence(sequence))
         self.put(sequence)
         return sequence
 
@@ -270,7 +266,7 @@ class ObjectDdl:
             self.put(replace(found, owned_by=None))
         if options.restart:
             value = options.restart_with if options.restart_with is not None else found.start
-            self.cursor.query(f"SELECT setval({names.literal(found.physical)}, {value}, false)")
+            self.cursor.next_start(found.physical, value)
         if any(
             item is not None
             for item in (options.increment, options.minimum, options.maximum, options.cycle, options.type)

@@ -31,15 +31,11 @@ from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
 from branching.resolve import DIALECT
-from branching.storage import base_sql, column_sql
 
 
 def file_schema(name: str) -> str:
     """The schema's name in the database file."""
     return "main" if name == DEFAULT_SCHEMA else name
-
-
-_OLD_VERSIONS = ("outstanding updates", "contains duplicates on indexed")
 
 
 class TrunkDdl(Ddl):
@@ -57,7 +53,7 @@ class TrunkDdl(Ddl):
     def create_storage(self, table: Table) -> Table:
         identifier = self.next_id()
         schema, name = file_schema(table.schema), self._free_name(table)
-        self.cursor.execute(base_sql(schema, name, self.physical(table)))
+        self.cursor.execute(self.cursor.engine.create_base(schema, name, self.physical(table)))
         self.transaction.put_base(
             BaseTable(identifier, schema, name, {column.id: column.name for column in table.columns})
         )
@@ -213,7 +209,7 @@ class TrunkDdl(Ddl):
         return replace(table, storage=self._new_shape(table))
 
     def _native(self, table: Table, changed: Table, action: str) -> Table:
-        if self.transaction.rebuilds_indexes:
+        if self.transaction.rebuilds_indexes or not self.cursor.engine.capabilities.alters_columns:
             return self._rebuild(table, changed, {})
         base = self._base(table)
         self._drop_indexes(table, base)
@@ -242,12 +238,14 @@ class TrunkDdl(Ddl):
         return table
 
     def _needs_fresh_rows(self, table: Table) -> bool:
-        """The engine makes no index over rows whose older versions somebody may still see."""
+        """Whether an index cannot be made over the rows as they are: somebody may still see their older versions."""
+        if self.cursor.engine.capabilities.indexes_live_rows:
+            return False
         return self.transaction.rebuilds_indexes or self.transaction.has_written(table.id)
 
     def _explain_index(self, error: EngineError) -> None:
         """Old row versions in the way: not the client's fault, and a try that rebuilds the table succeeds."""
-        if any(text in error.message for text in _OLD_VERSIONS):
+        if self.cursor.engine.meets_old_versions(error):
             raise BoughError(
                 "40001",
                 "could not make an index while older versions of the rows are in use",
@@ -298,10 +296,10 @@ class TrunkDdl(Ddl):
         base = self._base(table)
         physical = replace(column, default=self.default_sql(column.default))
         self._drop_indexes(table, base)
-        self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {column_sql(physical)}")
+        self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {self.cursor.engine.column(physical)}")
         history = names.history(base.id)
         if self.transaction.physical.has(history):
-            self.cursor.execute(f"ALTER TABLE {history} ADD COLUMN IF NOT EXISTS c{column.id} {column.type}")
+            self.cursor.execute(self.cursor.engine.add_column(history, f"c{column.id} {column.type}"))
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
         self._own_sequences(changed)
         return self._indexed(self._reshaped(changed))

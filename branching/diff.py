@@ -347,14 +347,14 @@ def counts_of(compared: Comparison, pair: Pair) -> tuple[int, int, int, int]:
         return 0, compared.cursor.query(count)[0][0], 0, 0
     differs = differences(pair)
     both = f"{before} AND {after}"
-    cells = " + ".join(f"{item}::BIGINT" for item in differs) or "0"
+    cells = " + ".join(f"CAST({item} AS BIGINT)" for item in differs) or "0"
     row = compared.cursor.query(
         joined(
             compared,
             pair,
-            f"count(*) FILTER ({after} AND NOT ({before})), count(*) FILTER ({before} AND NOT ({after})),"
-            f" count(*) FILTER ({both} AND {any_of(differs)}),"
-            f" coalesce(sum(CASE WHEN {both} THEN {cells} ELSE 0 END), 0)::BIGINT",
+            f"count(*) FILTER (WHERE {after} AND NOT ({before})), count(*) FILTER (WHERE {before} AND NOT ({after})),"
+            f" count(*) FILTER (WHERE {both} AND {any_of(differs)}),"
+            f" CAST(coalesce(sum(CASE WHEN {both} THEN {cells} ELSE 0 END), 0) AS BIGINT)",
         )
     )[0]
     return row[0], row[1], row[2], row[3]

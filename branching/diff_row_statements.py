@@ -107,9 +107,10 @@ def _counts(
     now = compared.sides.visible(after, compared.sides.source)
     same = " AND ".join(f"_now.{quote(c.name)} IS NOT DISTINCT FROM _old.o{i}" for i, c in enumerate(columns))
     shown = ", ".join(f"{literal_sql(f'o{i}', c.type)} AS t{i}" for i, c in enumerate(columns))
+    groups = ", ".join(f"_old.o{i}" for i in range(len(was)))
     rows = compared.cursor.query(
         f"SELECT {shown}, rows FROM (SELECT _old.*, count(_now.{RID}) AS rows FROM ({values}) AS _old"
-        f" LEFT JOIN ({now}) AS _now ON {same} GROUP BY ALL) AS _counted"
+        f" LEFT JOIN ({now}) AS _now ON {same} GROUP BY {groups}) AS _counted"
     )
     return {tuple(row[:-1]): row[-1] for row in rows}
 

@@ -97,12 +97,9 @@ def _sequence_sql(compared: Comparison, schema: str, name: str) -> str:
     """A sequence that goes on where this one is: ids that were handed out are not handed out again."""
     item = compared.after.find(schema, name)
     assert isinstance(item, Sequence)
-    last = compared.cursor.query(
-        "SELECT last_value FROM duckdb_sequences() WHERE schema_name || '.' || sequence_name = ?",
-        (item.physical,),
-    )
-    if last and last[0][0] is not None:
-        item = replace(item, start=last[0][0] + item.increment)
+    last = compared.cursor.last_value(item.physical)
+    if last is not None:
+        item = replace(item, start=last + item.increment)
     return object_sql(item) or ""
 
 

@@ -27,17 +27,18 @@ from sqlglot import exp
 from branching import names
 from branching.ddl_model import Name
 from branching.engine.base import ResultColumn
+from branching.engine.protocol import Engine
 from branching.errors import BoughError
 from branching.model import Table
 from branching.names import VERSION, quote
-from branching.resolve import DIALECT, Scope, table_name
+from branching.resolve import Scope, table_name
 from branching.transaction import Transaction
 
 _VOLATILE = frozenset(
     {"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "setseed", "setval"}
 )
-STAGE = "temp.main._bough_stage"
-SOURCE = "temp.main._bough_source"
+STAGE = "_bough_stage"
+SOURCE = "_bough_source"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Written:
 class Binder:
     """Renders pieces of one user statement, collecting the parameters each engine statement needs."""
 
+    engine: Engine
     parameters: Sequence[Any]
     values: list[Any] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class Binder:
                     self.values.append(self.parameters[int(placeholder.name) - 1])
                     number = self._numbers[placeholder.name] = len(self.values)
                 placeholder.set("this", str(number))
-        return node.sql(DIALECT)
+        return self.engine.text(node)
 
 
 class Write:
@@ -81,7 +83,7 @@ class Write:
         self.cursor = transaction.cursor
 
     def binder(self) -> Binder:
-        return Binder(self.parameters)
+        return Binder(self.cursor.engine, self.parameters)
 
     def run(self, tree: exp.Expr) -> Written:
         """Executes a resolved-to-be DML tree (which it may change)."""
@@ -106,6 +108,10 @@ class Write:
         if isinstance(tree, exp.Delete):
             return self.delete(tree, table, alias)
         if isinstance(tree, exp.Merge):
+            if not self.cursor.engine.capabilities.merge_into:
+                raise BoughError(
+                    "0A000", "this engine has no MERGE", hint="Use INSERT … ON CONFLICT, UPDATE and DELETE."
+                )
             return self.merge(tree, table, alias)
         raise BoughError("0A000", "this kind of write is not supported")
 
@@ -160,7 +166,7 @@ class Write:
 
     def stage_rids(self, sql: str, values: Sequence[Any]) -> str:
         """Stages identities once; returns a SELECT over them."""
-        self.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_local(STAGE)} AS {sql}", values)
+        self.cursor.execute(self.cursor.engine.replace_temporary(STAGE, sql), values)
         return f"SELECT {names.RID} FROM {STAGE}"
 
     def stage_source(self, tree: exp.Insert, columns: Sequence[str]) -> None:
@@ -169,11 +175,8 @@ class Write:
         source = tree.expression
         with_ = tree.args.get("with_")
         prefix = binder.text(with_) + " " if with_ else ""
-        self.cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE {_local(SOURCE)} AS {prefix}SELECT * FROM ({binder.text(source)})"
-            f" AS _source({names.columns(list(columns))})",
-            binder.values,
-        )
+        rows = f"{prefix}SELECT * FROM ({binder.text(source)}) AS _source({names.columns(list(columns))})"
+        self.cursor.execute(self.cursor.engine.replace_temporary(SOURCE, rows), binder.values)
         tree.set("with_", None)
         tree.set("expression", exp.select("*").from_(exp.Table(this=exp.Var(this=SOURCE))))
 
@@ -199,11 +202,11 @@ def is_volatile(*nodes: exp.Expr | None) -> bool:
     return False
 
 
-def reads(source: exp.Expr | None, storage: str, times: int = 1) -> bool:
+def reads(engine: Engine, source: exp.Expr | None, storage: str, times: int = 1) -> bool:
     """Whether a resolved query reads a storage table (at least so many times)."""
     if not isinstance(source, exp.Query):
         return False
-    return len(re.findall(re.escape(storage) + r"(?!\w)", source.sql(DIALECT))) >= times
+    return len(re.findall(re.escape(storage) + r"(?!\w)", engine.text(source))) >= times
 
 
 def raw_target(sql: str, alias: str) -> exp.Table:
@@ -312,10 +315,6 @@ def _plain_target_columns(tree: exp.Expr) -> None:
         for part in target.expressions if isinstance(target, exp.Tuple) else [target]:
             if isinstance(part, exp.Column):
                 part.set("table", None)
-
-
-def _local(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 __all__ = ["SOURCE", "STAGE", "Binder", "Write", "Written", "quote"]

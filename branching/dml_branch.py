@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlglot import exp
@@ -23,7 +24,6 @@ from sqlglot import exp
 from branching import history, names, overlay
 from branching.dml import (
     SOURCE,
-    Binder,
     Write,
     Written,
     condition,
@@ -55,7 +55,7 @@ class BranchWrite(Write):
         version = self.transaction.write()
         columns = insert_columns(tree, table)
         conflict = tree.args.get("conflict")
-        if conflict is None and reads(tree.expression, names.delta(table.storage.shape)):
+        if conflict is None and reads(self.cursor.engine, tree.expression, names.delta(table.storage.shape)):
             self.stage_source(tree, columns)  # or it would read what it inserts
         if conflict is not None:
             if tree.expression is not None:
@@ -211,19 +211,12 @@ class BranchWrite(Write):
             rows = self._unmasked(imaged)
             columns = names.columns(imaged.stored)
             selected = f"{RID} IN (SELECT {RID} FROM ({source}) AS {_q(alias)} WHERE {where})"
-        count = self.cursor.execute(
-            f"INSERT INTO {images} ({BRANCH}, {columns}, {RID}, {VERSION})"
-            f" SELECT {line.id}, {columns}, {RID}, {version} FROM ({rows}) AS {_q(alias)} WHERE {selected}",
-            values,
-        )
+        touch = partial(self.cursor.engine.touch, branch=line.id, version=version)
+        count = self.cursor.execute(touch(images, columns, f"({rows})", alias, selected), values)
         if count == 0:
             return
         self._first = False
-        self._copy(
-            f"INSERT INTO {delta} ({BRANCH}, {shared}, {RID}, {VERSION})"
-            f" SELECT {line.id}, {shared}, {RID}, {version} FROM ({source}) AS {_q(alias)} WHERE {where}",
-            values,
-        )
+        self._copy(touch(delta, shared, f"({source})", alias, where), values)
         mask = names.mask(table.storage.base)
         if alone:
             self._copy(
@@ -272,10 +265,10 @@ class BranchWrite(Write):
         columns = names.columns(imaged.stored)
         if set(imaged.stored) - set(table.stored):
             return  # a column was dropped since: the images were taken then
+        where = f"{BRANCH} = {line.id} AND {line.record.base.visible(VERSION)} AND ({where})"
+        delta = names.delta(table.storage.shape)
         self.cursor.execute(
-            f"INSERT INTO {images} ({BRANCH}, {columns}, {RID}, {VERSION})"
-            f" SELECT {line.id}, {columns}, {RID}, {version} FROM {names.delta(table.storage.shape)} AS {_q(alias)}"
-            f" WHERE {BRANCH} = {line.id} AND {line.record.base.visible(VERSION)} AND ({where})",
+            self.cursor.engine.touch(images, columns, delta, alias, where, branch=line.id, version=version),
             values,
         )
 
@@ -294,11 +287,9 @@ class BranchWrite(Write):
     def _mark(self, delta: str, selected: tuple[str, list[Any]], version: int, alias: str) -> None:
         """Makes the engine see a conflict where a row is about to be deleted, or written anew."""
         predicate, values = selected
-        self.cursor.execute(
-            f"UPDATE {delta} AS {_q(alias)} SET {VERSION} = {version}"
-            f" WHERE {BRANCH} = {self.scope.line.id} AND ({predicate})",
-            values,
-        )
+        where = f"{BRANCH} = {self.scope.line.id} AND ({predicate})"
+        if (sql := self.cursor.engine.mark(delta, alias, where, version)) is not None:
+            self.cursor.execute(sql, values)
 
     def _native_checked(
         self, tree: exp.Expr, table: Table, keys: list[tuple[str, tuple[str, ...]]]
@@ -311,7 +302,7 @@ class BranchWrite(Write):
         extra = sorted({name for _, columns in keys for name in columns})
         items = asked + [exp.column(exp.to_identifier(name, quoted=True)) for name in extra]
         tree.set("returning", exp.Returning(expressions=items))
-        binder = Binder(self.parameters)
+        binder = self.binder()
         returned = self.cursor.returning(binder.text(tree), binder.values)
         if returning is None:
             new_keys = returned.arrow().rename_columns(extra)

@@ -45,7 +45,7 @@ class TrunkWrite(Write):
         target = raw_target(base.sql, alias)
         conflict = tree.args.get("conflict")
         armed = transaction.arm(base.id)
-        if conflict is None and reads(tree.expression, base.sql, times=2):
+        if conflict is None and reads(self.cursor.engine, tree.expression, base.sql, times=2):
             self.stage_source(tree, columns)  # or it would read what it inserts
         if conflict is not None and conflict.expressions:
             replaces = rewritten_by_engine(table, set_columns(conflict))
@@ -174,9 +174,9 @@ class TrunkWrite(Write):
         elif deletes:
             self._note_deleted(base, selected, binder, alias)
         if touch:
-            self.cursor.execute(
-                f"UPDATE {base.sql} AS {_q(alias)} SET {VERSION} = {version} WHERE {selected}", binder.values
-            )
+            sql = self.cursor.engine.mark(base.sql, alias, selected, version)
+            if sql is not None:
+                self.cursor.execute(sql, binder.values)
 
     def _keep(self, base: BaseTable, selected: str, binder: Binder, alias: str | None = None) -> None:
         history.keep(self.transaction, base, selected, alias=alias, parameters=binder.values)

@@ -38,6 +38,8 @@ def check(
     depth: int = 0,
 ) -> None:
     """Verifies every foreign key that ``statement``'s write to ``table`` may have broken."""
+    if scope.line.is_trunk and transaction.cursor.engine.capabilities.native_foreign_keys:
+        return
     if depth > _DEPTH:
         raise BoughError("54001", "foreign key actions are nested too deeply")
     if not isinstance(statement, exp.Delete):

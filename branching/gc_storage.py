@@ -47,8 +47,8 @@ def delete_rows(database: Database, branch: int) -> int:
         full = f"{names.DATA_SCHEMA}.{table}"
         while True:
             with _transaction(database) as cursor:
-                some = f"SELECT rowid FROM {full} WHERE {BRANCH} = {branch} LIMIT {_PIECE}"
-                gone = cursor.execute(f"DELETE FROM {full} WHERE rowid IN ({some})") or 0
+                some = cursor.engine.delete_some(full, f"{BRANCH} = {branch}", _PIECE)
+                gone = cursor.execute(some) or 0
             count += gone
             if gone < _PIECE:
                 break

@@ -25,14 +25,8 @@ def ensure_history(transaction: Transaction, base: BaseTable) -> None:
     name = names.history(base.id)
     if transaction.physical.has(name):
         return
-    columns = ", ".join(f"{quote(stored)} AS c{id_}" for id_, stored in base.columns.items())
-    shape = transaction.cursor.describe(
-        f"SELECT {columns}, {RID}, {VERSION}, {VERSION} AS {ENDED} FROM {base.sql}"
-    )
-    # Not CREATE TABLE AS … LIMIT 0: DuckDB 2.0.0 shows no rows of such a table after a large INSERT in its transaction.
-    transaction.cursor.execute(
-        f"CREATE TABLE {name} ({', '.join(f'{quote(item.name)} {item.type}' for item in shape)})"
-    )
+    cursor = transaction.cursor
+    cursor.execute(cursor.engine.create_history(cursor, base))
     transaction.add_storage(name)
 
 
@@ -81,7 +75,7 @@ def keep_own(
     columns = f"{BRANCH}, {names.columns(table.stored)}, {RID}, {VERSION}"
     cursor, version = transaction.cursor, transaction.write()
     if not transaction.physical.has(ended):
-        cursor.execute(f"CREATE TABLE {ended} AS SELECT {columns}, {VERSION} AS {ENDED} FROM {delta} LIMIT 0")
+        cursor.execute(cursor.engine.create_ended(table))
         transaction.add_storage(ended)
     cursor.execute(
         f"INSERT INTO {ended} ({columns}, {ENDED}) SELECT {columns}, {version} FROM {delta} AS {quote(alias)}"

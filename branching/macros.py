@@ -20,6 +20,7 @@ import sqlglot
 from sqlglot import exp
 
 from branching import names
+from branching.engine.base import LOGICAL_DIALECT
 from branching.errors import BoughError
 from branching.model import Macro
 
@@ -33,8 +34,8 @@ _DEPTH = 32
 def body_of(macro: Macro) -> exp.Expr:
     """The tree of a macro's body: a query, or an expression."""
     if macro.is_table:
-        return sqlglot.parse_one(macro.body, dialect="duckdb")
-    body: exp.Expr = sqlglot.parse_one(f"SELECT {macro.body}", dialect="duckdb").expressions[0]
+        return sqlglot.parse_one(macro.body, dialect=LOGICAL_DIALECT)
+    body: exp.Expr = sqlglot.parse_one(f"SELECT {macro.body}", dialect=LOGICAL_DIALECT).expressions[0]
     return body
 
 

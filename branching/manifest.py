@@ -15,7 +15,7 @@ from branching import codec
 from branching.engine.base import Cursor
 from branching.lines import MAIN, TRUNK, CatalogRef, Record
 from branching.model import Catalog, Object
-from branching.names import DATA_SCHEMA, RID_SEQUENCE, VERSION
+from branching.names import DATA_SCHEMA, VERSION
 from branching.names import MANIFEST_SCHEMA as M
 from branching.physical import BaseTable
 from branching.points import Point
@@ -24,9 +24,6 @@ FORMAT = 1
 _MARK = "commits_marked"  # key in meta, see commit_log
 
 _TABLES = (
-    f"CREATE SCHEMA {M}",
-    f"CREATE SCHEMA {DATA_SCHEMA}",
-    f"CREATE SEQUENCE {RID_SEQUENCE}",
     f"CREATE TABLE {M}.meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)",
     f"""CREATE TABLE {M}.branches (
         id BIGINT PRIMARY KEY, name VARCHAR NOT NULL, parent BIGINT, fork VARCHAR NOT NULL,
@@ -60,24 +57,19 @@ _TABLES = (
 
 def exists(cursor: Cursor) -> bool:
     """Whether the database has a manifest (has been adopted)."""
-    rows = cursor.query(
-        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'meta'"
-        " AND database_name = current_database()",
-        (M,),
-    )
-    return bool(rows[0][0])
+    return (M, "meta") in cursor.tables()
 
 
 def create(cursor: Cursor) -> None:
-    for statement in _TABLES:
+    for statement in (*cursor.engine.create_manifest(), *_TABLES):
         cursor.execute(statement)
     cursor.execute(f"INSERT INTO {M}.meta VALUES ('format', '{FORMAT}')")
 
 
 def complete(cursor: Cursor) -> None:
     """Adds the columns that older files of this format lack."""
-    cursor.execute(f"ALTER TABLE {M}.objects ADD COLUMN IF NOT EXISTS version BIGINT")
-    cursor.execute(f"ALTER TABLE {M}.commits ADD COLUMN IF NOT EXISTS kept BOOLEAN")
+    cursor.execute(cursor.engine.add_column(f"{M}.objects", "version BIGINT"))
+    cursor.execute(cursor.engine.add_column(f"{M}.commits", "kept BOOLEAN"))
 
 
 def read_format(cursor: Cursor) -> int:
@@ -231,20 +223,7 @@ def delete_base(cursor: Cursor, base: int) -> None:
 
 
 def storage_tables(cursor: Cursor) -> frozenset[str]:
-    rows = cursor.query(
-        "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND database_name = current_database()",
-        (DATA_SCHEMA,),
-    )
-    return frozenset(row[0] for row in rows)
-
-
-def user_tables(cursor: Cursor) -> frozenset[tuple[str, str]]:
-    """(schema, name) of every table of the file."""
-    return frozenset(
-        cursor.query(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
-        )
-    )
+    return frozenset(name for schema, name in cursor.tables() if schema == DATA_SCHEMA)
 
 
 # -- versions and merges ------------------------------------------------------------------------------------------
@@ -278,10 +257,11 @@ def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
     places, values = [], []
     for commit in commits:
         author = commit.author
-        places.append("(?, ?, coalesce(CAST(? AS TIMESTAMPTZ), now()), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        places.append("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         values += [
-            commit.version, commit.branch, commit.at, author.role, author.application_name, author.agent or None,
-            author.request_id or None, commit.merge, commit.statement, *commit.counts, commit.kept,
+            commit.version, commit.branch, commit.at or now(), author.role, author.application_name,
+            author.agent or None, author.request_id or None, commit.merge, commit.statement,
+            *commit.counts, commit.kept,
         ]  # fmt: skip
     cursor.execute(f"INSERT INTO {M}.commits VALUES {', '.join(places)}", values)
 
@@ -289,10 +269,11 @@ def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
 def recover_commits(cursor: Cursor, storage: str, branch: int, mark: int) -> None:
     """Entries for versions above ``mark`` that rows of ``storage`` carry and the log does not know."""
     cursor.execute(
-        f"INSERT INTO {M}.commits SELECT {VERSION}, {branch}, now(), NULL, NULL, NULL, NULL, NULL, NULL,"
-        f" count(*), 0, 0, true"
+        f"INSERT INTO {M}.commits SELECT {VERSION}, {branch}, CAST(? AS TIMESTAMPTZ), NULL, NULL, NULL, NULL, NULL,"
+        f" NULL, count(*), 0, 0, true"
         f" FROM {storage} WHERE {VERSION} > {mark} AND {VERSION} NOT IN (SELECT version FROM {M}.commits)"
-        f" GROUP BY {VERSION}"
+        f" GROUP BY {VERSION}",
+        (now(),),
     )
 
 
@@ -320,10 +301,9 @@ def floors(cursor: Cursor) -> dict[int, int]:
         f"SELECT branch, max(version) FROM {M}.commits WHERE NOT coalesce(kept, false) GROUP BY branch"
     )
     found: dict[int, int] = dict(rows)
-    for line, floor in cursor.query(
-        f"SELECT CAST(key[7:] AS BIGINT), CAST(value AS BIGINT) FROM {M}.meta WHERE starts_with(key, 'floor ')"
-    ):
-        found[line] = max(floor, found.get(line, 0))
+    for key, value in cursor.query(f"SELECT key, value FROM {M}.meta WHERE key LIKE 'floor %'"):
+        line = int(key.removeprefix("floor "))
+        found[line] = max(int(value), found.get(line, 0))
     return found
 
 

@@ -293,7 +293,9 @@ def target_sql(attempt: Attempt, plan: TablePlan) -> str:
     assert target is not None
     if line.is_trunk:
         assert target.storage.base is not None
-        return overlay.trunk(target, attempt.transaction.physical.bases[target.storage.base], place=True)
+        return overlay.trunk(
+            target, attempt.transaction.physical.bases[target.storage.base], place_of=attempt.cursor.engine
+        )
     rows = attempt.scope().relation_sql(target, line, hidden=True)
     return f"SELECT *, CAST(NULL AS BIGINT) AS {names.PLACE} FROM ({rows}) AS _rows"
 

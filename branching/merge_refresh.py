@@ -182,8 +182,8 @@ def _move_rows_aside(attempt: Attempt) -> None:
         if plan.kind == "create" and plan.source is not None:
             name = f"_bough_made_{position}"
             rows = attempt.sides.visible(plan.source, attempt.source)
-            attempt.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
-            attempt.aside[position] = f"SELECT * FROM {merge_stage.TEMPORARY}{name}"
+            merge_stage.store(attempt.cursor, name, rows)
+            attempt.aside[position] = f"SELECT * FROM {name}"
 
 
 def _brought(attempt: Attempt) -> dict[tuple[str, str], tuple[int, int, int]]:
@@ -206,9 +206,9 @@ def _count(attempt: Attempt, line: Line, table: Table, base: int) -> tuple[int, 
     before = overlay.below(table, physical, line.record.fork, plain=False)
     now = overlay.below(table, physical, attempt.target.record.fork, plain=False)
     row = attempt.cursor.query(
-        f"SELECT count(*) FILTER (b.{RID} IS NULL AND n.{RID} IS NOT NULL),"
-        f" count(*) FILTER (b.{RID} IS NOT NULL AND n.{RID} IS NOT NULL),"
-        f" count(*) FILTER (b.{RID} IS NOT NULL AND n.{RID} IS NULL) FROM ({rids}) AS _rids"
+        f"SELECT count(*) FILTER (WHERE b.{RID} IS NULL AND n.{RID} IS NOT NULL),"
+        f" count(*) FILTER (WHERE b.{RID} IS NOT NULL AND n.{RID} IS NOT NULL),"
+        f" count(*) FILTER (WHERE b.{RID} IS NOT NULL AND n.{RID} IS NULL) FROM ({rids}) AS _rids"
         f" LEFT JOIN ({before}) AS b ON b.{RID} = _rids.{RID} LEFT JOIN ({now}) AS n ON n.{RID} = _rids.{RID}"
     )[0]
     return row[0], row[1], row[2]

@@ -183,13 +183,7 @@ def _wrote(attempt: Attempt, merge: int) -> bool:
 def _rows(attempt: Attempt, merge: int, table: Table) -> Rows:
     """The merge's outcome as the base, what was before it as the source, in the table's present shape."""
     undo = names.undo(merge, table.id)
-    kept = {
-        row[0]
-        for row in attempt.cursor.query(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
-            (names.DATA_SCHEMA, undo.rpartition(".")[2]),
-        )
-    }
+    kept = attempt.cursor.columns_of(names.DATA_SCHEMA, undo.rpartition(".")[2])
     missing = [c.name for c in table.columns if c.generated is None and f"a{c.id}" not in kept]
     current = target_sql(attempt, TablePlan("rows", table, table, table, table))
 

@@ -11,6 +11,7 @@ from branching import history, names
 from branching.dml import key_columns, rewritten_by_engine
 from branching.dml_branch import BranchWrite
 from branching.engine.base import Cursor
+from branching.engine.protocol import Engine
 from branching.errors import BoughError
 from branching.merge_stage import Stage
 from branching.merge_values import distinct
@@ -73,13 +74,13 @@ def _write(
     cursor, version, counts = transaction.cursor, transaction.write(), stage.counts
     by_id = {column.id: column.name for column in table.columns}
     columns = [column for column in stage.columns if column.id in by_id]
-    here, there = _matching(stage, table, fixed)
+    here, there = _matching(cursor.engine, stage, table, fixed)
 
     def mark(action: str, expected: int) -> None:
         which = f"SELECT {there} FROM {stage.sql} WHERE action = '{action}'"
-        _write_exactly(
-            cursor, f"UPDATE {where} SET {VERSION} = {version} WHERE {own} AND {here} IN ({which})", expected
-        )
+        sql = cursor.engine.mark(where, "_row", f"{own} AND {here} IN ({which})", version)
+        if sql is not None:
+            _write_exactly(cursor, sql, expected)
 
     def delete() -> None:
         which = f"SELECT {there} FROM {stage.sql} WHERE action = 'delete'"
@@ -125,11 +126,11 @@ def _write(
         )
 
 
-def _matching(stage: Stage, table: Table, fixed: list[tuple[str, str]]) -> tuple[str, str]:
+def _matching(engine: Engine, stage: Stage, table: Table, fixed: list[tuple[str, str]]) -> tuple[str, str]:
     """How rows are found again: by place where that is known and the merge has not moved them, else by identity."""
     target = stage.plan.target
     if stage.placed and not fixed and target is not None and table.storage == target.storage:
-        return "rowid", "place"
+        return engine.place(()), "place"
     return RID, "trid"
 
 

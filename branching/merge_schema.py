@@ -16,6 +16,7 @@ from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
 from branching.ddl_edit import mentions, replace_column
 from branching.ddl_trunk import TrunkDdl
+from branching.engine.versioned import column_definition
 from branching.errors import BoughError
 from branching.manifest import Change
 from branching.merge_plan import CatalogPlan
@@ -23,7 +24,6 @@ from branching.merge_values import conversion, initial
 from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, quote
 from branching.resolve import DIALECT, Scope
-from branching.storage import column_sql
 from branching.transaction import Transaction
 
 
@@ -138,7 +138,7 @@ def _column_steps(have: Column, want: Column, table: Table, known: tuple[Table, 
 
 def column_tree(column: Column) -> exp.ColumnDef:
     """The column as ADD COLUMN takes it: nullable, because it is filled afterwards."""
-    text = column_sql(replace(column, not_null=False))
+    text = column_definition(replace(column, not_null=False))
     tree = sqlglot.parse_one(f"CREATE TABLE _t ({text})", dialect=DIALECT).find(exp.ColumnDef)
     assert tree is not None
     if column.declared is not None:

@@ -144,13 +144,7 @@ class Sides:
 
 def moved(physical: Physical, base: int, point: Point) -> list[str]:
     """SELECTs of the identities of trunk rows changed since ``point``."""
-    found = [f"SELECT {RID} FROM {physical.bases[base].sql} WHERE {point.hidden(VERSION)}"]
-    if physical.has(names.history(base)):
-        found.append(
-            f"SELECT {RID} FROM {names.history(base)}"
-            f" WHERE {point.visible(VERSION)} AND {point.hidden(names.ENDED)}"
-        )
-    return found
+    return physical.engine.changed_since(physical.bases[base].sql, physical.history(base), point)
 
 
 def sides_of(database: Database, physical: Physical, source: Line, target: Line) -> Sides:

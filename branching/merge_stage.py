@@ -20,8 +20,6 @@ from branching.merge_values import any_of, distinct, initial, lifted
 from branching.model import Column, Table
 from branching.names import PLACE, RID, VERSION, quote
 
-TEMPORARY = "temp.main."
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -61,7 +59,7 @@ class Stage:
 
     @property
     def sql(self) -> str:
-        return TEMPORARY + self.name
+        return self.name
 
     def rids(self, *actions: str) -> str:
         listed = ", ".join(names.literal(action) for action in actions)
@@ -91,10 +89,15 @@ def build(
     _find_on_target(cursor, name, plan, merged, columns, target_sql, source_all, rows.unmoved)
     _decide(cursor, name, plan, columns, target, strategy)
     if settle is not None:
-        settle(TEMPORARY + name, columns)
+        settle(name, columns)
     _act(cursor, name, columns)
     filled = fill.columns if fill is not None else frozenset()
     return Stage(name, plan, columns, *_count(cursor, name, columns), filled)
+
+
+def store(cursor: Cursor, name: str, query: str) -> None:
+    """Temporary table ``name`` holds the query's rows from now on."""
+    cursor.execute(cursor.engine.replace_temporary(name, query))
 
 
 def _three_states(
@@ -125,11 +128,13 @@ def _three_states(
         compared = [c for c in columns if rest or c.id not in fill.columns]
         differs = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in compared])
         only = f"* REPLACE (filled OR (in_base AND in_source AND NOT {differs}) AS filled)"
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_states AS SELECT * FROM (SELECT {only} FROM (SELECT {', '.join(items)}"
+    store(
+        cursor,
+        name + "_states",
+        f"SELECT * FROM (SELECT {only} FROM (SELECT {', '.join(items)}"
         f" FROM ({listed}) AS _rids"
         f" LEFT JOIN ({rows.base}) AS _b ON _b.{RID} = _rids.{RID}"
-        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _rows) AS _states WHERE filled OR {which}"
+        f" LEFT JOIN ({rows.source}) AS _s ON _s.{RID} = _rids.{RID}) AS _rows) AS _states WHERE filled OR {which}",
     )
 
 
@@ -151,29 +156,30 @@ def _find_on_target(
     """Adds the target's current row of each staged one: by identity, else by key."""
     target = plan.target
     assert target is not None
-    found, states = f"{name}_found", TEMPORARY + name + "_states"
+    found, states = f"{name}_found", name + "_states"
     _find_by_identity(cursor, name, plan, target_sql, unmoved)
     key = _key(merged, target, columns)
     if key:
-        missing = f"rid NOT IN (SELECT rid FROM {TEMPORARY}{found})"
+        missing = f"rid NOT IN (SELECT rid FROM {found})"
         if cursor.query(f"SELECT 1 FROM {states} WHERE {missing} LIMIT 1"):
             match = " AND ".join(
                 f"CASE WHEN _state.in_base THEN _state.b{i} ELSE _state.s{i} END = _target.{quote(theirs)}"
                 for i, theirs in key
             )
-            cursor.execute(
-                f"CREATE OR REPLACE TEMP TABLE {name}_twins AS"
-                f" SELECT DISTINCT ON (_target.{RID}) _state.rid AS rid, _target.{RID} AS trid,"
+            store(
+                cursor,
+                name + "_twins",
+                f"SELECT DISTINCT ON (_target.{RID}) _state.rid AS rid, _target.{RID} AS trid,"
                 f" _target.{VERSION} AS tver, _target.{PLACE} AS place,"
                 f" {names.columns([c.name for c in target.columns], '_target')}"
                 f" FROM ({target_sql}) AS _target JOIN (SELECT * FROM {states} WHERE {missing}) AS _state ON {match}"
-                f" ORDER BY _target.{RID}, _state.in_base, _state.rid"  # rows new on both sides belong together first
+                f" ORDER BY _target.{RID}, _state.in_base, _state.rid",  # rows new on both sides belong together first
             )
-            twins = f"{TEMPORARY}{name}_twins"
+            twins = f"{name}_twins"
             if cursor.query(f"SELECT 1 FROM {twins} LIMIT 1"):
                 # A row the source has under that identity is itself, not the twin of another.
                 cursor.execute(
-                    f"INSERT INTO {TEMPORARY}{found} SELECT * FROM {twins} WHERE trid NOT IN"
+                    f"INSERT INTO {found} SELECT * FROM {twins} WHERE trid NOT IN"
                     f" (SELECT {RID} FROM ({source_all}) AS _source"
                     f" WHERE {RID} IN (SELECT trid FROM {twins}))"
                     f" AND trid NOT IN (SELECT rid FROM {states})"
@@ -181,11 +187,13 @@ def _find_on_target(
     known = tuple(item for item in (plan.source, target) if item is not None)
     values = ", ".join(f"{lifted(target, column, '_t', known)} AS t{column.id}" for column in columns)
     extra = ", " + values if values else ""
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT _state.*, _t.trid, _t.tver, _t.place,"
+    store(
+        cursor,
+        name,
+        "SELECT _state.*, _t.trid, _t.tver, _t.place,"
         f" _t.trid IS NOT NULL AS in_target{extra}"
-        f" FROM {states} AS _state LEFT JOIN {TEMPORARY}{found} AS _t ON _t.rid = _state.rid"
-        " WHERE NOT (filled AND _t.trid IS NULL)"
+        f" FROM {states} AS _state LEFT JOIN {found} AS _t ON _t.rid = _state.rid"
+        " WHERE NOT (filled AND _t.trid IS NULL)",
     )
 
 
@@ -195,30 +203,26 @@ def _find_by_identity(
     """Reads the target's rows; of those it has not written since the base only where they are, if versions tell."""
     base, target, merged = plan.base, plan.target, plan.merged
     assert target is not None
-    found, states = f"{name}_found", TEMPORARY + name + "_states"
+    found, states = f"{name}_found", name + "_states"
     hidden = f"{RID} AS rid, {RID} AS trid, {VERSION} AS tver, {PLACE} AS place"
     listed = [column.name for column in target.columns]
     whole = f"SELECT {hidden}, {names.columns(listed)} FROM ({target_sql}) AS _target"
     same = base is not None and merged is not None and base.columns == target.columns == merged.columns
     stored = same and all(column.generated is None for column in target.columns)
     if unmoved is None or not stored or base is None or base.storage.base != target.storage.base:
-        cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE {found} AS {whole} WHERE {RID} IN (SELECT rid FROM {states})"
-        )
+        store(cursor, found, f"{whole} WHERE {RID} IN (SELECT rid FROM {states})")
         return
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name}_at AS SELECT {hidden} FROM ({target_sql}) AS _target"
-        f" WHERE {RID} IN (SELECT rid FROM {states})"
+    store(
+        cursor,
+        name + "_at",
+        f"SELECT {hidden} FROM ({target_sql}) AS _target WHERE {RID} IN (SELECT rid FROM {states})",
     )
     images = ", ".join(f"_state.b{column.id} AS {quote(column.name)}" for column in target.columns)
-    joined = f"FROM {TEMPORARY}{name}_at AS _at JOIN {states} AS _state ON _state.rid = _at.rid"
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {found} AS"
-        f" SELECT _at.rid, _at.trid, _at.tver, _at.place, {images} {joined} WHERE {unmoved}"
-    )
+    joined = f"FROM {name}_at AS _at JOIN {states} AS _state ON _state.rid = _at.rid"
+    store(cursor, found, f"SELECT _at.rid, _at.trid, _at.tver, _at.place, {images} {joined} WHERE {unmoved}")
     moved = f"SELECT _at.rid {joined} WHERE ({unmoved}) IS NOT TRUE"
     if cursor.query(f"{moved} LIMIT 1"):
-        cursor.execute(f"INSERT INTO {TEMPORARY}{found} {whole} WHERE {RID} IN ({moved})")
+        cursor.execute(f"INSERT INTO {found} {whole} WHERE {RID} IN ({moved})")
 
 
 def _key(merged: Table, target: Table, columns: tuple[Column, ...]) -> list[tuple[int, str]]:
@@ -265,19 +269,21 @@ def _decide(
             cells.append(distinct(t, b if column.id in base_ids else initial(column)))
     modified = any_of(cells)
     won = "branch" if strategy == BRANCH else "target"
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT *, {''.join(item + ', ' for item in outcomes)}"
+    store(
+        cursor,
+        name,
+        f"SELECT *, {''.join(item + ', ' for item in outcomes)}"
         f"CASE WHEN in_base AND in_target AND NOT in_source AND {modified} THEN 'delete_modify'"
         f" WHEN in_base AND in_source AND NOT in_target THEN 'modify_delete' END AS x_row,"
         f" '{won}' AS won, '' AS action"
-        f" FROM (SELECT *{''.join(', ' + item for item in items)} FROM {TEMPORARY}{name}) AS _conflicts"
+        f" FROM (SELECT *{''.join(', ' + item for item in items)} FROM {name}) AS _conflicts",
     )
 
 
 def _act(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> None:
     changed = any_of([distinct(f"r{c.id}", f"t{c.id}") for c in columns])
     cursor.execute(
-        f"UPDATE {TEMPORARY}{name} SET action = CASE"
+        f"UPDATE {name} SET action = CASE"
         f" WHEN won = 'base' AND x_row IS NOT NULL THEN CASE WHEN in_target THEN 'update' ELSE 'insert' END"
         f" WHEN in_source AND in_target THEN CASE WHEN {changed} THEN 'update' ELSE 'none' END"
         f" WHEN in_source AND (NOT in_base OR won = 'branch') THEN 'insert'"
@@ -289,13 +295,16 @@ def _act(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> None:
 def _count(cursor: Cursor, name: str, columns: tuple[Column, ...]) -> tuple[Counts, bool]:
     """What the stage holds, and whether every row of the target has its place."""
     cells = " + ".join(
-        f"(action = 'update' AND NOT x{c.id} AND {distinct(f'r{c.id}', f't{c.id}')})::BIGINT" for c in columns
+        f"CAST((action = 'update' AND NOT x{c.id} AND {distinct(f'r{c.id}', f't{c.id}')}) AS BIGINT)"
+        for c in columns
     )
-    conflicts = " + ".join(["(x_row IS NOT NULL)::BIGINT", *(f"x{c.id}::BIGINT" for c in columns)])
+    conflicts = " + ".join(
+        ["CAST((x_row IS NOT NULL) AS BIGINT)", *(f"CAST(x{c.id} AS BIGINT)" for c in columns)]
+    )
     row = cursor.query(
-        "SELECT count(*) FILTER (action = 'insert'), count(*) FILTER (action = 'update'),"
-        f" count(*) FILTER (action = 'delete'), coalesce(sum({cells or '0'}), 0)::BIGINT,"
-        f" coalesce(sum({conflicts}), 0)::BIGINT,"
-        f" coalesce(bool_and(place IS NOT NULL) FILTER (in_target), false) FROM {TEMPORARY}{name}"
+        "SELECT count(*) FILTER (WHERE action = 'insert'), count(*) FILTER (WHERE action = 'update'),"
+        f" count(*) FILTER (WHERE action = 'delete'), CAST(coalesce(sum({cells or '0'}), 0) AS BIGINT),"
+        f" CAST(coalesce(sum({conflicts}), 0) AS BIGINT),"
+        f" coalesce(bool_and(place IS NOT NULL) FILTER (WHERE in_target), false) FROM {name}"
     )[0]
     return Counts(*row[:5]), row[5]

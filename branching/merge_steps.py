@@ -342,8 +342,8 @@ def insert_merge(
     if attempt.reopened:
         if state == "merged":  # else it stays open, with what it was opened with
             cursor.execute(
-                f"UPDATE {M}.merges SET state = ?, version = ?, merged_at = now(), detail = ? WHERE id = ?",
-                (state, version, note, attempt.merge_id),
+                f"UPDATE {M}.merges SET state = ?, version = ?, merged_at = ?, detail = ? WHERE id = ?",
+                (state, version, manifest.now(), note, attempt.merge_id),
             )
         return
     cursor.execute(

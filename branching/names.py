@@ -17,7 +17,6 @@ MANIFEST_SCHEMA = "bough_meta"
 DATA_SCHEMA = "bough_data"
 CATALOG_DATABASE = "bough_catalog"
 RID_SEQUENCE = f"{DATA_SCHEMA}.rid"
-VERSION_VARIABLE = "bough_ver"
 FUNCTIONS = "bough_fn"  # the database of the functions that only Bough has
 EXPORTED_FUNCTIONS = "bough_functions"  # the schema of a plain file that has those its views call
 RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, EXPORTED_FUNCTIONS})
@@ -25,7 +24,7 @@ RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, 
 
 def temporary(name: str) -> str:
     """A session's temporary table in the engine, under a name that no other table has."""
-    return f"temp.main.{quote(TEMPORARY_PREFIX + name)}"
+    return quote(TEMPORARY_PREFIX + name)
 
 
 def is_pin(branch: str) -> bool:

@@ -69,7 +69,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     if not with_version(tree, columns, exp.Placeholder(this=str(parameters + 1))):
         return None
     tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
-    binder = Binder(range(parameters + 1))
+    binder = Binder(scope.database.engine, range(parameters + 1))
     return OneInsert(binder.text(tree), tuple(binder.values), rows, table, base, scope)
 
 

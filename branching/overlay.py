@@ -12,6 +12,7 @@ Every function returns the text of a SELECT over storage. Rules:
 from __future__ import annotations
 
 from branching import names
+from branching.engine.protocol import Engine
 from branching.lines import Line
 from branching.model import Table
 from branching.names import PLACE, RID, VERSION, quote
@@ -19,12 +20,11 @@ from branching.physical import BaseTable, Physical
 from branching.points import Point
 
 
-def trunk(table: Table, base: BaseTable, *, hidden: bool = False, place: bool = False) -> str:
-    """The trunk's current rows; with ``place`` also where the engine has them in this transaction, if it can tell."""
-    items = _direct(table, base, hidden or place)
-    if place:
-        known = all(name.lower() != "rowid" for name in base.columns.values())
-        items += f", {'rowid' if known else 'CAST(NULL AS BIGINT)'} AS {PLACE}"
+def trunk(table: Table, base: BaseTable, *, hidden: bool = False, place_of: Engine | None = None) -> str:
+    """The trunk's current rows; with ``place_of`` also where that engine has them now, if it can tell."""
+    items = _direct(table, base, hidden or place_of is not None)
+    if place_of is not None:
+        items += f", {place_of.place(base.columns.values())} AS {PLACE}"
     return f"SELECT {items} FROM {base.sql}"
 
 
@@ -67,14 +67,7 @@ def _as_of_direct(table: Table, base: BaseTable, physical: Physical, point: Poin
 
 def _at(current: str, kept: str, base: BaseTable, physical: Physical, point: Point) -> str:
     """The rows of ``current`` (all the base's) that were there at ``point``, and ``kept`` of those gone since."""
-    text = f"{current} WHERE {point.visible(VERSION)}"
-    old = names.history(base.id)
-    if physical.has(old):
-        text += (
-            f" UNION ALL SELECT {kept} FROM {old}"
-            f" WHERE {point.visible(VERSION)} AND {point.hidden(names.ENDED)}"
-        )
-    return text
+    return physical.engine.as_of(current, kept, physical.history(base.id), point)
 
 
 def unmasked(table: Table, line: Line, physical: Physical, *, plain: bool, hidden: bool = True) -> str:

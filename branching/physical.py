@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from branching.names import quote
+from branching.engine.protocol import Engine
+from branching.names import history, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Physical:
 
     bases: Mapping[int, BaseTable]
     storage: frozenset[str]  # names in the data schema, unqualified
+    engine: Engine
+
+    def history(self, base: int) -> str | None:
+        """The history table of a base, if there is one."""
+        name = history(base)
+        return name if self.has(name) else None
 
     def has(self, name: str) -> bool:
         """Whether the storage table ``name`` (as ``names`` spells it) exists."""

@@ -63,11 +63,11 @@ def forget_marks(database: Database) -> None:
     cursor = database.root.cursor()
     try:
         if _marks(cursor):
-            cursor.execute(f"DELETE FROM {_META} WHERE starts_with(key, ?)", (_MARKED,))
+            cursor.execute(f"DELETE FROM {_META} WHERE key LIKE ?", (f"{_MARKED}%",))
     finally:
         cursor.close()
 
 
 def _marks(cursor: Cursor) -> set[str]:
-    found = cursor.query(f"SELECT key FROM {_META} WHERE starts_with(key, ?)", (_MARKED,))
+    found = cursor.query(f"SELECT key FROM {_META} WHERE key LIKE ?", (f"{_MARKED}%",))
     return {key.removeprefix(_MARKED) for (key,) in found}

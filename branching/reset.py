@@ -20,7 +20,6 @@ from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
 from branching.points import Point
 from branching.resolve import Scope
-from branching.storage import delta_sql
 from branching.timetravel import Moment, Reached
 
 _STAGED = "_bough_reset_"
@@ -97,7 +96,7 @@ def _put_rows(database: Database, cursor: Cursor, line: Line, reached: Reached) 
     for number, table in enumerate(catalog.tables()):
         if table.id in line.touched:
             stage_rows(cursor, database, reached, table, f"{_STAGED}{number}")
-            staged.append((table, f"temp.main.{_STAGED}{number}"))
+            staged.append((table, f"{_STAGED}{number}"))
     _unmask(database, cursor, line, reached, staged)
     keep_images = reached.point.hidden(VERSION) if reached.point is not None else "true"
     for name in sorted(database.physical.storage):
@@ -131,7 +130,7 @@ def _unmask(
 def stage_rows(cursor: Cursor, database: Database, reached: Reached, table: Table, name: str) -> None:
     """The branch's own rows of the table at the moment, as a temporary table."""
     own = past_rows.own_sql(database, database.physical, reached, table)
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {own}")
+    cursor.execute(cursor.engine.replace_temporary(name, own))
 
 
 def put_rows(
@@ -146,7 +145,7 @@ def put_rows(
     delta = names.delta(table.storage.shape)
     made = []
     if not scope.physical.has(delta):
-        cursor.execute(delta_sql(scope.with_storage_defaults(table)))
+        cursor.execute(cursor.engine.create_delta(scope.with_storage_defaults(table)))
         made.append(delta.rpartition(".")[2])
     listed = names.columns(table.stored)
     version = VERSION if base is None else f"CASE WHEN {base.visible(VERSION)} THEN {VERSION} ELSE 0 END"

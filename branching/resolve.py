@@ -26,6 +26,7 @@ from sqlglot import exp
 from branching import macros, names, overlay, past_rows, timetravel
 from branching.ddl_model import Name
 from branching.direct import read_directly
+from branching.engine.base import LOGICAL_DIALECT
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
@@ -35,7 +36,7 @@ from branching.timetravel import Reached
 if TYPE_CHECKING:
     from branching.database import Database
 
-DIALECT = "duckdb"
+DIALECT = LOGICAL_DIALECT
 _VIEW_DEPTH = 32
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet)(\.gz|\.zst)?$", re.IGNORECASE)
 _SEQUENCE_FUNCTIONS = frozenset({"nextval", "currval", "setval"})
@@ -245,7 +246,8 @@ class Scope:
             return _raw(f"SELECT * FROM {names.temporary(name.name)}", node)
         found = self.find(name)
         if found is None:
-            if self.files and name.schema is None and _FILE.search(name.name):
+            files = self.files and self.database.engine.capabilities.reads_files
+            if files and name.schema is None and _FILE.search(name.name):
                 return node
             raise undefined(name)
         line, catalog, relation = found
@@ -281,7 +283,7 @@ class Scope:
         scope = self
         if line is not self.line:
             scope = replace(self, line=line, catalog=catalog, search_path=(DEFAULT_SCHEMA,), temporary={})
-        text = scope.resolve(inner, depth=depth + 1).sql(DIALECT)
+        text = self.database.engine.text(scope.resolve(inner, depth=depth + 1))
         if view.columns:
             listed = names.columns([column.name for column in view.columns])
             text = f"SELECT {listed} FROM ({text}) AS _view({listed})"
@@ -307,7 +309,7 @@ class Scope:
 
     def default_sql(self, text: str | None) -> str | None:
         """A stored default, its sequences naming storage."""
-        return None if text is None else self.resolve(parse(text).copy()).sql(DIALECT)
+        return None if text is None else self.database.engine.text(self.resolve(parse(text).copy()))
 
     def with_storage_defaults(self, table: Table) -> Table:
         """The table as the engine must be told of it."""

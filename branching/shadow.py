@@ -102,9 +102,9 @@ class Comparison:
         def work(answers: list[Answer]) -> None:
             for _ in range(runs):
                 for number, answer in enumerate(answers):
-                    kept = f"temp.main._bough_shadow_{number}"
+                    kept = f"_bough_shadow_{number}"
                     source = compare.named(answer.sql, len(answer.columns))
-                    self._timed(answer, f"CREATE OR REPLACE TEMP TABLE {kept[10:]} AS {source}")
+                    self._timed(answer, self._snapshot.cursor.engine.replace_temporary(kept, source))
                     answer.source = f"SELECT * FROM {kept}"
 
         self._kept = True
@@ -128,7 +128,7 @@ class Comparison:
 
         def work(answers: list[Answer]) -> None:
             for answer in answers:
-                rows = self._asked(answer, f"EXPLAIN ANALYZE {answer.sql}")
+                rows = self._asked(answer, self._snapshot.cursor.engine.explain(answer.sql, analyze=True))
                 text = (line for row in rows for line in str(row[-1]).splitlines())
                 lines[answer.branch] = plan_text.logical(text)
 
@@ -206,7 +206,8 @@ class Comparison:
 
     def cost(self, answer: Answer) -> str:
         """The rows that the engine expects to go through the plan's steps."""
-        rows = self._snapshot.cursor.query(f"EXPLAIN (FORMAT json) {answer.sql}")
+        cursor = self._snapshot.cursor
+        rows = cursor.query(cursor.engine.explain(answer.sql, as_json=True))
         return f"{sum(_estimates(json.loads(rows[0][-1])))} rows"
 
     def columns(self, *, counted: bool) -> tuple[ResultColumn, ...]:

@@ -24,7 +24,7 @@ from branching.engine.base import Cursor, EngineError
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA
 from branching.names import MANIFEST_SCHEMA
-from branching.resolve import DIALECT, Scope
+from branching.resolve import Scope
 
 _TRIES = 12
 # The engine begins to read a file's state at the first statement that touches the file.
@@ -71,7 +71,7 @@ class Snapshot:
                         database_names=self._reading.database_names, files=self._reading.files,
                         schema_branch=self._reading.schema_branch,
                     )  # fmt: skip
-                    planned[name] = scope.resolve(tree.copy()).sql(DIALECT)
+                    planned[name] = database.engine.text(scope.resolve(tree.copy()))
                 except BoughError as error:
                     planned[name] = error
             self.check()

@@ -35,7 +35,7 @@ def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters
     if properties is None or properties.find(exp.TemporaryProperty) is None:
         made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
     target.replace(exp.Table(this=exp.to_identifier(_short(node.name), quoted=True)))
-    count = connection.cursor.execute(made.sql(DIALECT), parameters)
+    count = connection.cursor.execute(connection.cursor.engine.text(made), parameters)
     _know(connection, node.name)
     return Result(None, count if made.expression is not None else None)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from branching.database import Database
     from branching.lines import Line, Record
 
-_DELETED = "temp.main._bough_deleted"
+_DELETED = "_bough_deleted"
 
 
 class Transaction(TableUser):
@@ -107,9 +107,7 @@ class Transaction(TableUser):
         version = self.take()
         if not self._defaults_set:
             self._defaults_set = True
-            self.cursor.execute(f"SET VARIABLE {names.VERSION_VARIABLE} = {version}")
-            if not self.line.is_trunk:
-                self.cursor.execute(f"SET VARIABLE bough_branch = {self.line.id}")
+            self.cursor.write_as(version, None if self.line.is_trunk else self.line.id)
         return version
 
     def _await_turn(self) -> None:
@@ -161,7 +159,8 @@ class Transaction(TableUser):
         if not self.explicit:
             return
         if not self._deleted_noted:
-            self.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_DELETED[10:]} (base BIGINT, rid BIGINT)")
+            nothing = "SELECT CAST(NULL AS BIGINT) AS base, CAST(NULL AS BIGINT) AS rid WHERE false"
+            self.cursor.execute(self.cursor.engine.replace_temporary(_DELETED, nothing))
             self._deleted_noted = True
         self.cursor.execute(f"INSERT INTO {_DELETED} SELECT {base}, {RID} FROM ({rids}) AS _gone", parameters)
 
@@ -199,7 +198,7 @@ class Transaction(TableUser):
                 bases.pop(identifier, None)
             else:
                 bases[identifier] = base
-        self.physical = Physical(bases, self.physical.storage | self.storage)
+        self.physical = Physical(bases, self.physical.storage | self.storage, self.physical.engine)
 
     # -- ending ---------------------------------------------------------------------------------------------
 

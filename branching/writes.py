@@ -15,7 +15,7 @@ from branching.dml import Written
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import Column, Table
-from branching.resolve import DIALECT, Scope, table_name
+from branching.resolve import Scope, table_name
 from branching.result import Result
 from branching.transaction import Transaction
 
@@ -66,6 +66,12 @@ class Writes:
         return found[2] if found is not None and isinstance(found[2], Table) else None
 
     def _ddl(self, transaction: Transaction) -> Ddl:
+        if transaction.explicit and not self._connection.cursor.engine.capabilities.transactional_ddl:
+            raise BoughError(
+                "0A000",
+                "this engine cannot change definitions in a transaction block",
+                hint="COMMIT first, and run the statement by itself.",
+            )
         kind = TrunkDdl if self._connection.line.is_trunk else BranchDdl
         return kind(transaction, self._connection.scope(), self._connection.notices.append)
 
@@ -88,7 +94,9 @@ class Writes:
             return Result()
         scope = self._connection.scope()
         resolved = scope.resolve(query.copy())
-        described = self._connection.cursor.describe(resolved.sql(DIALECT), list(parameters))
+        described = self._connection.cursor.describe(
+            self._connection.cursor.engine.text(resolved), list(parameters)
+        )
         columns = [
             Column(self._connection.database.next_id(), item.name, _storable(item.type)) for item in described
         ]
@@ -121,9 +129,7 @@ class Writes:
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():
                     if sequence.owned_by and sequence.owned_by[0] == table.id:
-                        self._connection.cursor.query(
-                            f"SELECT setval('{sequence.physical}', {sequence.start}, false)"
-                        )
+                        self._connection.cursor.next_start(sequence.physical, sequence.start)
         return Result()
 
 

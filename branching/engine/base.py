@@ -13,7 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from branching.engine.protocol import Engine
+
+# How statements arrive and definitions are stored, whatever the engine: sqlglot's name of that spelling. How an engine
+# wants them itself its ``text`` says.
+LOGICAL_DIALECT = "duckdb"
 
 
 class ErrorKind(Enum):
@@ -24,12 +31,30 @@ class ErrorKind(Enum):
     OTHER = "other"
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What a CONSTRAINT error is about, as far as the engine tells.
+
+    ``columns`` and ``values`` are of the row that broke the rule; ``columns`` is None where the engine names only
+    values. ``rule`` is the text of a check. ``primary``: whether a key is the primary one, where that is known.
+    """
+
+    kind: Literal["key", "not null", "check"]
+    columns: tuple[str, ...] | None = None
+    values: tuple[str, ...] = ()
+    rule: str = ""
+    primary: bool | None = None
+
+
 class EngineError(Exception):
     """``exception`` is the engine's class of error (``BinderException``), ``message`` its text."""
 
-    def __init__(self, kind: ErrorKind, exception: str, message: str, sql: str = "") -> None:
+    def __init__(
+        self, kind: ErrorKind, exception: str, message: str, sql: str = "", broken: Broken | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
+        self.broken = broken
         self.exception = exception
         self.message = message
         self.sql = sql
@@ -96,6 +121,11 @@ class Returned(Protocol):
 
 
 class Cursor(Protocol):
+    """A session: statements, transactions, and questions about what the database holds."""
+
+    @property
+    def engine(self) -> Engine: ...
+
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """Runs a statement that returns no rows to the caller; the count of rows it changed, if it counts."""
 
@@ -146,3 +176,32 @@ class Cursor(Protocol):
         """Another session on the same database."""
 
     def close(self) -> None: ...
+
+    # -- rows and versions --------------------------------------------------------------------------------------
+
+    def write_as(self, version: int, branch: int | None = None) -> None:
+        """Rows put into storage by this session carry this version (and branch) from now on, where a statement gives
+        them none."""
+
+    def checkpoint(self) -> None:
+        """Folds the log into the database, where the engine has one; an EngineError if somebody is in the way."""
+
+    def next_start(self, sequence: str, value: int) -> None:
+        """The sequence's next value is ``value``. Not undone by ROLLBACK."""
+
+    # -- what is there ------------------------------------------------------------------------------------------
+
+    def tables(self) -> frozenset[tuple[str, str]]:
+        """(schema, name) of every table of the database."""
+
+    def columns_of(self, schema: str, table: str) -> tuple[str, ...]:
+        """The names of a table's columns, hidden ones too; empty if there is no such table."""
+
+    def last_value(self, sequence: str) -> int | None:
+        """The last value that a sequence (as ``Sequence.physical`` names it) has given, if it has."""
+
+    def has_function(self, name: str) -> bool:
+        """Whether a function of that name is built in."""
+
+    def type_name(self, text: str) -> str:
+        """A type as the engine itself spells it: ``INT`` is ``INTEGER``. EngineError if there is none."""

@@ -26,38 +26,13 @@ from branching.engine.base import (
     ResultColumn,
     WireFormats,
 )
+from branching.engine.duckdb_engine import DuckDBQuestions
+from branching.engine.duckdb_errors import classify, open_error
 from branching.engine.duckdb_frames import open_stream
 from branching.engine.duckdb_rows import exact_rows
 from branching.names import literal
 
-_CONFLICT_TEXTS = (
-    "Conflict on update!",
-    "Conflict on tuple deletion!",
-    "Transaction conflict:",
-    "Catalog write-write conflict",
-    "another transaction has",
-    "Failed to commit: PRIMARY KEY or UNIQUE constraint violation",
-    "Could not commit creation of dependency",
-    "write-write conflict",
-)
-_FATAL_TEXTS = ("FATAL Error", "has been invalidated")
 FIRST_ROWS = 300
-
-
-def classify(error: Exception, sql: str = "") -> EngineError:
-    """The engine's error with what a caller may do about it."""
-    message = str(error)
-    name = type(error).__name__
-    kind = ErrorKind.OTHER
-    if isinstance(error, duckdb.InterruptException):
-        kind = ErrorKind.INTERRUPTED
-    elif isinstance(error, duckdb.FatalException) or any(text in message for text in _FATAL_TEXTS):
-        kind = ErrorKind.FATAL
-    elif any(text in message for text in _CONFLICT_TEXTS):
-        kind = ErrorKind.CONFLICT
-    elif isinstance(error, duckdb.ConstraintException):
-        kind = ErrorKind.CONSTRAINT
-    return EngineError(kind, name, message, sql)
 
 
 class DuckDBReturned:
@@ -89,7 +64,7 @@ def _inserts(sql: str) -> bool:
     )
 
 
-class DuckDBCursor(Cursor):
+class DuckDBCursor(DuckDBQuestions, Cursor):
     """One DuckDB connection of an instance."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -323,22 +298,8 @@ def connect(path: str, settings: Sequence[tuple[str, str]] = (), *, read_only: b
         for name, value in settings:
             connection.execute(f"SET {name} = '{value}'")
     except duckdb.Error as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error) from error
     return DuckDBCursor(connection)
 
 
-def _open_error(path: str, error: duckdb.Error) -> OpenError:
-    text = str(error)
-    if "Conflicting lock" in text or "Could not set lock" in text:
-        return OpenError(
-            f'database file "{path}" is in use by another process',
-            "stop the other process (another Bough or a duckdb shell), or serve another file",
-        )
-    if "WAL" in text and ("orrupt" in text or "checksum" in text):
-        return OpenError(
-            f'the write-ahead log of "{path}" is damaged: {text.splitlines()[0]}',
-            "copy the file and its .wal aside before anything else; nothing was changed",
-        )
-    if "not a valid DuckDB database file" in text or "orrupt" in text or "checksum" in text:
-        return OpenError(f'"{path}" is not a readable DuckDB database file: {text.splitlines()[0]}')
-    return OpenError(f'cannot open database file "{path}": {text.splitlines()[0]}')
+__all__ = ["DuckDBCursor", "DuckDBReturned", "classify", "connect"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from branching import manifest, names
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError, OpenError
+from branching.engine.duckdb_engine import HIDDEN_COLUMNS, VERSION_DEFAULT
 from branching.engine.duckdb_reader import FileReader, Sequences, by_name
 from branching.errors import BoughError
 from branching.lines import TRUNK, Line
@@ -24,8 +25,7 @@ from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Column, Macro, Schema, Storage, Table, View
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
-from branching.resolve import DIALECT, Scope, parse
-from branching.storage import HIDDEN_COLUMNS, VERSION_DEFAULT, base_sql
+from branching.resolve import Scope, parse
 
 Progress = Callable[[str], None]
 _ROW_IN_FILE = 16  # bytes that the hidden columns of a row may take
@@ -162,7 +162,7 @@ def _adopt_table(
 def _rebuild(cursor: Cursor, table: Table, schema: str, name: str, hidden: bool) -> None:
     """The table again, without the engine's foreign keys."""
     scratch = f"{names.HIDDEN_PREFIX}adopt_{table.id}"
-    cursor.execute(base_sql(schema, scratch, table))
+    cursor.execute(cursor.engine.create_base(schema, scratch, table))
     listed = names.columns(table.stored) + (f", {RID}" if hidden else "")
     cursor.execute(
         f"INSERT INTO {quote(schema)}.{quote(scratch)} ({listed}) SELECT {listed} FROM {quote(schema)}.{quote(name)}"
@@ -234,7 +234,7 @@ def _adopt_views(database: Database, reader: FileReader, progress: Progress) -> 
 
 def with_columns(view: View, named: list[str], scope: Scope, cursor: Cursor) -> View:
     """The view with the columns that it has in the scope."""
-    described = cursor.describe(scope.resolve(parse(view.sql).copy()).sql(DIALECT))
+    described = cursor.describe(cursor.engine.text(scope.resolve(parse(view.sql).copy())))
     renamed: list[str] = []
     for wanted in [*named, *(item.name for item in described[len(named) :])]:
         name, number = wanted, 0

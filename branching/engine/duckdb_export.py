@@ -16,8 +16,8 @@ import duckdb
 from branching.connection import Connection
 from branching.database import Database
 from branching.engine.duckdb import classify
+from branching.engine.duckdb_script import Script, full, script
 from branching.errors import BoughError
-from branching.export import Script, full, script
 from branching.model import Catalog
 from branching.names import columns, literal, quote
 

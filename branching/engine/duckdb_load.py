@@ -93,10 +93,8 @@ class _Load:
             known = self._connection.catalog.find(item.schema, item.name)
             if not isinstance(known, Sequence):
                 known = replace(item, physical=f"{DATA_SCHEMA}.s{item.id}")
-                self._connection.cursor.execute(
-                    f"CREATE SEQUENCE {known.physical} INCREMENT BY {item.increment} MINVALUE {item.minimum}"
-                    f" MAXVALUE {item.maximum} START WITH {item.start}{' CYCLE' if item.cycle else ''}"
-                )
+                cursor = self._connection.cursor
+                cursor.execute(cursor.engine.create_sequence(known))
                 self._ddl().put(known)
                 now = None
             else:

@@ -13,9 +13,7 @@ from pathlib import Path
 import branching
 from branching import Database, branches, manifest
 from branching.engine.base import OpenError
-from branching.engine.duckdb import connect
-from branching.engine.duckdb_export import export
-from branching.engine.duckdb_load import load
+from branching.engine.duckdb_engine import DuckDBEngine
 from proxy.sql import macros
 
 
@@ -28,7 +26,9 @@ def export_branch(file: str, branch: str, target: Path, *, force: bool) -> int:
         raise OpenError(f'"{file}" is a plain DuckDB file', "it needs no export: copy it")
     database = _open(source)
     try:
-        made = export(database, branch, target, functions=macros.by_name(), force=force, progress=_say)
+        made = database.engine.export(
+            database, branch, target, functions=macros.by_name(), force=force, progress=_say
+        )
     finally:
         database.close()
     for note in made.notes:
@@ -56,7 +56,7 @@ def import_file(source: Path, into: str, branch: str | None) -> int:
     try:
         branches.create(database, branch, "main", role=getpass.getuser(), ttl=None)
         try:
-            notes = load(database, source, branch, _say)
+            notes = database.engine.load(database, source, branch, _say)
         except BaseException:
             branches.discard(database, branch, force=True)
             raise
@@ -93,7 +93,7 @@ def _open(path: Path) -> Database:
 
 def _has_branches(path: Path) -> bool:
     with _explained():
-        cursor = connect(str(path), read_only=True)
+        cursor = DuckDBEngine().connect(str(path), read_only=True)
     try:
         return manifest.exists(cursor)
     finally:

@@ -1,6 +1,6 @@
 """One branch as a script for a plain engine: what to make, in which order, and what cannot be taken along.
 
-Pure: names and text only. Who runs it (``engine.duckdb_export``) copies the rows between ``tables`` and ``after``.
+Pure: names and text only. Who runs it (``duckdb_export``) copies the rows between ``tables`` and ``after``.
 
 Rules:
 
@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from branching.engine.duckdb_engine import DuckDBEngine
 from branching.macros import SEVERAL
 from branching.model import DEFAULT_SCHEMA, Catalog, Constraint, Macro, Sequence, Table, View
 from branching.names import EXPORTED_FUNCTIONS, FUNCTIONS, columns, literal, quote
 from branching.resolve import DIALECT, parse
-from branching.storage import column_sql, constraint_sql
 
+_ENGINE = DuckDBEngine()
 _CALL = re.compile(rf'(?<!\w)"?{FUNCTIONS}"?\.(\w+)')
 _EXPORTED = rf"{EXPORTED_FUNCTIONS}.\1"
 
@@ -125,7 +126,7 @@ def _table_sql(table: Table, catalog: Catalog, made: Script) -> str:
     items = []
     for column in table.columns:
         items.append(
-            column_sql(
+            _ENGINE.column(
                 replace(
                     column,
                     default=column.default and plain_sql(column.default),
@@ -136,7 +137,7 @@ def _table_sql(table: Table, catalog: Catalog, made: Script) -> str:
     for constraint in table.constraints:
         if constraint.kind != "f":
             check = constraint.expression and plain_sql(constraint.expression)
-            items.append(constraint_sql(replace(constraint, expression=check), branch=False) or "")
+            items.append(_ENGINE.constraint(replace(constraint, expression=check), branch=False) or "")
             continue
         why = _unable(table, constraint, catalog, {item.id for item, _ in made.tables})
         if why is None:
