@@ -90,5 +90,8 @@ class Autocommit:
         if last is not None:
             raise last
         raise BoughError(
-            "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
+            "40001",
+            "could not serialize access due to concurrent schema changes",
+            hint="Retry.",
+            detail="Each try found the catalog changed since it was planned.",
         )

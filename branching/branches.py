@@ -8,7 +8,6 @@ that moment's point, catalog and rows.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,15 +15,18 @@ from typing import Any
 
 from branching import manifest, names
 from branching.database import FORK_WAIT, Database
-from branching.engine.base import Cursor, EngineError
+from branching.engine.base import Cursor
 from branching.errors import BoughError
-from branching.lines import MAIN, CatalogRef, Line, Record
+from branching.lines import CatalogRef, Line, Record
 from branching.model import Catalog, Table
-from branching.names import BRANCH, RID, VERSION
+from branching.names import BRANCH, RID, VERSION, quote
 from branching.past_rows import mask_sql, need_storage
 from branching.physical import Physical
 from branching.points import Point
 from branching.timetravel import Moment, Reached, catalog_ref, reach
+from branching.trash import discard as discard
+from branching.trash import need_plain_branch
+from branching.trash import restore as restore
 
 DEFAULT_TTL = 24 * 3600
 _MAX_BYTES = 63
@@ -41,6 +43,7 @@ def check_name(name: str) -> None:
             "42602",
             f'invalid branch name "{name[:80]}"',
             detail=f"A name has 1 to {_MAX_BYTES} bytes and no control characters.",
+            hint="Choose another name.",
         )
 
 
@@ -73,12 +76,14 @@ def create(
                 "42710",
                 f'branch "{name}" already exists',
                 hint="Choose another name, or BRANCH SWITCH to it.",
+                detail=_made(database, name),
             )
         if limit is not None and sum(not names.is_pin(item) for item in database.names) > limit:
             raise BoughError(
                 "53400",
                 f"too many branches: the limit is {limit}",
                 hint="BRANCH DISCARD some, BRANCH GC, or raise the setting max_branches.",
+                detail=f"There are {sum(not names.is_pin(item) for item in database.names)}, main included.",
             )
         database.names[name] = -1  # taken until the fork stands
         database.pending_forks += 1
@@ -106,6 +111,15 @@ def create(
     return line
 
 
+def _made(database: Database, name: str) -> str:
+    line = database.lines.get(database.names[name])
+    if line is None:
+        return "It is being made just now."
+    parent = database.lines.get(line.record.parent or 0)
+    made = f" from {quote(parent.name)}" if parent is not None and parent is not line else ""
+    return f"{line.record.created_by} made it{made} at {line.record.created_at:%Y-%m-%d %H:%M:%S}."
+
+
 def _fork_trunk(database: Database, source: Line, draft: Record, reached: Reached | None) -> Line:
     with database.gate:
         # Statements that are running without leaving history end first; transactions leave it at their commit.
@@ -114,6 +128,7 @@ def _fork_trunk(database: Database, source: Line, draft: Record, reached: Reache
                 "55P03",
                 f'could not fork "{source.name}": a statement that writes it has been running for {FORK_WAIT:.0f} s',
                 hint="Try again when it has ended; bough.sessions shows it.",
+                detail="Old images of the rows it changes are needed before the fork, and it keeps none.",
             )
         # Lock order: the catalog lock comes first, so it is only tried for here.
     with database.catalog_lock, database.gate:
@@ -125,7 +140,10 @@ def _fork_trunk(database: Database, source: Line, draft: Record, reached: Reache
         if reached is not None and reached.point is not None:
             if not reached.still_true(database):
                 raise BoughError(
-                    "40001", f'that state of "{source.name}" has just been collected', hint="Retry."
+                    "40001",
+                    f'that state of "{source.name}" has just been collected',
+                    hint="Retry.",
+                    detail="No live branch and no retention held it any more.",
                 )
             point, ref = reached.point, catalog_ref(database, reached)
             catalog = database.catalog_at(ref)
@@ -247,90 +265,21 @@ def _copy_rows(cursor: Cursor, table: str, columns: str, source: int, target: in
     )
 
 
-# -- the end and the trash -----------------------------------------------------------------------------------------
-
-
-def _need_plain_branch(line: Line, verb: str) -> None:
-    if line.is_trunk:
-        raise BoughError(
-            "42809", f'cannot {verb} branch "{MAIN}"', detail="It is the trunk that all branches stand on."
-        )
-
-
-def discard(
-    database: Database,
-    name: str,
-    *,
-    if_exists: bool = False,
-    cascade: bool = False,
-    force: bool = False,
-    sessions: Callable[[Line], list[str]] = lambda _line: [],
-    own_sessions: int = 0,
-    notice: Callable[[str], None] = lambda _text: None,
-) -> list[str]:
-    """Moves a branch (and with ``cascade`` its children) to the trash. The names that went."""
-    if if_exists and not database.has_branch(name):
-        notice(f'branch "{name}" does not exist, skipping')
-        return []
-    line = database.any_line(name)
-    _need_plain_branch(line, "discard")
-    children = [other for other in database.lines.values() if other.record.parent == line.id]
-    if any(not names.is_pin(child.name) for child in children) and not cascade:
-        raise BoughError(
-            "2BP01",
-            f'cannot discard branch "{name}" because other branches were made from it',
-            detail="Branches: " + ", ".join(sorted(child.name for child in children)),
-            hint="BRANCH DISCARD … CASCADE discards them too.",
-        )
-    if line.record.protected and not force:
-        raise BoughError(
-            "25006", f'branch "{name}" is protected', hint=f"BRANCH ALTER {name} SET (protected false) first."
-        )
-    gone = []
-    for child in children:
-        gone += discard(database, child.name, cascade=True, force=force, sessions=sessions)
-    with database.gate:
-        if line.sessions > own_sessions and not force:
-            raise BoughError(
-                "55006",
-                f'branch "{name}" is being accessed by other sessions',
-                detail="\n".join(sessions(line))
-                or f"There are {line.sessions - own_sessions} other sessions on it.",
-                hint="End them, or BRANCH DISCARD … WITH (force true).",
-            )
-    with database.gate:
-        database.change(line, state="trash", discarded_at=manifest.now())
-        database.lines.pop(line.id, None)
-        database.names.pop(name, None)
-        database.trash[line.id] = line
-    return [*gone, name]
-
-
-def restore(database: Database, name: str) -> Line:
-    """Takes the newest discarded branch of that name out of the trash."""
-    found = [line for line in database.trash.values() if line.name == name and line.record.state == "trash"]
-    if not found:
-        raise BoughError(
-            "42704", f'no discarded branch "{name}"', hint="The trash is emptied after the grace time."
-        )
-    if database.has_branch(name):
-        raise BoughError("42710", f'branch "{name}" already exists', hint=f"BRANCH RENAME {name} TO … first.")
-    line = max(found, key=lambda item: item.record.discarded_at or item.record.created_at)
-    with database.gate:
-        database.change(line, state="live", discarded_at=None, last_used_at=manifest.now())
-        del database.trash[line.id]
-        database.lines[line.id] = line
-        database.names[name] = line.id
-    return line
+# -- the rest of its life -------------------------------------------------------------------------------------------
 
 
 def rename(database: Database, name: str, to: str) -> None:
     line = database.line(name)
-    _need_plain_branch(line, "rename")
+    need_plain_branch(line, "rename")
     check_name(to)
     with database.gate:
         if database.has_branch(to):
-            raise BoughError("42710", f'branch "{to}" already exists')
+            raise BoughError(
+                "42710",
+                f'branch "{to}" already exists',
+                detail="A name belongs to one branch at a time.",
+                hint="Choose another name; BRANCH LIST shows those in use.",
+            )
         with database.registry() as cursor:
             cursor.begin()
             try:
@@ -347,25 +296,6 @@ def alter(database: Database, name: str, **changes: Any) -> None:
     """Changes ``ttl`` (seconds or None), ``protected`` or ``comment``."""
     line = database.line(name)
     database.change(line, **changes)
-
-
-def used(line: Line) -> None:
-    """Somebody has just been on the branch: its TTL counts from now."""
-    if not line.is_trunk and line.record.state == "live":
-        line.record = replace(line.record, last_used_at=manifest.now())
-
-
-def store_uses(database: Database) -> None:
-    """Makes the times of last use durable, where they have changed: a restart must not age a branch."""
-    for line in list(database.lines.values()):
-        if line.sessions:
-            with database.gate:
-                used(line)
-        record = line.record
-        if not line.is_trunk and database.stored_uses.get(line.id) != record.last_used_at:
-            with contextlib.suppress(EngineError):  # a merge is writing the row: the next pass will do
-                database.change(line, last_used_at=record.last_used_at)
-                database.stored_uses[line.id] = record.last_used_at
 
 
 def delete_rows(database: Database, cursor: Cursor, branch: int) -> int:

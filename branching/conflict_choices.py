@@ -53,13 +53,17 @@ def _check_choice(choice: Choice, kinds: Mapping[int, str]) -> None:
     kind = kinds.get(choice.conflict)
     if kind is None:
         raise BoughError(
-            "42704", f"no open conflict {choice.conflict}", hint="SELECT * FROM bough.conflicts."
+            "42704",
+            f"no open conflict {choice.conflict}",
+            hint="SELECT * FROM bough.conflicts.",
+            detail="Its merge is over, or there never was one of that number.",
         )
     if choice.resolution not in (None, "value", *USING):
         raise BoughError(
             "22023",
             f'unknown resolution "{choice.resolution}"',
             hint="Resolutions: branch, target, base; or set a value.",
+            detail=f"It was to settle conflict {choice.conflict}.",
         )
     if choice.resolution == "value" and kind not in ("cell", "insert_insert"):
         raise BoughError(

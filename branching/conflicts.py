@@ -135,6 +135,7 @@ def open_manual(attempt: Attempt, *, refresh: bool = False) -> MergeResult:
             "55000",
             f"a manual {attempt.title} is already open: {already[0].id}",
             hint=f"{command} CONTINUE applies it; {command} ABORT drops it.",
+            detail="Its conflicts are in bough.conflicts, with what has been settled of them.",
         )
     result = rows(attempt)
     attempt.transaction.rollback()
@@ -185,6 +186,7 @@ def resolve(
             "22023",
             f'unknown resolution "{using}"',
             hint="Resolutions: branch, target, base; or set a value.",
+            detail="A conflict is settled by taking one of its three values.",
         )
     merge = need_open(database, branch, target, conflict=conflict)
     where, values = "merge_id = ?", [using, merge.id]
@@ -201,6 +203,7 @@ def resolve(
             "42704",
             f'the open merge of "{branch}" has no {what}',
             hint=f"BRANCH CONFLICTS {quote(branch)} lists them.",
+            detail="Only conflicts of this merge can be settled with it.",
         )
     return count
 
@@ -233,6 +236,7 @@ def need_open(
             "55000",
             f'no manual {what} of branch "{branch}" is open',
             hint=f"{opens} opens one if there are conflicts.",
+            detail="It has had no conflicts, was applied, or was aborted.",
         )
     if len(found) > 1:
         raise BoughError(

@@ -21,14 +21,14 @@ from sqlglot import exp
 
 from branching import plan_text, temporary
 from branching.autocommit import TRIES, Autocommit
-from branching.branches import used
 from branching.client_errors import client_error, is_conflict
 from branching.database import Database
 from branching.dml import Write, returning_query
 from branching.dml_branch import BranchWrite
 from branching.dml_trunk import TrunkWrite
 from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
-from branching.errors import BoughError
+from branching.errors import BoughError, kept_changing
+from branching.last_use import used
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
 from branching.plans import Kept, Plan
@@ -98,6 +98,7 @@ class Connection:
                 "25001",
                 f'cannot switch to branch "{branch}" in a transaction that has written',
                 hint="COMMIT or ROLLBACK first.",
+                detail=f'The transaction has written to branch "{self.line.name}".',
             )
         with self.database.gate:
             self.line.sessions -= 1
@@ -194,6 +195,7 @@ class Connection:
             read_only=read_only,
             token=token,
             keeps_own=self.database.retention > 0,
+            guarded=True,
         )
 
     def scope(self) -> Scope:
@@ -260,6 +262,8 @@ class Connection:
             raise BoughError(
                 "25P02",
                 "current transaction is aborted, commands ignored until end of transaction block",
+                detail="A statement before this one failed.",
+                hint="ROLLBACK ends the block.",
             )
         try:
             if isinstance(statement, exp.Expr) and not isinstance(statement, (*_DML, exp.Create)):
@@ -296,7 +300,7 @@ class Connection:
                 return result
             result.close()
             plan = None
-        raise BoughError("40001", "the schema kept changing while the statement was planned", hint="Retry.")
+        raise kept_changing("statement")
 
     @property
     def aside(self) -> Cursor:
@@ -361,7 +365,10 @@ class Connection:
                 self.transaction = self.new_transaction(explicit=True)
                 self.transaction.rebuilds_indexes = True
             raise BoughError(
-                "40001", "could not serialize access due to concurrent schema changes", hint="Retry."
+                "40001",
+                "could not serialize access due to concurrent schema changes",
+                hint="Retry.",
+                detail="The catalog has changed since the transaction began.",
             )
         return self._autocommit.run(statement, parameters, key)
 

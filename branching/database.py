@@ -179,22 +179,23 @@ class Database:
     def line(self, name: str) -> Line:
         """The live branch called ``name``."""
         if names.is_pin(name):
-            raise self._no_branch(name)
+            raise self.no_branch(name)
         return self.any_line(name)
 
     def any_line(self, name: str) -> Line:
         """The live branch or pin (``pins``) called ``name``."""
-        identifier = self.names.get(name)
-        if identifier is None:
-            raise self._no_branch(name)
-        return self.loaded(self.lines[identifier])
+        line = self.lines.get(self.names.get(name, -1))
+        if line is None:  # or somebody is making it just now
+            raise self.no_branch(name)
+        return self.loaded(line)
 
-    def _no_branch(self, name: str) -> BoughError:
+    def no_branch(self, name: str) -> BoughError:
+        """The refusal of a name that no live branch has."""
         count = sum(not names.is_pin(item) for item in self.names)
         return BoughError(
             "42704",
             f'branch "{name}" does not exist',
-            detail=f"There are {count} branches.",
+            detail="There is 1 branch." if count == 1 else f"There are {count} branches.",
             hint="BRANCH LIST shows them; BRANCH CREATE makes one.",
         )
 

@@ -89,7 +89,7 @@ class ObjectDdl:
             raise BoughError(
                 "0A000",
                 f'cannot create "{name.name}" on branch "{name.catalog}" from branch "{self.scope.line.name}"',
-                hint=f"BRANCH SWITCH {name.catalog} first.",
+                hint=f"BRANCH SWITCH {names.quote(name.catalog)} first.",
             )
         if name.schema is None:
             path = self.scope.schemas()
@@ -113,7 +113,7 @@ class ObjectDdl:
             raise BoughError(
                 "0A000",
                 f'cannot change branch "{line.name}" from branch "{self.scope.line.name}"',
-                hint=f"BRANCH SWITCH {line.name} first.",
+                hint=f"BRANCH SWITCH {names.quote(line.name)} first.",
             )
         return relation
 

@@ -16,7 +16,7 @@ from branching import names
 from branching.branch_info import TableStatus
 from branching.diff_past import NOW, Moments, past_sides
 from branching.engine.base import Cursor
-from branching.errors import BoughError
+from branching.errors import BoughError, kept_changing
 from branching.lines import Line
 from branching.manifest import Author
 from branching.merge_sides import Rows, Sides, fork_line, pair_base
@@ -113,19 +113,21 @@ class Comparison:
             for catalog in (self.after, self.before):
                 found = catalog.relations.get(place)
                 if found is not None:
-                    sides = [{item.id: key for key, item in side.relations.items() if type(item) is type(found)}
-                             for side in (self.before, self.after)]  # fmt: skip
-                    return {side[found.id] for side in sides if found.id in side}
+                    kind, sides = type(found), (self.before.relations, self.after.relations)
+                    return {key for side in sides for key, item in side.items()
+                            if type(item) is kind and item.id == found.id}  # fmt: skip
         raise self._unknown(wanted)
 
     def _unknown(self, wanted: Named) -> BoughError:
         known = dict.fromkeys([*self.after.relations, *self.before.relations])
         others = [f"{quote(schema)}.{quote(name)}" for schema, name in known if name == wanted.name]
-        hint = f"BRANCH DIFF {quote(self.sides.source.name)} lists the tables that changed."
-        if others:
-            hint = f"There is {', '.join(others)}: name its schema."
+        listed = f"BRANCH DIFF {quote(self.sides.source.name)} lists the tables that changed."
+        hint = f"There is {', '.join(others)}: name its schema." if others else listed
         return BoughError(
-            "42P01", f'relation "{wanted}" does not exist on either side of the diff', hint=hint
+            "42P01",
+            f'relation "{wanted}" does not exist on either side of the diff',
+            hint=hint,
+            detail="It was looked for on both, by this name and schema.",
         )
 
     def pair(self, wanted: Named) -> Pair:
@@ -139,6 +141,7 @@ class Comparison:
             "42809",
             f'"{wanted}" is not a table',
             hint="BRANCH DIFF … TABLE … WITH (format 'schema') shows how its definition changed.",
+            detail="A diff by rows is of a table.",
         )
 
     def rows(self, pair: Pair) -> Rows:
@@ -188,7 +191,7 @@ def comparison(
                     transaction.commit()
                 return
             transaction.rollback()
-        raise BoughError("40001", "the schema kept changing while the diff was planned", hint="Retry.")
+        raise kept_changing("diff")
     finally:
         if transaction is not None:
             transaction.rollback()

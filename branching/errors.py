@@ -44,3 +44,13 @@ class BoughError(Exception):
 
     def __repr__(self) -> str:
         return f"BoughError({self.sqlstate!r}, {self.message!r}, detail={self.detail!r}, hint={self.hint!r})"
+
+
+def kept_changing(what: str) -> BoughError:
+    """Each try at a plan found that the catalog is not the one of its snapshot."""
+    return BoughError(
+        "40001",
+        f"the schema kept changing while the {what} was planned",
+        detail="Each try found the catalog changed since it was planned.",
+        hint="Retry.",
+    )

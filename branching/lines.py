@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from branching.errors import BoughError
 from branching.model import Catalog
+from branching.names import quote
 from branching.points import Point
 
 TRUNK = 0
@@ -89,3 +91,14 @@ class Line:
     @property
     def is_trunk(self) -> bool:
         return self.record.id == TRUNK
+
+    def need_writable(self) -> None:
+        """Refuses (25006) whatever would change or end a protected line."""
+        if self.record.protected:
+            raise BoughError(
+                "25006",
+                f'branch "{self.name}" is protected',
+                detail="It can be read and forked; it cannot be written, merged into, reset or discarded.",
+                hint=f"BRANCH ALTER {quote(self.name)} SET (protected false) first,"
+                f" or work on a branch of it: BRANCH CREATE … FROM {quote(self.name)}.",
+            )

@@ -42,7 +42,12 @@ def merge(
     lines = lines_of(database, source, target)
     if lines is None:
         _need_whole(source, target, tables)
+        if discard:
+            raise _cannot_discard_parent(source, target)
         return refresh(database, target, strategy=strategy, per_table=per_table, token=token, author=author)
+    lines[1].need_writable()
+    if discard:
+        lines[0].need_writable()
 
     def run(attempt: Attempt) -> MergeResult:
         check_token(attempt, token)
@@ -107,6 +112,15 @@ def preview_conflicts(
         return attempted(database, *lines, policy, run, tables=tables, author=author)
     _need_whole(source, target, tables)
     return refresh_attempt(database, target, policy, run, author)
+
+
+def _cannot_discard_parent(source: str, target: str) -> BoughError:
+    return BoughError(
+        "2BP01",
+        f'cannot discard branch "{source}" because "{target}" was made from it',
+        detail=f'Merging "{source}" into "{target}" is a refresh.',
+        hint=f"BRANCH REFRESH {quote(target)} brings its changes in and keeps it.",
+    )
 
 
 def _need_whole(source: str, target: str, tables: Sequence[str] | None) -> None:

@@ -104,14 +104,20 @@ def lines_of(database: Database, source: str, target: str) -> tuple[Line, Line] 
     """Source and target; None where the merge is a refresh of the target from its parent."""
     one, other = database.line(source), database.line(target)
     if one is other:
-        raise BoughError("22023", f'cannot merge branch "{source}" into itself')
+        raise BoughError(
+            "22023",
+            f'cannot merge branch "{source}" into itself',
+            detail="Source and target of a merge are two branches.",
+            hint=f"BRANCH MERGE {names.quote(source)} alone merges it into its parent.",
+        )
     if other.record.parent == one.id:
         return None
     if one.is_trunk:
         raise BoughError(
             "0A000",
             f'cannot merge "{source}" into "{target}", which was not made from it',
-            hint=f"BRANCH REFRESH {target} brings its own parent's changes in.",
+            hint=f"BRANCH REFRESH {names.quote(target)} brings its own parent's changes in.",
+            detail=f'"{source}" is no ancestor that "{target}" could be brought up to date with.',
         )
     return one, other
 
@@ -284,7 +290,12 @@ def _check_tables(attempt: Attempt, chosen: frozenset[str]) -> None:
     known |= {f"{plan.shown.schema}.{plan.shown.name}" for plan in attempt.catalog.tables}
     if missing := chosen - known:
         name = sorted(missing)[0]
-        raise BoughError("42P01", f'relation "{name}" does not exist on branch "{attempt.source.name}"')
+        raise BoughError(
+            "42P01",
+            f'relation "{name}" does not exist on branch "{attempt.source.name}"',
+            detail=f'Neither "{attempt.source.name}" nor "{attempt.target.name}" has it, nor had it where they parted.',
+            hint=f"BRANCH DIFF {names.quote(attempt.source.name)} lists what changed.",
+        )
 
 
 def target_sql(attempt: Attempt, plan: TablePlan) -> str:
@@ -319,4 +330,5 @@ def check_token(attempt: Attempt, token: str | None) -> None:
             "40001",
             f'"{attempt.source.name}" or "{attempt.target.name}" has changed since the merge was explained',
             hint="EXPLAIN BRANCH MERGE again for a new token.",
+            detail=f"The token was {token}.",
         )

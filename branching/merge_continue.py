@@ -51,12 +51,10 @@ def continue_merge(
     source: str,
     author: Author,
     target: str | None = None,
-    *,
-    allowed: Callable[[str], None] = lambda _target: None,
 ) -> MergeResult:
-    """Applies a manual merge whose conflicts are all settled; ``allowed`` may refuse its target."""
+    """Applies a manual merge whose conflicts are all settled."""
     merge = need_open(database, source, target, refresh=False)
-    allowed(merge.target)
+    database.line(merge.target).need_writable()
     policy, planned = _settled(database, merge)
 
     def run(attempt: Attempt) -> MergeResult:
@@ -143,6 +141,7 @@ def _with_schema_choices(policy: Policy, stored: list[tuple[_Stored, str | None]
                 "0A000",
                 f'the schema conflicts of table "{table}" must all be settled the same way, branch or target',
                 hint="BRANCH RESOLVE … TABLE … USING branch, or target.",
+                detail="A definition is taken from one side as a whole.",
             )
         chosen[table] = BRANCH if ways == {"branch"} else TARGET
     return replace(policy, per_table=chosen)

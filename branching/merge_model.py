@@ -21,6 +21,7 @@ def strategy_of(text: str) -> str:
             "22023",
             f'unknown merge strategy "{text}"',
             hint="Strategies: abort, branch_wins, main_wins (or target_wins), manual.",
+            detail="A strategy says who wins a conflict.",
         )
     return found
 

@@ -82,6 +82,7 @@ def carry_out(
     author: Author,
 ) -> MergeResult:
     """A refresh as ``plan`` has it, which may also end it (and say how)."""
+    database.line(name).need_writable()
 
     def run(attempt: Attempt) -> MergeResult:
         if (ended := plan(attempt)) is not None:
@@ -111,6 +112,7 @@ def refresh_attempt(
             "VB002",
             f'branch "{name}" has no parent to be refreshed from',
             hint="main is what others are refreshed from; a discarded parent can be brought back: BRANCH RESTORE.",
+            detail="It is main, or what it was made from is gone.",
         )
     database.loaded(parent)
 

@@ -8,7 +8,7 @@ changed definitions, the target before and after (``merge_undo``), and the catal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from branching import merge_stage, names
 from branching.database import Database
@@ -37,17 +37,17 @@ def revert(
     *,
     strategy: str = ABORT,
     per_table: Mapping[str, str] | None = None,
-    allowed: Callable[[str], None] = lambda _target: None,
 ) -> MergeResult:
-    """Undoes merge ``merge`` on its target, which ``allowed`` may refuse."""
+    """Undoes merge ``merge`` on its target."""
     target, schema = _target(database, merge)
-    allowed(target.name)
+    target.need_writable()
     policy = policy_of(strategy, per_table)
     if MANUAL in (policy.strategy, *policy.per_table.values()):
         raise BoughError(
             "0A000",
             "a revert cannot be settled by hand",
             hint="STRATEGY branch_wins undoes the merge all the same, main_wins keeps what was changed since.",
+            detail="Its conflicts are between what was before the merge and what was changed since.",
         )
     lines = undo_lines(database, merge) if schema else None
     if schema and lines is None:
@@ -88,10 +88,16 @@ def _target(database: Database, merge: int) -> tuple[Line, bool]:
     cursor = database.root.cursor()
     try:
         found = cursor.query(f"SELECT target, state, detail FROM {M}.merges WHERE id = ?", (merge,))
+        of = cursor.query(f"SELECT branch FROM {M}.commits WHERE merge_id = ? LIMIT 1", (merge,))
     finally:
         cursor.close()
     if not found:
-        raise BoughError("42704", f"there is no merge {merge}", hint="SELECT * FROM bough.merges.")
+        raise BoughError(
+            "42704",
+            f"there is no merge {merge}",
+            hint="SELECT * FROM bough.merges.",
+            detail="It was never made, or is no longer kept.",
+        )
     target, state, detail = found[0]
     if detail == "refresh":
         raise BoughError(
@@ -104,7 +110,14 @@ def _target(database: Database, merge: int) -> tuple[Line, bool]:
             "55000", f"merge {merge} cannot be reverted", detail=f"Its state is {state}.",
             hint="Only merges that were applied can be undone, once.",
         )  # fmt: skip
-    return database.line(target), detail == "schema"
+    line = database.line(target)
+    if of and of[0][0] != line.id:
+        raise BoughError(
+            "42704", f'the branch "{target}" that merge {merge} changed is gone',
+            detail="Another branch has its name now.",
+            hint="BRANCH RESTORE brings a discarded branch back while it is in the trash.",
+        )  # fmt: skip
+    return line, detail == "schema"
 
 
 def _too_late(merge: int) -> BoughError:
@@ -149,6 +162,7 @@ def _plan_rows(attempt: Attempt, merge: int) -> None:
             "0A000",
             f"merge {merge} cannot be reverted: {len(lost)} of its tables are gone",
             hint="A table dropped since cannot be brought back by a revert.",
+            detail="They were dropped after the merge.",
         )
     for position, table in enumerate(tables.values()):
         plan = TablePlan("rows", table, table, table, table)

@@ -344,6 +344,7 @@ def _free(ddl: Ddl, item: object) -> bool:
             "42P07",
             f'cannot merge view "{schema}.{name}": the target has a table of that name',
             hint="Rename one of them, then merge again.",
+            detail="One name cannot be both.",
         )
     return True
 

@@ -90,7 +90,14 @@ def run(
     """Carries it out; None if it has to go the long way, with nothing done."""
     database, line = connection.database, connection.line
     transaction = Transaction(
-        database, connection.cursor, line, connection.author, explicit=False, token=token, begun=False
+        database,
+        connection.cursor,
+        line,
+        connection.author,
+        explicit=False,
+        token=token,
+        begun=False,
+        guarded=True,
     )
     transaction.statement = connection.statement_text
     committed = False

@@ -35,10 +35,14 @@ def reset(database: Database, name: str, moment: Moment | None = None, author: A
             detail="It is the trunk that all branches stand on.",
             hint="BRANCH CREATE … FROM main AS OF VERSION n makes a branch of what it was.",
         )
+    line.need_writable()
     with database.gate:
         if line.writers:
             raise BoughError(
-                "55006", f'branch "{name}" has open transactions that write', hint="End them first."
+                "55006",
+                f'branch "{name}" has open transactions that write',
+                hint="End them first.",
+                detail="A reset would take what they have written.",
             )
     cursor = database.root.cursor()
     version: int | None = None

@@ -149,7 +149,7 @@ class Scope:
             raise BoughError(
                 "0A000",
                 f'cannot write to branch "{line.name}" from branch "{self.line.name}"',
-                hint=f"BRANCH SWITCH {line.name} first.",
+                hint=f"BRANCH SWITCH {names.quote(line.name)} first.",
             )
         if isinstance(relation, View):
             raise BoughError(

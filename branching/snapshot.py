@@ -21,7 +21,7 @@ from sqlglot import exp
 from branching.client_errors import client_error
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
-from branching.errors import BoughError
+from branching.errors import BoughError, kept_changing
 from branching.model import DEFAULT_SCHEMA
 from branching.names import MANIFEST_SCHEMA
 from branching.resolve import Scope
@@ -77,12 +77,17 @@ class Snapshot:
             self.check()
             if database.stable_epoch() == epoch:
                 return planned
-        raise BoughError("40001", "the schema kept changing while the statement was planned", hint="Retry.")
+        raise kept_changing("statement")
 
     def check(self) -> None:
         """57014 if somebody has interrupted."""
         if self.interrupted:
-            raise BoughError("57014", "canceling statement due to user request")
+            raise BoughError(
+                "57014",
+                "canceling statement due to user request",
+                detail="The query was stopped before it had ended.",
+                hint="Run it again, with a longer statement_timeout if that was the reason.",
+            )
 
     def interrupt(self) -> None:
         """Stops what runs and what would run next. From any thread."""

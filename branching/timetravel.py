@@ -59,15 +59,28 @@ def moment_of(version: exp.Expr, timestamp: Callable[[str], datetime] | None) ->
     while isinstance(value, exp.Cast | exp.Paren):
         value = value.this
     if not isinstance(value, exp.Literal):
-        raise BoughError("42601", "AS OF needs a version or a time as a literal")
+        raise BoughError(
+            "42601",
+            "AS OF needs a version or a time as a literal",
+            detail="The moment must be known before the statement is planned.",
+            hint="FROM t AS OF VERSION 12, or FROM t AS OF TIMESTAMP '2024-05-01 12:00'.",
+        )
     if str(version.this).upper() == "VERSION":
         if value.is_string or not value.name.isdigit():
             raise BoughError(
-                "22023", f'invalid version "{value.name}"', hint="bough.commits lists the versions."
+                "22023",
+                f'invalid version "{value.name}"',
+                hint="bough.commits lists the versions.",
+                detail="A version is a whole number.",
             )
         return int(value.name)
     if timestamp is None:
-        raise BoughError("0A000", "AS OF TIMESTAMP is not possible here")
+        raise BoughError(
+            "0A000",
+            "AS OF TIMESTAMP is not possible here",
+            detail="A time is read in the time zone of a session, and there is none.",
+            hint="AS OF VERSION n names the same moment; bough.commits lists the versions.",
+        )
     return timestamp(value.name)
 
 

@@ -52,6 +52,7 @@ class Transaction(TableUser):
         token: object | None = None,
         begun: bool = True,
         keeps_own: bool = False,
+        guarded: bool = False,
     ) -> None:
         super().__init__(database, line, explicit=explicit, token=token)
         self.cursor = cursor
@@ -66,6 +67,7 @@ class Transaction(TableUser):
         self.statement: str | None = None
         self.merge: int | None = None
         self.keeps_own = keeps_own and not line.is_trunk  # a branch's rows leave their old images behind
+        self.guarded = guarded  # a client's: a protected line refuses its first write
         self.forgets = False  # something of the trunk went without leaving an image
         self._unarmed: set[int] = set()
         self._deleted_noted = False
@@ -96,6 +98,8 @@ class Transaction(TableUser):
     def take(self) -> int:
         """This transaction's version; the first call takes it."""
         if self.version is None:
+            if self.guarded:
+                self.line.need_writable()
             with self.database.gate:
                 self._await_turn()
                 self.version = self.database.clock.take()
@@ -132,6 +136,7 @@ class Transaction(TableUser):
                 "40001",
                 f'branch "{self.line.name}" was refreshed while the transaction was open',
                 hint="Retry the transaction.",
+                detail="Its snapshot is of what was under the branch before.",
             )
 
     def put_record(self, record: Record) -> None:
@@ -284,6 +289,7 @@ class Transaction(TableUser):
                     "40001",
                     "could not change the schema due to concurrent changes",
                     hint="Retry the transaction.",
+                    detail="Another transaction has changed the same object since this one began.",
                 )
             manifest.insert_changes(self.cursor, line.id, line.seq + 1, self.changes, self.version or 0)
             database.epoch += 1

@@ -131,6 +131,10 @@ class SessionSettings:
             for savepoint, session, local in self._savepoints
         ]
 
+    def is_local(self, name: str) -> bool:
+        """Whether the value lasts until the transaction ends."""
+        return self._find(name).name in self._local
+
     def reset(self, name: str) -> None:
         """RESET name, and SET name TO DEFAULT."""
         guc = self._changeable(name)

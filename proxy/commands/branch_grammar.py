@@ -142,6 +142,7 @@ def make_diff(diff: commands.DiffBranch) -> commands.DiffBranch:
             "22023",
             "a diff by rows needs a table",
             hint="BRANCH DIFF … TABLE t WITH (format 'rows'); BRANCH DIFF alone lists the changed tables.",
+            detail="The columns of the result are those of the table.",
         )
     return diff
 
@@ -338,11 +339,19 @@ def make_shadow(command: commands.ShadowQuery) -> commands.ShadowQuery:
             "22023",
             "a shadow query compares at least two branches",
             hint="SHADOW QUERY ON main, b AS SELECT …",
+            detail="One result has nothing to be compared with.",
         )
     if len(set(command.branches)) < len(command.branches):
-        raise BoughError("22023", "a shadow query names each branch once")
+        raise BoughError(
+            "22023",
+            "a shadow query names each branch once",
+            detail="A branch is the same as itself.",
+            hint="SHADOW QUERY ON main, b AS SELECT …",
+        )
     if not command.query.strip():
-        raise BoughError("22023", "the query is empty", hint=commands.ShadowQuery.form)
+        raise BoughError(
+            "22023", "the query is empty", hint=commands.ShadowQuery.form, detail="There is nothing after AS."
+        )
     return command
 
 

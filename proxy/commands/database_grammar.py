@@ -64,6 +64,7 @@ def read_create_database(reader: Reader) -> Command:
                     f'encoding "{value.value}" is not supported',
                     hint="Every branch is UTF8.",
                     position=value.start + 1,
+                    detail="Text is stored as UTF8.",
                 )
         else:
             raise reader.error(option)
@@ -96,6 +97,7 @@ def read_alter_database(reader: Reader) -> Command:
             "ALTER DATABASE can only rename",
             hint="BRANCH ALTER changes a branch's ttl, protection and comment.",
             position=reader.peek().start + 1,
+            detail="Databases are branches: owners, tablespaces and settings are not theirs.",
         )
     reader.expect("rename", "to")
     name = reader.name("branch name")

@@ -67,7 +67,10 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
     form = FUNCTIONS.get(name.lower())
     if form is None:
         raise BoughError(
-            "42883", f"function {name} does not exist", hint="docs/commands.md lists the functions."
+            "42883",
+            f"function {name} does not exist",
+            hint="docs/commands.md lists the functions.",
+            detail="No command has a function of that name.",
         )
     if len(positional) > len(form.parameters):
         raise _arguments(form, f"it takes at most {len(form.parameters)} arguments, not {len(positional)}")
@@ -103,7 +106,12 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str | int | float):
-        raise BoughError("42883", f"{value!r} is not a text argument")
+        raise BoughError(
+            "42883",
+            f"{value!r} is not a text argument",
+            detail="Arguments are text, numbers, booleans, or arrays of text.",
+            hint="docs/commands.md has the form of each function.",
+        )
     return str(value)
 
 
@@ -114,7 +122,12 @@ def _name(value: Any) -> str:
 def _table(value: Any) -> TableName:
     path = split_path(_text(value), "table name")
     if len(path) > 2:
-        raise BoughError("42602", f'"{value}" is not a table name', hint="Write 'table' or 'schema.table'.")
+        raise BoughError(
+            "42602",
+            f'"{value}" is not a table name',
+            hint="Write 'table' or 'schema.table'.",
+            detail="It has more parts than schema and table.",
+        )
     return TableName(path[-1], path[0] if len(path) == 2 else None)
 
 
@@ -194,7 +207,12 @@ def _plain(command: type[Command]) -> Callable[[Arguments], Command]:
 def _create(arguments: Arguments) -> Command:
     version, timestamp = arguments.pop("version", None), arguments.pop("timestamp", None)
     if version is not None and timestamp is not None:
-        raise BoughError("22023", "a branch starts from a version or from a timestamp, not from both")
+        raise BoughError(
+            "22023",
+            "a branch starts from a version or from a timestamp, not from both",
+            detail="They may be two different moments.",
+            hint="Give one of version => … and timestamp => ….",
+        )
     as_of = None
     if version is not None:
         as_of = Moment(version=_count(version))
@@ -222,7 +240,12 @@ def _rename(arguments: Arguments) -> Command:
 def _alter(arguments: Arguments) -> Command:
     command = commands.AlterBranch(**_fields(arguments))
     if command.ttl is UNSET and command.protected is UNSET and command.comment is UNSET:
-        raise BoughError("22023", "nothing to change", hint=commands.AlterBranch.form)
+        raise BoughError(
+            "22023",
+            "nothing to change",
+            hint=commands.AlterBranch.form,
+            detail="None of ttl, protected and comment is given.",
+        )
     return command
 
 

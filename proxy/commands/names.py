@@ -30,7 +30,13 @@ def check_name(name: str, what: str = "name", *, position: int | None = None) ->
     normal = unicodedata.normalize("NFC", name)
     hint = f"A {what} has 1 to {LONGEST_NAME} bytes of UTF-8 and only visible characters."
     if not normal.strip():
-        raise BoughError("42602", f"the {what} is empty", hint=hint, position=position)
+        raise BoughError(
+            "42602",
+            f"the {what} is empty",
+            hint=hint,
+            position=position,
+            detail="A name has at least one character.",
+        )
     for character in normal:
         reason = _INVISIBLE.get(unicodedata.category(character))
         if reason:
@@ -63,6 +69,7 @@ def check_strategy(strategy: str, *, position: int | None = None) -> str:
             f"unknown merge strategy {_shown(strategy)}",
             hint=f"The strategies are {', '.join(STRATEGIES)}.",
             position=position,
+            detail="A strategy says who wins a conflict.",
         )
     return folded
 
@@ -76,6 +83,7 @@ def check_choice(value: str, choices: tuple[str, ...], what: str, *, position: i
             f"unknown {what} {_shown(value)}",
             hint=f"Choose one of {', '.join(choices)}.",
             position=position,
+            detail="There is a fixed set of them.",
         )
     return folded
 

@@ -32,6 +32,7 @@ def read_options(reader: Reader, known: Mapping[str, Converter], command: str) -
                 f'unrecognized {command} option "{name.value}"',
                 hint=f"The options are {', '.join(known)}.",
                 position=name.start + 1,
+                detail=f"{command} takes options of its own.",
             )
         if name.value in values:
             raise BoughError(
@@ -39,6 +40,7 @@ def read_options(reader: Reader, known: Mapping[str, Converter], command: str) -
                 f'option "{name.value}" is given twice',
                 hint=f"The form is: {reader.form}" if reader.form else None,
                 position=name.start + 1,
+                detail="Which of them counts is not to be guessed.",
             )
         values[name.value] = known[name.value](value.value, value.start + 1)
     return values
@@ -84,12 +86,24 @@ def boolean(value: str, position: int | None = None) -> bool:
         return True
     if folded in _FALSE:
         return False
-    raise BoughError("22023", f'"{value}" is not a boolean', hint="Write true or false.", position=position)
+    raise BoughError(
+        "22023",
+        f'"{value}" is not a boolean',
+        hint="Write true or false.",
+        position=position,
+        detail="The option is on or off.",
+    )
 
 
 def text(value: str, position: int | None = None) -> str:
     if len(value) > 4096 or "\x00" in value:
-        raise BoughError("22023", "the text is longer than 4096 characters", position=position)
+        raise BoughError(
+            "22023",
+            "the text is longer than 4096 characters",
+            position=position,
+            detail=f"It has {len(value)}, or a NUL among them.",
+            hint="Shorten it.",
+        )
     return value
 
 
@@ -105,25 +119,45 @@ def ttl(value: str, position: int | None = None) -> timedelta | None:
         duration = parse_duration(value)
     except ValueError as reason:
         raise BoughError(
-            "22023", f"bad ttl: {reason}", hint="Write '30m', '24h', '7d', or NONE.", position=position
+            "22023",
+            f"bad ttl: {reason}",
+            hint="Write '30m', '24h', '7d', or NONE.",
+            position=position,
+            detail="A ttl is how long a branch lives after its last use.",
         ) from None
     if not duration:
         raise BoughError(
-            "22023", "a ttl must be longer than zero", hint="ttl NONE keeps a branch.", position=position
+            "22023",
+            "a ttl must be longer than zero",
+            hint="ttl NONE keeps a branch.",
+            position=position,
+            detail="A branch would be gone as soon as it is made.",
         )
     return duration
 
 
 def count(value: str, position: int | None = None) -> int:
     if not value.isdecimal() or len(value) > 18:
-        raise BoughError("22023", f'"{value}" is not a whole number', position=position)
+        raise BoughError(
+            "22023",
+            f'"{value}" is not a whole number',
+            position=position,
+            detail="It is a number of things, from 0 on.",
+            hint="Write digits only: limit 100.",
+        )
     return int(value)
 
 
 def runs(value: str, position: int | None = None) -> int:
     number = count(value, position)
     if not 1 <= number <= 1000:
-        raise BoughError("22023", "runs must be between 1 and 1000", position=position)
+        raise BoughError(
+            "22023",
+            "runs must be between 1 and 1000",
+            position=position,
+            detail="Each run makes the whole result on each branch.",
+            hint="WITH (runs 5) is enough for a median.",
+        )
     return number
 
 
@@ -134,7 +168,11 @@ def tolerance(value: str, position: int | None = None) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise BoughError(
-            "22023", f'"{value}" is not a tolerance', hint="Write a number such as 1e-9.", position=position
+            "22023",
+            f'"{value}" is not a tolerance',
+            hint="Write a number such as 1e-9.",
+            position=position,
+            detail="It is how far apart equal floats may be.",
         )
     return number
 

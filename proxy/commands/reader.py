@@ -220,4 +220,5 @@ def split_path(text: str, what: str = "name", *, position: int | None = None) ->
         f'"{text[:LONGEST_SHOWN]}" is not a {what}',
         hint='Write it as SQL has it: schema.table, or schema."My Table".',
         position=position,
+        detail="A name is plain, \"Quoted\" or a 'string', with dots between its parts.",
     )

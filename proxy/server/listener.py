@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 import branching
-from branching import Database, branches, gc
+from branching import Database, gc, last_use
 from branching.manifest import now
 from proxy.server.client import Client
 from proxy.server.logs import configure
@@ -112,7 +112,7 @@ class Server:
 
     def collect(self) -> list[tuple[Any, ...]]:
         """One collection pass. On the pool."""
-        branches.store_uses(self.service.database)
+        last_use.store_uses(self.service.database)
         return list(gc.collect(self.service.database, now=now(), grace=self.settings.trash_grace))
 
     async def _collect_forever(self) -> None:
@@ -159,6 +159,6 @@ class Server:
             await asyncio.wait(list(self._clients.values()), timeout=10)
         self.service.replays.close()
         self.service.pool.shutdown(wait=True, cancel_futures=True)
-        branches.store_uses(self.service.database)
+        last_use.store_uses(self.service.database)
         self.service.remote.close()
         self.service.database.close()

@@ -59,7 +59,10 @@ class BranchCommands(DiffCommands):
     def _need_isolation(self) -> None:
         if not self._session.service.settings.branch_isolation_enabled:
             raise BoughError(
-                "0A000", "branches are turned off", hint="Set branch_isolation_enabled to true and restart."
+                "0A000",
+                "branches are turned off",
+                hint="Set branch_isolation_enabled to true and restart.",
+                detail="The setting branch_isolation_enabled is false.",
             )
 
     # -- making, switching, ending ------------------------------------------------------------------------------
@@ -102,6 +105,7 @@ class BranchCommands(DiffCommands):
         if not self._database.has_branch(name) and session.means_main(name):
             name = "main"
         connection.switch(name)
+        session.branches.note(name)
         session.settings.assign("branch", name, local=local)
         session.branch_schemas.moved(local=local)
 
@@ -124,6 +128,7 @@ class BranchCommands(DiffCommands):
                 "55006",
                 f'cannot discard the branch "{command.branch}" that the session is on',
                 hint="BRANCH SWITCH main first.",
+                detail="The session would be left without one.",
             )
         branches.discard(
             self._database,
@@ -201,7 +206,6 @@ class BranchCommands(DiffCommands):
     @run.register
     def _merge(self, command: c.MergeBranch) -> Outcome:
         target = self._target(command.branch, command.target)
-        self._not_protected(target)
         result = merge_apply.merge(
             self._database,
             command.branch,
@@ -212,15 +216,6 @@ class BranchCommands(DiffCommands):
             author=self._author(),
         )
         return self._rows(command, result.rows)
-
-    def _not_protected(self, target: str) -> None:
-        line = self._database.line(target)
-        if line.record.protected:
-            raise BoughError(
-                "25006",
-                f'branch "{target}" is protected',
-                hint=f"BRANCH ALTER {target} SET (protected false) first.",
-            )
 
     @run.register
     def _explain(self, command: c.ExplainMerge) -> Outcome:
@@ -235,9 +230,7 @@ class BranchCommands(DiffCommands):
 
     @run.register
     def _continue(self, command: c.ContinueMerge) -> Outcome:
-        result = merge_apply.continue_merge(
-            self._database, command.branch, self._author(), command.target, allowed=self._not_protected
-        )
+        result = merge_apply.continue_merge(self._database, command.branch, self._author(), command.target)
         return self._rows(command, result.rows)
 
     @run.register
@@ -264,7 +257,6 @@ class BranchCommands(DiffCommands):
             command.merge,
             self._author(),
             **_strategies(command),
-            allowed=self._not_protected,
         )
         return self._rows(command, result.rows)
 

@@ -150,7 +150,7 @@ class BranchSchemas:
         self._on, self._back = branch, back
 
     def _return(self, *, local: bool = False) -> None:
-        back = self._back or self._session.start_branch
+        back = self._session.branches.name_of(self._back) if self._back else self._session.start_branch
         if not self._database.has_branch(back):
             back = self._session.start_branch
         self._session.commands.switch(back, local=local)
@@ -227,7 +227,10 @@ class BranchSchemas:
                 self.notice(f'schema "{what.name}" already exists, skipping')
                 return done("CREATE SCHEMA")
             raise BoughError(
-                "42P06", f'schema "{what.name}" already exists', detail="It is the branch of that name."
+                "42P06",
+                f'schema "{what.name}" already exists',
+                detail="It is the branch of that name.",
+                hint=f"BRANCH SWITCH {quote(what.name)} goes there; BRANCH DISCARD {quote(what.name)} lets go of it.",
             )
         assert session.connection is not None
         here = session.connection.branch
@@ -259,6 +262,7 @@ class BranchSchemas:
                 "0A000",
                 f'cannot drop schema "{branch}", which is a branch, together with others',
                 hint="Drop each in a statement of its own.",
+                detail="A branch is discarded on its own, outside the transaction of the others.",
             )
         if not what.cascade:
             raise BoughError(

@@ -60,6 +60,7 @@ def _assigned(tree: exp.Expr) -> dict[str, exp.Expr]:
             "0A000",
             "UPDATE bough.conflicts takes neither FROM nor RETURNING",
             hint="Choose the conflicts in WHERE, with a sub-query if need be.",
+            detail="It is carried out as BRANCH RESOLVE, which settles conflicts and returns their number.",
         )
     found: dict[str, exp.Expr] = {}
     for item in tree.expressions:
@@ -69,6 +70,7 @@ def _assigned(tree: exp.Expr) -> dict[str, exp.Expr]:
                 "0A000",
                 f'cannot set column "{name}" of bough.conflicts',
                 hint="SET resolution = 'branch', 'target' or 'base', or SET value = '…'.",
+                detail="The other columns say what the conflict is.",
             )
         found[name] = item.expression
     return found
@@ -95,6 +97,7 @@ def _choice(row: Sequence[Any], assigned: dict[str, exp.Expr]) -> Choice:
                 "22023",
                 f"conflict {conflict} cannot have both a resolution and a value",
                 hint="Set one of them.",
+                detail="A resolution takes one of its three values, a value is a fourth.",
             )
         return Choice(conflict, resolution)
     return Choice(conflict, "value", value)

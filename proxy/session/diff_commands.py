@@ -54,7 +54,12 @@ class DiffCommands:
         parent = None if record.parent is None else self._database.lines.get(record.parent)
         if parent is None:
             if record.parent is None:
-                raise BoughError("22023", f'branch "{branch}" has no parent', hint="Name the other branch.")
+                raise BoughError(
+                    "22023",
+                    f'branch "{branch}" has no parent',
+                    hint="Name the other branch.",
+                    detail="It is main, or what it was made from is gone.",
+                )
             return "main"
         return parent.name
 

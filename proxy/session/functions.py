@@ -168,7 +168,12 @@ def substitute_session_calls(session: Session, tree: exp.Expr, parameters: Seque
         positional, _ = arguments(node, parameters)
         if name == "set_config":
             if len(positional) != 3 or positional[0] is None:
-                raise BoughError("42883", "set_config(text, text, boolean) takes three arguments")
+                raise BoughError(
+                    "42883",
+                    "set_config(text, text, boolean) takes three arguments",
+                    detail=f"It was given {len(positional)}, or a name that is NULL.",
+                    hint="SELECT set_config('branch', 'b', false)",
+                )
             made = session.set_variable(
                 str(positional[0]), str(positional[1] or ""), local=bool(positional[2])
             )

@@ -23,9 +23,11 @@ from branching import Author, Connection
 from branching.errors import BoughError
 from branching.shadow import Comparison
 from proxy.commands import Command, parse_command
+from proxy.commands.branch import SetBranch, SetLocalBranch
 from proxy.session import shadow_mode
 from proxy.session.branch_commands import BranchCommands
 from proxy.session.branch_schemas import BranchSchemas
+from proxy.session.known_branches import KnownBranches, no_branch
 from proxy.session.outcome import Outcome
 from proxy.session.service import Service
 from proxy.session.shadow_mode import Shadowing
@@ -74,7 +76,7 @@ class Session:
             if name not in _RESERVED and not name.startswith("_pq_.")
         }
         branch = startup.parameters.get("branch") or options.pop("branch", None)
-        self.start_branch = self._resolve_branch(self.database, branch)
+        self.branches = KnownBranches(service.database, self._resolve_branch(self.database, branch))
         settings = {**options, **given}
         self.settings = SessionSettings(
             {name: value for name, value in settings.items() if _acceptable(name)},
@@ -86,6 +88,7 @@ class Session:
         self.statements = Statements(self)
         self.commands = BranchCommands(self)
         self.branch_schemas = BranchSchemas(self, self.statements.command)
+        self._shown_branch = self.start_branch
         self._applied_zone = "UTC"
         self._applied: tuple[object, object] = (None, None)
         self._timed: tuple[object, object] = (None, None)
@@ -100,7 +103,7 @@ class Session:
         if asked is not None:
             if known.has_branch(asked):
                 return asked
-            raise _no_branch(asked, "branch")
+            raise no_branch(asked, "branch", known)
         if known.has_branch(database):
             return database
         if self.means_main(database):
@@ -109,7 +112,7 @@ class Session:
             head, found, tail = database.partition(mark)
             if found and tail and self.means_main(head) and known.has_branch(tail):
                 return tail
-        raise _no_branch(database, "database")
+        raise no_branch(database, "database", known)
 
     def means_main(self, database: str) -> bool:
         """Whether a database name is one of the names of ``main``."""
@@ -261,6 +264,7 @@ class Session:
                 "25001",
                 f"{command.tag} cannot run in a transaction block that has written",
                 hint="COMMIT or ROLLBACK first.",
+                detail=f"{command.tag} commits on its own, and would come between the block's writes.",
             )
 
     @property
@@ -282,6 +286,8 @@ class Session:
         """The connection, with the session's settings applied to it. From the pool."""
         connection = self.connection
         assert connection is not None
+        if connection.branch != self._shown_branch:
+            self._show_branch(connection.branch)
         session, local = self.settings.stamp
         if session is self._applied[0] and local is self._applied[1]:
             return connection
@@ -302,6 +308,13 @@ class Session:
         self._applied = (session, local)
         return connection
 
+    def _show_branch(self, name: str) -> None:
+        """Another session has renamed the branch, or this one has moved."""
+        self._shown_branch = name
+        if self.settings.get("branch") != name:
+            self.branches.note(name)
+            self.settings.assign("branch", name, local=self.settings.is_local("branch"))
+
     def search_path(self) -> tuple[str, ...]:
         return self.path_of(self.setting("search_path"))
 
@@ -318,9 +331,15 @@ class Session:
                 found.append(name)
         return tuple(found)
 
+    @property
+    def start_branch(self) -> str:
+        """What the branch that the session started on is called now."""
+        return self.branches.start
+
     def set_variable(self, name: str, value: str, *, local: bool = False) -> str:
         """SET, and set_config: the value as SHOW gives it."""
         if name.lower() == "branch":
+            self.allow(SetLocalBranch(value) if local else SetBranch(value))
             self.commands.switch(value, local=local)
             return value
         if name.lower() == "search_path":
@@ -332,7 +351,7 @@ class Session:
     def current_database(self) -> str:
         """The name the client connected with, until the session switches; then the branch's."""
         connection = self.connection
-        if connection is None or connection.branch == self.start_branch:
+        if connection is None or self.branches.is_start(connection.line):
             return self.database
         return connection.branch
 
@@ -340,10 +359,11 @@ class Session:
         """After RESET ALL or the end of a transaction: go where the setting says."""
         connection = self.connection
         wanted = self.settings.get("branch") or self.start_branch
-        if connection is not None and connection.branch != wanted:
-            if self.service.database.has_branch(wanted):
-                connection.switch(wanted)
-            else:
+        if connection is not None and not self.branches.is_line(wanted, connection.line):
+            name = self.branches.name_of(wanted)
+            if self.service.database.has_branch(name):
+                connection.switch(name)
+            if name != wanted or connection.branch != wanted:
                 self.settings.assign("branch", connection.branch)
         self.branch_schemas.settle()
 
@@ -367,18 +387,6 @@ def _acceptable(name: str) -> bool:
     except BoughError:
         return False
     return not found.read_only
-
-
-def _no_branch(name: str, what: str) -> BoughError:
-    return BoughError(
-        "3D000",
-        f'{what} "{name}" does not exist',
-        hint=f'Branches are databases: connect to "main" and run BRANCH CREATE {_quoted(name)}, or BRANCH LIST.',
-    )
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() and name == name.lower() else '"' + name.replace('"', '""') + '"'
 
 
 __all__ = ["Sequence", "Session", "log", "parse_command"]

@@ -92,7 +92,10 @@ def message(error: BoughError | EngineError) -> str:
 def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
     if not session.service.settings.shadow_mode_enabled:
         raise BoughError(
-            "0A000", "shadow queries are turned off", hint="Set shadow_mode_enabled to true and restart."
+            "0A000",
+            "shadow queries are turned off",
+            hint="Set shadow_mode_enabled to true and restart.",
+            detail="The setting shadow_mode_enabled is false.",
         )
     tree = _query(session, command)
     for name in command.branches:
@@ -127,7 +130,10 @@ def _query(session: Session, command: c.ShadowQuery) -> exp.Expr:
         )
     if prepared.parameter_count:
         raise BoughError(
-            "42P02", "there is no parameter $1", hint="Write the values into the query of a SHADOW QUERY."
+            "42P02",
+            "there is no parameter $1",
+            hint="Write the values into the query of a SHADOW QUERY.",
+            detail="A shadow query takes its values from its text.",
         )
     found = statements.analyse(prepared)
     if not found.is_plain or found.sleeps or statements.reads_elsewhere(prepared):

@@ -58,6 +58,7 @@ class Transactions:
                 "25P02",
                 "current transaction is aborted, commands ignored until end of transaction block",
                 hint="ROLLBACK.",
+                detail="A statement before this one failed.",
             )
 
     # -- blocks -----------------------------------------------------------------------------------------------
@@ -175,7 +176,12 @@ class Transactions:
         if what.read_only is not None and self.block != "none" and what.read_only != self.read_only:
             assert session.connection is not None
             if session.connection.has_written:
-                raise BoughError("25001", "transaction read-write mode must be set before any query")
+                raise BoughError(
+                    "25001",
+                    "transaction read-write mode must be set before any query",
+                    detail="The transaction has written already.",
+                    hint="Say READ ONLY or READ WRITE in BEGIN.",
+                )
             session.connection.rollback()
             session.connection.begin(what.read_only)
             self.read_only = what.read_only
@@ -187,6 +193,8 @@ class Transactions:
             raise BoughError(
                 "25P01",
                 f"{'SAVEPOINT' if kind is Kind.SAVEPOINT else kind.value} can only be used in transaction blocks",
+                detail="No block is open.",
+                hint="BEGIN opens one.",
             )
         if kind is Kind.SAVEPOINT:
             self.check()
@@ -211,7 +219,12 @@ class Transactions:
         for index in range(len(self._savepoints) - 1, -1, -1):
             if self._savepoints[index].name == name:
                 return index
-        raise BoughError("3B001", f'savepoint "{name}" does not exist')
+        raise BoughError(
+            "3B001",
+            f'savepoint "{name}" does not exist',
+            detail="It was never set in this block, or was released or rolled back since.",
+            hint="SAVEPOINT sets one.",
+        )
 
     def _go_back(self, index: int) -> None:
         savepoint = self._savepoints[index]

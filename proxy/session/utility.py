@@ -101,6 +101,7 @@ def _reset(session: Session, name: str | None) -> None:
     if name is None:
         session.settings.reset_all()
         path = session.setting("search_path")
+        session.branches.note(session.start_branch)
         session.settings.assign("branch", session.start_branch)
         session.follow_branch_setting()
         session.branch_schemas.follow(path)

@@ -62,6 +62,7 @@ def substitute(session: Session, tree: exp.Expr) -> exp.Expr:
                 "42P01",
                 f'relation "bough.{node.name}" does not exist',
                 hint="The system views are " + ", ".join(f"bough.{name}" for name in VIEWS) + ".",
+                detail="The schema bough has system views only.",
             )
         replace(node, sql)
     return tree

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import branching
-from branching import branches, gc
+from branching import branches, gc, last_use
 from branching.branch_info import expires_at
 from branching.manifest import now
 
@@ -20,7 +20,7 @@ def test_a_use_is_remembered_and_keeps_a_branch(tmp_path: Path) -> None:
     connection.close()
     used = line.record.last_used_at
     assert used is not None and used > created
-    branches.store_uses(database)
+    last_use.store_uses(database)
     database.close()
 
     database = branching.open(path)
