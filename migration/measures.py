@@ -26,7 +26,7 @@ What is measured follows the *class* of a column's canonical type:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Literal
@@ -94,16 +94,26 @@ def _order(value: Any) -> Any:
 
 
 class BatchMeasure:
-    """Measures of rows as they pass, in Arrow."""
+    """Measures of rows as they pass, in Arrow. ``only`` names the columns that are measured, None all."""
 
-    def __init__(self, columns: Sequence[tuple[str, CanonicalType]]) -> None:
+    def __init__(
+        self, columns: Sequence[tuple[str, CanonicalType]], only: Collection[str] | None = None
+    ) -> None:
         self.rows = 0
-        self.columns = {name: ColumnMeasure(measure_class(type_)) for name, type_ in columns}
+        self._places = [name if only is None or name in only else None for name, _ in columns]
+        self.columns = {
+            name: ColumnMeasure(measure_class(type_))
+            for name, type_ in columns
+            if only is None or name in only
+        }
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes a batch in; its columns are in the order given."""
         self.rows += batch.num_rows
-        for measure, array in zip(self.columns.values(), batch.columns, strict=True):
+        for name, array in zip(self._places, batch.columns, strict=True):
+            if name is None:
+                continue
+            measure = self.columns[name]
             measure.nonnull += len(array) - array.null_count
             if array.null_count < len(array):
                 _ADD[measure.kind](measure, array)
@@ -226,10 +236,12 @@ def finished(measure: BatchMeasure) -> TableMeasure:
 
 
 def measure_batches(
-    batches: Iterable[pa.RecordBatch], columns: Sequence[tuple[str, CanonicalType]]
+    batches: Iterable[pa.RecordBatch],
+    columns: Sequence[tuple[str, CanonicalType]],
+    only: Collection[str] | None = None,
 ) -> TableMeasure:
     """All batches of a reader."""
-    measure = BatchMeasure(columns)
+    measure = BatchMeasure(columns, only)
     for batch in batches:
         measure.add(batch)
     return finished(measure)

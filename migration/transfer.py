@@ -100,7 +100,7 @@ class _Work:
         self.size = 0
         self.method = ""
         self.kept_rows = 0
-        self.measure: BatchMeasure | None = BatchMeasure([(c.name, c.target) for c in item.columns])
+        self.measure: BatchMeasure | None = self._unmeasured()
         self.published = False
 
     def run(self) -> TransferResult:
@@ -199,7 +199,7 @@ class _Work:
             )
 
         before = self.monitor.rows
-        measure = self.measure or BatchMeasure([(c.name, c.target) for c in item.columns])
+        measure = self.measure or self._unmeasured()
         pipeline = Pipeline(read, transform, measure, self.monitor.passed)
         self.monitor.pipeline = pipeline
         assert self.staging is not None
@@ -216,6 +216,12 @@ class _Work:
         self.size += written.bytes
         self.method = written.method
         return rows
+
+    def _unmeasured(self) -> BatchMeasure:
+        """For what has to be measured on its way: what the source's engine cannot vouch for, and the cursor."""
+        item = self.item
+        only = verification.measured_on_the_way(item) | {item.request.cursor or ""}
+        return BatchMeasure([(c.name, c.target) for c in item.columns], only)
 
     def _measure(self) -> TableMeasure | None:
         return finished(self.measure) if self.measure is not None else None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -29,17 +29,18 @@ from migration.connectors.csv_blocks import read_block
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
-from migration.connectors.postgres_encoding import ENCODED_ROWS, binary_encoder, csv_bytes, slices
+from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
+from migration.connectors.postgres_load import CopyIn, is_plain
 from migration.connectors.postgres_publishing import attachments, restore_names, shared_names
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.writing import SqlWriter
+from migration.connectors.writing import SqlWriter, is_staging
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
-from migration.queues import Sender, Stopped
+from migration.queues import Stopped
 from migration.types import CanonicalType
 
 _SETTINGS = {
@@ -339,20 +340,27 @@ class PostgresWriter(SqlWriter):
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
         form = "binary" if encoder else "csv"
         statement = f"COPY {self.q(path)} ({names}) FROM STDIN (FORMAT {form})"
-        size = 0
-        with self.connector.errors(), self.session.cursor() as cursor:
-            # Encoding waits for the server only where the queue is full, and the server never for encoding.
-            with cursor.copy(statement.encode()) as copy, Sender(copy.write) as sender:
-                for batch in chain([first], iterator):
-                    for part in slices(batch, ENCODED_ROWS):
-                        ready = fit_batch(part, fits)
-                        data = encoder.batch(ready) if encoder else csv_bytes(ready)
-                        sender.put(data)
-                        size += len(data)
-                if encoder:
-                    sender.put(encoder.finish())
-            rows = cursor.rowcount
-        return WriteResult(rows, size, "COPY BINARY (pgpq)" if encoder else "COPY CSV")
+        header, trailer = (encoder.header, TRAILER) if encoder else (b"", b"")
+        with (
+            self.connector.errors(),
+            CopyIn(
+                self.session, statement, header, trailer, self._helpers(path), self.connector.closed
+            ) as load,
+        ):
+            for batch in chain([first], iterator):
+                for part in slices(batch, ENCODED_ROWS):
+                    ready = fit_batch(part, fits)
+                    load.put(encoder.batch(ready) if encoder else csv_bytes(ready))
+            if encoder:
+                load.put(encoder.rest())
+        return WriteResult(load.rows, load.size, "COPY BINARY (pgpq)" if encoder else "COPY CSV")
+
+    def _helpers(self, path: Path) -> Callable[[], psycopg.Connection[Any]] | None:
+        """How to open sessions that help to fill a table; None where the first must do it alone."""
+        if self.in_transaction or self.connector.dialect != "postgres" or not is_staging(path):
+            return None
+        oid = find(self.session, path)
+        return self.connector.open if oid is not None and is_plain(self.session, oid) else None
 
     def begin(self) -> None:
         self.execute("BEGIN")

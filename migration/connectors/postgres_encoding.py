@@ -31,11 +31,13 @@ _EPOCH_DAYS = 10_957
 _PLAIN = ("bool", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "decimal")
 _DECLARED_TEXT = ("text", "character varying", "character", "varchar", "bpchar", "citext", "name")
 ENCODED_ROWS = 8_192  # rows encoded in one call: pgpq keeps every other thread waiting meanwhile
+TRAILER = b"\xff\xff"
 Recipe = tuple[pa.DataType, Callable[[pa.Array], pa.Array]]
 
 
 class BinaryEncoder:
-    """Encodes batches of one schema."""
+    """Encodes batches of one schema. What ``batch`` and ``rest`` give are whole rows, between ``header`` and
+    ``TRAILER``; a batch may be kept until the next."""
 
     def __init__(self, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
         self._recipes = recipes
@@ -43,19 +45,19 @@ class BinaryEncoder:
             [pa.field(name, recipe[0]) for name, recipe in zip(names, recipes, strict=True)]
         )
         self._encoder = pgpq.ArrowToPostgresBinaryEncoder(self._schema)
-        self._header: bytes = self._encoder.write_header()
+        self.header: bytes = self._encoder.write_header()
 
     def batch(self, batch: pa.RecordBatch) -> bytes:
-        """The bytes of one batch, after the header if it is the first."""
+        """The bytes of one batch and of those kept before it, or none yet."""
         arrays = [convert(array) for (_, convert), array in zip(self._recipes, batch.columns, strict=True)]
-        data: bytes = self._header + self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._header = b""
+        data: bytes = self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
         return data
 
-    def finish(self) -> bytes:
-        """The trailer."""
-        data: bytes = self._header + self._encoder.finish()
-        return data
+    def rest(self) -> bytes:
+        """What was kept, once all batches are given."""
+        data: bytes = self._encoder.finish()
+        assert data.endswith(TRAILER)
+        return data[: -len(TRAILER)]
 
 
 def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:

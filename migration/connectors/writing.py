@@ -37,6 +37,12 @@ _JOB = re.compile(r"[0-9a-z]{1,24}")
 _LEFTOVER = re.compile(r".*(?:__stg_|__old_)(?P<job>[0-9a-z]{1,24})")
 
 
+def is_staging(path: Path) -> bool:
+    """Whether a table's name is one that ``staging`` gives."""
+    match = _LEFTOVER.fullmatch(path[-1])
+    return match is not None and _MARK in path[-1]
+
+
 class SqlWriter(ABC):
     """A writer over SQL: an engine adds statements, the loading of batches and what hangs on a table."""
 
@@ -133,7 +139,7 @@ class SqlWriter(ABC):
         if not self.exists(target):
             with self.transaction():
                 self.rename(staging, target)
-            return Published("rename", atomic=True, rows=self.count(target))
+            return Published("rename", atomic=True)
         if mode == "create":
             raise MigrationError(
                 "42P07",
@@ -163,7 +169,7 @@ class SqlWriter(ABC):
             self.rename(target, old)
             self.rename(staging, target)
             self.execute(f"DROP TABLE {self.q(old)}")
-        return Published("rename pair", atomic=True, rows=self.count(target))
+        return Published("rename pair", atomic=True)
 
     def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
         held = self.dependants(target)

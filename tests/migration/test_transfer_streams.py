@@ -16,7 +16,7 @@ from migration.connectors.base import Source
 from migration.connectors.postgres import PostgresConnector
 from migration.datasources import datasource
 from migration.errors import MigrationError
-from migration.queues import ByteQueue, Sender, Stopped
+from migration.queues import ByteQueue, Stopped
 
 MANY = 60_000  # more than what the first connection is used for
 
@@ -170,39 +170,6 @@ def test_a_writer_reports_what_the_server_refuses(pg: PostgresConnector) -> None
         assert refusal.value.sqlstate == "23505"
         assert writer.count(("few",)) == 0
         assert writer.write(("few",), batches[:-1]).rows == 300_000
-
-
-def test_a_sender_keeps_the_order() -> None:
-    sent: list[bytes] = []
-    with Sender(sent.append, limit=10) as sender:
-        for number in range(100):
-            sender.put(b"%04d" % number)
-    assert sent == [b"%04d" % number for number in range(100)]
-
-
-def test_a_senders_error_is_raised_to_who_hands_over() -> None:
-    def refuse(data: bytes) -> None:
-        raise ValueError(data.decode())
-
-    with pytest.raises(ValueError, match="first"), Sender(refuse, limit=1) as sender:
-        for data in (b"first", b"second", b"third", b"fourth"):
-            sender.put(data)
-
-
-def test_a_sender_left_by_an_error_drops_what_waits() -> None:
-    sent: list[bytes] = []
-    go_on = threading.Event()
-
-    def slow(data: bytes) -> None:
-        sent.append(data)
-        go_on.wait(10)
-
-    with pytest.raises(KeyError), Sender(slow) as sender:
-        for number in range(5):
-            sender.put(b"%d" % number)
-        threading.Timer(0.1, go_on.set).start()
-        raise KeyError
-    assert len(sent) < 5
 
 
 def test_a_full_queue_holds_back_and_wakes_when_stopped() -> None:

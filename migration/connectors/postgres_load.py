@@ -1,0 +1,147 @@
+"""COPY FROM STDIN into one table, over one session or several at once.
+
+A COPY is the work of one process of the server, and it is the slowest stage of a move. Rules:
+
+1. Only a staging table is filled by several sessions: nobody else reads or writes it. It must have no index and no
+   foreign key, where two sessions could wait for each other's rows.
+2. The others begin once it is clear that many bytes come (``_MANY``). A server that has no room for them is loaded by
+   the first alone.
+3. Each piece that is handed over is a run of whole rows, so it does not matter who sends it. All sessions commit after
+   the last of them has sent everything; one that fails stops the others, and nothing of theirs stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+
+from migration.errors import MigrationError
+from migration.queues import ByteQueue, Stopped
+
+Session = psycopg.Connection[Any]
+SESSIONS = 3
+_MANY = 4 << 20  # bytes a session has to send before another is worth opening
+_HELD = """
+SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = %(oid)s)
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = %(oid)s AND contype = 'f')
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE tgrelid = %(oid)s)"""
+
+
+def is_plain(session: Session, oid: int) -> bool:
+    """True if nothing makes the rows of one session wait for those of another."""
+    found = session.execute(_HELD.encode(), {"oid": oid}).fetchone()
+    return found is not None and not found[0]
+
+
+class CopyIn:
+    """One load; a context manager. Leaving it waits until everything is sent, and raises what a session said.
+
+    ``header`` and ``trailer`` are sent by every session before and after its pieces. ``more`` opens another session and
+    ``close`` ends it; without ``more`` the first session does it alone, in whatever transaction it is in.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        statement: str,
+        header: bytes,
+        trailer: bytes,
+        more: Callable[[], Session] | None = None,
+        close: Callable[[Session], None] = psycopg.Connection.close,
+    ) -> None:
+        self._statement = statement.encode()
+        self._header, self._trailer = header, trailer
+        self._more, self._close = more, close
+        self._shared = more is not None
+        self._sessions = [session]
+        self._threads: list[threading.Thread] = []
+        self._queue = ByteQueue()
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        self.rows = 0
+        self.size = 0
+
+    def put(self, data: bytes) -> None:
+        """Hands over whole rows; waits while too much is waiting, raises what a session said."""
+        if not data:
+            return
+        self.size += len(data)
+        if self._more is not None and self.size > _MANY * len(self._sessions):
+            self._join_in(self._more)
+        try:
+            self._queue.put(data, len(data))
+        except Stopped:
+            if self._error is None:
+                raise
+            raise self._error from None
+
+    def _join_in(self, more: Callable[[], Session]) -> None:
+        try:
+            session = more()
+        except MigrationError:  # no room for one more: it goes on with those it has
+            self._more = None
+            return
+        self._sessions.append(session)
+        self._start(session)
+        if len(self._sessions) == SESSIONS:
+            self._more = None
+
+    def _start(self, session: Session) -> None:
+        thread = threading.Thread(target=self._sending, args=(session,), name="transfer-sender", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _sending(self, session: Session) -> None:
+        try:
+            if self._shared:
+                session.execute("BEGIN")
+            with session.cursor() as cursor:
+                with cursor.copy(self._statement) as copy:
+                    copy.write(self._header)
+                    while (data := self._queue.get()) is not None:
+                        copy.write(data)
+                    copy.write(self._trailer)
+                with self._lock:
+                    self.rows += cursor.rowcount
+        except Stopped:
+            pass
+        except BaseException as error:
+            with self._lock:
+                self._error = self._error or error
+            self._queue.stop()
+
+    def __enter__(self) -> Self:
+        self._start(self._sessions[0])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if value is not None:
+            self._queue.stop()
+        with contextlib.suppress(Stopped):  # its error is raised below
+            for _ in self._threads:
+                self._queue.put(None, 0)
+        for thread in self._threads:
+            thread.join()
+        try:
+            if self._shared:
+                self._end(whole=value is None and self._error is None)
+        finally:
+            for session in self._sessions[1:]:
+                self._close(session)
+        if value is None and self._error is not None:
+            raise self._error
+
+    def _end(self, *, whole: bool) -> None:
+        for session in self._sessions:
+            if whole:
+                session.execute("COMMIT")
+            else:
+                with contextlib.suppress(psycopg.Error):  # a lost connection has rolled back already
+                    session.execute("ROLLBACK")

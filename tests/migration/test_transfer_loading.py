@@ -1,0 +1,148 @@
+"""A staging table is filled by several sessions of the server at once, or by none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pyarrow as pa
+import pytest
+from servers import Server
+
+from migration.connectors import connect, postgres_load
+from migration.connectors.postgres import PostgresConnector, PostgresWriter
+from migration.datasources import datasource
+from migration.errors import MigrationError
+
+ROWS = 100_000
+STAGED = ("public", "loaded__stg_1x1")
+TEXT = "something to make a row longer than a number alone would be, and then some more"
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def writer(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresWriter]:
+    """A writer whose helpers come early."""
+    monkeypatch.setattr(postgres_load, "_MANY", 1 << 20)
+    options = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
+    connector = connect(
+        datasource("pg", "postgres", {**options, "database": postgres.database, "role": "read_write"})
+    )
+    assert isinstance(connector, PostgresConnector)
+    with connector.writer() as found:
+        found.drop(STAGED)
+        yield found
+        found.rollback()
+        found.drop(STAGED)
+    connector.close()
+
+
+@pytest.fixture
+def opened(writer: PostgresWriter, monkeypatch: pytest.MonkeyPatch) -> list[psycopg.Connection[object]]:
+    """The sessions that came to help."""
+    found: list[psycopg.Connection[object]] = []
+    open_ = PostgresConnector.open
+
+    def noted(connector: PostgresConnector) -> psycopg.Connection[object]:
+        found.append(open_(connector))
+        return found[-1]
+
+    monkeypatch.setattr(PostgresConnector, "open", noted)
+    return found
+
+
+def batches(*last: int) -> Iterator[pa.RecordBatch]:
+    """Rows 0 to ROWS, and some more at the end."""
+    for start in range(0, ROWS, 10_000):
+        yield batch(range(start, start + 10_000))
+    if last:
+        yield batch(last)
+
+
+def batch(ids: range | tuple[int, ...]) -> pa.RecordBatch:
+    columns = [pa.array(list(ids), pa.int64()), pa.array([TEXT] * len(ids))]
+    return pa.record_batch(columns, names=["id", "s"])
+
+
+def make(writer: PostgresWriter, id_: str = "bigint") -> None:
+    writer.execute(f"CREATE TABLE {writer.q(STAGED)} (id {id_}, s text)")
+
+
+def held(writer: PostgresWriter) -> tuple[object, ...]:
+    return writer.rows(f"SELECT count(*), count(DISTINCT id), sum(id)::bigint FROM {writer.q(STAGED)}")[0]
+
+
+@pytest.mark.parametrize("form", ["BINARY", "CSV"])
+def test_several_sessions_bring_every_row_once(
+    writer: PostgresWriter,
+    opened: list[psycopg.Connection[object]],
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    if form == "CSV":
+        monkeypatch.setattr("migration.connectors.postgres.binary_encoder", lambda columns: None)
+    make(writer)
+    written = writer.write(STAGED, batches())
+    assert form in written.method
+    assert len(opened) == postgres_load.SESSIONS - 1
+    assert all(session.closed for session in opened)
+    assert written.rows == ROWS
+    assert held(writer) == (ROWS, ROWS, ROWS * (ROWS - 1) // 2)
+
+
+def test_one_session_that_fails_leaves_nothing_of_any(
+    writer: PostgresWriter, opened: list[psycopg.Connection[object]]
+) -> None:
+    make(writer, "bigint CHECK (id <> -1)")
+    with pytest.raises(MigrationError) as refusal:
+        writer.write(STAGED, batches(-1))
+    assert refusal.value.sqlstate == "23514"
+    assert len(opened) == postgres_load.SESSIONS - 1
+    assert all(session.closed for session in opened)
+    assert writer.count(STAGED) == 0
+    assert writer.write(STAGED, batches()).rows == ROWS
+
+
+def test_a_source_that_fails_leaves_nothing(writer: PostgresWriter) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from batches()
+        raise KeyError("the source")
+
+    make(writer)
+    with pytest.raises(KeyError, match="the source"):
+        writer.write(STAGED, broken())
+    assert writer.count(STAGED) == 0
+
+
+def test_an_index_keeps_the_others_away(
+    writer: PostgresWriter, opened: list[psycopg.Connection[object]]
+) -> None:
+    """Two sessions with the same key would wait for each other."""
+    make(writer, "bigint PRIMARY KEY")
+    with pytest.raises(MigrationError) as refusal:
+        writer.write(STAGED, batches(5))
+    assert (refusal.value.sqlstate, opened) == ("23505", [])
+    assert writer.count(STAGED) == 0
+
+
+def test_a_transaction_of_the_caller_is_not_left(
+    writer: PostgresWriter, opened: list[psycopg.Connection[object]]
+) -> None:
+    make(writer)
+    writer.begin()
+    assert writer.write(STAGED, batches()).rows == ROWS
+    writer.rollback()
+    assert (opened, writer.count(STAGED)) == ([], 0)
+
+
+def test_without_room_for_more_the_first_session_loads(
+    writer: PostgresWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connector: PostgresConnector) -> psycopg.Connection[object]:
+        raise MigrationError("53300", "too many clients")
+
+    make(writer)
+    monkeypatch.setattr(PostgresConnector, "open", full)
+    assert writer.write(STAGED, batches()).rows == ROWS
+    assert held(writer)[0] == ROWS
