@@ -9,7 +9,10 @@ from branching import names
 from branching.database import Database
 from branching.engine.base import Cursor
 from branching.lines import TRUNK, Record
-from branching.names import BRANCH, is_pin
+from branching.names import BRANCH, VERSION, is_pin
+from branching.overlay import reads_copy, unmasked
+
+_BYTES_PER_ROW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,24 @@ def expires_at(record: Record) -> datetime | None:
     return (record.last_used_at or record.created_at) + timedelta(seconds=record.ttl)
 
 
+def _copied(database: Database, cursor: Cursor) -> dict[int, tuple[int, int]]:
+    """Per branch with copies of tables: how many rows of them are its own changes, and how many there are in all."""
+    found: dict[int, tuple[int, int]] = {}
+    if not any(base.is_copy for base in database.physical.bases.values()):
+        return found
+    for line in list(database.lines.values()):
+        for table in database.loaded(line).catalog.tables() if line.touched else ():
+            if not reads_copy(table, database.physical):
+                continue
+            rows = unmasked(table, line, database.physical, plain=True)
+            changed, whole = cursor.query(
+                f"SELECT count(*) FILTER ({line.record.base.hidden(VERSION)}), count(*) FROM ({rows}) AS _rows"
+            )[0]
+            before = found.get(line.id, (0, 0))
+            found[line.id] = before[0] + changed, before[1] + whole
+    return found
+
+
 def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
     """A row for every live branch, the trunk first."""
     database.commit_log.flush()
@@ -65,6 +86,7 @@ def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
         cursor.query(f"SELECT branch, max(committed_at) FROM {names.MANIFEST_SCHEMA}.commits GROUP BY branch")
     )
     rows: dict[int, int] = {}
+    sizes: dict[int, int] = {}  # rows of copies
     for table in database.physical.storage:
         if table[0] in "dm" and table[1:].isdigit():
             for branch, count in cursor.query(
@@ -72,6 +94,9 @@ def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
             ):
                 if table[0] == "d":
                     rows[branch] = rows.get(branch, 0) + count
+    for branch, (changed, whole) in _copied(database, cursor).items():
+        rows[branch] = rows.get(branch, 0) + changed
+        sizes[branch] = sizes.get(branch, 0) + whole
     found = []
     for line in sorted(database.lines.values(), key=lambda item: item.id):
         record = line.record
@@ -93,7 +118,7 @@ def information(database: Database, cursor: Cursor) -> list[BranchInfo]:
                 line.sessions,
                 len(line.touched),
                 rows.get(line.id, 0),
-                rows.get(line.id, 0) * 64,
+                (rows.get(line.id, 0) + sizes.get(line.id, 0)) * _BYTES_PER_ROW,
                 rows.get(line.id, 0),
                 0,
                 record.owner,

@@ -18,8 +18,9 @@ from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line, Record
-from branching.model import Catalog, Table
+from branching.model import Catalog
 from branching.names import BRANCH, RID, VERSION, quote
+from branching.overlay import reads_copy
 from branching.past_rows import mask_sql, need_storage
 from branching.physical import Physical
 from branching.points import Point
@@ -218,8 +219,7 @@ def _copy_present(
             _copy_rows(
                 cursor, delta, f"{names.columns(table.stored)}, {RID}, {VERSION}", source.id, record.id
             )
-    masks = {table.storage.base for table in _tables_ever(database, source) if table.id in touched}
-    for base_id in sorted(item for item in masks if item is not None):
+    for base_id in masks_of(database, physical, source, catalog, touched):
         if physical.has(names.mask(base_id)):
             _copy_rows(cursor, names.mask(base_id), RID, source.id, record.id)
 
@@ -255,8 +255,15 @@ def _copy_past(
     return made
 
 
-def _tables_ever(database: Database, line: Line) -> list[Table]:
-    return [*line.catalog.tables(), *database.base_catalog(line).tables()]
+def masks_of(
+    database: Database, physical: Physical, line: Line, catalog: Catalog, touched: set[int]
+) -> list[int]:
+    """The bases whose masks say what ``line`` sees; not those that a copy has taken the place of."""
+    now = [table for table in catalog.tables() if table.id in touched]
+    copied = {table.id for table in now if reads_copy(table, physical)}
+    then = (table for table in database.base_catalog(line).tables() if table.id in touched - copied)
+    found = {table.storage.base for table in (*now, *then)}
+    return sorted(base for base in found if base is not None)
 
 
 def _copy_rows(cursor: Cursor, table: str, columns: str, source: int, target: int) -> None:

@@ -40,6 +40,7 @@ def load(kind: str, text: str) -> Object:
                     data["storage"]["base"],
                     data["storage"]["shape"],
                     tuple((name, text) for name, text in data["storage"]["below"]),
+                    tuple((number, text) for number, text in data["storage"].get("recipes", ())),
                 ),
             }
         )

@@ -68,6 +68,7 @@ class Database:
         self.pending_forks = 0
         self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False
+        self.passes = threading.Lock()  # held by a pass of collection: one at a time
         self.native_macros: frozenset[str] = frozenset()  # functions in the file that plain DuckDB made
         self.stored_uses: dict[int, datetime | None] = {}  # last_used_at of branches, as the manifest has it
         self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
@@ -297,6 +298,9 @@ class Database:
 
     def unchanged_since(self, base: int, point: Point) -> bool:
         """Whether nothing has written ``base``, nor begun to, since ``point``."""
+        stored = self.physical.bases.get(base)
+        if stored is not None and stored.is_copy:
+            return True
         return self.engine.capabilities.sole_writer and point.holds_all_up_to(self.last_write(base))
 
     def forget_storage(self, gone: set[str]) -> None:

@@ -124,7 +124,9 @@ class BranchDdl(Ddl):
         values: dict[str, str] | None = None,
     ) -> Table:
         """``changed`` with a shape of its own; the branch's rows moved into it. ``values``: new column → expression."""
-        storage = Storage(table.storage.base, self.next_id(), table.storage.below if below is None else below)
+        storage = replace(
+            table.storage, shape=self.next_id(), below=table.storage.below if below is None else below
+        )
         changed = replace(changed, storage=storage)
         old = names.delta(table.storage.shape)
         line = self.scope.line

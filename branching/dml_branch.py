@@ -10,18 +10,20 @@ Rules:
    same table see what the user's statement would.
 2. The mask's key (branch, identity) is what makes two sessions touching the same row conflict.
 3. New keys are checked against the rows below after the statement: the delta's own keys cover the rest.
-4. Rows of the delta that are part of the base (inherited at a fork, or merged) get their image when first changed.
+4. Rows of the delta, or of a copy (``detach``), that are part of the base get their image when first changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from sqlglot import exp
 
 from branching import history, names, overlay
+from branching.branch_keys import refuse_taken
 from branching.dml import (
     SOURCE,
     Write,
@@ -40,12 +42,9 @@ from branching.dml import (
 )
 from branching.dml_trunk import expand_insert, expand_update
 from branching.engine.base import EngineError, ErrorKind
-from branching.errors import BoughError
-from branching.model import Table
+from branching.model import Storage, Table
 from branching.names import BRANCH, RID, VERSION
 from branching.storage import ensure_delta
-
-_FEW_KEYS = 20
 
 
 class BranchWrite(Write):
@@ -200,6 +199,9 @@ class BranchWrite(Write):
         history.keep_own(transaction, table, where, values, alias)
         if line.record.inherited and imaged is not None:
             self._touch_inherited(table, imaged, where, values, alias)
+        if overlay.reads_copy(table, transaction.physical):
+            self._touch_copied(table, imaged, where, values, alias, alone=alone)
+            return
         if table.storage.base is None or imaged is None:
             return
         source = self._unmasked(table)
@@ -229,6 +231,42 @@ class BranchWrite(Write):
             f" WHERE {BRANCH} = {line.id} AND {VERSION} = {version}"
             f" AND NOT EXISTS (SELECT 1 FROM {mask} AS _old WHERE _old.{BRANCH} = {line.id}"
             f" AND _old.{RID} = _new.{RID})"
+        )
+
+    def _touch_copied(
+        self,
+        table: Table,
+        imaged: Table | None,
+        where: str,
+        values: Sequence[Any],
+        alias: str,
+        *,
+        alone: bool,
+    ) -> None:
+        """Touches rows of the branch's own copy of the table: those that are not its own changes get their images."""
+        line, transaction = self.scope.line, self.transaction
+        touch = partial(self.cursor.engine.touch, branch=line.id, version=transaction.take())
+        source = self._unmasked(table)
+        if not alone:
+            where = f"{RID} IN ({self.stage_rids(_rids(f'({source})', alias, where), values)})"
+            values = ()
+        history.keep_copied(transaction, table, source, where, values, alias)
+        if imaged is not None:
+            images, columns = names.before(imaged.storage.shape), names.columns(imaged.stored)
+            if imaged.storage.base == table.storage.base:
+                then = self._unmasked(imaged)
+            else:  # the copy has all columns of before it, whatever has been altered since
+                then = self._unmasked(replace(imaged, storage=Storage(table.storage.base, 0)))
+            selected = (
+                f"{line.record.base.visible(VERSION)} AND {RID} IN ({_rids(f'({source})', alias, where)})"
+            )
+            self.cursor.execute(touch(images, columns, f"({then})", "_then", selected), values)
+        delta, shared = names.delta(table.storage.shape), names.columns(table.stored)
+        self._copy(touch(delta, shared, f"({source})", alias, where), values)
+        self._copy(
+            f"INSERT INTO {names.mask(table.storage.base or 0)}"
+            f" SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
+            values,
         )
 
     def _unmasked(self, table: Table) -> str:
@@ -263,10 +301,19 @@ class BranchWrite(Write):
         line, version = self.scope.line, self.transaction.take()
         images = names.before(imaged.storage.shape)
         columns = names.columns(imaged.stored)
-        if set(imaged.stored) - set(table.stored):
+        now = {column.id: column.name for column in table.columns}
+        stored = [column.id for column in imaged.columns if column.generated is None]
+        if not now.keys() >= set(stored):
             return  # a column was dropped since: the images were taken then
         where = f"{BRANCH} = {line.id} AND {line.record.base.visible(VERSION)} AND ({where})"
         delta = names.delta(table.storage.shape)
+        if [now[number] for number in stored] != list(imaged.stored):  # renamed since
+            items = [
+                f"{names.quote(now[number])} AS {names.quote(name)}"
+                for number, name in zip(stored, imaged.stored, strict=True)
+            ]
+            where = f"{RID} IN ({_rids(delta, alias, where)})"
+            delta = f"(SELECT {', '.join(items)}, {RID} FROM {delta} WHERE {BRANCH} = {line.id})"
         self.cursor.execute(
             self.cursor.engine.touch(images, columns, delta, alias, where, branch=line.id, version=version),
             values,
@@ -308,55 +355,17 @@ class BranchWrite(Write):
             new_keys = returned.arrow().rename_columns(extra)
             count = new_keys.num_rows
             for name, columns in keys:
-                self._check_key(table, name, columns, new_keys)
+                refuse_taken(
+                    self.scope, self.cursor, self.transaction.physical, table, name, columns, new_keys
+                )
             return Written(count)
         rows = returned.rows()
         shown = len(returned.columns) - len(extra)
         new_keys = returned.arrow()
         new_keys = new_keys.select(list(range(shown, new_keys.num_columns))).rename_columns(extra)
         for name, columns in keys:
-            self._check_key(table, name, columns, new_keys)
+            refuse_taken(self.scope, self.cursor, self.transaction.physical, table, name, columns, new_keys)
         return Written(len(rows), returned.columns[:shown], [row[:shown] for row in rows])
-
-    def _check_key(self, table: Table, name: str, columns: tuple[str, ...], new_keys: Any) -> None:
-        if new_keys.num_rows == 0:
-            return
-        line = self.scope.line
-        plain = self.scope.plain(table, line)
-        source = overlay.unmasked(table, line, self.transaction.physical, plain=plain)
-        listed = names.columns(columns)
-        if new_keys.num_rows <= _FEW_KEYS:
-            rows = [
-                row
-                for row in zip(*(new_keys[c].to_pylist() for c in columns), strict=True)
-                if None not in row
-            ]
-            if not rows:
-                return
-            one = "(" + " AND ".join(f"{_q(column)} = ?" for column in columns) + ")"
-            found = self.cursor.query(
-                f"SELECT {listed} FROM ({source}) AS _below WHERE {' OR '.join([one] * len(rows))} LIMIT 1",
-                [value for row in rows for value in row],
-            )
-        else:
-            self.cursor.register("_bough_keys", new_keys)
-            try:
-                found = self.cursor.query(
-                    f"SELECT {listed} FROM ({source}) AS _below"
-                    f" WHERE ({listed}) IN (SELECT ({listed}) FROM _bough_keys) LIMIT 1"
-                )
-            finally:
-                self.cursor.unregister("_bough_keys")
-        if found:
-            shown = ", ".join(str(value) for value in found[0])
-            raise BoughError(
-                "23505",
-                f'duplicate key value violates unique constraint "{name}"',
-                detail=f"Key ({', '.join(columns)})=({shown}) already exists.",
-                table=table.name,
-                schema=table.schema,
-                constraint=name,
-            )
 
 
 def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
@@ -364,6 +373,10 @@ def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ..
     if named:
         return [tuple(item.name for item in named)]
     return [columns for _, columns in key_columns(table)]
+
+
+def _rids(source: str, alias: str, where: str) -> str:
+    return f"SELECT {_q(alias)}.{RID} FROM {source} AS {_q(alias)} WHERE {where}"
 
 
 def _q(alias: str) -> str:

@@ -1,10 +1,12 @@
 """Collection: expired branches go to the trash, the trash is emptied, and what no fork needs any more leaves the file.
 
+Branches that have changed much of a table get a copy of it on the way (``detach``).
+
 ``expired`` decides about branches and is pure; ``collect`` runs one pass. Rules:
 
 1. A branch with a session, an open merge or a live child is never collected.
-2. Every step is a transaction of its own: a crash between two leaves a file that the next pass finishes. Nothing takes
-   a lock that a reader waits for; a step that meets a writer is left for the next pass.
+2. Every step is a bounded transaction of its own, one at a time: a crash between two leaves a file that the next pass
+   finishes. Nothing takes a lock that a reader waits for; a step that meets a writer is left for the next pass.
 3. A base table, a column or a history row goes only when no catalog and no fork point of any line, live or discarded,
    can reach it.
 """
@@ -20,6 +22,7 @@ from branching import branches, gc_storage, manifest, names
 from branching.branch_info import expires_at
 from branching.conflicts import open_merges
 from branching.database import Database
+from branching.detach import Limits, detach
 from branching.engine.base import EngineError
 from branching.errors import BoughError
 from branching.lines import TRUNK, Line, Record
@@ -121,10 +124,25 @@ def collect(
     now: datetime | None = None,
     grace: timedelta = GRACE,
     undo: timedelta = REVERTIBLE,
+    limits: Limits = Limits(),  # noqa: B008 -- immutable
     limit: Callable[[], bool] = lambda: False,
 ) -> list[tuple[str, str, int]]:
-    """One pass; (branch, action, bytes freed) per thing done. ``limit`` may end it early."""
-    now = now or manifest.now()
+    """One pass; (branch, action, bytes freed) per thing done. ``limit`` may end it early.
+
+    A second pass waits until the first has ended.
+    """
+    with database.passes:
+        return _pass(database, now or manifest.now(), grace, undo, limits, limit)
+
+
+def _pass(
+    database: Database,
+    now: datetime,
+    grace: timedelta,
+    undo: timedelta,
+    limits: Limits,
+    limit: Callable[[], bool],
+) -> list[tuple[str, str, int]]:
     done: list[tuple[str, str, int]] = []
     for action in _plan(database, now, grace, undo):
         if limit():
@@ -132,6 +150,10 @@ def collect(
         found = _trash(database, action) if action.kind == "trash" else _delete(database, action)
         if found is not None:
             done.append(found)
+    for made in detach(database, limits):
+        done.append(made)
+        if limit():
+            return done
     for step in gc_storage.STEPS:
         if limit():
             return done

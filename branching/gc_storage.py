@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from branching import manifest, names, timetravel
+from branching import detach, manifest, names, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
 from branching.lines import TRUNK
@@ -41,18 +41,29 @@ def _branch_tables(database: Database) -> list[str]:
 
 
 def delete_rows(database: Database, branch: int) -> int:
-    """Everything a branch holds, in bounded pieces; the bytes that were freed."""
-    count = 0
-    for table in _branch_tables(database):
-        full = f"{names.DATA_SCHEMA}.{table}"
-        while True:
-            with _transaction(database) as cursor:
-                some = cursor.engine.delete_some(full, f"{BRANCH} = {branch}", _PIECE)
-                gone = cursor.execute(some) or 0
-            count += gone
-            if gone < _PIECE:
-                break
-    return count * _BYTES_PER_ROW
+    """Everything a branch holds; the bytes that were freed."""
+    own = f"{BRANCH} = {branch}"
+    return sum(_delete(database, table, own) for table in _branch_tables(database)) * _BYTES_PER_ROW
+
+
+def _delete(database: Database, table: str, where: str) -> int:
+    """Deletes rows of a storage table, so many in a transaction; how many there were."""
+    full, count = f"{names.DATA_SCHEMA}.{table}", 0
+    while True:
+        with _transaction(database) as cursor:
+            gone = cursor.execute(cursor.engine.delete_some(full, where, _PIECE)) or 0
+        count += gone
+        if gone < _PIECE:
+            return count
+
+
+def drop_superseded(database: Database) -> Done:
+    """Rows of branches that read a copy now."""
+    done: Done = []
+    for line, table in list(detach.superseded(database)):
+        if gone := _delete(database, table, f"{BRANCH} = {line.id}"):
+            done.append((f"{gone} rows of {line.name} deleted that its copy has", gone * _BYTES_PER_ROW))
+    return done
 
 
 def _retained(database: Database) -> list[Table]:
@@ -98,15 +109,12 @@ def prune_history(database: Database) -> Done:
         if tables:
             _put_floor(database, TRUNK, gone_up_to)
     for name in tables:
-        full = f"{names.DATA_SCHEMA}.{name}"
         if oldest is None:
             if _drop_unused(database, name, database.has_forks):
                 done.append((f"history {name} dropped", 0))
             continue
         # An image is needed by a fork at f iff it was written by f and ended after it.
-        with _transaction(database) as cursor:
-            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} <= {oldest}") or 0
-        if gone:
+        if gone := _delete(database, name, f"{ENDED} <= {oldest}"):
             done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done
 
@@ -137,17 +145,16 @@ def prune_own_history(database: Database) -> Done:
         with database.gate:
             for (branch,) in held:
                 _put_floor(database, branch, oldest)
-        with _transaction(database) as cursor:
-            gone = cursor.execute(f"DELETE FROM {full} WHERE {ENDED} <= {oldest}") or 0
+        gone = _delete(database, name, f"{ENDED} <= {oldest}")
         done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done
 
 
 def drop_old_bases(database: Database) -> Done:
-    """Base tables that were dropped or rebuilt on the trunk and that no line sees any more."""
+    """Base tables that were dropped or rebuilt on the trunk, and copies, that no line sees any more."""
     done: Done = []
     for base in list(database.physical.bases.values()):
-        if not base.name.startswith(f"{names.HIDDEN_PREFIX}old_"):
+        if not (base.is_copy or base.name.startswith(f"{names.HIDDEN_PREFIX}old_")):
             continue
         with database.catalog_lock:
             with database.gate:
@@ -163,7 +170,7 @@ def drop_old_bases(database: Database) -> Done:
                 manifest.delete_base(cursor, base.id)
             database.epoch += 2
             database.put_physical({base.id: None}, frozenset())
-            database.forget_storage({history.rpartition(".")[2]})
+            database.forget_storage({history.rpartition(".")[2], base.name})
         done.append((f"table {base.name} dropped", 0))
     return done
 
@@ -212,12 +219,9 @@ def drop_stale_images(database: Database) -> Done:
         if line.is_trunk or not line.record.inherited:
             continue
         for name in [n for n in _branch_tables(database) if n[0] == "b"]:
-            with _transaction(database) as cursor:
-                gone = cursor.execute(
-                    f"DELETE FROM {names.DATA_SCHEMA}.{name}"
-                    f" WHERE {BRANCH} = {line.id} AND {line.record.base.visible(VERSION)}"
-                )
-            if gone:
+            if gone := _delete(
+                database, name, f"{BRANCH} = {line.id} AND {line.record.base.visible(VERSION)}"
+            ):
                 done.append((f"{gone} images of {line.name} deleted", gone * _BYTES_PER_ROW))
     return done
 
@@ -284,6 +288,7 @@ def drop_undo(database: Database, before: datetime) -> Done:
 STEPS: tuple[Callable[[Database], Done], ...] = (
     prune_history,
     prune_own_history,
+    drop_superseded,
     drop_stale_images,
     drop_old_bases,
     drop_old_columns,

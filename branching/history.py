@@ -72,13 +72,35 @@ def keep_own(
     delta, ended = names.delta(table.storage.shape), names.ended(table.storage.shape)
     if not transaction.keeps_own or not transaction.physical.has(delta):
         return
-    columns = f"{BRANCH}, {names.columns(table.stored)}, {RID}, {VERSION}"
-    cursor, version = transaction.cursor, transaction.write()
-    if not transaction.physical.has(ended):
-        cursor.execute(cursor.engine.create_ended(table))
-        transaction.add_storage(ended)
-    cursor.execute(
-        f"INSERT INTO {ended} ({columns}, {ENDED}) SELECT {columns}, {version} FROM {delta} AS {quote(alias)}"
+    columns = f"{names.columns(table.stored)}, {RID}, {VERSION}"
+    version = transaction.write()
+    _ensure_ended(transaction, table)
+    transaction.cursor.execute(
+        f"INSERT INTO {ended} ({BRANCH}, {columns}, {ENDED})"
+        f" SELECT {BRANCH}, {columns}, {version} FROM {delta} AS {quote(alias)}"
         f" WHERE {BRANCH} = {transaction.line.id} AND {VERSION} <> {version} AND ({where})",
         values,
     )
+
+
+def keep_copied(
+    transaction: Transaction, table: Table, source: str, where: str, values: Sequence[Any], alias: str
+) -> None:
+    """The same for rows of its copy of the table, read by ``source``, that it is about to replace."""
+    if not transaction.keeps_own:
+        return
+    columns = f"{names.columns(table.stored)}, {RID}, {VERSION}"
+    _ensure_ended(transaction, table)
+    transaction.cursor.execute(
+        f"INSERT INTO {names.ended(table.storage.shape)} ({BRANCH}, {columns}, {ENDED})"
+        f" SELECT {transaction.line.id}, {columns}, {transaction.write()} FROM ({source}) AS {quote(alias)}"
+        f" WHERE {where}",
+        values,
+    )
+
+
+def _ensure_ended(transaction: Transaction, table: Table) -> None:
+    ended = names.ended(table.storage.shape)
+    if not transaction.physical.has(ended):
+        transaction.cursor.execute(transaction.cursor.engine.create_ended(table))
+        transaction.add_storage(ended)

@@ -79,6 +79,8 @@ class Line:
     receiving: int = 0  # merges that write into it: its own base must not move
     uses: dict[int, TableUse] = field(default_factory=dict)  # by table id
     sealed: object | None = None  # the merge that is moving the line's base: nobody else may begin to write
+    blocks: int = 0  # transactions that clients have opened on it
+    moved: int = 0  # the database's stamp after rows of it were last put elsewhere
 
     @property
     def id(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from branching import manifest, names
+from branching.branches import masks_of
 from branching.lines import CatalogRef, Line, Record
 from branching.merge_sides import PAIR, pair_base, pair_name
 from branching.names import BRANCH, RID, VERSION
@@ -56,10 +57,7 @@ def copy_rows(transaction: Transaction, source: Line, record: Record) -> None:
         if physical.has(delta):
             columns = f"{names.columns(table.stored)}, {RID}, {VERSION}"
             _copy(transaction, delta, columns, source.id, record.id)
-    ever = [*tables, *transaction.database.base_catalog(source).tables()]
-    for base in sorted(
-        {t.storage.base for t in ever if t.storage.base is not None and t.id in source.touched}
-    ):
+    for base in masks_of(transaction.database, physical, source, source.catalog, source.touched):
         if physical.has(names.mask(base)):
             _copy(transaction, names.mask(base), RID, source.id, record.id)
 

@@ -12,7 +12,7 @@ Either way only rows the source changed are listed: the cost of a merge follows 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from branching import names, overlay
 from branching.lines import TRUNK, CatalogRef, Line
@@ -94,12 +94,17 @@ class Sides:
                 f"SELECT DISTINCT ON ({RID}) {listed}, {RID}, {VERSION} FROM {images}"
                 f" WHERE {BRANCH} = {line.id} AND {hidden}"
             )
-        now = overlay.nothing(source or base, hidden=True)
+        now = []
         rids = f"SELECT {RID} FROM ({before}) AS _images"
         if source is not None and self.physical.has(delta):
-            now = overlay.own(source, line)
+            now.append(overlay.own(source, line))
             rids += f" UNION SELECT {RID} FROM {delta} WHERE {BRANCH} = {line.id} AND {hidden}"
-        return Rows(rids, before, now, self._unmoved(images))
+        if source is not None and overlay.reads_copy(source, self.physical):
+            kept = overlay.unmasked(source, line, self.physical, plain=True)
+            now.append(f"SELECT * FROM ({kept}) AS _kept WHERE {hidden}")
+            rids += f" UNION SELECT {RID} FROM ({kept}) AS _kept WHERE {hidden}"
+        rows = " UNION ALL ".join(now) or overlay.nothing(source or base, hidden=True)
+        return Rows(rids, before, rows, self._unmoved(images))
 
     def _unmoved(self, images: str) -> str | None:
         """A row the trunk has not written since the fork is its image: the other columns need not be read again.
@@ -114,13 +119,16 @@ class Sides:
 
     def _between(self, base: Table, source: Table | None, base_line: Line) -> Rows:
         line = self.source
+        if source is not None and self._copied(base, source):
+            both = self.visible(base, base_line), self.visible(source, line)
+            return Rows(" UNION ".join(f"SELECT {RID} FROM ({side}) AS _side" for side in both), *both)
         found = [
             f"SELECT {RID} FROM {name} WHERE {BRANCH} = {who}" for name, who in self._touched(base, source)
         ]
         lines = [item for item in (line, base_line) if not item.is_trunk]
         if len(lines) == 1 or len({item.record.fork for item in lines}) > 1:
             below = {table.storage.base for table in (base, source) if table is not None}
-            for identifier in sorted(item for item in below if item is not None):
+            for identifier in sorted(item for item in below if self._is_written(item)):
                 for item in lines:
                     found += moved(self.physical, identifier, item.record.fork)
         rids = " UNION ".join(found) or f"SELECT CAST(NULL AS BIGINT) AS {RID} WHERE false"
@@ -130,6 +138,15 @@ class Sides:
         if source is not None:
             now = f"SELECT * FROM ({self.visible(source, line)}) AS _now WHERE {only}"
         return Rows(rids, before, now)
+
+    def _copied(self, base: Table, source: Table) -> bool:
+        """Whether one side has a copy of the table that the other has not: nothing tells which rows differ."""
+        return base.storage.base != source.storage.base and any(
+            overlay.reads_copy(table, self.physical) for table in (base, source)
+        )
+
+    def _is_written(self, base: int | None) -> TypeGuard[int]:
+        return base is not None and not self.physical.bases[base].is_copy
 
     def _touched(self, base: Table, source: Table | None) -> list[tuple[str, int]]:
         lines = [self.source.id] + ([self.base_line.id] if self.base_line is not None else [])

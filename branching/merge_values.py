@@ -8,6 +8,7 @@ that a side does not have yet has there what it was added with.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -28,8 +29,11 @@ def lifted(have: Table, wanted: Column, alias: str, changed: tuple[Table, ...]) 
         return f"{alias}.{quote(mine.name)}"
     for table in changed:
         known = next((c for c in table.columns if c.id == wanted.id and c.type == wanted.type), None)
-        recipe = dict(table.storage.below).get(known.name) if known is not None else None
-        if recipe is not None and (text := _over(have, recipe, alias)) is not None:
+        recipe = _recipe(table, known) if known is not None else None
+        if (
+            recipe is not None
+            and (text := _over(have, recipe, alias, dict(table.storage.recipes))) is not None
+        ):
             return f"CAST({text} AS {wanted.type})"
     if mine is not None:
         return f"TRY_CAST({alias}.{quote(mine.name)} AS {wanted.type})"
@@ -44,8 +48,16 @@ def initial(column: Column) -> str:
     return f"CAST(({default}) AS {column.type})"
 
 
-def _over(have: Table, recipe: str, alias: str) -> str | None:
-    """An expression over the columns of a base (``c<id>``) as one over a row of ``have``; None if one is missing."""
+def _recipe(table: Table, column: Column) -> str | None:
+    """How the branch has worked out a column that was not there, or was of another type."""
+    return dict(table.storage.below).get(column.name) or dict(table.storage.recipes).get(column.id)
+
+
+def _over(have: Table, recipe: str, alias: str, recipes: Mapping[int, str]) -> str | None:
+    """An expression over the columns of a base (``c<id>``) as one over a row of ``have``; None if one is missing.
+
+    ``recipes``: what a copy that is the base now has worked out, by column.
+    """
     by_id = {column.id: column.name for column in have.columns}
     missing = False
 
@@ -53,6 +65,10 @@ def _over(have: Table, recipe: str, alias: str) -> str | None:
         nonlocal missing
         if isinstance(node, exp.Column) and (found := _STORED.fullmatch(node.name)):
             name = by_id.get(int(found[1]))
+            if name is None and (made := recipes.get(int(found[1]))) is not None:
+                inner = _over(have, made, alias, {k: v for k, v in recipes.items() if k != int(found[1])})
+                if inner is not None:
+                    return exp.Var(this=f"({inner})")
             if name is None:
                 missing = True
                 return node

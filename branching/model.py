@@ -59,14 +59,16 @@ class Index:
 class Storage:
     """Where a table's rows are. Names numbers only; the engine turns them into tables.
 
-    ``base`` is the trunk table below this one (None for a table born on a branch); ``shape`` names the delta
-    tables of branches that see the table with exactly these columns; ``below`` gives, for columns that are
-    not simply a column of the base, their expression over the base's columns, which it calls ``c<column id>``.
+    ``base`` is the table below this one: the trunk's, or a branch's own copy (None for a table born on a branch);
+    ``shape`` names the delta tables of branches that see the table with exactly these columns; ``below`` gives, for
+    columns that are not simply a column of the base, their expression over the base's columns, which it calls
+    ``c<column id>``; ``recipes`` are such expressions that a copy has worked out, by column id, for merges.
     """
 
     base: int | None
     shape: int
     below: tuple[tuple[str, str], ...] = ()
+    recipes: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

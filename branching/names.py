@@ -68,6 +68,11 @@ def ended(shape: int) -> str:
     return f"{DATA_SCHEMA}.e{shape}"
 
 
+def copy(base: int) -> str:
+    """A branch's own copy of a table, unqualified: what it reads in the place of the trunk's."""
+    return f"c{base}"
+
+
 def holds_branches(table: str) -> bool:
     """Whether a storage table (unqualified) holds rows by branch."""
     return table[0] in "dbme" and table[1:].isdigit()

@@ -33,6 +33,7 @@ def below(table: Table, physical: Physical, point: Point, *, plain: bool, hidden
     if table.storage.base is None:
         raise ValueError("a table born on a branch has nothing below it")
     base = physical.bases[table.storage.base]
+    plain = plain or base.is_copy
     if plain and not table.storage.below:
         return trunk(table, base, hidden=hidden)
     if not table.storage.below:
@@ -82,6 +83,12 @@ def unmasked(table: Table, line: Line, physical: Physical, *, plain: bool, hidde
             f" ON _mask.{names.BRANCH} = {line.id} AND _mask.{RID} = _below.{RID}"
         )
     return text if hidden else f"SELECT {items} FROM ({text}) AS _kept"
+
+
+def reads_copy(table: Table, physical: Physical) -> bool:
+    """Whether what is below the branch's own rows is a copy of its own."""
+    base = physical.bases.get(table.storage.base or 0)
+    return base is not None and base.is_copy
 
 
 def own(table: Table, line: Line, *, hidden: bool = True) -> str:

@@ -6,6 +6,7 @@ those it had replaced by then, plus its own of then: what it still has, and what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from branching import names, overlay
@@ -110,34 +111,67 @@ def _own_base(database: Database, physical: Physical, line: Line, table: Table) 
     base = line.record.base
     parts = []
     images = names.before(table.storage.shape)
-    if physical.has(images):
+    if imaged := physical.has(images):
         parts.append(
             f"SELECT DISTINCT ON ({RID}) {listed} FROM {images}"
             f" WHERE {BRANCH} = {line.id} AND {base.hidden(VERSION)}"
         )
+    shapes = _shapes(database, line, table)
+    found = (physical.bases.get(now.storage.base or 0) for now in shapes)
+    copied = next((item for item in found if item is not None and item.is_copy), None)
+    if copied is not None and copied.id == table.storage.base:
+        copied = None  # below the rows of the base as well
     if line.record.inherited:
-        for now in _shapes(database, line, table):
+        for now in shapes:
             if physical.has(names.delta(now.storage.shape)):
-                by_id = {column.id: column.name for column in now.columns}
-                items = [
-                    f"{names.quote(by_id[column.id])} AS {names.quote(column.name)}"
-                    for column in table.columns
-                    if column.generated is None
-                ]
+                items = _items(table, {column.id: column.name for column in now.columns})
                 parts.append(
-                    f"SELECT {', '.join(items)}, {RID}, {VERSION} FROM {names.delta(now.storage.shape)}"
+                    f"SELECT {items}, {RID}, {VERSION} FROM {names.delta(now.storage.shape)}"
                     f" WHERE {BRANCH} = {line.id} AND {base.visible(VERSION)}"
                 )
-    return " UNION ALL ".join(parts) or _nothing(table)
+        if copied is not None:
+            replaced = f" AND {RID} NOT IN (SELECT {RID} FROM ({parts[0]}) AS _images)" if imaged else ""
+            parts.append(
+                f"SELECT {_items(table, copied.columns)}, {RID}, {VERSION} FROM {copied.sql}"
+                f" WHERE {base.visible(VERSION)}{replaced}"
+            )
+    text = " UNION ALL ".join(parts) or _nothing(table)
+    if copied is None or table.storage.base is None:
+        return text
+    # The copy holds what is below as well, and images of its rows are taken with no mask there.
+    mask, below = (
+        names.mask(table.storage.base),
+        overlay.below(table, physical, line.record.fork, plain=False),
+    )
+    only = f"{RID} NOT IN (SELECT {RID} FROM ({below}) AS _below)"
+    if physical.has(mask):
+        only += f" OR {RID} IN (SELECT {RID} FROM {mask} WHERE {BRANCH} = {line.id})"
+    return f"SELECT * FROM ({text}) AS _base WHERE {only}"
+
+
+def _items(table: Table, there: Mapping[int, str]) -> str:
+    """The stored columns of ``table``, which are called ``there`` where they are read."""
+    return ", ".join(
+        f"{names.quote(there[column.id])} AS {names.quote(column.name)}"
+        for column in table.columns
+        if column.generated is None
+    )
 
 
 def _shapes(database: Database, line: Line, table: Table) -> list[Table]:
-    """The forms that the table has had on the branch since its base, each once, that still have all its columns."""
+    """The forms that the table has had on the branch since its base, each once, that still have all its columns.
+
+    Rows of before a copy was made are in the copy.
+    """
     wanted = {column.id for column in table.columns if column.generated is None}
-    found = {table.storage.shape: table}
+    found, base = {table.storage.shape: table}, table.storage.base
     for _, _, change in database.changes_of(line):
         item = change.item
-        if isinstance(item, Table) and item.id == table.id and wanted <= {c.id for c in item.columns}:
+        if not isinstance(item, Table) or item.id != table.id:
+            continue
+        if item.storage.base != base:
+            found, base = {}, item.storage.base
+        if wanted <= {c.id for c in item.columns}:
             found.setdefault(item.storage.shape, item)
     return list(found.values())
 

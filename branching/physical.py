@@ -2,6 +2,8 @@
 
 A base table's columns are known by column id. The trunk's DDL renames tables and columns natively and records it
 here in the same transaction; a column that forks still need after the trunk dropped it stays under a reserved name.
+
+A branch that has changed much of a table reads a copy of its own (``detach``): a base as well, in the data schema.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from branching.engine.protocol import Engine
-from branching.names import history, quote
+from branching.names import DATA_SCHEMA, history, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class BaseTable:
     @property
     def sql(self) -> str:
         return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a copy that branches read in the place of the trunk's table: nothing writes it, ever."""
+        return self.schema == DATA_SCHEMA
 
     def dump_columns(self) -> str:
         return json.dumps({str(key): name for key, name in self.columns.items()})

@@ -28,7 +28,7 @@ from branching.manifest import Author, Change, Commit
 from branching.model import Catalog
 from branching.names import RID, VERSION
 from branching.physical import BaseTable, Physical
-from branching.table_uses import LOCK_WAIT, TableUser
+from branching.table_uses import LOCK_WAIT, TableUser, stale
 
 if TYPE_CHECKING:
     from branching.database import Database
@@ -82,6 +82,10 @@ class Transaction(TableUser):
             self.physical: Physical = database.physical
         if begun:
             cursor.begin(read_only)
+        self._block = explicit  # counted among the line's
+        if explicit:
+            with database.gate:
+                line.blocks += 1
 
     # -- reading --------------------------------------------------------------------------------------------
 
@@ -102,6 +106,8 @@ class Transaction(TableUser):
                 self.line.need_writable()
             with self.database.gate:
                 self._await_turn()
+                if self.line.moved > self.stamp:
+                    raise stale()
                 self.version = self.database.clock.take()
                 self.line.writers.add(self.version)
         return self.version
@@ -210,7 +216,10 @@ class Transaction(TableUser):
     def commit(self) -> None:
         """Makes everything durable, or nothing and raises."""
         if self.version is None:
-            self.cursor.commit()
+            try:
+                self.cursor.commit()
+            finally:
+                self._done()
             return
         try:
             manifest.insert_touched(self.cursor, self.line.id, sorted(self._newly_touched))
@@ -334,6 +343,8 @@ class Transaction(TableUser):
     def _done(self) -> None:
         with self.database.gate:
             self._forget_version()
+            self.line.blocks -= self._block
+            self._block = False
             if self.version is not None:
                 self.line.writers.discard(self.version)
             self.database.unarmed_running.discard(self)

@@ -101,6 +101,9 @@ class Engine(Protocol):
     def create_delta(self, table: Table) -> str:
         """The rows of branches over a table of this shape."""
 
+    def create_copy(self, copy: BaseTable, table: Table) -> str:
+        """A table that nobody writes once it is filled: the rows of ``table``, all its columns plain ones, its keys."""
+
     def create_images(self, table: Table) -> str:
         """The images of rows in this shape, as of the base of a branch."""
 

@@ -5,6 +5,7 @@
 ``m<base>``   identities of base rows that branches replace or delete
 ``h<base>``   old images of the base's rows, each with the version that ended it
 ``e<shape>``  the same of branches' own rows
+``c<base>``   all rows of a table that a branch has changed much of, as a base of its own
 
 They are shared by all branches that see the table in the same shape: a change of ten rows costs ten rows, not a table,
 and thousands of branches stay cheap. What an engine spells in its own way are the methods that raise here.
@@ -82,6 +83,16 @@ class VersionedRows:
             f"UNIQUE ({BRANCH}, {names.columns(index.columns)})" for index in table.indexes if index.unique
         ]
         return f"CREATE TABLE {names.delta(table.storage.shape)} ({', '.join(items)})"
+
+    def create_copy(self, copy: BaseTable, table: Table) -> str:
+        by_name = {column.name: quote(copy.columns[column.id]) for column in table.columns}
+        items = [f"{by_name[column.name]} {column.type}" for column in table.columns]
+        items += [f"{RID} BIGINT NOT NULL", f"{VERSION} BIGINT NOT NULL"]
+        for key in table.constraints:
+            if key.kind in "pu":
+                listed = ", ".join(by_name[name] for name in key.columns)
+                items.append(f"{'PRIMARY KEY' if key.kind == 'p' else 'UNIQUE'} ({listed})")
+        return f"CREATE TABLE {copy.sql} ({', '.join(items)})"
 
     def create_images(self, table: Table) -> str:
         items = [f"{BRANCH} BIGINT NOT NULL", *_stored(table)]

@@ -24,6 +24,7 @@ import branching
 from branching import BoughError, EngineError, branches, gc
 from branching import ddl_model as d
 from branching.connection import Connection
+from branching.detach import Limits
 from branching.reset import reset
 
 TYPES = ("INTEGER", "VARCHAR", "DECIMAL(8,2)", "TIMESTAMP", "INTEGER[]")
@@ -323,6 +324,8 @@ class Oracle:
                 self.look_back,
                 self.reopen,
                 self.crash,
+                self.collect,
+                self.collect,
                 self.collect,
                 self.view,
                 self.view,
@@ -1067,7 +1070,9 @@ class Oracle:
     def collect(self, rnd: Random) -> None:
         emptied = rnd.random() < 0.5
         self.log.append(f"GC{' with the trash' if emptied else ''}")
-        gc.collect(self.database, grace=timedelta(0) if emptied else gc.GRACE)
+        limits = Limits(0, 0) if rnd.random() < 0.7 else Limits()
+        done = gc.collect(self.database, grace=timedelta(0) if emptied else gc.GRACE, limits=limits)
+        self.log += [f"  {branch} {what}" for branch, what, _ in done]
         if emptied:
             self.trash.clear()
         self.compare_all()

@@ -1,6 +1,6 @@
 """Runs one change in a process of its own and kills it before a given engine statement.
 
-    python merge_crash_worker.py FILE merge|refresh|revert|restore|open|continue|settled|gc NUMBER
+    python merge_crash_worker.py FILE merge|refresh|revert|restore|open|continue|settled|gc|detach NUMBER
 
 Prints ``done`` where the change has ended before that statement.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import branching
 from branching import Author, conflicts, gc, manifest, merge_apply
+from branching.detach import Limits
 from branching.engine.duckdb import DuckDBCursor
 
 
@@ -51,6 +52,8 @@ def main() -> None:
         merge_apply.continue_merge(database, merges[0].source, author)
     elif what == "settled":
         merge_apply.continue_refresh(database, merges[0].branch, author)
+    elif what == "detach":
+        gc.collect(database, limits=Limits(0, 0))
     else:
         gc.collect(database, now=manifest.now() + timedelta(days=9))
     os.write(1, b"done")

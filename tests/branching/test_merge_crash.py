@@ -1,6 +1,7 @@
 """kill -9 between any two engine statements of a merge, refresh, revert, continue and collection: before or after.
 
-``restore`` is a revert that brings definitions back, ``settled`` a refresh settled by hand, ``open`` its opening.
+``restore`` is a revert that brings definitions back, ``settled`` a refresh settled by hand, ``open`` its opening,
+``detach`` a collection that gives every branch copies of the tables it has changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, branches, conflicts, merge_apply
+from branching import Author, branches, conflicts, diff, merge_apply
 from branching import ddl_model as d
 
 WORKER = Path(__file__).with_name("merge_crash_worker.py")
@@ -55,6 +56,11 @@ def prepare(path: Path, what: str) -> None:
     if what == "settled":
         merge_apply.refresh(database, "b", strategy="manual", author=AUTHOR)
         conflicts.resolve(database, "b", using="target")
+    if what == "detach":  # also rows that a branch has from another
+        branches.create(database, "c", "b", role="tester")
+        c = database.connect("c")
+        sql(c, "update t set a = 200 where id in (2, 4)")
+        c.close()
     if what == "gc":
         main.execute(d.Drop("table", (d.Name("t"),)))
         branches.discard(database, "b", force=True)
@@ -75,6 +81,7 @@ def state(path: Path) -> dict[str, Any]:
             connection = database.connect(name)
             for table in connection.catalog.tables():
                 found[f"{name}.{table.name}"] = sorted(sql(connection, f"select * from {table.name}"))
+            found[f"{name} changed"] = diff.summary(connection, name)
             connection.close()
         return found
     finally:
@@ -91,7 +98,7 @@ def run(path: Path, what: str, number: int) -> bool:
 
 
 SLOW = ("refresh", "revert", "restore", "open", "continue", "settled", "gc")
-WAYS = ["merge", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW)]
+WAYS = ["merge", "detach", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW)]
 
 
 @pytest.mark.parametrize("what", WAYS)
@@ -112,7 +119,7 @@ def killed(what: str, numbers: Iterable[int], tmp_path: Path) -> None:
     shutil.copy(tmp_path / "start.duckdb", tmp_path / "end.duckdb")
     assert run(tmp_path / "end.duckdb", what, 1_000_000)
     after = state(tmp_path / "end.duckdb")
-    assert what == "gc" or before != after
+    assert what in ("gc", "detach") or before != after
     for number in numbers:
         path = tmp_path / f"{number}.duckdb"
         shutil.copy(tmp_path / "start.duckdb", path)

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import branching
-from branching import Author, BoughError, branches, conflicts, merge_apply
+from branching import Author, BoughError, branches, conflicts, gc, merge_apply
 from branching.conflict_choices import Choice, choose
+from branching.detach import Limits
 
 AUTHOR = Author("tester")
 EXAMPLES = int(os.environ.get("BOUGH_ORACLE_EXAMPLES", "0"))
@@ -194,6 +195,8 @@ whole = st.one_of(
     st.tuples(st.just("refresh"), st.sampled_from(["b", "c"]), way),
     st.tuples(st.just("revert"), st.integers(0, 9), strategy),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("collect")),
+    st.tuples(st.just("collect")),
 )
 script = st.lists(st.one_of(edit, fight, whole), min_size=6, max_size=30)
 
@@ -227,6 +230,8 @@ class Run:
         kind = action[0]
         if kind == "restart":
             self.restart()
+        elif kind == "collect":  # every branch gets copies of what it has changed
+            gc.collect(self.database, limits=Limits(0, 0))
         elif kind == "merge":
             self.combine(action[1][0], action[1][1], action[2], refresh=False)
         elif kind == "refresh":

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, branches, merge_apply
+from branching import Author, BoughError, branches, gc, merge_apply
 from branching import ddl_model as d
+from branching.detach import Limits
 
 AUTHOR = Author("tester")
 EXAMPLES = int(os.environ.get("BOUGH_ORACLE_EXAMPLES", "0"))
@@ -151,6 +152,7 @@ action = st.one_of(
     st.tuples(st.just("merge"), strategy),
     st.tuples(st.just("refresh"), strategy),
     st.tuples(st.just("revert"), number, strategy),
+    st.tuples(st.just("collect")),
 )
 
 
@@ -209,6 +211,9 @@ class Run:
             return
         if kind == "fight":
             self.fight(*rest)
+            return
+        if kind == "collect":  # the branch gets copies of what it has changed
+            gc.collect(self.database, limits=Limits(0, 0))
             return
         line, *values = rest
         state = self.state[line]

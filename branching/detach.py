@@ -1,0 +1,289 @@
+"""Detaching: a branch that has changed much of a table gets a copy of the table, and reads that.
+
+A read of a branch subtracts a mask from the table below and adds the branch's own rows. Where these are a large part
+of the table that costs several times a plain read, and each fork of the branch copies them. So a pass of collection
+gives the branch a *copy*: a table of the engine with all rows the branch sees, their identities and versions, that is
+the base of the table on this branch from then on. What the branch changes later is again few rows over it, and forks of
+the branch share it.
+
+Rules:
+
+1. A copy is never written. Which of its rows are the branch's own changes, their versions tell; images of what they
+   were stay where they are. So diffs, merges and the past read the same as before.
+2. The copy is made and filled beside all work, in one transaction that nobody sees; then, in a second one that holds
+   writers of the branch for its moment, the catalog turns to it. If somebody has written the branch meanwhile the
+   second does not happen, and the copy, which no catalog names, is dropped.
+3. Nobody waits for a pass. A branch on which a client has a transaction open is left for the next one, so that no
+   client is refused; a transaction that slips in between is told to try again (``Line.moved``).
+4. Rows that the copy has taken the place of stay while the retention, or the base of the branch, is read from them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from branching import manifest, names, timetravel
+from branching.database import Database
+from branching.engine.base import Cursor, EngineError
+from branching.lines import Line, TableUse
+from branching.manifest import Author, Change, Commit
+from branching.model import Storage, Table
+from branching.names import BRANCH, DATA_SCHEMA, RID, VERSION, quote
+from branching.overlay import visible
+from branching.physical import BaseTable
+from branching.points import Point
+
+M = names.MANIFEST_SCHEMA
+SHARE = 0.15  # of a table's rows, from which on a copy is made
+LEAST = 50_000  # changed rows below which it is not worth it
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From when on a table is copied: this share of its rows, and at least so many of them, are the branch's own."""
+
+    share: float = SHARE
+    least: int = LEAST
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A copy, and what must not have moved since its snapshot."""
+
+    base: BaseTable
+    table: Table
+    fork: Point
+    head: int
+
+
+def detach(database: Database, limits: Limits) -> Iterator[tuple[str, str, int]]:
+    """Gives every branch a copy of the tables that it has changed much of; (branch, what was done, bytes freed)."""
+    for line, table in list(_heavy(database, limits)):
+        for _ in range(_TRIES):
+            made = _copy(database, line, table)
+            if made is None:
+                break
+            if _turn(database, line, made):
+                yield line.name, f"table {table.schema}.{table.name} detached", 0
+                break
+
+
+# -- which ---------------------------------------------------------------------------------------------------------
+
+
+def _heavy(database: Database, limits: Limits) -> Iterator[tuple[Line, Table]]:
+    cursor = database.root.cursor()
+    try:
+        rows: dict[int, dict[str, int]] = {}  # branch → storage table → its rows
+        for name in sorted(database.physical.storage):
+            if name[0] in "dm" and names.holds_branches(name):
+                for branch, count in cursor.query(
+                    f"SELECT {BRANCH}, count(*) FROM {DATA_SCHEMA}.{name} GROUP BY 1"
+                    f" HAVING count(*) >= {limits.least}"
+                ):
+                    rows.setdefault(branch, {})[name] = count
+        for branch, held in sorted(rows.items()):
+            line = database.lines.get(branch)
+            if line is None or names.is_pin(line.name):
+                continue
+            for table in list(database.loaded(line).catalog.tables()):
+                count = max(held.get(f"d{table.storage.shape}", 0), held.get(f"m{table.storage.base}", 0))
+                if (
+                    count
+                    and table.id in line.touched
+                    and count >= limits.share * _size(database, cursor, table)
+                    and _keeps_columns(database, line, table)
+                ):
+                    yield line, table
+    finally:
+        cursor.close()
+
+
+def _size(database: Database, cursor: Cursor, table: Table) -> int:
+    base = database.physical.bases.get(table.storage.base or 0)
+    return 0 if base is None else int(cursor.query(f"SELECT count(*) FROM {base.sql}")[0][0])
+
+
+def _keeps_columns(database: Database, line: Line, table: Table) -> bool:
+    """Whether all columns of the table in the branch's base are still there: images can be taken from the copy."""
+    base = next((item for item in database.base_catalog(line).tables() if item.id == table.id), None)
+    types = {column.id: column.type for column in table.columns}
+    return base is None or all(types.get(column.id) == column.type for column in base.columns)
+
+
+def _free(line: Line) -> bool:
+    """Whether nobody is writing the branch or about to; the caller holds the gate."""
+    return not (line.sealed or line.receiving or line.writers or line.blocks) and line.record.state == "live"
+
+
+# -- the copy --------------------------------------------------------------------------------------------------------
+
+
+def _copy(database: Database, line: Line, table: Table) -> _Made | None:
+    """Makes the copy; None where the branch is busy, the table has just been altered or the disk has no room."""
+    base = BaseTable(0, DATA_SCHEMA, "", {column.id: f"c{column.id}" for column in table.columns})
+    cursor = database.root.cursor()
+    try:
+        with database.catalog_lock:
+            with database.gate:
+                if not _free(line):
+                    return None
+            if line.catalog.find(table.schema, table.name) is not table or not _has_room(database):
+                return None
+            number = database.next_id()
+            base = replace(base, id=number, name=names.copy(number))
+            fork, physical = line.record.fork, database.physical
+            cursor.begin()
+            head = _head(cursor, line)
+        rows = visible(table, line, physical, plain=False, touched=True, hidden=True)
+        cursor.execute(cursor.engine.create_copy(base, table))
+        stored = ", ".join(quote(name) for name in base.columns.values())
+        items = ", ".join(quote(column.name) for column in table.columns)
+        cursor.execute(
+            f"INSERT INTO {base.sql} ({stored}, {RID}, {VERSION})"
+            f" SELECT {items}, {RID}, {VERSION} FROM ({rows}) AS _rows ORDER BY {RID}"
+        )
+        manifest.put_base(cursor, base)
+        with database.catalog_lock:
+            cursor.commit()
+            database.put_physical({base.id: base}, frozenset({base.name}))
+    except EngineError:
+        return None
+    finally:
+        cursor.rollback()
+        cursor.close()
+    return _Made(base, table, fork, head)
+
+
+def _has_room(database: Database) -> bool:
+    """Whether the disk could take the whole file once more."""
+    path = Path(database.path)
+    return not path.exists() or shutil.disk_usage(path.parent).free > path.stat().st_size
+
+
+def _head(cursor: Cursor, line: Line) -> int:
+    """The branch's last version in the cursor's snapshot: every write of a branch leaves one."""
+    sql = f"SELECT coalesce(max(version), 0) FROM {M}.commits WHERE branch = ?"
+    return int(cursor.query(sql, (line.id,))[0][0])
+
+
+# -- the turn --------------------------------------------------------------------------------------------------------
+
+
+def _turn(database: Database, line: Line, made: _Made) -> bool:
+    """The branch reads the copy from now on; False where something has moved since it was made."""
+    token = object()
+    with database.gate:
+        if not _free(line):
+            return False
+        line.sealed = token
+    version: int | None = None
+    cursor = database.root.cursor()
+    try:
+        with database.catalog_lock:
+            table = made.table
+            cursor.begin()
+            if (
+                line.catalog.find(table.schema, table.name) is not table
+                or line.record.fork is not made.fork
+                or _head(cursor, line) != made.head
+            ):
+                return False
+            version = database.clock.take()
+            change = Change(replace(table, storage=_storage(database, table, made.base)))
+            manifest.insert_changes(cursor, line.id, line.seq + 1, [change], version)
+            manifest.insert_commits(cursor, [_entry(database, line, table, version)])
+            database.epoch += 1
+            try:
+                _commit(database, cursor, version)
+                database.record_changes(line, [change], version)
+                _let_know(database, line, table, version)
+            finally:
+                database.epoch += 1
+        return True
+    except EngineError:
+        return False
+    finally:
+        cursor.rollback()
+        cursor.close()
+        if version is not None:
+            database.clock.settle(version)
+        with database.gate:
+            line.sealed = None
+            database.gate.notify_all()
+
+
+def _storage(database: Database, table: Table, base: BaseTable) -> Storage:
+    by_name = {column.name: column.id for column in table.columns}
+    worked_out = {by_name[name]: text for name, text in table.storage.below}
+    return Storage(
+        base.id, database.next_id(), (), tuple({**dict(table.storage.recipes), **worked_out}.items())
+    )
+
+
+def _entry(database: Database, line: Line, table: Table, version: int) -> Commit:
+    """The log's entry: no row has changed. The state before can be read as before where the retention keeps it."""
+    text = f"table {table.schema}.{table.name} detached"
+    at = database.clock.instant(manifest.now())
+    return Commit(version, line.id, Author(), text, (0, 0, 0), None, at, database.retention > 0)
+
+
+def _commit(database: Database, cursor: Cursor, version: int) -> None:
+    """A COMMIT that reports an error may still be durable; our own row is the truth."""
+    try:
+        cursor.commit()
+    except EngineError:
+        other = database.root.cursor()
+        try:
+            if not manifest.committed(other, version):
+                raise
+        finally:
+            other.close()
+
+
+def _let_know(database: Database, line: Line, table: Table, version: int) -> None:
+    """Whoever works on a snapshot from before must not write the table where its rows were."""
+    with database.gate:
+        database.stamp += 1
+        line.moved = line.uses.setdefault(table.id, TableUse()).changed = database.stamp
+        if not database.retention:
+            database.raise_floor(line.id, version)
+
+
+# -- what is left behind -----------------------------------------------------------------------------------------------
+
+
+def superseded(database: Database) -> Iterator[tuple[Line, str]]:
+    """(branch, storage table) where rows of the branch lie that a copy has taken the place of and nothing reads."""
+    since = timetravel.retained_since(database, manifest.now())
+    retained = {table.storage.shape for table in timetravel.retained_tables(database, since)}
+    for line in [*database.lines.values(), *database.trash.values()]:
+        found, before = set[int](), dict[int, Storage]()
+        for _, _, change in database.changes_of(line):
+            item = change.item
+            if not isinstance(item, Table):
+                continue
+            base = database.physical.bases.get(item.storage.base or 0)
+            old = before.get(item.id)
+            if old is None:
+                old = _inherited_storage(database, line, item.id)
+            if base is not None and base.is_copy and old is not None and old.base != base.id:
+                found.add(old.shape)
+            before[item.id] = item.storage
+        if not found:
+            continue
+        needed = list(database.loaded(line).catalog.tables())
+        needed += database.base_catalog(line).tables() if line.record.inherited else ()
+        for shape in sorted(found - retained - {table.storage.shape for table in needed}):
+            if database.physical.has(names.delta(shape)):
+                yield line, f"d{shape}"
+
+
+def _inherited_storage(database: Database, line: Line, table: int) -> Storage | None:
+    """Where the table was when the line began."""
+    catalog = database.catalog_at(line.record.parent_catalog)
+    return next((item.storage for item in catalog.tables() if item.id == table), None)
