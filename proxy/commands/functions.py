@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -61,6 +62,15 @@ class FunctionForm:
         shown = ", ".join((*needed, *(f"{name} => …" for name in optional)))
         return f"{self.name}({shown})"
 
+    def parameter(self, place: int | str) -> str | None:
+        """The parameter that an argument is for, by its place or its name; None if there is none."""
+        if isinstance(place, int):
+            return self.parameters[place] if place < len(self.parameters) else None
+        folded = place.lower()
+        if folded not in self.parameters:
+            folded = self.synonyms.get(folded, folded)
+        return folded if folded in self.parameters else None
+
 
 def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Command:
     """The command that the call ``name(positional…, named => …)`` stands for."""
@@ -76,10 +86,8 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
         raise _arguments(form, f"it takes at most {len(form.parameters)} arguments, not {len(positional)}")
     arguments: Arguments = dict(zip(form.parameters, positional, strict=False))
     for key, value in named.items():
-        folded = key.lower()
-        if folded not in form.parameters:
-            folded = form.synonyms.get(folded, folded)
-        if folded not in form.parameters:
+        folded = form.parameter(key)
+        if folded is None:
             raise _arguments(form, f'it has no argument "{key}"')
         if folded in arguments:
             raise _arguments(form, f'the argument "{key}" is given twice')
@@ -100,6 +108,34 @@ def _arguments(form: FunctionForm, detail: str) -> BoughError:
     return BoughError(
         "42883", f"wrong arguments for {form.name}", detail=detail, hint=f"The form is: {form.signature}"
     )
+
+
+# Parameters that are no text: their engine type, and a value that stands for one that is not known yet.
+_BOOLEANS = ("protected", "discard", "force", "cascade", "if_exists", "if_not_exists", "direct", "ordered")
+_COUNTS = ("limit", "offset", "conflict", "merge", "version", "runs")
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(_BOOLEANS, "BOOLEAN"),
+        **dict.fromkeys(_COUNTS, "BIGINT"),
+        **dict.fromkeys(("branches", "tables"), "VARCHAR[]"),
+        "tolerance": "DOUBLE",
+    }
+)
+STAND_INS: Mapping[str, Any] = MappingProxyType(
+    {
+        **dict.fromkeys(_BOOLEANS, False),
+        **dict.fromkeys(_COUNTS, 1),
+        "branches": ("any", "other"),
+        "tables": ("any",),
+        "tolerance": 0.0,
+        "ttl": "1h",
+        "strategy": "abort",
+        "using": "branch",
+        "sql": "SELECT 1",
+        "timestamp": "2000-01-01",
+    }
+)
+SHAPING = frozenset({"format", "return"})  # which columns there are depends on their values
 
 
 def _text(value: Any) -> str:
@@ -136,8 +172,15 @@ def _tables(value: Any) -> tuple[TableName, ...]:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    items = value if isinstance(value, list | tuple) else _text(value).split(",")
+    items = value if isinstance(value, list | tuple) else _listed(_text(value))
     return tuple(_name(item.strip() if isinstance(item, str) else item) for item in items)
+
+
+def _listed(text: str) -> list[str]:
+    """``a, b`` and an array's ``{a,b}``."""
+    if text.startswith("{") and text.endswith("}"):
+        return next(csv.reader([text[1:-1]], escapechar="\\", doublequote=False))
+    return text.split(",")
 
 
 def _boolean(value: Any) -> bool:

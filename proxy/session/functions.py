@@ -6,6 +6,7 @@ left is an ordinary query.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from branching import diff_rows
 from branching.errors import BoughError
 from proxy.commands import FUNCTIONS, Command, from_function
 from proxy.commands.branch import ShadowQuery
-from proxy.commands.functions import function_columns
+from proxy.commands.functions import KINDS, STAND_INS, function_columns
+from proxy.commands.remote import CallTool
 from proxy.commands.results import Columns as ResultColumns
 from proxy.commands.results import ResultColumn
 from proxy.session import shadow, views
@@ -101,9 +103,16 @@ def _substitute(
     if isinstance(node, exp.Table):
         views.replace(node, views.values_sql(columns, rows))
     else:
-        value = rows[0][0] if rows else None
+        value = rows[0][0] if rows and not command.returns_rows else as_json(columns, rows)
         holder = node.parent if isinstance(node.parent, exp.Dot) else node
         holder.replace(exp.Var(this=views.constant(value)))
+
+
+def as_json(columns: ResultColumns, rows: Sequence[Sequence[Any]]) -> str:
+    """The rows of a command that is called as a value."""
+    names = [name for name, _ in columns]
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return json.dumps(found, ensure_ascii=False, default=str)
 
 
 def data_columns(session: Session, command: Command, outcome: Outcome | None = None) -> ResultColumns:
@@ -129,6 +138,39 @@ def arguments(call: exp.Expr, parameters: Sequence[Any]) -> tuple[list[Any], dic
         else:
             positional.append(evaluate(item, parameters))
     return positional, named
+
+
+def parameters_of(node: exp.Expr) -> dict[int, tuple[str, bool]]:
+    """Which parameter of the called command each ``$n`` is given to, and whether as an element of an array."""
+    call = node.this if isinstance(node, exp.Table) else node
+    form, found = FUNCTIONS[called(node)], dict[int, tuple[str, bool]]()
+    for place, item in enumerate(call.expressions):
+        key: int | str = place
+        if isinstance(item, exp.Kwarg | exp.PropertyEQ | exp.EQ):
+            key, item = item.this.name, item.expression
+        if (name := form.parameter(key)) is not None:
+            for parameter in item.find_all(exp.Parameter, exp.Placeholder):
+                found[int(parameter.name)] = name, parameter is not item and item.find(exp.Array) is not None
+    return found
+
+
+def parameter_kinds(tree: exp.Expr) -> dict[int, str]:
+    """The types of ``$n`` that commands called in a statement are given."""
+    return {
+        number: "VARCHAR" if element else KINDS.get(name, "VARCHAR")
+        for node in commands_in(tree)
+        if FUNCTIONS[called(node)].command is not CallTool  # a tool looks at its values itself
+        for number, (name, element) in parameters_of(node).items()
+    }
+
+
+def stand_ins(node: exp.Expr, here: str) -> list[Any]:
+    """Values that the called command would take for each ``$n``, of which none is known yet."""
+    places = parameters_of(node)
+    found: list[Any] = [None] * max(places, default=0)
+    for number, (name, element) in places.items():
+        found[number - 1] = f"any{number}" if element or name == "table" else STAND_INS.get(name, here)
+    return found
 
 
 def evaluate(node: exp.Expr, parameters: Sequence[Any]) -> Any:

@@ -18,7 +18,7 @@ from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
 from proxy.commands import Command, from_function
 from proxy.commands.branch import ShadowQuery
-from proxy.commands.functions import function_columns
+from proxy.commands.functions import SHAPING, function_columns
 from proxy.commands.results import ResultColumn
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from proxy.session.session import Session
 
 VOID = BY_NAME.get("void", from_engine("VARCHAR"))
-_ANY = "any_value"  # stands for a parameter
 _FIRST_BRANCH_OID = 20000
 _DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
 
@@ -131,23 +130,32 @@ def empty_stand_ins(session: Session, tree: exp.Expr, bound: Sequence[Any] | Non
 
 
 def _described_command(session: Session, node: exp.Expr, bound: Sequence[Any] | None) -> Command:
-    """The command a call stands for; where its values are not known yet, the session's branch stands for them."""
+    """The command a call stands for. Where its values are not known yet, others stand for them, which it would take."""
     assert session.connection is not None
     call = node.this if isinstance(node, exp.Table) else node
-    places = [int(item.name) for item in call.find_all(exp.Placeholder)]
-    values = bound if bound is not None else [session.connection.branch] * max(places, default=0)
-    positional, named = functions.arguments(call, values)
+    given: set[str] = set()
+    if bound is None:
+        given = {name for name, _ in functions.parameters_of(node).values()}
+        bound = functions.stand_ins(node, session.connection.branch)
+    positional, named = functions.arguments(call, bound)
+    if unknown := given & SHAPING:
+        raise _depends(node, unknown.pop())
     command = from_function(functions.called(node), positional, named)
-    if places and bound is None and command.columns is None:
-        unknown = functions.arguments(call, [_ANY] * max(places))
-        table = getattr(from_function(functions.called(node), *unknown), "table", None)
-        if table is not None and table.name == _ANY:
-            raise BoughError(
-                "0A000",
-                f"the columns of {functions.called(node)} depend on the table, which is a parameter",
-                hint="Write the table's name into the statement; the branches may be parameters.",
-            )
+    if command.columns is None:
+        if unknown := given & {"table", "sql"}:
+            raise _depends(node, unknown.pop())
+        if isinstance(command, ShadowQuery) and "branches" in given:
+            return changed(command, branches=(session.connection.branch,))
     return command
+
+
+def _depends(node: exp.Expr, parameter: str) -> BoughError:
+    return BoughError(
+        "0A000",
+        f"the columns of {functions.called(node)} depend on its {parameter}, which is a parameter",
+        detail="They are asked for before there are values.",
+        hint=f"Write the {parameter} into the statement; the other arguments may be parameters.",
+    )
 
 
 def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:

@@ -10,6 +10,8 @@ from sqlglot import exp
 from branching.errors import BoughError
 from branching.model import Catalog, Table, View
 from branching.resolve import schema_name
+from proxy.commands import VIEWS
+from proxy.session.views import SCHEMA
 from proxy.sql.parameters import ColumnsOf
 from proxy.types import ValueFormatError, decode_binary, decode_text, from_engine, parameter_type, supported
 from proxy.wire.description import column_formats
@@ -22,6 +24,8 @@ def columns_of(catalog: Catalog, path: Sequence[str]) -> ColumnsOf:
     """Column types of a relation by the name a statement uses."""
 
     def find(schema: str | None, name: str) -> dict[str, str] | None:
+        if schema == SCHEMA:
+            return dict(VIEWS[name]) if name in VIEWS else None
         for place in [schema_name(schema)] if schema else [schema_name(item) for item in path]:
             relation = catalog.find(place, name)
             if isinstance(relation, Table | View):

@@ -88,6 +88,9 @@ class Statements:
             if elsewhere and prepared.tree is not None:
                 known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
             inferred = parameter_types(prepared.parsed, known_columns)
+            if prepared.parsed.tree is not None:
+                for number, kind in functions.parameter_kinds(prepared.parsed.tree).items():
+                    inferred[number - 1] = kind
         count = max(prepared.parameter_count, len(given))
         cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
         statement = PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))

@@ -121,6 +121,13 @@ def _table(node: exp.Table, context: GuardContext) -> None:
             for path in _paths(inner):
                 allowed_file(path, context)
         elif name not in _TABLE_FUNCTIONS and name not in context.table_functions:
+            if node.text("db") == "bough":
+                raise BoughError(
+                    "42883",
+                    f"function bough.{name} does not exist",
+                    detail="No command has a function of that name.",
+                    hint="docs/commands.md lists the functions of schema bough, as branch_create and branch_merge.",
+                )
             raise BoughError(
                 "0A000",
                 f"table function {name}() is not allowed",
