@@ -16,21 +16,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from branching import branches, manifest, merge_stage, names, overlay
+from branching import branches, manifest, merge_stage, names
 from branching.conflicts import open_manual
 from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
 from branching.manifest import Author
 from branching.merge_attempt import Attempt, check_token, policy_of, repeated, target_sql, token_of
+from branching.merge_brought import measure
 from branching.merge_pairs import copy_rows, delete_rows_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
 from branching.merge_result import refused, rows, undecided
-from branching.merge_sides import Sides, moved
+from branching.merge_sides import Sides
 from branching.merge_steps import apply, plan_rows
 from branching.merge_verify import violations
-from branching.model import Table
-from branching.names import RID
 from branching.points import Point
 from branching.transaction import Transaction
 
@@ -68,8 +67,7 @@ def explain_refresh(
         for position, stage in attempt.stages.items():
             plan = attempt.catalog.tables[position]
             attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
-        brought = _brought(attempt)
-        return tuple(_shown(row, brought) for row in rows(attempt)), token_of(attempt)
+        return measure(attempt).rows(rows(attempt)), token_of(attempt)
 
     return refresh_attempt(database, name, policy, run, author)
 
@@ -89,14 +87,14 @@ def carry_out(
             return ended
         line, parent = attempt.source, attempt.brings
         assert parent is not None
-        brought = _brought(attempt)
+        brought = measure(attempt)
         _move_rows_aside(attempt)
         delete_rows_of(attempt.transaction, line.id)
         if not parent.is_trunk:
             copy_rows(attempt.transaction, parent, attempt.target.record)
             manifest.insert_touched(attempt.cursor, line.id, sorted(parent.touched - line.touched))
         result = apply(attempt)
-        return replace(result, rows=tuple(_shown(row, brought) for row in result.rows))
+        return replace(result, rows=brought.rows(result.rows))
 
     return refresh_attempt(database, name, policy, run, author)
 
@@ -186,47 +184,3 @@ def _move_rows_aside(attempt: Attempt) -> None:
             rows = attempt.sides.visible(plan.source, attempt.source)
             merge_stage.store(attempt.cursor, name, rows)
             attempt.aside[position] = f"SELECT * FROM {name}"
-
-
-def _brought(attempt: Attempt) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """(inserted, updated, deleted) that the trunk brings, per table."""
-    line, parent = attempt.source, attempt.brings
-    assert parent is not None
-    found: dict[tuple[str, str], tuple[int, int, int]] = {}
-    if not parent.is_trunk:
-        return found
-    for table in parent.catalog.tables():
-        base = table.storage.base
-        if base is not None and not attempt.database.unchanged_since(base, line.record.fork):
-            found[table.schema, table.name] = _count(attempt, line, table, base)
-    return found
-
-
-def _count(attempt: Attempt, line: Line, table: Table, base: int) -> tuple[int, int, int]:
-    physical = attempt.transaction.physical
-    rids = " UNION ".join(moved(physical, base, line.record.fork))
-    before = overlay.below(table, physical, line.record.fork, plain=False)
-    now = overlay.below(table, physical, attempt.target.record.fork, plain=False)
-    row = attempt.cursor.query(
-        f"SELECT count(*) FILTER (WHERE b.{RID} IS NULL AND n.{RID} IS NOT NULL),"
-        f" count(*) FILTER (WHERE b.{RID} IS NOT NULL AND n.{RID} IS NOT NULL),"
-        f" count(*) FILTER (WHERE b.{RID} IS NOT NULL AND n.{RID} IS NULL) FROM ({rids}) AS _rids"
-        f" LEFT JOIN ({before}) AS b ON b.{RID} = _rids.{RID} LEFT JOIN ({now}) AS n ON n.{RID} = _rids.{RID}"
-    )[0]
-    return row[0], row[1], row[2]
-
-
-def _shown(row: MergeRow, brought: dict[tuple[str, str], tuple[int, int, int]]) -> MergeRow:
-    """What came from the parent, which is what a refresh is asked for."""
-    counts = brought.get((row.schema, row.table), (0, 0, 0))
-    changed = any(counts) or row.action not in ("merged", "unchanged")
-    return replace(
-        row,
-        inserted=counts[0],
-        updated=counts[1],
-        deleted=counts[2],
-        auto_merged_cells=row.auto_merged_cells if changed else 0,
-        action=(row.action if row.action not in ("merged", "unchanged") else "merged")
-        if changed
-        else "unchanged",
-    )

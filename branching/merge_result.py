@@ -60,7 +60,7 @@ def _row(attempt: Attempt, position: int, plan: TablePlan) -> MergeRow:
     row = MergeRow(shown.schema, shown.name, conflicts=conflicts, violations=broken)
     undecided = attempt.policy.of(plan.shown.schema, plan.shown.name) in (ABORT, MANUAL)
     if conflicts and undecided and not attempt.reopened:
-        return replace(row, action="conflict")
+        return replace(_counted(attempt, position, row), action="conflict")
     if plan.kind == "create":
         count = attempt.created.get(position)
         if count is None and plan.source is not None:
@@ -69,10 +69,16 @@ def _row(attempt: Attempt, position: int, plan: TablePlan) -> MergeRow:
         return replace(row, inserted=count or 0, action="created")
     if plan.kind == "drop":
         return replace(row, action="unchanged" if kept(attempt, plan) else "dropped")
+    row = _counted(attempt, position, row)
+    changed = reshapes(plan) or row.inserted or row.updated or row.deleted
+    return replace(row, action="merged" if changed else "unchanged")
+
+
+def _counted(attempt: Attempt, position: int, row: MergeRow) -> MergeRow:
+    """With what becomes of the rows; where nobody has decided conflicts, of all that is in none."""
     stage = attempt.stages.get(position)
-    changed = reshapes(plan)
     if stage is None:
-        return replace(row, action="merged" if changed else "unchanged")
+        return row
     counts = stage.counts
     return replace(
         row,
@@ -80,7 +86,6 @@ def _row(attempt: Attempt, position: int, plan: TablePlan) -> MergeRow:
         updated=counts.updated,
         deleted=counts.deleted,
         auto_merged_cells=counts.merged_cells,
-        action="merged" if changed or counts.changes else "unchanged",
     )
 
 

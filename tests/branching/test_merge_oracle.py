@@ -58,6 +58,7 @@ class Model:
     pair: Rows | None = None  # c as it was last merged into main
     merges: list[Merged] = field(default_factory=list)
     next: int = 0
+    last_twins: dict[int, int] = field(default_factory=dict)  # of the last merge
 
     def fork(self, name: str) -> None:
         parent = PARENT[name]
@@ -86,7 +87,7 @@ class Model:
             found.append(copy.deepcopy(conflict))  # type: ignore[arg-type]
             return decide(conflict)  # type: ignore[arg-type]
 
-        twins = self.twins(base, source, target, known)
+        twins = self.last_twins = self.twins(base, source, target, known)
         for uid in sorted(base.keys() | source.keys()):
             b, s = base.get(uid), source.get(uid)
             if b == s:
@@ -143,6 +144,13 @@ class Model:
         if self.key and any(None in key for key in keys):
             return "23502"
         return "23505" if self.key and len(set(keys)) < len(keys) else None
+
+
+def changes(before: Rows, after: Rows) -> tuple[int, int, int]:
+    """How many rows came, changed and went."""
+    both = before.keys() & after.keys()
+    changed = sum(before[uid] != after[uid] for uid in both)
+    return len(after.keys() - before.keys()), changed, len(before.keys() - after.keys())
 
 
 def by_strategy(wins: str) -> Decide:
@@ -368,6 +376,10 @@ class Run:
             assert caught.value.sqlstate == failure, (failure, caught.value, caught.value.detail)
             return False
         merged = run()
+        twins = model.last_twins if refresh else {}
+        before = {twins.get(uid, uid): row for uid, row in model.rows[target].items()}
+        told = [(row.inserted, row.updated, row.deleted) for row in merged.rows if row.table == "t"]
+        assert told == [changes(before, result)], (told, before, result)
         if refresh:
             parent = PARENT[target]
             model.base[target] = copy.deepcopy(model.rows[parent])
@@ -404,6 +416,8 @@ class Run:
             assert caught.value.sqlstate == failure, (failure, caught.value, caught.value.detail)
             return
         undone = merge_apply.revert(self.database, merge.id, AUTHOR, strategy=wins)
+        told = [(row.inserted, row.updated, row.deleted) for row in undone.rows if row.table == "t"]
+        assert told == [changes(now, result)] or (not told and now == result), (told, now, result)
         model.merges.remove(merge)
         assert undone.id is not None
         model.merges.append(Merged(undone.id, merge.target, now, copy.deepcopy(result)))
