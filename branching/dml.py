@@ -299,6 +299,14 @@ def key_columns(table: Table) -> list[tuple[str, tuple[str, ...]]]:
     return keys
 
 
+def conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
+    """The keys that an ON CONFLICT is about: the one it names, or all."""
+    named = conflict.args.get("conflict_keys")
+    if named:
+        return [tuple(item.name for item in named)]
+    return [columns for _, columns in key_columns(table)]
+
+
 def rewritten_by_engine(table: Table, assigned: list[str]) -> bool:
     """Whether the engine runs an UPDATE of these columns as delete and insert."""
     indexed = {name for _, columns in key_columns(table) for name in columns}

@@ -7,7 +7,7 @@ before. Then the user's statement runs against ``d``, whose keys, checks and def
 Rules:
 
 1. Order: images, copies, mask. Each is one statement over the state before it, so predicates with subqueries on the
-   same table see what the user's statement would.
+   same table see what the user's statement would. What is to be deleted needs no copy.
 2. The mask's key (branch, identity) is what makes two sessions touching the same row conflict.
 3. New keys are checked against the rows below after the statement: the delta's own keys cover the rest.
 4. Rows of the delta, or of a copy (``detach``), that are part of the base get their image when first changed.
@@ -29,6 +29,7 @@ from branching.dml import (
     Write,
     Written,
     condition,
+    conflict_keys,
     insert_columns,
     is_volatile,
     key_columns,
@@ -48,6 +49,7 @@ from branching.storage import ensure_delta
 
 
 class BranchWrite(Write):
+    _gone = 0  # rows below that the statement has deleted
     _first = False  # nobody has touched the table on this branch: nothing is masked yet
 
     def insert(self, tree: exp.Insert, table: Table, alias: str) -> Written:
@@ -59,7 +61,7 @@ class BranchWrite(Write):
         if conflict is not None:
             if tree.expression is not None:
                 self.stage_source(tree, columns)
-                keys = _conflict_keys(conflict, table)
+                keys = conflict_keys(conflict, table)
                 for key in keys:
                     if set(key) <= set(columns):
                         rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
@@ -99,11 +101,14 @@ class BranchWrite(Write):
 
     def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
         version = self.transaction.take()
-        selected = self._touch_selected(tree, table, alias)
+        # What a RETURNING shows must be in the delta; else rows below only need their masks.
+        gone = not tree.args.get("returning")
+        selected = self._touch_selected(tree, table, alias, gone=gone)
         delta = names.delta(table.storage.shape)
         self._mark(delta, selected, version, alias)
         self._aim(tree, delta, alias)
         written = self.native(tree)
+        written.count += self._gone
         self.transaction.deleted += written.count
         return written
 
@@ -159,8 +164,13 @@ class BranchWrite(Write):
         base = self.scope.database.base_catalog(self.scope.line)
         return next((item for item in base.tables() if item.id == table.id), None)
 
-    def _touch_selected(self, tree: exp.Expr, table: Table, alias: str) -> tuple[str, list[Any]]:
-        """Touches what the statement's WHERE, FROM and USING select; the selection over the delta."""
+    def _touch_selected(
+        self, tree: exp.Expr, table: Table, alias: str, *, gone: bool = False
+    ) -> tuple[str, list[Any]]:
+        """Touches what the statement's WHERE, FROM and USING select; the selection over the delta.
+
+        ``gone``: it is a DELETE, and no row of below needs to come into the delta.
+        """
         binder = self.binder()
         extra = sources(tree, binder)
         predicate = condition(tree, binder)
@@ -169,14 +179,18 @@ class BranchWrite(Write):
         if not (volatile or extra or with_):
             where = tree.args.get("where")
             own = where is None or where.find(exp.Query, exp.Subquery, exp.Exists) is None
-            self.touch(table, predicate, binder.values, alias, alone=own)
-            return predicate, binder.values
+            if own or not gone:
+                self.touch(table, predicate, binder.values, alias, alone=own, gone=gone)
+                return predicate, binder.values
         visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
         rids = f"{with_}SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}{extra} WHERE {predicate}"
         staged = f"{_q(alias)}.{RID} IN ({self.stage_rids(rids, binder.values)})"
-        self.touch(table, staged, (), alias, alone=True)
-        if volatile:
+        self.touch(table, staged, (), alias, alone=True, gone=gone)
+        if volatile or gone:
             tree.set("where", exp.Where(this=exp.Var(this=staged)))
+        if gone:  # asked again, they would miss what is gone
+            tree.set("using", None)
+            tree.set("with_", None)
         return staged, []
 
     def touch(
@@ -187,10 +201,12 @@ class BranchWrite(Write):
         alias: str = "_row",
         *,
         alone: bool = False,
+        gone: bool = False,
     ) -> None:
         """Copies the rows matching ``where`` (over the branch's view of the table, called ``alias``) from below.
 
         ``alone``: ``where`` looks at nothing that touching changes, so it may be asked again after the copies.
+        ``gone``: they are to be deleted, so they only get their images and masks.
         """
         scope, transaction = self.scope, self.transaction
         line, version = scope.line, transaction.take()
@@ -200,7 +216,7 @@ class BranchWrite(Write):
         if line.record.inherited and imaged is not None:
             self._touch_inherited(table, imaged, where, values, alias)
         if overlay.reads_copy(table, transaction.physical):
-            self._touch_copied(table, imaged, where, values, alias, alone=alone)
+            self._touch_copied(table, imaged, where, values, alias, alone=alone, gone=gone)
             return
         if table.storage.base is None or imaged is None:
             return
@@ -218,7 +234,10 @@ class BranchWrite(Write):
         if count == 0:
             return
         self._first = False
-        self._copy(touch(delta, shared, f"({source})", alias, where), values)
+        if gone:
+            self._gone += count or 0
+        else:
+            self._copy(touch(delta, shared, f"({source})", alias, where), values)
         mask = names.mask(table.storage.base)
         if alone:
             self._copy(
@@ -242,6 +261,7 @@ class BranchWrite(Write):
         alias: str,
         *,
         alone: bool,
+        gone: bool,
     ) -> None:
         """Touches rows of the branch's own copy of the table: those that are not its own changes get their images."""
         line, transaction = self.scope.line, self.transaction
@@ -262,12 +282,15 @@ class BranchWrite(Write):
             )
             self.cursor.execute(touch(images, columns, f"({then})", "_then", selected), values)
         delta, shared = names.delta(table.storage.shape), names.columns(table.stored)
-        self._copy(touch(delta, shared, f"({source})", alias, where), values)
-        self._copy(
+        if not gone:
+            self._copy(touch(delta, shared, f"({source})", alias, where), values)
+        masked = self._copy(
             f"INSERT INTO {names.mask(table.storage.base or 0)}"
             f" SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
             values,
         )
+        if gone:
+            self._gone += masked
 
     def _unmasked(self, table: Table) -> str:
         """The rows below the branch that it has not replaced.
@@ -281,14 +304,14 @@ class BranchWrite(Write):
             return overlay.below(table, physical, line.record.fork, plain=plain)
         return overlay.unmasked(table, line, physical, plain=plain)
 
-    def _copy(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Inserts what a touch copies.
+    def _copy(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Inserts what a touch copies; how many rows.
 
         A key that is taken was taken by a transaction our snapshot does not hold: it has touched the same row, and the
         engine calls that a duplicate where it has committed, a conflict where it has not.
         """
         try:
-            self.cursor.execute(sql, values)
+            return self.cursor.execute(sql, values) or 0
         except EngineError as error:
             if error.kind is not ErrorKind.CONSTRAINT:
                 raise
@@ -366,13 +389,6 @@ class BranchWrite(Write):
         for name, columns in keys:
             refuse_taken(self.scope, self.cursor, self.transaction.physical, table, name, columns, new_keys)
         return Written(len(rows), returned.columns[:shown], [row[:shown] for row in rows])
-
-
-def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
-    named = conflict.args.get("conflict_keys")
-    if named:
-        return [tuple(item.name for item in named)]
-    return [columns for _, columns in key_columns(table)]
 
 
 def _rids(source: str, alias: str, where: str) -> str:

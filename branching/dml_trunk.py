@@ -13,6 +13,7 @@ from branching.dml import (
     Write,
     Written,
     condition,
+    conflict_keys,
     insert_columns,
     is_volatile,
     key_columns,
@@ -52,7 +53,7 @@ class TrunkWrite(Write):
             set_version(conflict.expressions, version)
             if (armed or replaces) and tree.expression is not None:
                 self.stage_source(tree, columns)
-                for key in _conflict_keys(conflict, table):
+                for key in conflict_keys(conflict, table):
                     if set(key) <= set(columns):
                         same = f"({names.columns(key)}) IN (SELECT {names.columns(key)} FROM {SOURCE})"
                         if armed:
@@ -216,13 +217,6 @@ def _by_key(tree: exp.Expr, table: Table) -> bool:
         if isinstance(node.this, exp.Column)
     }
     return any({name.lower() for name in columns} <= equal for _, columns in key_columns(table))
-
-
-def _conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
-    named = conflict.args.get("conflict_keys")
-    if named:
-        return [tuple(item.name for item in named)]
-    return [columns for _, columns in key_columns(table)]
 
 
 def expand_update(then: exp.Update, table: Table, source: str) -> None:
