@@ -77,6 +77,7 @@ class Server:
         self.port = settings.port
         self._clients: dict[Client, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -113,16 +114,22 @@ class Server:
     def collect(self) -> list[tuple[Any, ...]]:
         """One collection pass. On the pool."""
         last_use.store_uses(self.service.database)
-        return list(gc.collect(self.service.database, now=now(), grace=self.settings.trash_grace))
+        found = gc.collect(
+            self.service.database,
+            now=now(),
+            grace=self.settings.trash_grace,
+            limit=lambda: self._stopping,
+        )
+        for branch, action, freed in found:
+            log.info("collected", branch=branch, action=action, bytes_freed=freed)
+        return list(found)
 
     async def _collect_forever(self) -> None:
         interval = self.settings.gc_interval.total_seconds()
         loop = asyncio.get_running_loop()
         while interval:
             try:
-                found = await loop.run_in_executor(self.service.pool, self.collect)
-                for branch, action, freed in found:
-                    log.info("collected", branch=branch, action=action, bytes_freed=freed)
+                await loop.run_in_executor(self.service.pool, self.collect)
             except Exception:
                 log.exception("collection_failed")
             await asyncio.sleep(interval)
@@ -140,6 +147,7 @@ class Server:
 
     async def stop(self) -> None:
         """No new clients; running statements get ``shutdown_timeout``, then everything ends."""
+        self._stopping = True
         if self._server is not None:
             self._server.close()
         for task in self._background:

@@ -12,9 +12,10 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches
+from branching import BoughError, branch_info, branches, gc
 from branching import ddl_model as d
 from branching.connection import Connection
+from branching.detach import Limits
 
 
 def sql(text: str) -> exp.Expr:
@@ -179,8 +180,14 @@ def moved(connection: Connection, source: int, target: int) -> bool:
     return True
 
 
+def passes(database: branching.Database, count: int) -> None:
+    """What runs in the background, as if every change were a large one."""
+    for _ in range(count):
+        gc.collect(database, limits=Limits(0, 0))
+
+
 def test_money_is_neither_made_nor_lost(database: branching.Database) -> None:
-    """Transfers on main and a branch, forks and DDL beside them: every snapshot has the same sum."""
+    """Transfers on main and a branch, forks, DDL and passes of collection: every snapshot has the same sum."""
     fork(database, "b").close()
 
     def transfers(branch: str, seed: int) -> Callable[[], None]:
@@ -228,8 +235,74 @@ def test_money_is_neither_made_nor_lost(database: branching.Database) -> None:
             reads("b"),
             forks,
             alters,
+            lambda: passes(database, 6),
         ]
     )
+
+
+def test_readers_see_every_table_whole_while_it_is_altered(database: branching.Database) -> None:
+    """Columns come, go and change their names and types; tables are made anew and copied. No read fails or waits."""
+    fork(database, "b").close()
+    ended = threading.Event()
+
+    def reads(branch: str) -> Callable[[], None]:
+        def work() -> None:
+            with closing(database.connect(branch)) as connection:
+                while not ended.is_set():
+                    result = connection.execute(sql("SELECT * FROM t"))
+                    columns = [column.name for column in result.columns or ()]
+                    found = result.fetchall()
+                    assert len(found) == 3 and columns[0] == "id", (columns, found)
+                    if "n" in columns:
+                        assert {row[columns.index("n")] for row in found} <= {7, "7"}
+
+        return work
+
+    def alters() -> None:
+        column = sqlglot.parse_one("CREATE TABLE x (n INTEGER DEFAULT 7)", dialect="duckdb").this.expressions[
+            0
+        ]
+        text = exp.DataType.build("VARCHAR", dialect="duckdb")
+        try:
+            for _ in range(4):
+                for branch in ("main", "b"):
+                    with closing(database.connect(branch)) as connection:
+                        for action in (
+                            d.AddColumn(column), d.RenameColumn("v", "w"), d.AlterType("n", text),
+                            d.DropColumn("n"), d.RenameColumn("w", "v"),
+                        ):  # fmt: skip
+                            connection.execute(d.AlterTable(d.Name("t"), (action,)))
+                        connection.execute(sql("UPDATE t SET v = v + 1 WHERE id = 1"))
+                passes(database, 1)
+        finally:
+            ended.set()
+
+    run_all([reads("main"), reads("main"), reads("b"), reads("b"), alters])
+
+
+@pytest.mark.slow
+def test_5000_live_branches(database: branching.Database, tmp_path: Path) -> None:
+    """Each is what main was at its fork, also behind a restart; a pass and a list take them in their stride."""
+    main = database.connect()
+    for number in range(5000):
+        if number % 500 == 0:
+            main.execute(sql(f"UPDATE t SET v = {number} WHERE id = 1"))
+        branches.create(database, f"f{number}", "main", role="me", ttl=None)
+    main.close()
+    for number in (0, 4999):
+        with closing(database.connect(f"f{number}")) as connection:
+            connection.execute(sql(f"UPDATE t SET v = {-number - 1} WHERE id = 2"))
+    database.close()
+    with closing(branching.open(tmp_path / "d.duckdb")) as again:
+        gc.collect(again)
+        assert len(branch_info.information(again, again.root)) == 5001
+        for number in (0, 499, 500, 2600, 4999):
+            with closing(again.connect(f"f{number}")) as connection:
+                second = -number - 1 if number in (0, 4999) else 20
+                assert rows(connection) == [(1, number // 500 * 500), (2, second), (3, 30)]
+        branches.create(again, "one more", "f4999", role="me")
+        with closing(again.connect("one more")) as connection:
+            assert rows(connection, "SELECT v FROM t WHERE id = 2") == [(-5000,)]
 
 
 def test_autocommit_is_tried_again_on_conflict(database: branching.Database) -> None:
@@ -255,7 +328,9 @@ def test_a_branch_can_be_written_from_many_threads(database: branching.Database)
 
         return work
 
-    run_all([inserts(number) for number in range(6)])
+    run_all([*(inserts(number) for number in range(6)), lambda: passes(database, 4)])
+    passes(database, 1)
+    assert database.physical.bases[database.line("b").catalog.relations["public", "t"].storage.base].is_copy
     assert rows(database.connect("b"), "SELECT count(*) FROM t") == [(63,)]
     assert rows(database.connect()) == START
 
