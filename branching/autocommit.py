@@ -39,7 +39,7 @@ class Autocommit:
         token = object()  # claims on tables outlive a try: the next one finds them free of writers
         try:
             if (planned := self._one_insert(statement, parameters, key)) is not None:
-                with connection.masked:
+                with connection.sealed():
                     if (result := one_insert.run(connection, planned, parameters, token)) is not None:
                         return result
             return self._tried(statement, parameters, token)
@@ -71,7 +71,7 @@ class Autocommit:
             try:
                 result = connection.writes.run(transaction, statement, parameters)
                 if transaction.confirm():
-                    with connection.masked:
+                    with connection.sealed():
                         transaction.commit()
                     return result
                 transaction.rollback()

@@ -13,7 +13,8 @@ Rules:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ class Connection:
         self.transaction: Transaction | None = None
         self.failed = False
         self.statement_text: str | None = None
-        self.masked = threading.Lock()
+        self._masked = threading.Lock()
         self._closed = False
         self.writes = Writes(self)
         self._autocommit = Autocommit(self)
@@ -126,7 +127,7 @@ class Connection:
         self.failed = False
         if transaction is None:
             return
-        with self.masked:
+        with self.sealed():
             try:
                 transaction.commit()
             except BaseException as error:
@@ -154,12 +155,29 @@ class Connection:
         return True
 
     def interrupt(self) -> None:
-        """Stops the running statement; a COMMIT that has begun is left alone. From any thread."""
-        if self.masked.acquire(blocking=False):
+        """Stops the running statement, also one that is still being planned; a COMMIT that has begun is left alone.
+        From any thread."""
+        if self._masked.acquire(blocking=False):
             try:
                 self.cursor.interrupt()
             finally:
-                self.masked.release()
+                self._masked.release()
+
+    @property
+    def interrupt_pending(self) -> bool:
+        """Whether an interrupt has stopped nothing yet; the engine forgets one that comes just before it begins."""
+        return self.cursor.interrupt_pending
+
+    def forget_interrupt(self) -> None:
+        """Before a new statement: an interrupt that came too late for the last one does not count."""
+        self.cursor.forget_interrupt()
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """A COMMIT: no interrupt reaches it, for nobody could tell whether it was durable."""
+        with self._masked:
+            self.cursor.forget_interrupt()
+            yield
 
     def close(self) -> None:
         if self._closed:

@@ -170,7 +170,15 @@ class Cursor(Protocol):
     def rollback(self) -> None:
         """Ends the transaction, whatever its state; a no-op where none is open."""
 
-    def interrupt(self) -> None: ...
+    def interrupt(self) -> None:
+        """Stops the running statement; where none runs, the next one, unless ``forget_interrupt`` comes first."""
+
+    @property
+    def interrupt_pending(self) -> bool:
+        """Whether an interrupt has stopped nothing yet: ask again, the engine may not have noticed."""
+
+    def forget_interrupt(self) -> None:
+        """What was interrupted is over: an interrupt that stopped nothing must not hit what comes next."""
 
     def cursor(self) -> Cursor:
         """Another session on the same database."""

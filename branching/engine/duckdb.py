@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self._connection = connection
         self._encoder: Any = None
         self._streaming = False
+        self._frames: Generator[Any, None, None] | None = None  # an encoded result that may not be at its end
+        self._stop = False  # an interrupt has come and has stopped nothing yet
         self._empty_insert = False  # this transaction has inserted no rows at all, see ``execute``
 
     def _prepare_encoding(self) -> None:
@@ -83,13 +85,22 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     @contextlib.contextmanager
     def _errors(self, sql: str) -> Iterator[None]:
+        self._check_stop()
         try:
             yield
         except duckdb.Error as error:
-            raise classify(error, sql) from error
+            found = classify(error, sql)
+            self._stop = self._stop and found.kind is not ErrorKind.INTERRUPTED
+            raise found from error
         except (RuntimeError, OSError) as error:  # InterruptException surfaces so from Arrow readers
             kind = ErrorKind.INTERRUPTED if "nterrupt" in str(error) else ErrorKind.OTHER
+            self._stop = self._stop and kind is not ErrorKind.INTERRUPTED
             raise EngineError(kind, type(error).__name__, str(error), sql) from error
+
+    def _check_stop(self) -> None:
+        if self._stop:
+            self._stop = False
+            raise EngineError(ErrorKind.INTERRUPTED, "InterruptException", "Interrupted!")
 
     def _run(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
         self.end_stream()
@@ -101,6 +112,9 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         """Ends a result that was not read to its end."""
         if self._streaming:
             self._streaming = False
+            if self._frames is not None:
+                self._frames.close()
+                self._frames = None
             with contextlib.suppress(duckdb.Error):
                 self._connection.abort()
 
@@ -183,11 +197,19 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         with self._errors(sql):
             self._prepare_encoding()
             columns, rows, encoded = open_stream(self._connection, self._encoder, sql, parameters, formats)
-        return columns, self._guarded(rows, sql) if encoded else rows, encoded
+        if not encoded:
+            return columns, rows, False
+        self._streaming = True
+        self._frames = self._guarded(rows, sql)
+        return columns, self._frames, True
 
-    def _guarded(self, rows: Iterator[Any], sql: str) -> Iterator[Any]:
-        with self._errors(sql):
-            yield from rows
+    def _guarded(self, rows: Any, sql: str) -> Generator[Any, None, None]:
+        # Closed at once: a reader that only an error's traceback still holds would keep the connection busy.
+        with contextlib.closing(rows), self._errors(sql):
+            for piece in rows:
+                yield piece
+                self._check_stop()
+        self._streaming, self._frames = False, None
 
     def set_time_zone(self, name: str) -> None:
         statement = f"SET TimeZone = {literal(name)}"
@@ -249,9 +271,17 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
             self._connection.execute("ROLLBACK")
 
     def interrupt(self) -> None:
+        self._stop = True  # DuckDB forgets an interrupt that comes while it runs nothing: between two of our statements
         self._connection.interrupt()
         if self._encoder is not None:
             self._encoder.interrupt()
+
+    @property
+    def interrupt_pending(self) -> bool:
+        return self._stop
+
+    def forget_interrupt(self) -> None:
+        self._stop = False
 
     def cursor(self) -> DuckDBCursor:
         connection = self._connection.cursor()

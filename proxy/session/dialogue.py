@@ -1,6 +1,7 @@
 """The conversation after start-up: each message of the client to the session, its outcome back as messages.
 
-Rows go out in bounded chunks, each awaited: a client that does not read holds back the engine, not our memory.
+Rows go out in bounded chunks, each awaited: a client that does not read holds back the engine, not our memory. A
+statement is watched until its last row is out: a cancel counts also while the client reads.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ class Dialogue:
         statements = self._session.statements
         known = statements.simple.get(message.text)
         if known is not None:
-            await self._run_and_send(lambda: statements.run(known, [], (0,)), ())
+            with self._session.watched():
+                await self._run_and_send(lambda: statements.run(known, [], (0,)), ())
             await self._end_simple(failed=False)
             return
         sources = split(message.text, self._session.service.settings.max_statement_bytes)
@@ -164,7 +166,8 @@ class Dialogue:
             self.send(EmptyQueryResponse())
         several = len(sources) > 1
         for source in sources:
-            await self._simple_statement(source, None if several else message.text)
+            with self._session.watched():
+                await self._simple_statement(source, None if several else message.text)
         await self._end_simple(failed=False)
 
     async def _end_simple(self, *, failed: bool) -> None:
@@ -294,6 +297,10 @@ class Dialogue:
             self.send(row_description(columns, formats))
 
     async def _execute(self, message: Execute) -> None:
+        with self._session.watched():
+            await self._run_portal(message)
+
+    async def _run_portal(self, message: Execute) -> None:
         portal = self._extended.portal(message.portal)
         more = not self._backend.sync_is_next()
         limit = max(message.max_rows, 0)

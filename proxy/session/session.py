@@ -13,36 +13,32 @@ import asyncio
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
-
-import structlog
 
 from branching import Author, Connection
 from branching.errors import BoughError
 from branching.shadow import Comparison
-from proxy.commands import Command, parse_command
+from proxy.commands import Command
 from proxy.commands.branch import SetBranch, SetLocalBranch
 from proxy.session import shadow_mode
 from proxy.session.branch_commands import BranchCommands
 from proxy.session.branch_schemas import BranchSchemas
 from proxy.session.known_branches import KnownBranches, no_branch
-from proxy.session.outcome import Outcome
 from proxy.session.service import Service
 from proxy.session.shadow_mode import Shadowing
 from proxy.session.statements import Statements
 from proxy.session.transactions import Transactions
 from proxy.session_settings import SessionSettings, parse_startup_options
-from proxy.sql.split import Source
 from proxy.sql.statements import Kind
 from proxy.wire import StartupMessage
 
-log = structlog.get_logger("bough")
 _T = TypeVar("_T")
 _SECRET = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(CREATE\s+DATASOURCE|(?:CREATE|ALTER)\s+(?:ROLE|USER))\b", re.I | re.S
 )
+_INSIST = 0.02  # seconds until an interrupt that stopped nothing is tried again
 _RESERVED = frozenset({"user", "database", "options", "replication", "branch"})
 
 
@@ -65,6 +61,7 @@ class Session:
         )  # sends a NOTICE to the client now; on the loop
         self.timed_out = False
         self._watching = False
+        self._cancelled = False  # what is watched has been cancelled, and may not have noticed
         self._loop = asyncio.get_running_loop()
         self._sleeper: asyncio.Event | None = None
         self._busy = threading.Event()
@@ -147,14 +144,22 @@ class Session:
         return await self._loop.run_in_executor(self.service.pool, alone)
 
     def cancel(self) -> None:
-        """Stops what runs now; nothing if nothing does."""
+        """Stops what runs now, or what it does next; nothing if nothing does."""
+        self._cancelled = self._watching
         if self._sleeper is not None:
             self._loop.call_soon_threadsafe(self._sleeper.set)
         elif self._busy.is_set() and self.connection is not None:
             self.connection.interrupt()
+            self._loop.call_soon_threadsafe(self._insist)
             self.commands.remote.cancel()
             if (reading := self.reading) is not None:
                 reading.interrupt()
+
+    def _insist(self) -> None:
+        connection = self.connection
+        if self._busy.is_set() and connection is not None and connection.interrupt_pending:
+            connection.interrupt()
+            self._loop.call_later(_INSIST, self._insist)
 
     def signal(self, pid: int, *, terminate: bool) -> bool:
         """pg_cancel_backend and pg_terminate_backend."""
@@ -168,8 +173,8 @@ class Session:
 
     async def sleep(self, seconds: float) -> None:
         """pg_sleep: wakes early, with an error, if cancelled. The pool is not needed for it."""
-        self._sleeper = asyncio.Event()
         with self.watched():
+            self._sleeper = self._stopping()
             try:
                 await asyncio.wait_for(self._sleeper.wait(), timeout=max(seconds, 0))
             except TimeoutError:
@@ -180,7 +185,7 @@ class Session:
 
     async def wait(self, *work: asyncio.Future[Any]) -> None:
         """Until one of them is done; 57014 if the session is cancelled meanwhile."""
-        sleeper = self._sleeper = asyncio.Event()
+        sleeper = self._sleeper = self._stopping()
         stop = asyncio.ensure_future(sleeper.wait())
         try:
             await asyncio.wait({stop, *work}, return_when=asyncio.FIRST_COMPLETED)
@@ -190,20 +195,27 @@ class Session:
         if sleeper.is_set():
             raise BoughError("57014", self.cancel_reason())
 
+    def _stopping(self) -> asyncio.Event:
+        """What a cancel sets; set already if one has come."""
+        event = asyncio.Event()
+        if self._cancelled:
+            event.set()
+        return event
+
     def cancel_reason(self) -> str:
         if self.timed_out:
             return "canceling statement due to statement timeout"
         return "canceling statement due to user request"
 
-    async def execute(self, source: Source, text_key: Any = None) -> Outcome:
-        """One statement of a simple query."""
-        return await self.guarded(lambda: self.statements.run_text(source))
-
     async def guarded(self, work: Callable[[], _T]) -> _T:
         """``work`` on the pool, under the statement timeout, open to cancels. Failures fail the block."""
         with self.watched():
+            if self.connection is not None:
+                self.connection.forget_interrupt()
             self._busy.set()
             try:
+                if self._cancelled:  # while the client read, between two pieces of the work
+                    raise BoughError("57014", self.cancel_reason())
                 return await self.run(work)
             except BaseException as error:
                 self.transactions.fail()
@@ -225,7 +237,7 @@ class Session:
             self._timed, self._statement_timeout = stamp, self.timeout_seconds("statement_timeout")
         timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
-        self.timed_out = False
+        self.timed_out = self._cancelled = False
         self._watching = True
         self.state = "active"
         try:
@@ -387,6 +399,3 @@ def _acceptable(name: str) -> bool:
     except BoughError:
         return False
     return not found.read_only
-
-
-__all__ = ["Sequence", "Session", "log", "parse_command"]

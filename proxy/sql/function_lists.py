@@ -31,7 +31,7 @@ FILE_FUNCTIONS = _names(
     read_csv read_csv_auto read_json read_json_auto read_json_objects read_json_objects_auto
     read_ndjson read_ndjson_auto read_ndjson_objects read_parquet parquet_scan read_text read_blob
     parquet_metadata parquet_schema parquet_file_metadata parquet_kv_metadata parquet_full_metadata
-    sniff_csv glob
+    parquet_page_index sniff_csv glob
     """
 )
 
@@ -49,7 +49,8 @@ DENIED_TABLE_FUNCTIONS = _names(
     """
     arrow_scan arrow_scan_dumb pandas_scan python_arrow_scan python_map_function seq_scan checkpoint
     force_checkpoint create_external_resource deregister_external_resource destroy_external_resource
-    register_external_resource register_external_resource_type disable_logging enable_logging
+    register_external_resource register_external_resource_type add_grammar_extension
+    remove_grammar_extension duckdb_live_query_metrics disable_logging enable_logging
     disable_profiling enable_profiling truncate_duckdb_logs duckdb_approx_database_count
     duckdb_available_metrics duckdb_columns duckdb_connection_count duckdb_constraints
     duckdb_coordinate_systems duckdb_databases duckdb_dependencies duckdb_dialects

@@ -460,15 +460,35 @@ def test_cancel_keys(server: ThreadServer, raw: RawClient) -> None:
         while session.state != "active":
             time.sleep(0.001)
         cancel(key.key)
-        while True:  # a cancel may come before the engine has begun
-            raw.socket.settimeout(0.3)
-            try:
-                found = raw.until_ready()
-                break
-            except TimeoutError:
-                cancel(key.key)
+        found = raw.until_ready()
         assert error(found).sqlstate == "57014"
         assert "user request" in error(found).message
+    assert values(raw.query("SELECT 2")) == [(b"2",)]
+
+
+def test_a_cancel_is_never_lost(server: ThreadServer, raw: RawClient) -> None:
+    """Once is enough: while it is planned, between two steps of the engine, while its rows go out."""
+    (key,) = only(raw.started, BackendKeyData)
+    session = server.server.service.sessions[key.process]
+    endless = "SELECT repeat('x', 500), a.i FROM range(100000) a(i), range(100000) b(i)"
+    starts = [
+        (Query(endless),),
+        (Query(f"COPY ({endless}) TO STDOUT"),),
+        (Parse("", endless, ()), Bind("", "", (), (), ()), Execute("", 0), Sync()),
+    ]
+    for number in range(9):
+        raw.send(*starts[number % 3])
+        while session.state != "active":
+            time.sleep(0)
+        reads = number * 10
+        for _ in range(
+            max(reads, 3) if number % 3 == 2 else reads
+        ):  # a cancel of its Parse alone would be too late
+            raw.message()
+        with RawClient(server.port) as other:
+            other.send(CancelRequest(key.process, key.key))
+            assert other.closed()
+        assert error(raw.until_ready()).sqlstate == "57014"
     assert values(raw.query("SELECT 2")) == [(b"2",)]
 
 

@@ -140,7 +140,10 @@ def test_every_engine_function_is_classified() -> None:
             "FROM duckdb_functions()"
         ).fetchall()
     tables = {name for name, kind, _ in rows if kind in ("table", "table_macro")}
-    assert tables - TABLE_FUNCTIONS - FILE_FUNCTIONS - DENIED_TABLE_FUNCTIONS == set()
+    for name in tables - TABLE_FUNCTIONS - FILE_FUNCTIONS - CATALOG_TABLE_FUNCTIONS:
+        with pytest.raises(BoughError) as caught:  # also what a later version of the engine adds
+            prepare(f'SELECT * FROM "{name}"()')
+        assert caught.value.sqlstate in ("0A000", "42883"), name
     assert not (TABLE_FUNCTIONS & DENIED_TABLE_FUNCTIONS or FILE_FUNCTIONS & DENIED_TABLE_FUNCTIONS)
     assert {name for name, _, _ in rows} & CATALOG_TABLE_FUNCTIONS <= {"current_schemas"}
     volatile = {name for name, kind, effects in rows if kind == "scalar" and effects}
