@@ -56,9 +56,7 @@ class Session:
         self.connection: Connection | None = None
         self.reading: Comparison | None = None  # a shadow query that runs, or whose rows are being read
         self.hang_up: Callable[[], None] = lambda: None
-        self.teller: Callable[[str], None] = lambda _text: (
-            None
-        )  # sends a NOTICE to the client now; on the loop
+        self.teller: Callable[[str], None] = lambda _text: None  # a NOTICE to the client at once; on the loop
         self.timed_out = False
         self._watching = False
         self._cancelled = False  # what is watched has been cancelled, and may not have noticed
