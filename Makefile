@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 FILE   ?= bough.duckdb
 ARGS   ?=
+HOURS  ?= 1
 # a process per core, each with files of its own; empty: one after the other
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: install serve demo test test-all check lint types format bench clean
+.PHONY: install serve demo test test-all oracle check lint types format bench clean
 
 # Debian ships python3 without venv; a half-made .venv must not survive to confuse the next run.
 $(BIN)/python:
@@ -48,6 +49,12 @@ test: $(VENV)/.dev
 
 test-all: $(VENV)/.engines
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not docker" $(ARGS)
+
+# Random histories against plain copies, other ones in every run; a failure prints its seed and its steps.
+oracle: $(VENV)/.dev
+	@BOUGH_ORACLE_SECONDS=$$(($(HOURS) * 3600)) BOUGH_ORACLE_SEED=$$(date +%s) BOUGH_ORACLE_EXAMPLES=$$(($(HOURS) * 500)) \
+	  $(BIN)/python -m pytest $(PARALLEL) -o faulthandler_timeout=0 tests/branching/test_oracle.py \
+	  tests/branching/test_merge_oracle.py tests/branching/test_merge_schema_oracle.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

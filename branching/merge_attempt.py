@@ -241,7 +241,9 @@ def begin_merge(
     database.loaded(target)
     started = database.clock.now()
     cursor = database.root.cursor()
-    transaction = Transaction(database, cursor, target, author, explicit=False)
+    transaction = Transaction(
+        database, cursor, target, author, explicit=False, keeps_own=database.retention > 0
+    )
     try:
         cursor.query(f"SELECT count(*) FROM {M}.meta")
         if not transaction.confirm():
@@ -271,7 +273,9 @@ def begin_on(
     database.loaded(target)
     started = database.clock.now()
     cursor = database.root.cursor()
-    transaction = Transaction(database, cursor, target, author, explicit=False)
+    transaction = Transaction(
+        database, cursor, target, author, explicit=False, keeps_own=database.retention > 0
+    )
     cursor.query(f"SELECT count(*) FROM {M}.meta")
     if not transaction.confirm():
         transaction.rollback()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,7 @@ class Tab:
     uniques: tuple[tuple[str, ...], ...] = ()  # named u<n>
     unique_names: tuple[str, ...] = ()
     indexes: tuple[tuple[str, str, bool], ...] = ()  # name, column, unique
+    comment: str | None = None
 
     def body(self) -> str:
         items = [col.sql() for col in self.cols]
@@ -104,6 +106,7 @@ class ModelBranch:
     parent: str | None = None
     born: int = 0  # the step
     floor: int = 0  # the step before which its own past cannot be read
+    facts: Any = None  # what further oracles know of it
 
 
 @dataclass
@@ -124,6 +127,7 @@ class Session:
     model: duckdb.DuckDBPyConnection
     open: bool = False
     wrote: bool = False
+    touched: set[int] = field(default_factory=set)  # what ``Oracle.wrote`` has noted of the open transaction
     catalog: dict[str, Tab] = field(default_factory=dict)
     views: dict[str, int] = field(default_factory=dict)
 
@@ -240,6 +244,9 @@ class Oracle:
         known = {table.name for table in connection.catalog.tables()}
         if known != set(model.catalog):
             raise Mismatch(f"{branch}: tables {known} expected {set(model.catalog)}")
+        comments = {table.name: table.comment for table in connection.catalog.tables()}
+        if comments != {tab.name: tab.comment for tab in model.catalog.values()}:
+            raise Mismatch(f"{branch}: comments {comments}")
 
     def _compare(
         self,
@@ -282,6 +289,12 @@ class Oracle:
                     raise Mismatch(f"{label}.{tab.name}: point read {point} expected {key}")
         by_uid = {tab.uid: tab for tab in catalog.values()}
         for view, uid in views.items():
+            if uid < 0:  # a macro, which adds that much
+                if not when:
+                    added = bough.execute(sqlglot.parse_one(f"SELECT {view}(1)", dialect="duckdb")).fetchall()
+                    if added != [(1 - uid,)]:
+                        raise Mismatch(f"{label}.{view}: {added}, not {1 - uid}")
+                continue
             expected = plain.execute(f"SELECT count(*) FROM {schema}.{q(by_uid[uid].name)}").fetchall()
             got = bough.execute(
                 sqlglot.parse_one(f"SELECT n FROM {q(view)}{when}", dialect="duckdb")
@@ -305,9 +318,9 @@ class Oracle:
 
     # -- a step ---------------------------------------------------------------------------------------------------
 
-    def step(self, rnd: Random) -> None:
-        self.steps += 1
-        actions = (
+    def actions(self) -> list[Callable[[Random], None]]:
+        """The steps to choose from, as often as they should come."""
+        return (
             [self.dml] * 24
             + [self.alter] * 8
             + [self.create_table] * 3
@@ -331,7 +344,22 @@ class Oracle:
                 self.view,
             ]
         )
-        rnd.choice(actions)(rnd)
+
+    def wrote(self, session: Session, tab: Tab | None) -> None:
+        """A statement of the session has written a table, or (None) definitions."""
+
+    def committed(self, session: Session) -> None:
+        """The session's block has committed."""
+
+    def forked(self, name: str, *, now: bool) -> None:
+        """A branch was made, of the present or of the past."""
+
+    def was_reset(self, name: str, *, whole: bool) -> None:
+        """A branch was reset, to its base or to a version."""
+
+    def step(self, rnd: Random) -> None:
+        self.steps += 1
+        rnd.choice(self.actions())(rnd)
         picked = [name for name in self.branches if rnd.random() < 0.4]
         for name in picked:
             self.compare(name)
@@ -391,6 +419,7 @@ class Oracle:
                     raise Mismatch(f"{label}: the transaction is not failed after an error")
                 session.bough.rollback()
                 session.open = session.wrote = False
+                session.touched = set()
             return None
         if session.open:
             session.wrote = True
@@ -406,6 +435,7 @@ class Oracle:
                 self.log.append(f"[{session.branch} s{id(session) % 997}] COMMIT")
                 session.model.execute("COMMIT")
                 session.bough.commit()
+                self.committed(session)
                 if session.wrote:
                     self.branches[session.branch].catalog = session.catalog
                     self.branches[session.branch].views = session.views
@@ -414,6 +444,7 @@ class Oracle:
                 session.model.execute("ROLLBACK")
                 session.bough.rollback()
             session.open = session.wrote = False
+            session.touched = set()
             return
         if len(open_) >= 3:
             return
@@ -508,9 +539,9 @@ class Oracle:
                 )
             )
             statement += f" RETURNING {picked}"
-        self.run(session, statement)
+        self.run(session, statement, tab)
 
-    def run(self, session: Session, statement: str) -> None:
+    def run(self, session: Session, statement: str, tab: Tab) -> None:
         tree: Any
         if statement.startswith("TRUNCATE"):
             name = sqlglot.parse_one(
@@ -533,6 +564,7 @@ class Oracle:
         both = self._both(session, statement, bough, model)
         if both is None:
             return
+        self.wrote(session, tab)
         (count, rows), (expected_count, expected) = both
         if not statement.startswith("TRUNCATE") and count != expected_count:
             raise Mismatch(f"{statement}: count {count}, expected {expected_count}")
@@ -679,6 +711,7 @@ class Oracle:
         )
         if both is not None:
             catalog[tab.name] = tab
+            self.wrote(session, None)
 
     def drop_table(self, rnd: Random) -> None:
         session = self._pick_session(rnd, write=True)
@@ -693,6 +726,7 @@ class Oracle:
             lambda: session.model.execute(f"DROP TABLE {q(tab.name)}"),
         )
         if both is not None:
+            self.wrote(session, None)
             del catalog[tab.name]
             for name in [name for name, uid in views.items() if uid == tab.uid]:
                 del views[name]
@@ -702,8 +736,9 @@ class Oracle:
         catalog, views = self.catalog_of(session), self.views_of(session)
         if not catalog:
             return
-        if views and rnd.random() < 0.4:
-            name = rnd.choice(list(views))
+        there = [name for name, uid in views.items() if uid > 0]
+        if there and rnd.random() < 0.4:
+            name = rnd.choice(there)
             if self._both(
                 session,
                 f"DROP VIEW {name}",
@@ -711,6 +746,7 @@ class Oracle:
                 lambda: 1,
             ):
                 del views[name]
+                self.wrote(session, None)
             return
         tab = rnd.choice(list(catalog.values()))
         name = f"view{self.next()}"
@@ -722,6 +758,7 @@ class Oracle:
             lambda: 1,
         ):
             views[name] = tab.uid
+            self.wrote(session, None)
 
     def alter(self, rnd: Random) -> None:
         session = self._pick_session(rnd, write=True)
@@ -764,6 +801,7 @@ class Oracle:
 
         both = self._both(session, label, lambda: session.bough.execute(statement), model)
         if both is not None:
+            self.wrote(session, None)
             del catalog[tab.name]
             catalog[changed.name] = changed
 
@@ -956,6 +994,7 @@ class Oracle:
             self.steps,
             self.steps,
         )
+        self.forked(name, now=when is None)
 
     # -- the past -------------------------------------------------------------------------------------------------
 
@@ -1045,7 +1084,8 @@ class Oracle:
         then = [m for m in self.memories if name in m.branches and item.floor <= m.step]
         self._end_sessions(name)
         schema = f"m{self.next()}"
-        if then and rnd.random() < 0.6:
+        whole = not (then and rnd.random() < 0.6)
+        if not whole:
             memory = rnd.choice(then)
             self.log.append(f"RESET {name} TO {memory.version}")
             reset(self.database, name, self._moment(rnd, memory, name))
@@ -1059,6 +1099,7 @@ class Oracle:
             self._copy(item.origin_catalog, item.origin, schema)
             item.catalog, item.views = dict(item.origin_catalog), dict(item.origin_views)
         item.schema, item.floor = schema, self.steps
+        self.was_reset(name, whole=whole)
 
     def reopen(self, rnd: Random) -> None:
         self.log.append("REOPEN")

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from branch_oracle import Oracle
+from branch_oracle_merges import MergingOracle as Oracle
 from effort import examples
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st

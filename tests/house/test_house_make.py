@@ -36,6 +36,7 @@ def _environment() -> dict[str, str]:
         ("demo", "bough demo"),
         ("test", "not slow and not docker"),
         ("test-all", '-m "not docker"'),
+        ("oracle", "tests/branching/test_merge_schema_oracle.py"),
         ("lint", "lint-imports"),
         ("types", "mypy"),
         ("bench", "-m bench"),
