@@ -7,23 +7,22 @@ branch's view of the table. Everything happens in the caller's transaction and i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names
+from branching.ddl_dependants import DependantDdl, with_foreign_last
 from branching.ddl_edit import (
     sequences_in,
 )
-from branching.ddl_macros import MacroDdl
 from branching.ddl_parse import ParsedColumn, named, parse_column, parse_columns
 from branching.errors import BoughError
 from branching.model import (
     DEFAULT_SCHEMA,
     Column,
-    Constraint,
     Macro,
     Relation,
     Schema,
@@ -40,7 +39,7 @@ from branching.resolve import schema_name, table_name, undefined
 _TYPES: dict[tuple[str, str], str] = {}  # by engine, spellings of built-in types, as met
 
 
-class Ddl(MacroDdl):
+class Ddl(DependantDdl):
     """One connection's DDL, inside one transaction."""
 
     def run(self, statement: d.Ddl) -> None:
@@ -117,7 +116,7 @@ class Ddl(MacroDdl):
         identifier = self.next_id()
         table = Table(identifier, schema, short, tuple(made))
         taken: set[str] = set()
-        for definition in parsed.constraints:
+        for definition in with_foreign_last(parsed.constraints):
             table = self._with_constraint(table, definition, taken)
         self._own_sequences(table)
         table = self.create_storage(replace(table, storage=Storage(None, self.next_id())))
@@ -133,15 +132,20 @@ class Ddl(MacroDdl):
         if definition.kind == "p" and any(item.kind == "p" for item in table.constraints):
             raise BoughError("42P16", f'multiple primary keys for table "{table.name}" are not allowed')
 
+        parents = []
+
         def target(name: d.Name) -> tuple[str, str, tuple[str, ...]]:
-            if name.name == table.name and (name.schema is None or schema_name(name.schema) == table.schema):
-                return table.schema, table.name, table.key
-            found = self.find(name)
+            found: Relation | None = table
+            if name.name != table.name or (name.schema and schema_name(name.schema) != table.schema):
+                found = self.find(name)
             if not isinstance(found, Table):
                 raise undefined(name)
+            parents.append(found)
             return found.schema, found.name, found.key
 
         constraint = named(definition, table.name, taken, target)
+        for parent in parents:
+            self.check_reference(table, constraint, parent)
         columns = table.columns
         if constraint.kind == "p":
             columns = tuple(
@@ -197,42 +201,8 @@ class Ddl(MacroDdl):
     def default_sql(self, text: str | None) -> str | None:
         return self.scope.default_sql(text)
 
-    def dependants(self, table: Table) -> Iterator[View | tuple[Table, Constraint]]:
-        """Views that read the table and foreign keys that refer to it."""
-        for view in self.catalog.views():
-            if self._reads(view, table):
-                yield view
-        for other in self.catalog.tables():
-            for constraint in other.constraints:
-                if (
-                    constraint.kind == "f"
-                    and (constraint.ref_schema, constraint.ref_table) == (table.schema, table.name)
-                    and other.id != table.id
-                ):
-                    yield other, constraint
-
     def drop_table(self, table: Table, *, cascade: bool) -> None:
-        found = list(self.dependants(table))
-        if found and not cascade:
-            shown = "\n".join(
-                f"view {item.name} depends on table {table.name}"
-                if isinstance(item, View)
-                else f"constraint {item[1].name} on table {item[0].name} depends on table {table.name}"
-                for item in found
-            )
-            raise BoughError(
-                "2BP01",
-                f"cannot drop table {table.name} because other objects depend on it",
-                detail=shown,
-                hint="Use DROP ... CASCADE to drop the dependent objects too.",
-            )
-        for item in found:
-            if isinstance(item, View):
-                self._drop_view(item, cascade=True)
-            else:
-                other, constraint = item
-                kept = tuple(c for c in other.constraints if c.name != constraint.name)
-                self.put(replace(other, constraints=kept))
+        self.drop_dependants(f"table {table.name}", self.dependants(table), cascade=cascade)
         self.transaction.claim(table.id)
         self.drop_storage(table)
         self.remove(table)
@@ -258,10 +228,11 @@ class Ddl(MacroDdl):
                 relation = self._move(relation, action)
             elif isinstance(relation, Table):
                 self.transaction.claim(relation.id)
+                relation = self.free(relation, action)
                 changed = self.alter(relation, action)
                 if changed is not relation:
                     self.put(changed)
-                relation = changed
+                self.follow(relation, changed, action)
             else:
                 raise BoughError("42809", f'"{relation.name}" is not a table')
 

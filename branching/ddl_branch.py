@@ -103,6 +103,8 @@ class BranchDdl(Ddl):
                 )
             changed = replace(table, constraints=tuple(c for c in table.constraints if c is not found[0]))
             return changed if found[0].kind == "f" else self._reshape(table, changed)
+        if isinstance(action, d.ValidateConstraint):
+            return table
         if isinstance(action, d.RenameConstraint):
             constraints = tuple(
                 replace(c, name=action.to) if c.name == action.constraint else c for c in table.constraints

@@ -73,7 +73,18 @@ def renamed_column(table: Table, old: str, new: str) -> Table:
             )
             for item in table.constraints
         ),
-        indexes=tuple(replace(item, columns=rename(item.columns)) for item in table.indexes),
+        indexes=tuple(
+            replace(
+                item,
+                columns=tuple(
+                    rename((text,))[0]
+                    if table.column(text) is not None
+                    else rename_in_expression(text, column.name, new) or text
+                    for text in item.columns
+                ),
+            )
+            for item in table.indexes
+        ),
     )
 
 

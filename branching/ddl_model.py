@@ -163,6 +163,11 @@ class DropConstraint:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidateConstraint:
+    constraint: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetSchema:
     schema: str
 
@@ -182,6 +187,7 @@ Action = (
     | DropIdentity
     | AddConstraint
     | DropConstraint
+    | ValidateConstraint
     | SetSchema
 )
 

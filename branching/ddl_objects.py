@@ -9,7 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import names
+from branching import names, view_text
 from branching.ddl_edit import (
     qualified,
     replace_column,
@@ -18,7 +18,6 @@ from branching.ddl_edit import (
 from branching.errors import BoughError
 from branching.manifest import Change
 from branching.model import (
-    DEFAULT_SCHEMA,
     Catalog,
     Column,
     Index,
@@ -118,10 +117,7 @@ class ObjectDdl:
         return relation
 
     def _reads(self, view: View, relation: Relation) -> bool:
-        return any(
-            node.name == relation.name and schema_name(node.text("db") or DEFAULT_SCHEMA) == relation.schema
-            for node in parse(view.sql).find_all(exp.Table)
-        )
+        return next(view_text.reads(parse(view.sql), relation), None) is not None
 
     def _create_view(self, statement: d.CreateView) -> None:
         if statement.temporary:
@@ -136,7 +132,7 @@ class ObjectDdl:
                 raise BoughError("42P07", f'relation "{name}" already exists')
         if next(statement.query.find_all(exp.Placeholder), None) is not None:
             raise BoughError("42P02", "there is no parameter in a view's query")
-        query = qualified(statement.query.copy(), self.scope)
+        query = view_text.spelled_out(qualified(statement.query.copy(), self.scope), self.find)
         described = self.cursor.describe(self.cursor.engine.text(self.scope.resolve(query.copy())))
         renamed = list(statement.columns) + [item.name for item in described[len(statement.columns) :]]
         if len({item.lower() for item in renamed}) != len(renamed):
@@ -183,12 +179,11 @@ class ObjectDdl:
             if not self._reads(view, old):
                 continue
             tree = parse(view.sql).copy()
-            for node in list(tree.find_all(exp.Table)):
-                if node.name == old.name and schema_name(node.text("db") or DEFAULT_SCHEMA) == old.schema:
-                    if not node.alias:
-                        node.set("alias", exp.TableAlias(this=exp.to_identifier(old.name, quoted=True)))
-                    node.set("this", exp.to_identifier(new.name, quoted=True))
-                    node.set("db", exp.to_identifier(new.schema, quoted=True))
+            for node in list(view_text.reads(tree, old)):
+                if not node.alias:
+                    node.set("alias", exp.TableAlias(this=exp.to_identifier(old.name, quoted=True)))
+                node.set("this", exp.to_identifier(new.name, quoted=True))
+                node.set("db", exp.to_identifier(new.schema, quoted=True))
             self.put(replace(view, sql=tree.sql(DIALECT)))
 
     def _make_sequence(

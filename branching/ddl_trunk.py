@@ -128,6 +128,8 @@ class TrunkDdl(Ddl):
         if isinstance(action, d.RenameColumn):
             column = need_column(table, action.column)
             changed = renamed_column(table, action.column, action.to)
+            if self._must_rebuild(table):
+                return self._rebuild(table, changed, {})
             self._drop_indexes(table, base)
             self._rename_column(base, column, action.to)
             return self._indexed(replace(changed, storage=self._new_shape(table)))
@@ -178,6 +180,8 @@ class TrunkDdl(Ddl):
                 )
             changed = replace(table, constraints=tuple(c for c in table.constraints if c is not found[0]))
             return changed if found[0].kind == "f" else self._rebuild(table, changed, {})
+        if isinstance(action, d.ValidateConstraint):
+            return table
         if isinstance(action, d.RenameConstraint):
             return replace(
                 table,
@@ -209,16 +213,24 @@ class TrunkDdl(Ddl):
         return replace(table, storage=self._new_shape(table))
 
     def _native(self, table: Table, changed: Table, action: str) -> Table:
-        if self.transaction.rebuilds_indexes or not self.cursor.engine.capabilities.alters_columns:
+        if self._must_rebuild(table) or not self.cursor.engine.capabilities.alters_columns:
             return self._rebuild(table, changed, {})
         base = self._base(table)
         self._drop_indexes(table, base)
+        self._execute(f"ALTER TABLE {base.sql} {action}")
+        return self._indexed(self._reshaped(changed))
+
+    def _must_rebuild(self, table: Table) -> bool:
+        """Altering a table with a key or an index makes them anew: not over rows that this transaction has changed."""
+        keyed = bool(table.indexes) or any(item.kind in "pu" for item in table.constraints)
+        return keyed and self._needs_fresh_rows(table)
+
+    def _execute(self, sql: str) -> None:
         try:
-            self.cursor.execute(f"ALTER TABLE {base.sql} {action}")
+            self.cursor.execute(sql)
         except EngineError as error:
             self._explain_index(error)
             raise
-        return self._indexed(self._reshaped(changed))
 
     def _drop_indexes(self, table: Table, base: BaseTable) -> None:
         for index in table.indexes:
@@ -291,12 +303,13 @@ class TrunkDdl(Ddl):
         if (
             any(item.kind != "f" for item in changed.constraints[len(table.constraints) :])
             or column.generated
+            or self._must_rebuild(table)
         ):
             return self._rebuild(table, changed, {column.name: self.default_sql(column.default) or "NULL"})
         base = self._base(table)
         physical = replace(column, default=self.default_sql(column.default))
         self._drop_indexes(table, base)
-        self.cursor.execute(f"ALTER TABLE {base.sql} ADD COLUMN {self.cursor.engine.column(physical)}")
+        self._execute(f"ALTER TABLE {base.sql} ADD COLUMN {self.cursor.engine.column(physical)}")
         history = names.history(base.id)
         if self.transaction.physical.has(history):
             self.cursor.execute(self.cursor.engine.add_column(history, f"c{column.id} {column.type}"))
@@ -313,8 +326,10 @@ class TrunkDdl(Ddl):
             need_column(table, action.column)
         assert column is not None
         changed = without_column(table, column)
-        if any(column.name in item.columns for item in table.constraints if item.kind in "pu") or any(
-            item.generated and mentions(item.generated, column.name) for item in table.columns
+        if (
+            any(column.name in item.columns for item in table.constraints if item.kind in "pu")
+            or any(item.generated and mentions(item.generated, column.name) for item in table.columns)
+            or self._must_rebuild(table)
         ):
             return self._rebuild(table, changed, {})
         base = self._base(table)
@@ -328,7 +343,7 @@ class TrunkDdl(Ddl):
         return self._indexed(self._reshaped(changed))
 
     def _rename_column(self, base: BaseTable, column: Column, name: str) -> None:
-        self.cursor.execute(f"ALTER TABLE {base.sql} RENAME COLUMN {quote(column.name)} TO {quote(name)}")
+        self._execute(f"ALTER TABLE {base.sql} RENAME COLUMN {quote(column.name)} TO {quote(name)}")
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: name}))
 
     def _alter_type(self, table: Table, action: d.AlterType) -> Table:

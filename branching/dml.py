@@ -81,6 +81,21 @@ class Write:
         self.scope = scope
         self.parameters = parameters
         self.cursor = transaction.cursor
+        self._keys: tuple[str, tuple[str, ...]] | None = None
+
+    def keep_keys(self, stage: str, columns: tuple[str, ...]) -> None:
+        """Has ``run`` keep in ``stage`` what these columns of the rows it changes were (``o0`` …), with identities."""
+        self._keys = stage, columns
+
+    def remember(self, table: Table, selected: str, values: Sequence[Any] = (), alias: str = "_row") -> None:
+        """Before the rows ``selected`` (over the visible table, called ``alias``) are changed: keeps their keys."""
+        if self._keys is None or not selected:
+            return
+        stage, columns = self._keys
+        rows = self.scope.relation_sql(table, self.scope.line, hidden=True)
+        items = ", ".join(f"{quote(alias)}.{quote(name)} AS o{i}" for i, name in enumerate(columns))
+        sql = f"SELECT {quote(alias)}.{names.RID}, {items} FROM ({rows}) AS {quote(alias)} WHERE {selected}"
+        self.cursor.execute(self.cursor.engine.replace_temporary(stage, sql), values)
 
     def binder(self) -> Binder:
         return Binder(self.cursor.engine, self.parameters)
@@ -129,6 +144,14 @@ class Write:
 
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
         raise NotImplementedError
+
+    def conflicting(self, conflict: exp.OnConflict, table: Table, columns: Sequence[str]) -> list[str]:
+        """SQL over the table for each key: the row shares it with a row of the staged source, which has ``columns``."""
+        return [
+            f"({names.columns(key)}) IN (SELECT {names.columns(key)} FROM {SOURCE})"
+            for key in conflict_keys(conflict, table)
+            if set(key) <= set(columns)
+        ]
 
     # -- shared ---------------------------------------------------------------------------------------------
 

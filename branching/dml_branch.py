@@ -25,11 +25,9 @@ from sqlglot import exp
 from branching import history, names, overlay
 from branching.branch_keys import refuse_taken
 from branching.dml import (
-    SOURCE,
     Write,
     Written,
     condition,
-    conflict_keys,
     insert_columns,
     is_volatile,
     key_columns,
@@ -61,14 +59,12 @@ class BranchWrite(Write):
         if conflict is not None:
             if tree.expression is not None:
                 self.stage_source(tree, columns)
-                keys = conflict_keys(conflict, table)
-                for key in keys:
-                    if set(key) <= set(columns):
-                        rows = f"SELECT {names.columns(key)} FROM {SOURCE}"
-                        same = f"({names.columns(key)}) IN ({rows})"
-                        self.touch(table, same, alone=True)
-                        if rewritten_by_engine(table, set_columns(conflict)):
-                            self._mark(names.delta(table.storage.shape), (same, []), version, alias)
+                found = self.conflicting(conflict, table, columns)
+                self.remember(table, " OR ".join(found))
+                for same in found:
+                    self.touch(table, same, alone=True)
+                    if rewritten_by_engine(table, set_columns(conflict)):
+                        self._mark(names.delta(table.storage.shape), (same, []), version, alias)
             if conflict.expressions:
                 set_version(conflict.expressions, version)
             named = conflict.args.get("conflict_keys")
@@ -126,6 +122,7 @@ class BranchWrite(Write):
         delta = names.delta(table.storage.shape)
         if any(not when.args.get("matched") and when.args.get("source") for when in whens):
             self.touch(table, "true", alone=True)
+            self.remember(table, "true")
             self._mark(delta, ("true", []), version, alias)
         else:
             on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
@@ -133,6 +130,7 @@ class BranchWrite(Write):
             matched = f"SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on}"
             staged = f"{RID} IN ({self.stage_rids(matched, binder.values)})"
             self.touch(table, staged, alone=True)
+            self.remember(table, staged)
             self._mark(delta, (staged, []), version, alias)
         tree.set("this", raw_target(delta, alias))
         here = exp.Var(this=f"{_q(alias)}.{BRANCH} = {self.scope.line.id}")
@@ -180,11 +178,13 @@ class BranchWrite(Write):
             where = tree.args.get("where")
             own = where is None or where.find(exp.Query, exp.Subquery, exp.Exists) is None
             if own or not gone:
+                self.remember(table, predicate, binder.values, alias)
                 self.touch(table, predicate, binder.values, alias, alone=own, gone=gone)
                 return predicate, binder.values
         visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
         rids = f"{with_}SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}{extra} WHERE {predicate}"
         staged = f"{_q(alias)}.{RID} IN ({self.stage_rids(rids, binder.values)})"
+        self.remember(table, staged, (), alias)
         self.touch(table, staged, (), alias, alone=True, gone=gone)
         if volatile or gone:
             tree.set("where", exp.Where(this=exp.Var(this=staged)))

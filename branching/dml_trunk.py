@@ -8,12 +8,10 @@ from sqlglot import exp
 
 from branching import history, names
 from branching.dml import (
-    SOURCE,
     Binder,
     Write,
     Written,
     condition,
-    conflict_keys,
     insert_columns,
     is_volatile,
     key_columns,
@@ -53,15 +51,13 @@ class TrunkWrite(Write):
             set_version(conflict.expressions, version)
             if (armed or replaces) and tree.expression is not None:
                 self.stage_source(tree, columns)
-                for key in conflict_keys(conflict, table):
-                    if set(key) <= set(columns):
-                        same = f"({names.columns(key)}) IN (SELECT {names.columns(key)} FROM {SOURCE})"
-                        if armed:
-                            history.keep(transaction, base, same)
-                        if (
-                            armed or replaces
-                        ):  # a row that is kept must not stay as it was: both would be read
-                            self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
+                found = self.conflicting(conflict, table, columns)
+                self.remember(table, " OR ".join(found))
+                for same in found:
+                    if armed:
+                        history.keep(transaction, base, same)
+                    # A row that is kept must not stay as it was: both would be read.
+                    self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
         if not tree.args.get("default") and not tree.args.get("by_name"):
             tree.set("this", insert_target(base, alias, columns))
         else:
@@ -80,7 +76,7 @@ class TrunkWrite(Write):
         version = self.transaction.take()
         assigned = set_columns(tree)
         alone = self._alone(tree, table, base)
-        self._prepare(tree, base, alias, touch=not alone and rewritten_by_engine(table, assigned))
+        self._prepare(tree, table, alias, touch=not alone and rewritten_by_engine(table, assigned))
         tree.set("this", raw_target(base.sql, alias))
         if not alone:
             set_version(tree.expressions, version)
@@ -91,7 +87,7 @@ class TrunkWrite(Write):
     def delete(self, tree: exp.Delete, table: Table, alias: str) -> Written:
         base = self._base(table)
         alone = self._alone(tree, table, base) or self.transaction.owns(table.id)
-        self._prepare(tree, base, alias, touch=not alone, deletes=True)
+        self._prepare(tree, table, alias, touch=not alone, deletes=True)
         tree.set("this", raw_target(base.sql, alias))
         written = self.native(tree)
         self.transaction.deleted += written.count
@@ -116,6 +112,7 @@ class TrunkWrite(Write):
         if match is None:
             on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
             match = f"{RID} IN (SELECT {_q(alias)}.{RID} FROM {base.sql} AS {_q(alias)}, {using} WHERE {on})"
+        self.remember(table, match, binder.values)
         if armed:
             self._keep(base, match, binder)
         else:
@@ -143,13 +140,13 @@ class TrunkWrite(Write):
     # -- before the statement ---------------------------------------------------------------------------------
 
     def _prepare(
-        self, tree: exp.Expr, base: BaseTable, alias: str, *, touch: bool, deletes: bool = False
+        self, tree: exp.Expr, table: Table, alias: str, *, touch: bool, deletes: bool = False
     ) -> None:
-        """Keeps images and marks the rows that ``tree`` is about to change."""
-        transaction = self.transaction
+        """Keeps images and keys of the rows that ``tree`` is about to change, and marks them."""
+        transaction, base = self.transaction, self._base(table)
         version = transaction.take()
         armed = transaction.arm(base.id)
-        if not armed and not touch and not (deletes and transaction.explicit):
+        if not (armed or touch or self._keys or (deletes and transaction.explicit)):
             return
         binder = self.binder()
         extra = sources(tree, binder)
@@ -170,6 +167,7 @@ class TrunkWrite(Write):
             )
         else:
             selected = predicate
+        self.remember(table, selected, binder.values, alias)
         if armed:
             self._keep(base, selected, binder, alias)
         elif deletes:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, ddl_model, foreign_keys, temporary
+from branching import constraint_errors, ddl_model, temporary
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
 from branching.ddl_trunk import TrunkDdl
 from branching.dml import Written
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
+from branching.foreign_keys import ForeignKeys, referrers
 from branching.model import Column, Table
 from branching.resolve import Scope, table_name
 from branching.result import Result
@@ -48,14 +49,16 @@ class Writes:
         node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         write = self._connection.writer(transaction, scope, parameters)
         table = self._target(scope, node)
+        keys = ForeignKeys(self._connection, transaction)
+        if table is not None:
+            keys.prepare(write, scope, table, statement)
         try:
             written = write.run(tree)
         except EngineError as error:
             if table is not None and error.kind is ErrorKind.CONSTRAINT:
                 raise constraint_errors.explain(error, table) or error from error
             raise
-        if table is not None:
-            foreign_keys.check(self._connection, transaction, scope, table, statement)
+        keys.check()
         return self._written(written)
 
     @staticmethod
@@ -116,21 +119,41 @@ class Writes:
         return Result(None, written.count)
 
     def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
-        for name in statement.tables:
-            scope = self._connection.scope()
-            target = exp.table_(name.name, db=name.schema, quoted=True)
-            if temporary.truncate(self._connection, name):
-                continue
-            table = scope.target(name)
+        lasting = [name for name in statement.tables if not temporary.truncate(self._connection, name)]
+        for table in self._truncated(lasting, cascade=statement.cascade):
             transaction.claim(table.id)
-            tree = exp.Delete(this=target)
-            self._connection.writer(transaction, scope, ()).run(tree)
-            foreign_keys.check(self._connection, transaction, scope, table, tree)
+            scope = self._connection.scope()
+            if any(True for _ in referrers(scope, table)):
+                transaction.remove_keys(table.id)
+            target = exp.table_(table.name, db=table.schema, quoted=True)
+            self._connection.writer(transaction, scope, ()).run(exp.Delete(this=target))
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():
                     if sequence.owned_by and sequence.owned_by[0] == table.id:
                         self._connection.cursor.next_start(sequence.physical, sequence.start)
         return Result()
+
+    def _truncated(self, wanted: Sequence[ddl_model.Name], *, cascade: bool) -> list[Table]:
+        """The tables that TRUNCATE empties: no table that others refer to without those."""
+        scope = self._connection.scope()
+        tables = {table.id: table for table in map(scope.target, wanted)}
+        todo = list(tables.values())
+        while todo:
+            table = todo.pop()
+            for child, _ in referrers(scope, table):
+                if child.id in tables:
+                    continue
+                if not cascade:
+                    raise BoughError(
+                        "0A000",
+                        "cannot truncate a table referenced in a foreign key constraint",
+                        detail=f'Table "{child.name}" references "{table.name}".',
+                        hint=f'Truncate table "{child.name}" at the same time, or use TRUNCATE ... CASCADE.',
+                    )
+                self._connection.notices.append(f'truncate cascades to table "{child.name}"')
+                tables[child.id] = child
+                todo.append(child)
+        return list(tables.values())
 
 
 def _storable(kind: str) -> str:

@@ -246,7 +246,7 @@ def _alter_table(node: Any) -> Read:
 _IGNORED = {
     "AT_ChangeOwner", "AT_SetRelOptions", "AT_ResetRelOptions", "AT_SetStatistics", "AT_SetStorage",
     "AT_SetOptions", "AT_ResetOptions", "AT_ClusterOn", "AT_DropCluster", "AT_SetTableSpace",
-    "AT_ReplicaIdentity", "AT_SetLogged", "AT_SetUnLogged", "AT_SetCompression", "AT_ValidateConstraint",
+    "AT_ReplicaIdentity", "AT_SetLogged", "AT_SetUnLogged", "AT_SetCompression",
 }  # fmt: skip
 
 
@@ -275,6 +275,8 @@ def _actions(command: Any) -> list[ddl.Action]:
         return [ddl.AddConstraint(constraint(definition))]
     if what == "AT_DropConstraint":
         return [ddl.DropConstraint(name, missing_ok, cascade)]
+    if what == "AT_ValidateConstraint":
+        return [ddl.ValidateConstraint(name)]
     if what == "AT_AddIdentity":
         identity = cast("Literal['a', 'd']", definition.generated_when)
         return [ddl.AddIdentity(name, identity, sequence_options(definition.options))]

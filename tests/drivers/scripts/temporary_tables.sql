@@ -1,0 +1,52 @@
+=== temp tables
+create table t (id int primary key, v text);;
+insert into t values (1,'a');;
+--run
+create temp table tt (id int primary key, v text);;
+insert into tt values (1,'x'),(2,'y');;
+insert into tt values (1,'x');;
+insert into tt values (null,'x');;
+select * from tt order by id;;
+create temp table t (z int);;
+create temp table t (z int);;
+create temp table if not exists t (z int);;
+insert into t values (42);;
+select * from t;;
+select * from public.t;;
+select pg_temp.t.z from pg_temp.t;;
+insert into public.t values (5,'perm') returning *;;
+update public.t set v = v || '!' where id = 5 returning t.*;;
+select * from public.t order by id;;
+drop table t;;
+select * from t order by id;;
+update tt set v = 'q' where tt.id = 1 returning *;;
+update tt as a set v = 'q2' from t where a.id = t.id returning a.id;;
+delete from tt where tt.id = 2;;
+alter table tt add column w int default 3;;
+select * from tt;;
+alter table tt rename w to ww;;
+alter table tt alter ww type text;;
+alter table tt drop column ww;;
+truncate tt;;
+create temp table tc as select * from t;;
+insert into t select id+1, v from tc where id = 1;;
+create index ix on tt (v);;
+alter table tt rename to tt2;;
+drop table tt2;;
+drop table if exists tt;;
+begin; create temp table tr (a int); rollback;;
+select * from tr;;
+select * from tc order by id;;
+select * from pg_temp.tc order by id;;
+create temp table m (id int, v text);;
+insert into m values (1,'m');;
+merge into t using m on m.id = t.id when matched then update set v = m.v;;
+merge into m using t on m.id = t.id when not matched then insert values (t.id, t.v);;
+select * from m order by id;;
+copy m from stdin
+7	z;;
+create table x as select * from m;;
+-- here: 0A000
+create view bad as select * from m;;
+discard temp;;
+select * from m;;
