@@ -184,7 +184,10 @@ def _read_element(
 
 def _type_end(element: Sequence[Lexeme], at: int) -> int:
     """Index after the column's type, ``at`` itself if it has none."""
-    if at >= len(element) or not element[at].is_name or element[at].says(*ATTRIBUTES):
+    if at >= len(element) or not element[at].is_name:
+        return at
+    set_follows = at + 1 < len(element) and element[at + 1].says("set")
+    if element[at].says(*ATTRIBUTES) and not (element[at].says("character") and not set_follows):
         return at
     first = element[at].text.lower()
     at += 1

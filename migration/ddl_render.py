@@ -294,7 +294,8 @@ def _key(key: KeySpec, item: DialectContract) -> str:
     columns = ", ".join(quote_name(name, item) for name in key.columns)
     suffix = " NOT ENFORCED" if item.name == "bigquery" else ""
     if key.kind == "foreign":
-        target = quote_path(key.ref_table, item)
+        # SQLite's references stay in one file: it takes no schema there.
+        target = quote_path(key.ref_table[-1:] if item.name == "sqlite" else key.ref_table, item)
         references = ", ".join(quote_name(name, item) for name in key.ref_columns or key.columns)
         actions = "".join(
             f" ON {event} {action.upper()}"

@@ -7,13 +7,16 @@ Rules:
 2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
    the error names the table, and a rerun replaces what is there.
 3. Views are not moved: their text belongs to the engine that runs them.
+4. A target schema that is missing is made, once all tables are planned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from migration.connectors.base import Connector, Source
+from migration.connectors.base import Connector, Path, Source
+from migration.ddl_quoting import quote_path
+from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
@@ -22,6 +25,8 @@ from migration.monitor import Cancelled, Report
 from migration.plan import plan
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
+
+_DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is called there
 
 
 def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSpec]]:
@@ -107,7 +112,17 @@ def run_schema(
     """Runs them in order; a result for each as it is published. Every table is planned before the first moves."""
     for request in items:  # a column that cannot move is known before anything is written
         plan(request, source, target, journal=journal).close()
+    make_schema(target, items[0].target[:-1])
     for request in items:
         yield undertake(
             request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
         )
+
+
+def make_schema(target: Connector, path: Path) -> None:
+    """Makes the schema that tables go to, where the engine has schemas and it is missing."""
+    item = contract(target.dialect)
+    if not path or item.name == "sqlite" or path[-1] in target.schemas():
+        return
+    word = "DATABASE" if item.name in _DATABASES else "SCHEMA"
+    target.execute(f"CREATE {word} IF NOT EXISTS {quote_path(path, item)}")

@@ -4,8 +4,10 @@ Rules:
 
 1. A default is kept where the target can say the same; a key where all its columns move. What is left out is
    noted.
-2. Plain indexes are left out: they slow the load and their names would clash with the old table's.
-3. References to other tables are kept only where a whole schema moves.
+2. Plain indexes are made once the rows are there (``finishing``): they slow the load and their names would clash with
+   the old table's.
+3. References to other tables are kept only where a whole schema moves, and only those inside it: they point at the
+   tables that moved along.
 """
 
 from __future__ import annotations
@@ -68,7 +70,12 @@ def _keys(
         elif key.kind == "foreign" and not request.foreign_keys:
             notes.append(f"{label} is left out: TRANSFER SCHEMA keeps references between its tables")
         elif key.kind == "index":
-            notes.append(f"index ({', '.join(key.columns)}) is left out: make it once the rows are there")
+            continue
+        elif key.kind == "foreign":
+            if len(key.ref_table) > 1 and key.ref_table[-2] != request.source.path[-2]:
+                notes.append(f"{label} is left out: {'.'.join(key.ref_table)} is in another schema")
+            else:
+                keys.append(replace(key, name=None, ref_table=(*request.target[:-1], key.ref_table[-1])))
         else:
             keys.append(replace(key, name=None))
     if request.key and not any(key.kind == "primary" for key in keys):

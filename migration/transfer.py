@@ -25,6 +25,7 @@ from migration import staging as stagings
 from migration import verify as verification
 from migration.connectors.base import Path, Predicate, Writer
 from migration.errors import MigrationError
+from migration.finishing import finish
 from migration.journal import Journal, Range
 from migration.measures import BatchMeasure, TableMeasure, finished
 from migration.monitor import Cancelled, Monitor, Report
@@ -136,7 +137,7 @@ class _Work:
             if not result.atomic:
                 notes.append(f"{item.target.name} cannot replace a table in one step: readers may see none")
             stagings.drop_earlier(journal, item, self.transfer, writer)
-        return self._result(checks, verdict, tuple(notes))
+        return self._result(checks, verdict, finish(item, notes))
 
     def _prepare(self, writer: Writer) -> list[Range]:
         """Staging exists and is empty, or holds the committed pieces of an earlier run; the pieces to move."""

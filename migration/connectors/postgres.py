@@ -24,18 +24,25 @@ import asyncpg
 import psycopg
 import pyarrow as pa
 
-from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
+from migration.connectors.base import (
+    Path,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    WriteResult,
+)
 from migration.connectors.csv_blocks import read_block
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, is_plain
-from migration.connectors.postgres_publishing import attachments, restore_names, shared_names
+from migration.connectors.postgres_publishing import PostgresPublisher, count_on
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.writing import SqlWriter, is_staging
+from migration.connectors.writing import is_staging
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
@@ -86,6 +93,11 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         with self.session() as session:
             found = session.execute("SHOW server_version").fetchone()
         return str(found[0]).split()[0] if found else ""
+
+    def count_on(self, path: Path, column: str) -> int | None:
+        """Generated numbers of a column go on behind those in the table."""
+        with self.session() as session:
+            return count_on(session, path, column, self.item)
 
     def databases(self) -> list[str]:
         with self.session() as session:
@@ -262,7 +274,7 @@ class PostgresReader(SqlReader):
         self.connector.closed(self.session)
 
 
-class PostgresWriter(SqlWriter):
+class PostgresWriter(PostgresPublisher):
     """One session that writes."""
 
     empty_statement = "TRUNCATE {table}"
@@ -316,19 +328,6 @@ class PostgresWriter(SqlWriter):
         with self.connector.errors():
             entries = table_list(self.session, schema)
         return [(entry.schema, entry.name) for entry in entries if entry.kind == "table"]
-
-    def dependants(self, path: Path) -> tuple[str, ...]:
-        with self.connector.errors():
-            return attachments(self.session, path)
-
-    def swap(self, staging: Path, target: Path) -> Any:
-        with self.transaction():
-            with self.connector.errors():
-                pairs = shared_names(self.session, staging, target)
-            published = super().swap(staging, target)
-            with self.connector.errors():
-                restore_names(self.session, target, pairs, self.item)
-        return published
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
         iterator = iter(batches)

@@ -8,13 +8,16 @@ the new table takes over the names of the old one's constraints and indexes too.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 
-from migration.connectors.base import Path
+from migration.connectors.base import Mode, Path, Published
+from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import find
 from migration.connectors.queries import quoted, quoted_path
+from migration.connectors.writing import SqlWriter
 from migration.dialects import DialectContract
 
 Session = psycopg.Connection[Any]
@@ -63,6 +66,35 @@ WHERE x.indrelid = %(oid)s AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c
 ORDER BY 1, 2"""
 
 
+class PostgresPublisher(SqlWriter):
+    """The writer's publishing: names of constraints and indexes are the table's own."""
+
+    connector: SqlConnector[Session]
+    session: Session
+
+    def dependants(self, path: Path) -> tuple[str, ...]:
+        with self.connector.errors():
+            return attachments(self.session, path)
+
+    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
+        is_new = not self.exists(target)
+        with self.transaction():
+            published = super().publish(staging, target, mode, key)
+            if is_new:
+                with self.connector.errors():
+                    own_names(self.session, staging, target, self.item)
+        return published
+
+    def swap(self, staging: Path, target: Path) -> Published:
+        with self.transaction():
+            with self.connector.errors():
+                pairs = shared_names(self.session, staging, target)
+            published = super().swap(staging, target)
+            with self.connector.errors():
+                restore_names(self.session, target, pairs, self.item)
+        return published
+
+
 def attachments(session: Session, path: Path) -> tuple[str, ...]:
     """What a swap of names would lose, in words."""
     oid = find(session, path)
@@ -78,6 +110,16 @@ def shared_names(session: Session, staging: Path, target: Path) -> list[tuple[st
             old.remove(match)
             pairs.append((what, name, match[1]))
     return pairs
+
+
+def own_names(session: Session, staging: Path, target: Path, item: DialectContract) -> None:
+    """Constraints and indexes that were named after the staging table are named after the table it has become."""
+    pairs = [
+        (what, name, name.replace(staging[-1], target[-1], 1))
+        for what, name, _ in _named(session, target)
+        if name.startswith(staging[-1])
+    ]
+    restore_names(session, target, pairs, item)
 
 
 def restore_names(
@@ -96,6 +138,23 @@ def restore_names(
             index = quoted_path((*target[:-1], name), item)
             text = f"ALTER INDEX {index} RENAME TO {quoted(wanted, item)}"
         session.execute(text.encode())
+
+
+def count_on(session: Session, path: Path, column: str, item: DialectContract) -> int | None:
+    """Puts a column's sequence behind the greatest number in the table; the next number, None if it was there."""
+    table = quoted_path(path, item)
+    found = session.execute(
+        "SELECT pg_catalog.pg_get_serial_sequence(%s, %s)::pg_catalog.regclass::oid::int8", [table, column]
+    ).fetchone()
+    if found is None or found[0] is None:
+        return None
+    sequence = "%s::oid::pg_catalog.regclass"
+    text = (
+        f"SELECT pg_catalog.setval({sequence}, m) FROM (SELECT max({quoted(column, item)}) AS m FROM {table}) AS t "
+        f"WHERE m > coalesce(pg_catalog.pg_sequence_last_value({sequence}), 0)"
+    )
+    moved = session.execute(text.encode(), [found[0], found[0]]).fetchone()
+    return None if moved is None else int(moved[0]) + 1
 
 
 def _named(session: Session, path: Path) -> list[tuple[str, str, str]]:

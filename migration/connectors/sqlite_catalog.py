@@ -26,9 +26,11 @@ def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
     )
     primary = tuple(row[0] for row in sorted((row for row in found if row[4]), key=lambda row: row[4]))
     keys = [KeySpec("primary", primary)] if primary else []
-    for _, index, unique, origin, _ in session.execute("SELECT * FROM pragma_index_list(?)", (path[-1],)):
+    for _, index, unique, origin, is_partial in session.execute(
+        "SELECT * FROM pragma_index_list(?)", (path[-1],)
+    ):
         names = tuple(row[2] for row in session.execute("SELECT * FROM pragma_index_info(?)", (index,)))
-        if origin != "pk" and None not in names:
+        if origin != "pk" and not is_partial and None not in names:
             keys.append(KeySpec("unique" if unique else "index", names, index))
     foreign: dict[int, list[tuple[Any, ...]]] = {}
     for row in session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)):

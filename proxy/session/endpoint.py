@@ -199,6 +199,12 @@ class LocalConnector:
                 writer.commit()
         return Executed(rows, kind, committed=not dry_run)
 
+    def count_on(self, path: Path, column: str) -> int | None:
+        """Generated numbers of a column go on behind those in the table."""
+        from proxy.session import endpoint_numbers
+
+        return endpoint_numbers.count_on(self, path, column)
+
     def prepared(self, statement: str) -> Prepared:
         """A writing statement, read and guarded as any of the session's is; 42601 for any other."""
         service = self.session.service

@@ -1,0 +1,92 @@
+"""What follows a publication: plain indexes, and generated numbers that go on behind the rows that moved.
+
+Rules:
+
+1. The rows are safe already. Whatever goes wrong here is a note in the result, never a failed transfer.
+2. Indexes of the source are made for a new table only, after its rows are there: one that exists has its own.
+3. A column whose numbers the target generates (identity, serial) must not give out a number that has moved. The
+   connector knows how (``count_on``); engines that look at the rows themselves have no such method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from migration.connectors.base import Path
+from migration.ddl_quoting import quote_name, quote_path
+from migration.dialects import contract
+from migration.errors import MigrationError
+from migration.model import KeySpec
+from migration.plan import TransferPlan
+
+_INDEXED = ("postgres", "greenplum", "mysql", "duckdb", "sqlite")
+
+
+def finish(item: TransferPlan, notes: Sequence[str]) -> tuple[str, ...]:
+    """Makes what belongs to the published table and is not its rows; the notes of the whole transfer."""
+    notes = list(notes)
+    if item.create_statements:
+        for key in plain_indexes(item):
+            label = f"index ({', '.join(key.columns)})"
+            try:
+                name = _index(item, key)
+            except MigrationError as error:
+                notes.append(f"{label} is not made: {error.message}")
+            else:
+                notes.append(f"{label} made as {name}")
+    for column, note in _numbers(item):
+        lost = f'column "{column}": generated numbers are not kept'
+        notes = [*(each for each in notes if each != lost), note]
+    return tuple(notes)
+
+
+def plain_indexes(item: TransferPlan) -> Iterable[KeySpec]:
+    """The source's indexes that the new table can have."""
+    if contract(item.target.dialect).name not in _INDEXED:
+        return ()
+    moved = {column.name for column in item.columns}
+    seen = {key.columns for key in item.target_table.keys}
+    found = [key for key in item.source_table.keys if key.kind == "index" and set(key.columns) <= moved]
+    return [key for key in found if key.columns not in seen]
+
+
+def _index(item: TransferPlan, key: KeySpec) -> str:
+    """By the source's name, or where that is taken by one made of table and columns."""
+    rules = contract(item.target.dialect)
+    table = item.request.target[-1:] if rules.name == "sqlite" else item.request.target
+    made = f"{table[-1]}_{'_'.join(key.columns)}_idx"[: min(rules.identifiers.max_length, 60)]
+    for name in dict.fromkeys([key.name or made, made]):
+        try:
+            item.target.execute(
+                f"CREATE INDEX {quote_name(name, rules)} ON {quote_path(table, rules)} "
+                f"({', '.join(quote_name(column, rules) for column in key.columns)})"
+            )
+        except MigrationError as error:
+            if name == made or "exist" not in error.message.lower():
+                raise
+        else:
+            return name
+    return made
+
+
+def _numbers(item: TransferPlan) -> list[tuple[str, str]]:
+    count_on: Callable[[Path, str], int | None] | None = getattr(item.target, "count_on", None)
+    if count_on is None:
+        return []
+    if item.create_statements:
+        columns = [column for column in item.source_table.columns if column.identity]
+    else:
+        columns = [column for column in item.target_table.columns if column.identity]
+    notes = []
+    for column in columns:
+        moved = next((c for c in item.columns if c.name == column.name), None)
+        if moved is None or not moved.target.is_integer:
+            continue
+        try:
+            start = count_on(item.request.target, column.name)
+        except MigrationError as error:
+            notes.append((column.name, f'column "{column.name}": its numbers may repeat: {error.message}'))
+        else:
+            if start is not None:
+                notes.append((column.name, f'column "{column.name}" counts on from {start}'))
+    return notes

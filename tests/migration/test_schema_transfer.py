@@ -1,0 +1,131 @@
+"""Whole schemas: into a schema that is made, with references to the tables that moved along, indexes, and generated
+numbers that go on behind the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.schema_transfer import requests, run_schema
+from migration.transfer_model import TransferOptions, TransferResult
+
+
+@pytest.fixture
+def shop(postgres: Server) -> Iterator[Connector]:
+    options = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
+    options |= {"database": postgres.database, "role": "read_write"}
+    with closing(connect(datasource("shop", "postgres", options))) as pg:
+        for name in ("shop", "copied", "elsewhere"):
+            pg.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+            pg.execute(f"CREATE SCHEMA {name}") if name != "copied" else None
+        for statement in (
+            "CREATE TABLE elsewhere.regions (id int PRIMARY KEY)",
+            "CREATE TABLE shop.customers (id bigserial PRIMARY KEY,"
+            " name character varying(20) DEFAULT 'nobody' NOT NULL, region int REFERENCES elsewhere.regions (id))",
+            "CREATE TABLE shop.bills (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " customer bigint REFERENCES shop.customers (id) ON DELETE CASCADE, total numeric(9,2))",
+            "CREATE INDEX by_total ON shop.bills (total, customer)",
+            "INSERT INTO shop.customers (name) VALUES ('Ada'), ('Bob')",
+            "INSERT INTO shop.bills (customer, total) VALUES (1, 9.99), (2, 1)",
+        ):
+            pg.execute(statement)
+        yield pg
+        for name in ("shop", "copied", "elsewhere"):
+            pg.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def moved(source: Connector, schema: str, target: Connector, into: str) -> dict[str, TransferResult]:
+    items = requests(schema, source, (into,), TransferOptions(), target_name=target.name)
+    return {result.target_table: result for result in run_schema(items, source, target)}
+
+
+@pytest.mark.postgres
+def test_a_schema_is_made_and_keeps_its_references_indexes_and_numbers(shop: Connector) -> None:
+    results = moved(shop, "shop", shop, "copied")
+    assert list(results) == ["copied.customers", "copied.bills"]
+    notes = results["copied.customers"].notes
+    assert any("elsewhere.regions is in another schema" in note for note in notes)
+    assert 'column "id" counts on from 3' in notes
+    keys = shop.describe(("copied", "bills")).spec.keys
+    foreign = next(key for key in keys if key.kind == "foreign")
+    assert (foreign.ref_table, foreign.on_delete) == (("copied", "customers"), "CASCADE")
+    assert ("by_total", ("total", "customer")) in [
+        (key.name, key.columns) for key in keys if key.kind == "index"
+    ]
+    assert {key.name for key in keys} >= {"bills_pkey", "bills_customer_fkey"}
+    shop.execute("INSERT INTO copied.customers (name) VALUES ('Cy')")
+    shop.execute("INSERT INTO copied.bills (customer, total) VALUES (3, 5)")
+    with shop.reader() as reader:
+        assert reader.fetch("SELECT max(id) AS m FROM copied.bills").to_pylist() == [{"m": 3}]
+
+
+@pytest.mark.postgres
+def test_numbers_go_on_behind_rows_that_came_later(shop: Connector) -> None:
+    moved(shop, "shop", shop, "copied")
+    shop.execute("INSERT INTO shop.customers (id, name) VALUES (70, 'Dan')")
+    again = moved(shop, "shop", shop, "copied")
+    assert again["copied.customers"].target_table_created is False
+    assert 'column "id" counts on from 71' in again["copied.customers"].notes
+    shop.execute("INSERT INTO copied.customers (name) VALUES ('Eve')")
+    third = moved(shop, "shop", shop, "copied")["copied.customers"]
+    assert not any("counts on" in note for note in third.notes)  # a sequence only goes forward
+
+
+@pytest.mark.postgres
+def test_a_schema_goes_into_duckdb_and_sqlite(shop: Connector, tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "a.duckdb")).close()
+    options = {"path": str(tmp_path / "a.duckdb"), "role": "read_write"}
+    with closing(connect(datasource("duck", "duckdb", options))) as duck:
+        results = moved(shop, "shop", duck, "copied")
+        assert "index (total, customer) made as by_total" in results["copied.bills"].notes
+        keys = duck.describe(("copied", "bills")).spec.keys
+        assert [key.ref_table[-1] for key in keys if key.kind == "foreign"] == ["customers"]
+        assert [key.columns for key in keys if key.kind == "index"] == [("total", "customer")]
+    (tmp_path / "a.sqlite").touch()
+    options = {"path": str(tmp_path / "a.sqlite"), "role": "read_write"}
+    with closing(connect(datasource("lite", "sqlite", options))) as lite:
+        moved(shop, "shop", lite, "main")
+        keys = lite.describe(("bills",)).spec.keys
+        assert {key.kind for key in keys} == {"primary", "foreign", "index"}
+
+
+@pytest.mark.postgres
+def test_an_index_that_cannot_be_made_is_a_note(shop: Connector) -> None:
+    shop.execute("CREATE SCHEMA copied")
+    shop.execute("CREATE TABLE copied.other (a int, b int)")
+    for name in ("by_total", "bills_total_customer_idx"):
+        shop.execute(f"CREATE INDEX {name} ON copied.other (a, b)")
+    notes = moved(shop, "shop", shop, "copied")["copied.bills"].notes
+    assert any(note.startswith("index (total, customer) is not made") for note in notes)
+
+
+@pytest.mark.postgres
+def test_a_read_only_target_gets_no_schema(shop: Connector, postgres: Server) -> None:
+    options = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user}
+    reader = connect(datasource("reader", "postgres", {**options, "database": postgres.database}))
+    with closing(reader), pytest.raises(MigrationError) as caught:
+        moved(shop, "shop", reader, "copied")
+    assert caught.value.sqlstate == "25006"
+    assert "copied" not in shop.schemas()
+
+
+def test_a_partial_unique_index_of_sqlite_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").touch()
+    with closing(
+        connect(datasource("lite", "sqlite", {"path": str(tmp_path / "a.sqlite"), "role": "read_write"}))
+    ) as lite:
+        lite.execute("CREATE TABLE t (a integer, b integer)")
+        lite.execute("CREATE UNIQUE INDEX some ON t (a) WHERE b > 0")
+        lite.execute("CREATE UNIQUE INDEX whole ON t (b)")
+        lite.execute("INSERT INTO t VALUES (1, 0), (1, NULL)")
+        keys = lite.describe(("t",)).spec.keys
+    assert [(key.kind, key.columns) for key in keys] == [("unique", ("b",))]
