@@ -305,6 +305,26 @@ def test_5000_live_branches(database: branching.Database, tmp_path: Path) -> Non
             assert rows(connection, "SELECT v FROM t WHERE id = 2") == [(-5000,)]
 
 
+@pytest.mark.parametrize("branch", ["main", "b"])
+def test_an_index_made_while_somebody_reads_deleted_rows(database: branching.Database, branch: str) -> None:
+    """The engine takes the whole instance down when such a reader ends: the table is made anew instead."""
+    reader, writer = fork(database, "b"), database.connect()
+    if branch == "main":
+        reader.switch("main")
+    reader.begin()
+    assert rows(reader) == START
+    writer.execute(sql("DELETE FROM t WHERE id = 1"))
+    writer.execute(d.CreateIndex("i", d.Name("t"), ("v",)))
+    writer.execute(sql("DELETE FROM t WHERE id = 2"))
+    writer.execute(d.AlterTable(d.Name("t"), (d.SetNotNull("v"),)))
+    writer.execute(sql("DELETE FROM t WHERE id = 3"))
+    assert rows(reader) == START
+    reader.commit()
+    assert rows(writer) == []
+    writer.close()
+    reader.close()
+
+
 def test_autocommit_is_tried_again_on_conflict(database: branching.Database) -> None:
     def adds() -> None:
         connection = database.connect()
