@@ -16,7 +16,8 @@ the point) for targets that exist already.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -49,6 +50,37 @@ def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
     if name in ("mysql", "sqlite") and guard in ("finite", "no_nan") and element.kind == "decimal":
         return element.precision is not None
     return False
+
+
+def by_extremes(guard: str, type_: CanonicalType) -> bool:
+    """True for conditions that a column's least and greatest value can prove (``is_proven``)."""
+    word = guard.partition(":")[0]
+    if word == "year":
+        return type_.kind in _TEMPORAL
+    numbers = type_.is_integer or type_.kind in ("float32", "float64")
+    numbers = numbers or (type_.kind == "decimal" and type_.precision is not None)
+    return word in ("finite", "no_nan", "range") and numbers
+
+
+def is_proven(guard: str, type_: CanonicalType, measured: Mapping[str, Any]) -> bool:
+    """True if a column with these measures has no value that breaks ``guard``; False says nothing.
+
+    NaN is the greatest of numbers here, and ``min`` and ``max`` of times leave infinite ones out.
+    """
+    word, _, argument = guard.partition(":")
+    low, high = measured.get("min"), measured.get("max")
+    if low is None or high is None:
+        return bool(measured.get("nonnull") == 0)
+    if word != "year":
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return False
+        least, _, most = argument.partition("..")
+        return word != "range" or bool(Decimal(least) <= low and high <= Decimal(most))
+    unit = 1 if type_.kind == "date" else 86_400_000_000_000  # days, or nanoseconds
+    least, _, most = argument.partition("..")
+    # A year to spare at either end, so that no calendar has to be asked.
+    first, last = (Decimal(year - 1970) * Decimal("365.2425") for year in (int(least) + 1, int(most)))
+    return bool(first + 2 <= low // unit and high // unit <= last - 2)
 
 
 def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:

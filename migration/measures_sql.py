@@ -7,15 +7,19 @@ Rules:
 2. Only engines whose aggregates were checked against ours on a real server are in ``DIALECTS``. For every
    other engine the rows are read back and measured in Arrow.
 3. Each expression is over one quoted column; nothing of the data becomes SQL.
+4. Infinite times are rare, and leaving them out costs a condition for each row and measure. So they are asked about
+   first by the extremes alone (``_QUICK``): a column whose extremes are finite holds none. Any other is asked again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import pyarrow as pa
 
 from migration.connectors.base import Source
 from migration.ddl_quoting import quote_name, quote_path
@@ -108,6 +112,24 @@ _CLICKHOUSE: Expressions = {
     "clock": {"min": _TICKS.format(f="minOrNull"), "max": _TICKS.format(f="maxOrNull")},
     "opaque": {},
 }
+_FINITE = "CASE WHEN isfinite({f}({{c}})) THEN {e} END"
+_NONE_INFINITE = "CASE WHEN count({c}) = 0 OR (isfinite(min({c})) AND isfinite(max({c}))) THEN 0 END"
+
+
+def _quick(days: str, clock: str) -> Expressions:
+    found: dict[MeasureClass, Mapping[str, str]] = {}
+    for kind, expression in (("days", days), ("clock", clock)):
+        ends = {f: _FINITE.format(f=f, e=expression.format(f=f)) for f in ("min", "max")}
+        found["days" if kind == "days" else "clock"] = {**ends, "infinite": _NONE_INFINITE}
+    return found
+
+
+_QUICK: Mapping[str, Expressions] = {
+    "duckdb": _quick("{f}({{c}}) - DATE '1970-01-01'", "epoch_us({f}({{c}}))::HUGEINT * 1000"),
+    "postgres": _quick(
+        "{f}({{c}}) - DATE '1970-01-01'", "trunc(extract(epoch FROM {f}({{c}})) * 1000000000)"
+    ),
+}
 _FINER = {  # what changes where a clock has more than microseconds
     "duckdb": (("epoch_us(", "epoch_ns("), ("HUGEINT * 1000", "HUGEINT")),
     "clickhouse": (("64Micro(", "64Nano("), (", 6)", ", 9)"), (" * 1000", "")),
@@ -147,9 +169,12 @@ def strip_statement(query: str) -> str:
 
 
 def measure_query(
-    dialect: str, source: Source, columns: Sequence[tuple[str, CanonicalType]]
+    dialect: str, source: Source, columns: Sequence[tuple[str, CanonicalType]], *, quick: bool = False
 ) -> MeasureQuery | None:
-    """One scan that measures ``columns``; None where the engine's aggregates were never checked."""
+    """One scan that measures ``columns``; None where the engine's aggregates were never checked.
+
+    A ``quick`` one may not know all of a column (``unsure``), which is then to be asked about by one that is not.
+    """
     name = contract(dialect).name
     if name not in DIALECTS:
         return None
@@ -158,7 +183,7 @@ def measure_query(
     for column, type_ in columns:
         kind = measure_class(type_)
         quoted = quote_name(column, contract(dialect))
-        found = dict(expressions[kind])
+        found = {**expressions[kind], **(_QUICK.get(name, {}).get(kind, {}) if quick else {})}
         if type_.kind == "time":
             if name not in _TIME_OF_DAY:
                 return None
@@ -172,6 +197,51 @@ def measure_query(
             items.append((column, kind, measure))
     numbered = ", ".join(f"{expression} AS m{index}" for index, expression in enumerate(selected))
     return MeasureQuery(f"SELECT {numbered} FROM {source_clause(source, dialect)}", tuple(items))
+
+
+def measured_by(
+    fetch: Callable[[str], pa.Table],
+    dialect: str,
+    source: Source,
+    columns: Sequence[tuple[str, CanonicalType]],
+) -> TableMeasure | None:
+    """What the engine behind ``fetch`` says its columns add up to; None as of ``measure_query``."""
+    query = measure_query(dialect, source, columns, quick=True)
+    return (
+        None if query is None else completed(fetch, dialect, source, columns, query, row_of(fetch(query.sql)))
+    )
+
+
+def completed(
+    fetch: Callable[[str], pa.Table],
+    dialect: str,
+    source: Source,
+    columns: Sequence[tuple[str, CanonicalType]],
+    query: MeasureQuery,
+    row: Sequence[Any],
+) -> TableMeasure:
+    """The answer of a quick query, and of another one for the columns it does not know all of."""
+    measure, unknown = read_row(query, row), unsure(query, row)
+    if not unknown:
+        return measure
+    exact = measure_query(dialect, source, [each for each in columns if each[0] in unknown])
+    assert exact is not None
+    rest = read_row(exact, row_of(fetch(exact.sql)))
+    return TableMeasure(measure.rows, {**measure.columns, **rest.columns})
+
+
+def unsure(query: MeasureQuery, row: Sequence[Any]) -> frozenset[str]:
+    """The columns that a quick query does not know all of: an infinite time is there."""
+    return frozenset(
+        column
+        for (column, _, measure), text in zip(query.items, row, strict=True)
+        if measure == "infinite" and text is None
+    )
+
+
+def row_of(table: pa.Table) -> list[Any]:
+    """The one row of a small result."""
+    return [table.column(index)[0].as_py() for index in range(table.num_columns)]
 
 
 def _none() -> MeasureClass:

@@ -3,7 +3,8 @@
 Rules:
 
 1. Only conditions that some value could break are asked (``conditions.is_implied`` knows which cannot), all in
-   one query together with the measures that verify the transfer later.
+   one query together with the measures that verify the transfer later. What the least and the greatest value prove
+   is not counted (``conditions.is_proven``).
 2. Where the source's dialect has no expressions of ours, the guarded columns alone are read and judged here.
 3. A profile says how many values break a condition and shows up to three; it decides nothing.
 """
@@ -22,7 +23,7 @@ from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.local_engine import open_engine
 from migration.measures import TableMeasure
-from migration.measures_sql import MeasureQuery, measure_query, read_row, source_clause
+from migration.measures_sql import MeasureQuery, completed, measure_query, row_of, source_clause
 from migration.types import CanonicalType
 
 
@@ -72,11 +73,10 @@ def take(
     asked = [q for q in questions if not conditions.is_implied(q.guard, q.type, dialect)]
     here = [q for q in asked if _condition(q, dialect) is None]
     there = [q for q in asked if _condition(q, dialect) is not None]
-    query = measure_query(dialect, source, measured)
-    if query is None and not there:
+    if measure_query(dialect, source, measured) is None and not there:
         rows, found, measure = reader.count(source), _NOTHING, None
     else:
-        rows, found, measure = _pushed(reader, source, dialect, there, query)
+        rows, found, measure = _pushed(reader, source, dialect, there, measured)
     findings = [*found, *(_judged_here(reader, source, here) if here else ())]
     return Profile(rows, tuple(findings), measure)
 
@@ -87,8 +87,31 @@ def _condition(question: Question, dialect: str) -> str | None:
 
 
 def _pushed(
-    reader: Reader, source: Source, dialect: str, questions: Sequence[Question], query: MeasureQuery | None
+    reader: Reader,
+    source: Source,
+    dialect: str,
+    questions: Sequence[Question],
+    measured: Sequence[tuple[str, CanonicalType]],
 ) -> tuple[int, list[Finding], TableMeasure | None]:
+    query = measure_query(dialect, source, measured, quick=True)
+    names = {name for name, _ in measured} if query else set()
+    later = [q for q in questions if q.column in names and conditions.by_extremes(q.guard, q.type)]
+    now = [question for question in questions if question not in later]
+    row, counts = _counted(reader, source, dialect, now, query)
+    measure = completed(reader.fetch, dialect, source, measured, query, row) if query else None
+    if measure is not None:
+        later = [q for q in later if not conditions.is_proven(q.guard, q.type, measure.columns[q.column][1])]
+        if later:
+            counts |= _counted(reader, source, dialect, later, None)[1]
+    findings = [Finding(question.column, question.guard, counts.get(question, 0)) for question in questions]
+    clause = source_clause(source, dialect)
+    return int(row[0]), _with_samples(reader, clause, dialect, questions, findings), measure
+
+
+def _counted(
+    reader: Reader, source: Source, dialect: str, questions: Sequence[Question], query: MeasureQuery | None
+) -> tuple[list[Any], dict[Question, int]]:
+    """The row of ``query`` (of the number of rows without one), and how many values break each condition."""
     # Counting first: samples cost as much again, and are wanted only where something is broken.
     counts = [
         f"count(CASE WHEN {_condition(question, dialect)} THEN 1 END) AS q{index}"
@@ -96,15 +119,9 @@ def _pushed(
     ]
     clause = source_clause(source, dialect)
     head = query.sql[len("SELECT ") : -len(f" FROM {clause}")] if query else "count(*) AS m0"
-    table = reader.fetch(f"SELECT {', '.join([head, *counts])} FROM {clause}")
-    row = [table.column(number)[0].as_py() for number in range(table.num_columns)]
+    row = row_of(reader.fetch(f"SELECT {', '.join([head, *counts])} FROM {clause}"))
     size = len(query.items) if query else 1
-    findings = [
-        Finding(question.column, question.guard, int(count or 0))
-        for question, count in zip(questions, row[size:], strict=True)
-    ]
-    measure = read_row(query, row[:size]) if query else None
-    return int(row[0]), _with_samples(reader, clause, dialect, questions, findings), measure
+    return row[:size], {q: int(n or 0) for q, n in zip(questions, row[size:], strict=True)}
 
 
 def _with_samples(

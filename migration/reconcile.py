@@ -36,7 +36,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.fingerprint import fingerprint_query
 from migration.measures import TableMeasure, differences, measure_batches, measure_class
-from migration.measures_sql import measure_query, read_row, source_clause
+from migration.measures_sql import measured_by, source_clause
 from migration.model import ColumnSpec, TableSpec
 from migration.rows import Difference, Pair, compare
 from migration.transfer_model import CheckResult
@@ -260,12 +260,11 @@ class _Work:
     def _measure(self, index: int, pairs: Sequence[Pair]) -> TableMeasure:
         side, reader = self.sides[index], self.readers[index]
         columns = [(pair.name, pair.left if index == 0 else pair.right) for pair in pairs]
-        query = measure_query(side.connector.dialect, side.source, columns)
-        if query is None:
-            reads = [ReadColumn(name, type_) for name, type_ in columns]
-            return measure_batches(reader.read(side.source, reads), columns)
-        table = reader.fetch(query.sql)
-        return read_row(query, [table.column(number)[0].as_py() for number in range(table.num_columns)])
+        found = measured_by(reader.fetch, side.connector.dialect, side.source, columns)
+        if found is not None:
+            return found
+        reads = [ReadColumn(name, type_) for name, type_ in columns]
+        return measure_batches(reader.read(side.source, reads), columns)
 
     def _distinct(self, pairs: Sequence[Pair]) -> None:
         comparable = [

@@ -28,7 +28,7 @@ from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.measures import TableMeasure, differences, measure_batches, measure_class
-from migration.measures_sql import measure_query, read_row
+from migration.measures_sql import measured_by
 from migration.plan import TransferPlan
 from migration.rows import Comparison, compare
 from migration.transfer_model import CheckResult
@@ -94,10 +94,9 @@ def _types(item: TransferPlan) -> list[tuple[str, object]]:
 def staged_measure(item: TransferPlan, writer: Writer, staging: TablePath) -> TableMeasure:
     """What staging adds up to, by its engine or, where that was never checked, read back."""
     columns = [(column.name, column.target) for column in item.columns]
-    query = measure_query(item.target.dialect, Source(path=staging), columns)
-    if query is not None:
-        row = writer.fetch(query.sql)
-        return read_row(query, [row.column(index)[0].as_py() for index in range(row.num_columns)])
+    found = measured_by(writer.fetch, item.target.dialect, Source(path=staging), columns)
+    if found is not None:
+        return found
     return measure_batches(read_staging(item, writer, staging), columns)
 
 

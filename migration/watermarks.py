@@ -22,7 +22,7 @@ from migration.ddl_quoting import quote_name, quote_text
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.measures import TableMeasure
-from migration.measures_sql import measure_query, read_row, source_clause
+from migration.measures_sql import measured_by, source_clause
 from migration.types import CanonicalType
 
 if TYPE_CHECKING:
@@ -67,13 +67,9 @@ def watermark_text(item: TransferPlan, moved: TableMeasure | None) -> str | None
 
 def watermark_there(target: Connector, path: Path, cursor: str, read: CanonicalType) -> str | None:
     """The greatest cursor that a table holds, in the form of the source's type."""
-    query = measure_query(target.dialect, Source(path=path), [(cursor, read)])
-    if query is None:
-        return None
     with target.reader() as reader:
-        row = reader.fetch(query.sql)
-    values = [row.column(number)[0].as_py() for number in range(row.num_columns)]
-    return _greatest(read_row(query, values), cursor, read)
+        found = measured_by(reader.fetch, target.dialect, Source(path=path), [(cursor, read)])
+    return None if found is None else _greatest(found, cursor, read)
 
 
 def _greatest(measure: TableMeasure, cursor: str, read: CanonicalType) -> str | None:

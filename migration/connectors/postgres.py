@@ -59,6 +59,7 @@ _SETTINGS = {
     "standard_conforming_strings": "on",
 }
 _MANY = 50_000  # rows from which a connection of its own is worth opening
+_BLOCK_ROWS, _BLOCK_BYTES = 16_384, 2 << 20  # what is parsed at once: it should fit the processor's cache
 _CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
 _CONNECTION = {
     "host": "host",
@@ -230,6 +231,7 @@ class PostgresReader(SqlReader):
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
+        rows, size = min(rows, _BLOCK_ROWS), min(size, _BLOCK_BYTES)
         with self.connector.errors(), contextlib.closing(self._blocks(text, rows, size)) as blocks:
             for block in blocks:
                 batch = read_block(block, columns)

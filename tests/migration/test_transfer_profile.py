@@ -1,0 +1,105 @@
+"""What the extremes of a column prove, and what is asked again where they do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+from servers import Server
+
+from migration import conditions
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.measures_sql import measure_query, measured_by, read_row, row_of
+from migration.profile import Question, take
+from migration.types import CanonicalType, parse_type
+
+DAY = 86_400_000_000_000
+STAMP, DATE = parse_type("TIMESTAMP", "duckdb"), parse_type("DATE", "duckdb")
+NUMBER, DOUBLE = parse_type("DECIMAL(10,2)", "duckdb"), parse_type("DOUBLE", "duckdb")
+COLUMNS = [("moment", STAMP), ("day", DATE), ("plain", STAMP), ("d", DOUBLE)]
+
+
+@pytest.mark.parametrize(
+    ("guard", "type_", "measured", "proven"),
+    [
+        ("year:1970..1999", DATE, {"min": 400, "max": 9000, "nonnull": 2}, True),
+        ("year:1970..1999", DATE, {"min": -1, "max": 9000, "nonnull": 2}, False),
+        ("year:1970..1999", DATE, {"min": 400, "max": 10_957, "nonnull": 2}, False),
+        ("year:1970..1999", STAMP, {"min": 400 * DAY, "max": 9000 * DAY, "nonnull": 2}, True),
+        ("year:1970..1999", STAMP, {"min": 400 * DAY, "max": 10_957 * DAY, "nonnull": 2}, False),
+        ("year:-4712..294276", STAMP, {"nonnull": 3}, False),  # all of them infinite
+        ("year:-4712..294276", STAMP, {"nonnull": 0}, True),
+        ("finite", NUMBER, {"min": Decimal(1), "max": Decimal(2), "nonnull": 2}, True),
+        ("finite", NUMBER, {"min": Decimal(1), "max": math.nan, "nonnull": 2}, False),
+        ("no_nan", DOUBLE, {"min": 1.0, "max": math.inf, "nonnull": 2}, False),
+        ("range:-5..5", NUMBER, {"min": Decimal(-5), "max": Decimal(5), "nonnull": 2}, True),
+        ("range:-5..5", NUMBER, {"min": Decimal(-5), "max": Decimal("5.01"), "nonnull": 2}, False),
+    ],
+)
+def test_extremes_prove_a_condition(
+    guard: str, type_: CanonicalType, measured: dict[str, Any], proven: bool
+) -> None:
+    assert conditions.by_extremes(guard, type_)
+    assert conditions.is_proven(guard, type_, measured) is proven
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: FilePath) -> Iterator[Connector]:
+    """A table with infinite times among others."""
+    if request.param == "duckdb":
+        options = {"path": str(tmp_path / "a.duckdb")}
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        options = {"host": server.host, "port": str(server.port), "user": server.user}
+        options["database"] = server.database
+    found = connect(datasource("d", request.param, {**options, "role": "read_write"}))
+    with found.writer() as writer:
+        writer.execute("DROP TABLE IF EXISTS seen")
+        writer.execute("CREATE TABLE seen (moment timestamp, day date, plain timestamp, d double precision)")
+        writer.execute(
+            "INSERT INTO seen VALUES ('infinity', '-infinity', '2020-01-01 01:02:03.000004', 1.5), "
+            "('1969-12-31 23:59:59.999999', '0099-03-01', '2021-01-01', 'nan'), (NULL, NULL, NULL, NULL)"
+        )
+    yield found
+    with found.writer() as writer:
+        writer.execute("DROP TABLE seen")
+    found.close()
+
+
+def test_a_column_with_infinite_times_is_measured_exactly(engine: Connector) -> None:
+    source = Source(path=("seen",))
+    exact = measure_query(engine.dialect, source, COLUMNS)
+    assert exact is not None
+    with engine.reader() as reader:
+        asked: list[str] = []
+
+        def fetch(query: str) -> Any:
+            asked.append(query)
+            return reader.fetch(query)
+
+        found = measured_by(fetch, engine.dialect, source, COLUMNS)
+        assert found is not None
+        wanted = read_row(exact, row_of(reader.fetch(exact.sql)))
+    assert repr(found) == repr(wanted)  # NaN is not equal to itself
+    assert found.columns["moment"][1] == {"nonnull": 2, "infinite": 1, "min": -1000, "max": -1000}
+    assert len(asked) == 2 and "plain" not in asked[1]
+
+
+def test_what_the_extremes_do_not_prove_is_counted(engine: Connector) -> None:
+    asked = [
+        Question("moment", STAMP, "year:1970..9999"),
+        Question("day", DATE, "year:1..9999"),
+        Question("plain", STAMP, "year:2020..2021"),
+        Question("plain", STAMP, "year:1900..2100"),
+        Question("d", DOUBLE, "no_nan"),
+    ]
+    with engine.reader() as reader:
+        found = take(reader, Source(path=("seen",)), engine.dialect, asked, COLUMNS)
+    assert [finding.count for finding in found.findings] == [1, 0, 0, 0, 1]
+    assert found.findings[0].samples == ("1969-12-31 23:59:59.999999",)
