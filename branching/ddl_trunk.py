@@ -337,6 +337,8 @@ class TrunkDdl(Ddl):
             return self._rebuild(table, changed, {})
         base = self._base(table)
         self._drop_indexes(table, base)
+        if not self.cursor.engine.capabilities.alters_columns and (column.not_null or column.default):
+            return self._rebuild(table, changed, {})
         if column.generated is None:
             if column.not_null:
                 self.cursor.execute(f"ALTER TABLE {base.sql} ALTER COLUMN {quote(column.name)} DROP NOT NULL")

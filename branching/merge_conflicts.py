@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from branching.engine.base import Cursor
+from branching.engine.protocol import Engine
 from branching.lines import Line
 from branching.merge_plan import SchemaConflict, TablePlan
 from branching.merge_sides import Rows, Sides, target_rows
@@ -68,7 +69,7 @@ def object_conflict(item: Object, conflict: SchemaConflict) -> Conflict:
     )
 
 
-def key_text(table: Table, columns: tuple[Column, ...], letters: str) -> str:
+def key_text(engine: Engine, table: Table, columns: tuple[Column, ...], letters: str) -> str:
     """SQL of a row's key as text: the key columns' values, the first of ``letters`` that has the row.
 
     Without a key it is the row's identity, which tells equal rows apart, and what the row was in the base.
@@ -77,16 +78,16 @@ def key_text(table: Table, columns: tuple[Column, ...], letters: str) -> str:
     ids = [by_name[name] for name in table.key if name in by_name]
     if not ids:
         cells = {c.name: f"CASE WHEN in_base THEN b{c.id} ELSE s{c.id} END" for c in columns}
-        return row_text("rid", cells)
+        return row_text(engine, "rid", cells)
     values = ", ".join(
         f"CAST(coalesce({', '.join(f'{letter}{i}' for letter in letters)}) AS VARCHAR)" for i in ids
     )
     return f"concat_ws(', ', {values})"
 
 
-def row_text(rid: str, cells: dict[str, str]) -> str:
+def row_text(engine: Engine, rid: str, cells: dict[str, str]) -> str:
     """SQL of what stands for the key of a row without one; ``cells`` are its columns' values."""
-    image = f"CAST({{{', '.join(f'{_literal(name)}: {value}' for name, value in cells.items())}}} AS VARCHAR)"
+    image = engine.row_text(cells)
     shown = f"CASE WHEN length({image}) > {_SHOWN} THEN left({image}, {_SHOWN}) || '…' ELSE {image} END"
     return f"'row ' || {rid} || ': ' || {shown if cells else _literal('')}"
 
@@ -98,17 +99,16 @@ def _staged(cursor: Cursor, stage: Stage, shown: Table) -> list[Conflict]:
         b, s, t = (f"CAST({letter}{column.id} AS VARCHAR)" for letter in "bst")
         parts.append(
             f"SELECT rid, CASE WHEN in_base THEN 'cell' ELSE 'insert_insert' END AS kind,"
-            f" {key_text(merged, stage.columns, 'tsb')} AS key, {_literal(column.name)} AS column_name,"
+            f" {key_text(cursor.engine, merged, stage.columns, 'tsb')} AS key, {_literal(column.name)} AS column_name,"
             f" CASE WHEN in_base THEN {b} END AS base, {s} AS branch, {t} AS target, {column.id} AS position"
             f" FROM {stage.sql} WHERE x{column.id}"
         )
 
     def row(letter: str) -> str:
-        items = ", ".join(f"{_literal(c.name)}: {letter}{c.id}" for c in stage.columns)
-        return f"CAST({{{items}}} AS VARCHAR)"
+        return cursor.engine.row_text({c.name: f"{letter}{c.id}" for c in stage.columns})
 
     parts.append(
-        f"SELECT rid, x_row, {key_text(merged, stage.columns, 'bts')}, NULL, {row('b')},"
+        f"SELECT rid, x_row, {key_text(cursor.engine, merged, stage.columns, 'bts')}, NULL, {row('b')},"
         f" CASE WHEN in_source THEN {row('s')} END, CASE WHEN in_target THEN {row('t')} END, 0"
         f" FROM {stage.sql} WHERE x_row IS NOT NULL"
     )
@@ -153,7 +153,7 @@ def _cells(
         cells = {name: f"_b.{quote(name)}" for name in stored}
         here = {item.name: f"_s.{quote(item.name)}" for item in after.columns if item.generated is None}
         was_there = f"_b.{RID} IS NOT NULL"
-        images = [row_text(f"_rids.{RID}", image) for image in (cells, here)]
+        images = [row_text(cursor.engine, f"_rids.{RID}", image) for image in (cells, here)]
         key = f"CASE WHEN {was_there} THEN {images[0]} ELSE {images[1]} END"
     fresh = f"_b.{RID} IS NULL AND {new} IS NOT NULL AND {distinct(new, initial(now))}"
     found = cursor.query(

@@ -37,3 +37,5 @@ class Capabilities:
     explains: bool
     # Files can be read as tables.
     reads_files: bool
+    # A branch can be written to a plain database of the engine, and one of those read as a branch.
+    exchanges_files: bool

@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     delta_enforces=frozenset({"not null", "check", "key", "default"}),
     explains=True,
     reads_files=True,
+    exchanges_files=True,
 )
 
 
@@ -102,6 +103,10 @@ class DuckDBEngine(VersionedRows):
 
     def replace_temporary(self, name: str, query: str) -> str:
         return f"CREATE OR REPLACE TEMP TABLE {name} AS {query}"
+
+    def row_text(self, cells: Mapping[str, str]) -> str:
+        items = ", ".join(f"{names.literal(name)}: {value}" for name, value in cells.items())
+        return f"CAST({{{items}}} AS VARCHAR)"
 
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         return f"EXPLAIN {'ANALYZE ' if analyze else ''}{'(FORMAT json) ' if as_json else ''}{sql}"

@@ -84,6 +84,9 @@ class Engine(Protocol):
     def replace_temporary(self, name: str, query: str) -> str:
         """A statement that makes temporary table ``name`` of a query's rows, in the place of one that is there."""
 
+    def row_text(self, cells: Mapping[str, str]) -> str:
+        """An expression for a whole row as text, of its columns' expressions by name."""
+
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         """A query for the plan of another."""
 
