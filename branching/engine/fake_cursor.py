@@ -74,6 +74,7 @@ class FakeCursor(Cursor):
         for name, function in (("nextval", self._next_value), ("getvariable", self._variables.get)):
             self._sqlite.create_function(name, 1, function)
         self._sqlite.create_function(fake_sql.CAST, 2, self._cast, deterministic=True)
+        self._stop = False  # an interrupt has come and has stopped nothing yet
         self._open = False
         self._read_only = False
         self._began: tuple[int, bytes] | None = None
@@ -142,6 +143,9 @@ class FakeCursor(Cursor):
     @contextlib.contextmanager
     def _errors(self, sql: str) -> Iterator[None]:
         self._failure = None
+        if self._stop:
+            self._stop = False
+            raise EngineError(ErrorKind.INTERRUPTED, "InterruptException", "interrupted", sql)
         try:
             yield
         except sqlite3.Error as error:
@@ -152,6 +156,7 @@ class FakeCursor(Cursor):
         if self._failure is not None:
             return fail(str(self._failure), "ConversionException", sql)
         if message == "interrupted":
+            self._stop = False
             return EngineError(ErrorKind.INTERRUPTED, "InterruptException", message, sql)
         if isinstance(error, sqlite3.IntegrityError):
             kind, _, what = message.partition(" constraint failed: ")
@@ -313,7 +318,15 @@ class FakeCursor(Cursor):
         self._began, self._open = None, False
 
     def interrupt(self) -> None:
+        self._stop = True
         self._sqlite.interrupt()
+
+    @property
+    def interrupt_pending(self) -> bool:
+        return self._stop
+
+    def forget_interrupt(self) -> None:
+        self._stop = False
 
     def cursor(self) -> FakeCursor:
         return FakeCursor(self._engine, self._store)

@@ -386,8 +386,19 @@ def test_interrupt_ends_what_runs_and_nothing_else(cursor: Cursor) -> None:
     finally:
         done.set()
         stopper.join()
+    cursor.forget_interrupt()
     cursor.rollback()
     assert len(ids(cursor)) == 99
+
+
+def test_an_interrupt_waits_for_the_next_statement_unless_forgotten(cursor: Cursor) -> None:
+    cursor.interrupt()
+    assert cursor.interrupt_pending
+    failure(lambda: cursor.query("SELECT 1"), ErrorKind.INTERRUPTED)
+    assert not cursor.interrupt_pending and cursor.query("SELECT 1") == [(1,)]
+    cursor.interrupt()
+    cursor.forget_interrupt()
+    assert cursor.query("SELECT 1") == [(1,)]
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------
