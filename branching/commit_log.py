@@ -83,6 +83,14 @@ class CommitLog:
                     self._noted[:0] = rows
                 raise
 
+    def abandon(self) -> None:
+        """Forgets what was noted: the next opening finds it in the rows."""
+        with self._lock:
+            self._noted.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
     def close(self) -> None:
         """Stores what was noted and takes the mark away."""
         self.flush()

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from branching import commit_log, manifest, names
 from branching.checkpoint import Checkpointer
+from branching.disk import Disk
 from branching.engine.base import Cursor, OpenError
 from branching.engine.protocol import Engine, Progress
 from branching.errors import BoughError
@@ -73,6 +74,7 @@ class Database:
         self.stored_uses: dict[int, datetime | None] = {}  # last_used_at of branches, as the manifest has it
         self.holding = False  # a checkpoint holds new writers for a moment; guarded by the gate
         self.checkpointer = Checkpointer(self)
+        self.disk = Disk(path)
         self.commit_log = commit_log.CommitLog(self)
         self._registry: Cursor | None = None
         self._registry_lock = threading.Lock()
@@ -159,6 +161,12 @@ class Database:
             self.root.checkpoint()
         finally:
             self.root.close()
+
+    def abandon(self) -> None:
+        """Lets go of a file whose engine has failed: nothing is written, and no cursor works any more."""
+        self.closed = True
+        self.commit_log.abandon()
+        self.root.abandon()
 
     def connect(
         self, branch: str = MAIN, *, role: str = "bough", application_name: str = "", agent: str = ""

@@ -67,6 +67,7 @@ class Attempt:
     advice: str = ""  # what to do about conflicts
 
     def __post_init__(self) -> None:
+        self.database.disk.check()
         source, target = self.source.name, self.target.name
         self.origin = self.origin or source
         self.title = self.title or f'merge of "{source}" into "{target}"'

@@ -89,6 +89,7 @@ def run(
 ) -> Result | None:
     """Carries it out; None if it has to go the long way, with nothing done."""
     database, line = connection.database, connection.line
+    database.disk.check()
     transaction = Transaction(
         database,
         connection.cursor,

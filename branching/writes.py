@@ -34,6 +34,8 @@ class Writes:
 
     def run(self, transaction: Transaction, statement: Statement, parameters: Sequence[Any]) -> Result:
         transaction.statement = self._connection.statement_text
+        if not isinstance(statement, exp.Delete | ddl_model.Drop | ddl_model.Truncate):
+            self._connection.database.disk.check()
         if isinstance(statement, ddl_model.Truncate):
             return self._truncate(transaction, statement)
         if not isinstance(statement, exp.Expr):

@@ -211,6 +211,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_statement_bytes", "1MB", _size, "Longest text of one statement."),
     Setting("max_frame_bytes", "64MB", _size, "Longest protocol message."),
     Setting("checkpoint_wal_bytes", "256MB", _size, "Size of the write-ahead log that starts a checkpoint."),
+    Setting("disk_reserve", "64MB", _size, "Free space on the disk below which writes are refused; 0: none."),
     Setting("memory_limit", "", _memory, "Memory of the engine, as 4GB or 60%; empty: the engine's default."),
     Setting("threads", "0", _between(0, 4096), "Threads of the engine; 0: one for each processor."),
     Setting("agent_file", "", _text, "A Datus agent.yml whose datasources are taken; empty: none."),

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -184,6 +184,16 @@ class Cursor(Protocol):
         """Another session on the same database."""
 
     def close(self) -> None: ...
+
+    def on_fatal(self, act: Callable[[str], None]) -> None:
+        """``act`` is called once, from any thread, with the engine's text, when the database has to be opened again.
+
+        An engine that no error ends has nothing to tell."""
+        return
+
+    def abandon(self) -> None:
+        """Lets go of the database with all its cursors, without a word to it: nothing works any more."""
+        self.close()
 
     # -- rows and versions --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from branching.engine.base import (
 from branching.engine.duckdb_engine import DuckDBQuestions
 from branching.engine.duckdb_errors import classify, open_error
 from branching.engine.duckdb_frames import open_stream
+from branching.engine.duckdb_instance import Instance
 from branching.engine.duckdb_rows import exact_rows
 from branching.names import literal
 
@@ -67,8 +68,10 @@ def _inserts(sql: str) -> bool:
 class DuckDBCursor(DuckDBQuestions, Cursor):
     """One DuckDB connection of an instance."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, instance: Instance) -> None:
         self._connection = connection
+        self._instance = instance
+        instance.took(connection)
         self._encoder: Any = None
         self._streaming = False
         self._frames: Generator[Any, None, None] | None = None  # an encoded result that may not be at its end
@@ -79,6 +82,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         if self._encoder is None:
             zone = self._connection.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]
             encoder = self._connection.cursor()
+            self._instance.took(encoder)
             duckdb_encode.prepare(self._connection)
             duckdb_encode.prepare(encoder, zone)
             self._encoder = encoder
@@ -90,6 +94,8 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
             yield
         except duckdb.Error as error:
             found = classify(error, sql)
+            if found.kind is ErrorKind.FATAL:
+                self._instance.fail(found.message)
             self._stop = self._stop and found.kind is not ErrorKind.INTERRUPTED
             raise found from error
         except (RuntimeError, OSError) as error:  # InterruptException surfaces so from Arrow readers
@@ -284,10 +290,17 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self._stop = False
 
     def cursor(self) -> DuckDBCursor:
-        connection = self._connection.cursor()
-        for statement in _SESSION_SETTINGS:
-            connection.execute(statement)
-        return DuckDBCursor(connection)
+        with self._errors("a new cursor"):
+            connection = self._connection.cursor()
+            for statement in _SESSION_SETTINGS:
+                connection.execute(statement)
+        return DuckDBCursor(connection, self._instance)
+
+    def on_fatal(self, act: Callable[[str], None]) -> None:
+        self._instance.on_failure(act)
+
+    def abandon(self) -> None:
+        self._instance.abandon()
 
     def close(self) -> None:
         self.end_stream()
@@ -329,7 +342,7 @@ def connect(path: str, settings: Sequence[tuple[str, str]] = (), *, read_only: b
             connection.execute(f"SET {name} = '{value}'")
     except duckdb.Error as error:
         raise open_error(path, error) from error
-    return DuckDBCursor(connection)
+    return DuckDBCursor(connection, Instance())
 
 
 __all__ = ["DuckDBCursor", "DuckDBReturned", "classify", "connect"]

@@ -34,6 +34,7 @@ from proxy.wire import (
 log = structlog.get_logger("bough")
 _READ = 256 * 1024
 _GATHER = 64 * 1024  # bytes of small messages kept for one write
+_COMMAND = "terminating connection due to administrator command"
 _LAST_BYTES = 5  # seconds for a client to take what it was sent before the end
 
 
@@ -53,6 +54,7 @@ class Client:
         self._pending_size = 0
         self._task = asyncio.current_task()
         self._ending = False
+        self._farewell = ("57P01", _COMMAND)
 
     # -- bytes ----------------------------------------------------------------------------------------------------
 
@@ -101,14 +103,15 @@ class Client:
         except RemoteProtocolError as error:
             self._last_word(error.sqlstate, error.message, error.detail)
         except asyncio.CancelledError:
-            self._last_word("57P01", "terminating connection due to administrator command")
+            self._last_word(*self._farewell)
         finally:
             self._ending = True
             await self._end()
 
-    def hang_up(self) -> None:
+    def hang_up(self, sqlstate: str = "57P01", message: str = _COMMAND) -> None:
         """Ends the connection from the server's side, whatever it waits for. On the loop."""
         if self._task is not None and not self._ending:
+            self._farewell = sqlstate, message
             self._ending = True
             self._task.cancel()
 
@@ -158,6 +161,10 @@ class Client:
                 self.write(self._backend.send(negotiation))
             if not startup.parameters.get("user"):
                 raise BoughError("28000", "no PostgreSQL user name specified in startup packet")
+            if service.failed:
+                raise BoughError(
+                    "57P03", "the database system is in recovery mode", hint="Try again in a moment."
+                )
             if len(service.sessions) >= service.settings.max_connections:
                 raise BoughError(
                     "53300", "sorry, too many clients already", hint="Raise max_connections, or use a pool."

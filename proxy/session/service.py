@@ -59,7 +59,7 @@ class Service:
         self.statements = StatementCache()
         self.started_at = datetime.now(UTC)
         self.sessions: dict[int, Session] = {}
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
         # One for each session: those that wait for another's lock must not keep it from its COMMIT.
         self.pool = ThreadPoolExecutor(settings.max_connections + 4, thread_name_prefix="engine")
         macros.install(database.root)
@@ -75,11 +75,12 @@ class Service:
         self.remote = RemoteState(path, settings)
         self.remote.settle(database)
         self.replays = Replays(database, settings)
+        self.failed = False  # the engine has, and is about to be started again
         self.collect: Callable[[], list[tuple[Any, ...]]] = list
 
     def enrol(self, session: Session) -> tuple[int, bytes]:
         """Takes a session in; its process id and cancel key."""
-        pid = next(self._numbers)
+        pid = next(self.numbers)
         self.sessions[pid] = session
         return pid, secrets.token_bytes(4)
 

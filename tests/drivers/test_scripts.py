@@ -1,7 +1,7 @@
 """The scripts in ``scripts/``: each statement gives what it gives on PostgreSQL, wherever the tables are.
 
 A file holds cases: ``=== name``, the statements that make the tables, ``--run``, the statements that are compared.
-Statements end with ``;;``. ``-- here: 0A000`` before one: it is not sent to PostgreSQL, and refused here with that code.
+Statements end with ``;;``. ``-- here: 0A000`` before one: it is not sent to PostgreSQL, and refused here with that.
 Compared are tags, counts, rows and SQLSTATEs, then every relation; what is forked before must not move, and a restart
 changes nothing. No answer may name storage.
 """
