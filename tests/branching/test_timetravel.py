@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import BoughError, branches, gc, timetravel
+from branching import Author, BoughError, branches, gc, merge_apply, timetravel
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.reset import reset
@@ -236,4 +236,39 @@ def test_a_version_is_the_instant_of_its_commit(tmp_path: Path) -> None:
     assert then(late, version) == [(1, 10), (2, 20), (6, 60)], "still"
     assert then(late, head(database)) == [(1, 10), (2, 20), (5, 50), (6, 60)]
     assert timetravel.reach(database, database.trunk, version).point is not None
+    database.close()
+
+
+def test_a_merge_into_a_branch_leaves_its_past(tmp_path: Path) -> None:
+    """Also a merge that changes definitions, and a revert."""
+    database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
+    with_rows(database)
+    branches.create(database, "b", "main", role="me")
+    b = database.connect("b")
+    run(b, "UPDATE t SET v = 11 WHERE id = 1")
+    branches.create(database, "c", "b", role="me")
+    c = database.connect("c")
+    run(c, "UPDATE t SET v = 12 WHERE id = 1")
+    run(c, "DELETE FROM t WHERE id = 2")
+    run(c, "INSERT INTO t VALUES (3, 30)")
+    run(b, "INSERT INTO t VALUES (4, 40)")
+    first = head(database)
+    merge = merge_apply.merge(database, "c", "b", author=Author("me"))
+    second = head(database)
+    c.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("v", "w"),)))
+    run(c, "INSERT INTO t VALUES (5, 50)")
+    merge_apply.merge(database, "c", "b", author=Author("me"))
+    third = head(database)
+    assert merge.id is not None
+    merge_apply.revert(database, merge.id, Author("me"))
+    for _ in range(2):
+        b = database.connect("b")
+        assert then(b, first) == [(1, 11), (2, 20), (4, 40)]
+        assert then(b, second) == [(1, 12), (3, 30), (4, 40)]
+        assert then(b, third) == [(1, 12), (3, 30), (4, 40), (5, 50)]
+        assert run(b, "SELECT * FROM t ORDER BY ALL") == [(1, 11), (2, 20), (4, 40), (5, 50)]
+        database.close()
+        database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
+    branches.create(database, "old", "b", role="me", as_of=first)
+    assert run(database.connect("old"), "SELECT * FROM t ORDER BY ALL") == [(1, 11), (2, 20), (4, 40)]
     database.close()
