@@ -227,7 +227,7 @@ def refuse(attempt: Attempt, found: list[Violation]) -> BoughError:
         shown.append(f"… and {len(found) - 20} more")
     return BoughError(
         first.sqlstate,
-        f"{attempt.title} violates {len(found)} constraints",
+        f"{attempt.title} violates {'a constraint' if len(found) == 1 else f'constraints in {len(found)} places'}",
         detail="\n".join(shown),
         hint=f"SELECT * FROM bough.violations WHERE merge_id = {attempt.merge_id}; change the branch, merge again.",
         schema=first.schema,

@@ -207,7 +207,7 @@ class Comparison:
     def cost(self, answer: Answer) -> str:
         """The rows that the engine expects to go through the plan's steps."""
         cursor = self._snapshot.cursor
-        rows = cursor.query(cursor.engine.explain(answer.sql, as_json=True))
+        rows = cursor.query(cursor.engine.explain(answer.sql, as_json=True), self._parameters)
         return f"{sum(_estimates(json.loads(rows[0][-1])))} rows"
 
     def columns(self, *, counted: bool) -> tuple[ResultColumn, ...]:

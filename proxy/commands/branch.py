@@ -7,7 +7,7 @@ so that whoever carries out the command need not know it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from . import results
 from .model import UNSET, Command, Moment, TableName, Ttl, Unset
@@ -356,6 +356,7 @@ class ShadowQuery(Command):
     ordered: bool = False
     runs: int = 1
     query_offset: int = field(default=0, compare=False)  # where ``query`` begins in the command's text
+    values: tuple[Any, ...] | None = None  # of the query's parameters; None where they are not known
 
     @property
     def columns(self) -> Columns | None:

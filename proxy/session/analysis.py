@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.catalog import mentions_catalog
 from proxy.session import functions, views
 from proxy.session.remote_relations import first_parts
 from proxy.sql.prepare import Prepared
+from proxy.sql.statements import Kind
+
+WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,12 @@ def analysis(prepared: Prepared) -> Analysis:
         first_parts(tree),
         first_parts(tree, parts=3),
     )
+
+
+def tag_of(prepared: Prepared) -> Callable[[int], str]:
+    """The command tag, from the number of rows."""
+    if prepared.kind is Kind.INSERT:
+        return lambda rows: f"INSERT 0 {rows}"
+    if prepared.kind in WRITES:
+        return lambda rows: f"{prepared.kind.value} {rows}"
+    return lambda rows: f"SELECT {rows}"

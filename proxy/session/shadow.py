@@ -11,7 +11,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -21,16 +22,21 @@ from branching.dml import is_volatile
 from branching.errors import BoughError
 from branching.shadow import Answer, Comparison
 from branching.snapshot import Reading
+from proxy.commands import Command
 from proxy.commands import branch as c
 from proxy.session.outcome import Outcome, described, table
 from proxy.sql.errors import from_engine
-from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Kind
 from proxy.types import from_engine as type_info
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
+
+
+def with_values(command: Command, values: Sequence[Any]) -> Command:
+    """The command with the values of its query's parameters."""
+    return replace(command, values=tuple(values)) if isinstance(command, c.ShadowQuery) else command
 
 
 def run(session: Session, command: c.ShadowQuery) -> Outcome:
@@ -97,7 +103,7 @@ def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
             hint="Set shadow_mode_enabled to true and restart.",
             detail="The setting shadow_mode_enabled is false.",
         )
-    tree = _query(session, command)
+    tree, values = _query(session, command)
     for name in command.branches:
         session.service.database.line(name)
     connection = session.connection
@@ -109,6 +115,7 @@ def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
         command.branches,
         tree,
         reading=reading(session),
+        parameters=values,
         tolerance=command.tolerance,
         ordered=command.ordered,
     )
@@ -116,24 +123,24 @@ def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
     return comparison
 
 
-def _query(session: Session, command: c.ShadowQuery) -> exp.Expr:
+def _query(session: Session, command: c.ShadowQuery) -> tuple[exp.Expr, list[Any]]:
+    """The query with its parameters typed, and their values (NULLs while it is only described)."""
     statements = session.statements
-    prepared: Prepared = session.service.statements.prepare(
-        Source(command.query, command.query_offset), statements.guard
-    )
+    statement = statements.prepare("", Source(command.query, command.query_offset))
+    prepared = statement.prepared
+    if prepared is None:
+        raise BoughError(
+            "0A000",
+            "SHADOW QUERY takes a SELECT",
+            detail="This is a command.",
+            hint="Write the query whose results are to be compared.",
+        )
     if prepared.kind is not Kind.SELECT or prepared.tree is None:
         raise BoughError(
             "0A000",
             "SHADOW QUERY takes a SELECT",
             detail=f"This is {prepared.tag}.",
             hint="Writes belong on one branch: BRANCH SWITCH there.",
-        )
-    if prepared.parameter_count:
-        raise BoughError(
-            "42P02",
-            "there is no parameter $1",
-            hint="Write the values into the query of a SHADOW QUERY.",
-            detail="A shadow query takes its values from its text.",
         )
     found = statements.analyse(prepared)
     if not found.is_plain or found.sleeps or statements.reads_elsewhere(prepared):
@@ -143,7 +150,15 @@ def _query(session: Session, command: c.ShadowQuery) -> exp.Expr:
             detail="This query reads the system's or a datasource's, or calls a function that the session answers.",
             hint="BRANCH DIFF … WITH (format 'schema') compares the definitions of two branches.",
         )
-    return prepared.tree
+    values = list(command.values if command.values is not None else [None] * prepared.parameter_count)
+    if len(values) != prepared.parameter_count:
+        raise BoughError(
+            "42P02",
+            f"there is no parameter ${len(values) + 1}",
+            detail=f"The query has {prepared.parameter_count} parameters.",
+            hint="Write the values into the query, or give them with the statement.",
+        )
+    return statements.tree(statement, values), values
 
 
 def _tag(rows: int) -> str:

@@ -6,7 +6,7 @@ cursors, EXPLAIN) are answered here, the rest goes to the connection with system
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from branching.errors import BoughError
 from branching.model import Catalog
 from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
+from proxy.commands.branch import ShadowQuery
 from proxy.session import (
     conflict_updates,
     functions,
@@ -26,11 +27,12 @@ from proxy.session import (
     utility,
     views,
 )
-from proxy.session.analysis import Analysis, analysis
+from proxy.session.analysis import WRITES, Analysis, analysis, tag_of
 from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
 from proxy.session.parameters import columns_of, declared, engine_types, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.remote_relations import check_places
+from proxy.session.shadow import with_values
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext, with_macros
 from proxy.sql.parameters import parameter_types, typed_parameters
@@ -41,7 +43,6 @@ from proxy.sql.statements import Execute, Kind, Prepare
 if TYPE_CHECKING:
     from proxy.session.session import Session
 
-_WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
 _OURS = frozenset(FUNCTIONS) | frozenset(name.rpartition(".")[2] for name in FUNCTIONS)
 _KEPT_ANALYSES = 4000
 _KEPT_SIMPLE = 500
@@ -77,7 +78,10 @@ class Statements:
             return replace(known, name=name, source=source)
         command = parse_command(source.text)
         if command is not None:
-            return PreparedStatement(name, source, command=command)
+            types: tuple[int, ...] = ()
+            if isinstance(command, ShadowQuery):
+                types = self.prepare("", Source(command.query, command.query_offset), given).types
+            return PreparedStatement(name, source, command=command, types=types)
         allowed = with_macros(self.guard, connection.catalog)
         prepared = self._session.service.statements.prepare(source, allowed)
         self._allow(prepared)
@@ -207,7 +211,7 @@ class Statements:
         try:
             session.branch_schemas.merging.before(statement)
             if statement.command is not None:
-                return self.command(statement.command)
+                return self.command(with_values(statement.command, values))
             prepared = statement.prepared
             assert prepared is not None
             self._allow(prepared)
@@ -309,7 +313,7 @@ class Statements:
                 used = functions.keep_used(tree, used)
         elif prepared.kind in (Kind.SELECT, Kind.INSERT) and not self.reads_elsewhere(prepared):
             key = (prepared.parsed.text, id(tree))
-        if prepared.kind in _WRITES or isinstance(tree, exp.Create):
+        if prepared.kind in WRITES or isinstance(tree, exp.Create):
             self.writing()
         if not known and prepared.kind is Kind.SELECT:
             kept = None if mentions.commands else prepared.parsed.text
@@ -321,7 +325,7 @@ class Statements:
             if isinstance(tree, exp.Create):
                 return done("CREATE TABLE" if tree.expression is None else f"SELECT {count or 0}")
             return done(tag(count or 0))
-        if prepared.kind in _WRITES:
+        if prepared.kind in WRITES:
             written = result.rowcount or 0
             return of_result(result, lambda _rows: tag(written), known)
         if session.shadowing is not None and prepared.kind is Kind.SELECT:
@@ -386,12 +390,3 @@ class Statements:
         """Portals and cursors without HOLD live as long as their transaction."""
         self.portals = {}
         self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.hold}
-
-
-def tag_of(prepared: Prepared) -> Callable[[int], str]:
-    """The command tag, from the number of rows."""
-    if prepared.kind is Kind.INSERT:
-        return lambda rows: f"INSERT 0 {rows}"
-    if prepared.kind in _WRITES:
-        return lambda rows: f"{prepared.kind.value} {rows}"
-    return lambda rows: f"SELECT {rows}"

@@ -204,3 +204,36 @@ def test_it_can_be_turned_off(start: Any) -> None:
         connection.execute("BRANCH CREATE b")
         with pytest.raises(psycopg.errors.FeatureNotSupported, match="turned off"):
             connection.execute("SHADOW QUERY ON main, b AS SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "form", ["", " WITH (return 'rows')", " WITH (return 'diff')", " WITH (return 'plan')"]
+)
+def test_a_query_takes_parameters(shop: psycopg.Connection[Any], form: str) -> None:
+    for binary in (False, True):
+        cursor = shop.cursor(binary=binary)
+        text = f"SHADOW QUERY ON main, other AS SELECT i, s FROM shop WHERE i BETWEEN %s AND %s AND s <> %s{form}"
+        cursor.execute(text, (4, 6, "nothing"))
+        found = cursor.fetchall()
+        if form == "":
+            assert [(row[0], row[1], row[4]) for row in found] == [("main", 3, True), ("other", 2, False)]
+        elif "rows" in form:
+            assert sorted(found) == [("main", i, f"s{i % 3}") for i in (4, 5, 6)] + [
+                ("other", i, f"s{i % 3}") for i in (4, 6)
+            ]
+        elif "diff" in form:
+            assert found == [("main", 1, 5, "s2")]
+        else:
+            assert {row[0] for row in found} == {"main", "other"}
+
+
+def test_parameters_of_a_driver_that_asks_first(server: ThreadServer, shop: psycopg.Connection[Any]) -> None:
+    async def run() -> None:
+        client = await asyncpg.connect(host="127.0.0.1", port=server.port, user="alice", database="main")
+        text = "SHADOW QUERY ON main, other AS SELECT i, price FROM shop WHERE i = $1 AND price < $2"
+        assert [tuple(row)[:2] for row in await client.fetch(text, 3, 99.5)] == [("main", 1), ("other", 1)]
+        rows = await client.fetch(f"{text} WITH (return 'rows')", 5, 99.5)
+        assert [tuple(row) for row in rows] == [("main", 5, 5.5)]
+        await client.close()
+
+    asyncio.run(run())
