@@ -1,15 +1,19 @@
-"""Runs one change in a process of its own and kills it before a given engine statement.
+"""Runs changes, each in a process of its own, and kills it before a given engine statement.
 
-    python merge_crash_worker.py FILE merge|refresh|revert|restore|open|continue|settled|gc|detach NUMBER
+    python merge_crash_worker.py
 
-Prints ``done`` where the change has ended before that statement.
+Reads requests, a line of JSON each: [FILE, merge|refresh|revert|restore|open|continue|settled|gc|detach, NUMBER].
+Answers ``done`` where the change has ended before that statement, ``killed`` where not. The processes are forks: what
+takes the time of a process is importing the library.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import traceback
 from datetime import timedelta
 from typing import Any
 
@@ -33,8 +37,7 @@ def arm(number: int) -> None:
     DuckDBCursor._run = counted  # type: ignore[method-assign]
 
 
-def main() -> None:
-    path, what, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def change(path: str, what: str, number: int) -> None:
     database = branching.open(path)
     author = Author("crash")
     merges = conflicts.open_merges(database)
@@ -56,8 +59,26 @@ def main() -> None:
         gc.collect(database, limits=Limits(0, 0))
     else:
         gc.collect(database, now=manifest.now() + timedelta(days=9))
-    os.write(1, b"done")
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
-main()
+def main() -> None:
+    for line in sys.stdin:
+        heard, said = os.pipe()
+        if (process := os.fork()) == 0:
+            try:
+                change(*json.loads(line))
+                os.write(said, b"done")
+                os.kill(os.getpid(), signal.SIGKILL)
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
+        os.close(said)
+        done = os.read(heard, 4) == b"done"
+        os.close(heard)
+        _, status = os.waitpid(process, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        print(("done" if done else "killed") if killed else "failed", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -88,13 +89,24 @@ def state(path: Path) -> dict[str, Any]:
         database.close()
 
 
-def run(path: Path, what: str, number: int) -> bool:
+@pytest.fixture(scope="module")
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def run(worker: subprocess.Popen[bytes], path: Path, what: str, number: int) -> bool:
     """Whether the change ended before the process was killed."""
-    done = subprocess.run(
-        [sys.executable, str(WORKER), str(path), what, str(number)], capture_output=True, check=False
-    )
-    assert not done.stderr, done.stderr.decode()
-    return done.stdout == b"done"
+    assert worker.stdin is not None and worker.stdout is not None
+    worker.stdin.write(json.dumps([str(path), what, number]).encode() + b"\n")
+    worker.stdin.flush()
+    answer = worker.stdout.readline().decode().strip()
+    assert answer in ("done", "killed"), answer
+    return answer == "done"
 
 
 SLOW = ("refresh", "revert", "restore", "open", "continue", "settled", "gc")
@@ -102,32 +114,36 @@ WAYS = ["merge", "detach", *(pytest.param(way, marks=pytest.mark.slow) for way i
 
 
 @pytest.mark.parametrize("what", WAYS)
-def test_killed_somewhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
-    killed(what, Random(what).sample(range(1, 60), 1), tmp_path)
+def test_killed_somewhere_it_is_before_or_after(
+    worker: subprocess.Popen[bytes], what: str, tmp_path: Path
+) -> None:
+    killed(worker, what, Random(what).sample(range(1, 60), 1), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", WAYS)
-def test_killed_anywhere_it_is_before_or_after(what: str, tmp_path: Path) -> None:
-    killed(what, range(1, 200), tmp_path)
+def test_killed_anywhere_it_is_before_or_after(
+    worker: subprocess.Popen[bytes], what: str, tmp_path: Path
+) -> None:
+    killed(worker, what, range(1, 200), tmp_path)
 
 
-def killed(what: str, numbers: Iterable[int], tmp_path: Path) -> None:
+def killed(worker: subprocess.Popen[bytes], what: str, numbers: Iterable[int], tmp_path: Path) -> None:
     """Kills the change before each of these statements of its own, until it has no more."""
     prepare(tmp_path / "start.duckdb", what)
     before = state(tmp_path / "start.duckdb")
     shutil.copy(tmp_path / "start.duckdb", tmp_path / "end.duckdb")
-    assert run(tmp_path / "end.duckdb", what, 1_000_000)
+    assert run(worker, tmp_path / "end.duckdb", what, 1_000_000)
     after = state(tmp_path / "end.duckdb")
     assert what in ("gc", "detach") or before != after
     for number in numbers:
         path = tmp_path / f"{number}.duckdb"
         shutil.copy(tmp_path / "start.duckdb", path)
-        ended = run(path, what, number)
+        ended = run(worker, path, what, number)
         found = state(path)
         assert found in (before, after), number
         if found == before != after:  # and what was interrupted can be done again
-            assert run(path, what, 1_000_000)
+            assert run(worker, path, what, 1_000_000)
             assert state(path) == after
         path.unlink()
         if ended:
