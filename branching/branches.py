@@ -16,6 +16,7 @@ from typing import Any
 from branching import manifest, names
 from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line, Record
 from branching.model import Catalog
@@ -23,7 +24,6 @@ from branching.names import BRANCH, RID, VERSION, quote
 from branching.overlay import reads_copy
 from branching.past_rows import mask_sql, need_storage
 from branching.physical import Physical
-from branching.points import Point
 from branching.timetravel import Moment, Reached, catalog_ref, reach
 from branching.trash import discard as discard
 from branching.trash import need_plain_branch
@@ -135,7 +135,7 @@ def _fork_trunk(database: Database, source: Line, draft: Record, reached: Reache
     with database.catalog_lock, database.gate:
         if database.unarmed_running:
             pass  # began after the wait: they saw the pending fork and leave history
-        point = database.clock.now()
+        point = database.fork_point()
         ref = CatalogRef(source.id, source.seq)
         catalog = source.catalog
         if reached is not None and reached.point is not None:

@@ -27,13 +27,13 @@ from branching import commit_log, manifest, names
 from branching.checkpoint import Checkpointer
 from branching.disk import Disk
 from branching.engine.base import Cursor, OpenError
+from branching.engine.points import Clock, Point
 from branching.engine.protocol import Engine, Progress
 from branching.errors import BoughError
 from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Catalog, Schema
 from branching.physical import BaseTable, Physical
-from branching.points import Clock, Point
 
 if TYPE_CHECKING:
     from branching.connection import Connection
@@ -266,6 +266,10 @@ class Database:
         return number
 
     # -- catalogs -------------------------------------------------------------------------------------------
+
+    def fork_point(self) -> Point:
+        """What a fork of now holds. The caller keeps writers from beginning, or knows why it need not."""
+        return self.engine.fork_point(self.clock)
 
     def stable_epoch(self) -> int:
         with self.catalog_lock:

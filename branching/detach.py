@@ -28,13 +28,13 @@ from pathlib import Path
 from branching import manifest, names, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
+from branching.engine.points import Point
 from branching.lines import Line, TableUse
 from branching.manifest import Author, Change, Commit
 from branching.model import Storage, Table
 from branching.names import BRANCH, DATA_SCHEMA, RID, VERSION, quote
 from branching.overlay import visible
 from branching.physical import BaseTable
-from branching.points import Point
 
 M = names.MANIFEST_SCHEMA
 SHARE = 0.15  # of a table's rows, from which on a copy is made

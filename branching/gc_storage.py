@@ -89,7 +89,7 @@ def _tables(database: Database) -> list[Table]:
 def _forks(database: Database) -> list[int]:
     """Per fork, the version up to which it sees everything: images that ended by then are not for it."""
     return [
-        min([line.record.fork.version, *(item - 1 for item in line.record.fork.in_flight)])
+        line.record.fork.complete
         for line in [*database.lines.values(), *database.trash.values()]
         if not line.is_trunk
     ]

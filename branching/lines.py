@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.model import Catalog
 from branching.names import quote
-from branching.points import Point
 
 TRUNK = 0
 MAIN = "main"

@@ -13,12 +13,12 @@ from typing import Any
 
 from branching import codec
 from branching.engine.base import Cursor
+from branching.engine.points import Point
 from branching.lines import MAIN, TRUNK, CatalogRef, Record
 from branching.model import Catalog, Object
 from branching.names import DATA_SCHEMA, VERSION
 from branching.names import MANIFEST_SCHEMA as M
 from branching.physical import BaseTable
-from branching.points import Point
 
 FORMAT = 1
 _MARK = "commits_marked"  # key in meta, see commit_log

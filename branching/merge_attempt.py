@@ -17,6 +17,7 @@ from branching import names, overlay
 from branching.checkpoint import HOLD
 from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
@@ -25,7 +26,6 @@ from branching.merge_plan import CatalogPlan, Policy, TablePlan, plan_catalogs, 
 from branching.merge_sides import Sides, sides_of
 from branching.merge_stage import Stage
 from branching.merge_verify import Violation
-from branching.points import Point
 from branching.resolve import Scope
 from branching.transaction import Transaction
 
@@ -240,7 +240,7 @@ def begin_merge(
     """A transaction with its snapshot taken and confirmed; None if the catalog moved meanwhile."""
     database.loaded(source)
     database.loaded(target)
-    started = database.clock.now()
+    started = database.fork_point()
     cursor = database.root.cursor()
     transaction = Transaction(
         database, cursor, target, author, explicit=False, keeps_own=database.retention > 0
@@ -272,7 +272,7 @@ def begin_on(
 ) -> Attempt | None:
     """A transaction on ``target`` for a change whose plan is made by the caller."""
     database.loaded(target)
-    started = database.clock.now()
+    started = database.fork_point()
     cursor = database.root.cursor()
     transaction = Transaction(
         database, cursor, target, author, explicit=False, keeps_own=database.retention > 0

@@ -19,6 +19,7 @@ from typing import TypeVar
 from branching import branches, manifest, merge_stage, names
 from branching.conflicts import open_manual
 from branching.database import Database
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
 from branching.manifest import Author
@@ -30,7 +31,6 @@ from branching.merge_result import refused, rows, undecided
 from branching.merge_sides import Sides
 from branching.merge_steps import apply, plan_rows
 from branching.merge_verify import violations
-from branching.points import Point
 from branching.transaction import Transaction
 
 _T = TypeVar("_T")
@@ -123,7 +123,7 @@ def refresh_attempt(
 def _begin(database: Database, line: Line, parent: Line, policy: Policy, author: Author) -> Attempt | None:
     cursor = database.root.cursor()
     with database.catalog_lock:
-        point = database.clock.now()
+        point = database.fork_point()
         trunk = parent.is_trunk
         record = replace(
             line.record,

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeGuard
 
 from branching import names, overlay
+from branching.engine.points import Point
 from branching.lines import TRUNK, CatalogRef, Line
 from branching.model import Catalog, Table
 from branching.names import BRANCH, RID, VERSION
 from branching.physical import Physical
-from branching.points import Point
 
 if TYPE_CHECKING:
     from branching.database import Database

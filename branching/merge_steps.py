@@ -24,7 +24,6 @@ from branching.merge_sides import Rows
 from branching.merge_undo import keep_after, keep_before
 from branching.merge_verify import Violation, broken_foreign_keys, violations
 from branching.model import Column
-from branching.points import Point
 
 M = names.MANIFEST_SCHEMA
 
@@ -317,11 +316,10 @@ def move_base(attempt: Attempt) -> None:
     if attempt.sides.base_line is not None:
         keep_pair(attempt.transaction, attempt.source, attempt.target)
         return
-    source, started = attempt.source, attempt.started
-    unseen = set(started.in_flight) | set(range(started.version + 1, version))
+    source = attempt.source
     record = replace(
         source.record,
-        base=Point(version, tuple(sorted(unseen))),
+        base=attempt.started.with_version(version),
         base_catalog=CatalogRef(source.id, source.seq),
         inherited=True,
     )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from branching import manifest, names
 from branching.database import Database
+from branching.engine.points import Point
 from branching.lines import CatalogRef, Line, Record
 from branching.merge_attempt import Attempt
 from branching.merge_pairs import copy_rows
 from branching.merge_sides import UNDO
-from branching.points import Point
 
 M = names.MANIFEST_SCHEMA
 
@@ -44,9 +44,7 @@ def keep_after(attempt: Attempt, before: Line) -> None:
     transaction, target = attempt.transaction, attempt.target
     point = before.record.fork
     if target.is_trunk:
-        version = transaction.write()
-        unseen = {*point.in_flight, *range(point.version + 1, version)} - {version}
-        point = Point(max(version, point.version), tuple(sorted(unseen)))
+        point = point.with_version(transaction.write())
     record = _record(attempt, "after", point, before.record.parent_catalog)
     now = Line(target.record, transaction.catalog, touched=set(target.touched))
     line = _keep(attempt, Line(record, before.catalog), now)
@@ -92,7 +90,7 @@ def _keep(attempt: Attempt, line: Line, like: Line) -> Line:
 
 def _snapshot(attempt: Attempt) -> Point:
     """Exactly what the transaction's snapshot holds: a version in flight a moment ago may have been in time."""
-    started, now = attempt.started, attempt.database.clock.now()
+    started, now = attempt.started, attempt.database.fork_point()
     unsure = {*started.in_flight, *range(started.version + 1, now.version + 1)}
     if unsure:
         rows = attempt.cursor.query(f"SELECT version FROM {M}.commits WHERE version >= ?", (min(unsure),))

@@ -12,12 +12,12 @@ Every function returns the text of a SELECT over storage. Rules:
 from __future__ import annotations
 
 from branching import names
+from branching.engine.points import Point
 from branching.engine.protocol import Engine
 from branching.lines import Line
 from branching.model import Table
 from branching.names import PLACE, RID, VERSION, quote
 from branching.physical import BaseTable, Physical
-from branching.points import Point
 
 
 def trunk(table: Table, base: BaseTable, *, hidden: bool = False, place_of: Engine | None = None) -> str:

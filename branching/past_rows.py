@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from branching import names, overlay
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import Table
 from branching.names import BRANCH, ENDED, RID, VERSION
 from branching.physical import Physical
-from branching.points import Point
 from branching.timetravel import Reached
 
 if TYPE_CHECKING:

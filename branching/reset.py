@@ -12,13 +12,13 @@ from __future__ import annotations
 from branching import branches, manifest, names, past_rows, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author, Commit
 from branching.merge_attempt import sealed
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
-from branching.points import Point
 from branching.resolve import Scope
 from branching.timetravel import Moment, Reached
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from branching import manifest
+from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import TRUNK, CatalogRef, Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Schema, Table
-from branching.points import Point
 
 if TYPE_CHECKING:
     from branching.database import Database
@@ -262,7 +262,4 @@ def retained_since(database: Database, now: datetime) -> int | None:
         first = manifest.first_version_after(cursor, now - timedelta(seconds=database.retention))
     finally:
         cursor.close()
-    point = database.clock.now()
-    return min(
-        [point.version, *([first - 1] if first is not None else []), *(v - 1 for v in point.in_flight)]
-    )
+    return min([database.fork_point().complete, *([first - 1] if first is not None else [])])

@@ -26,10 +26,10 @@ from branching.engine.capabilities import Capabilities
 if TYPE_CHECKING:
     from branching.database import Database
     from branching.engine.duckdb_script import Script
+    from branching.engine.points import Clock, Point
     from branching.model import Column, Table
     from branching.model import Sequence as SequenceObject
     from branching.physical import BaseTable
-    from branching.points import Point
 
 Progress = Callable[[str], None]
 
@@ -128,6 +128,9 @@ class Engine(Protocol):
         """Whether an index could not be made because somebody may still read older versions of the rows."""
 
     # -- storage: what reads and writes it ------------------------------------------------------------------------
+
+    def fork_point(self, clock: Clock) -> Point:
+        """What a fork of this instant holds; ``clock`` knows which versions this process has in flight."""
 
     def as_of(self, current: str, kept: str, old: str | None, point: Point) -> str:
         """The rows of a relation at a point. ``current``: a SELECT of its rows of now; ``kept``: the same columns, of

@@ -24,9 +24,9 @@ from branching.model import Column, Constraint, Table
 from branching.names import BRANCH, ENDED, RID, VERSION, quote
 
 if TYPE_CHECKING:
+    from branching.engine.points import Clock, Point
     from branching.model import Sequence
     from branching.physical import BaseTable
-    from branching.points import Point
 
 
 class VersionedRows:
@@ -125,6 +125,9 @@ class VersionedRows:
         )
 
     # -- points -----------------------------------------------------------------------------------------------------
+
+    def fork_point(self, clock: Clock) -> Point:
+        return clock.now()
 
     def as_of(self, current: str, kept: str, old: str | None, point: Point) -> str:
         text = f"{current} WHERE {point.visible(VERSION)}"

@@ -14,9 +14,9 @@ import sqlglot
 import branching
 from branching import Author, BoughError, Database, branches, gc, merge_apply
 from branching import ddl_model as d
+from branching.engine.points import Point
 from branching.gc import Action, expired
 from branching.lines import CatalogRef, Record
-from branching.points import Point
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

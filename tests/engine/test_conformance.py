@@ -15,10 +15,10 @@ import sqlglot
 import branching
 from branching import BoughError, Cursor, Engine, EngineError, ErrorKind, OpenError, WireFormats, names
 from branching.engine.capabilities import Capabilities
+from branching.engine.points import Point
 from branching.model import Column, Constraint, Sequence, Storage, Table
 from branching.names import BRANCH, ENDED, PLACE, RID, VERSION
 from branching.physical import BaseTable
-from branching.points import Point
 
 DATA = names.DATA_SCHEMA
 TABLE = Table(

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """An instant of the whole database, storable as text. Only this module and the engine's SQL look inside."""
+    """An instant of the whole database, storable as text: the read point of engines with versions in hidden columns."""
 
     version: int
     in_flight: tuple[int, ...] = ()
@@ -24,6 +24,16 @@ class Point:
     def holds_all_up_to(self, version: int) -> bool:
         """Whether everything written by versions up to ``version`` is in the snapshot."""
         return version <= self.version and (not self.in_flight or version < min(self.in_flight))
+
+    @property
+    def complete(self) -> int:
+        """The version up to which everything is in the snapshot."""
+        return min([self.version, *(version - 1 for version in self.in_flight)])
+
+    def with_version(self, version: int) -> Point:
+        """This snapshot and what ``version`` writes, and nothing else that has begun since."""
+        unseen = {*self.in_flight, *range(self.version + 1, version)} - {version}
+        return Point(max(version, self.version), tuple(sorted(unseen)))
 
     def holds(self, version: int) -> bool:
         """Whether what ``version`` wrote is in the snapshot."""
