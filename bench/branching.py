@@ -21,7 +21,8 @@ import duckdb
 import sqlglot
 
 import branching
-from bench.branching_load import shapes, writers
+from bench.branching_load import heavy, shapes, writers
+from bench.branching_wire import copies, wire
 from bench.measure import (
     AGGREGATE,
     SHAPE,
@@ -303,7 +304,9 @@ def merges(directory: Path, rows: int, _count: int) -> Iterator[Line]:
         plain.close()
 
 
-GROUPS = (forks, first_writes, reads, bulk, small_writes, merges, many_branches, writers, shapes)
+GROUPS = (
+    forks, first_writes, reads, bulk, copies, small_writes, merges, many_branches, heavy, writers, wire, shapes,
+)  # fmt: skip
 _PAGE = """# Benchmarks
 
 Figures of `python -m bench.branching`, with the bar each has to meet. They were measured on {machine}, {when}; ratios

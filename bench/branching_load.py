@@ -18,8 +18,8 @@ from random import Random
 import sqlglot
 
 import branching
-from bench.measure import AGGREGATE, Line, database, fork, median, plain_copy, seconds, sql
-from branching import branches
+from bench.measure import AGGREGATE, Line, database, fork, median, pair, plain_copy, seconds, sql
+from branching import branches, gc
 
 _SECONDS = 30.0
 _STEPS = 100
@@ -60,6 +60,37 @@ def writers(directory: Path, _rows: int, _count: int) -> Iterator[Line]:
         yield Line("8 writers, 30 s: largest log / limit", max(logs) / opened.checkpointer.limit, "x", 2)
         yield Line("8 writers, 30 s: longest wait", waits[-1] * 1000, "ms", 250)
         yield Line("8 writers, 30 s: writes", len(waits) / _SECONDS, "/s", None)
+
+
+def heavy(directory: Path, rows: int, _count: int) -> Iterator[Line]:
+    """A branch that has changed half of a table, before and after it was detached."""
+    rows //= 3
+    with database(directory, rows) as opened:
+        main, name = opened.connect(), fork(opened)
+        branch = opened.connect(name)
+        sql(branch, "UPDATE big SET v = v + 1 WHERE id % 2 = 0")
+        tree = sqlglot.parse_one(f"SELECT * FROM big WHERE id = {rows // 2}", dialect="duckdb")
+
+        def figures(when: str, bar: float | None) -> Iterator[Line]:
+            yield Line(
+                f"half of {rows} rows changed, {when}: aggregate / main",
+                pair(lambda: sql(branch, AGGREGATE), lambda: sql(main, AGGREGATE)), "x", bar,
+            )  # fmt: skip
+            yield Line(
+                f"… {when}: point read / main",
+                pair(lambda: branch.execute(tree, key="p").fetchall(),
+                     lambda: main.execute(tree, key="p").fetchall(), 50), "x", 4 if bar else None,
+            )  # fmt: skip
+            yield Line(
+                f"… {when}: fork of the branch", median(lambda: fork(opened, name), 3) * 1000, "ms", None
+            )
+
+        yield from figures("not yet detached", None)
+        for other in list(opened.names):
+            if other not in ("main", name):
+                branches.discard(opened, other)
+        yield Line("… the pass that detaches it", seconds(lambda: gc.collect(opened)), "s", None)
+        yield from figures("detached", 1.1)
 
 
 def shapes(directory: Path, rows: int, _count: int) -> Iterator[Line]:

@@ -148,8 +148,8 @@ def _copy(database: Database, line: Line, table: Table) -> _Made | None:
             f" SELECT {items}, {RID}, {VERSION} FROM ({rows}) AS _rows ORDER BY {RID}"
         )
         manifest.put_base(cursor, base)
+        cursor.commit()  # which may take a while: with no lock held
         with database.catalog_lock:
-            cursor.commit()
             database.put_physical({base.id: base}, frozenset({base.name}))
     except EngineError:
         return None
