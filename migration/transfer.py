@@ -144,12 +144,13 @@ class _Work:
         item, journal = self.item, self.journal
         entry = journal.entry(self.transfer)
         pieces = journal.ranges(self.transfer) if self.resumed else []
-        if self.resumed and pieces and entry and entry.staging and writer.exists(entry.staging):
+        # Without a committed piece staging may be half made: its keys can be away while rows come.
+        kept = any(piece.rows is not None for piece in pieces)
+        if kept and entry and entry.staging and writer.exists(entry.staging):
             self.staging = entry.staging
             self.kept_rows = sum(piece.rows or 0 for piece in pieces)
             self.sent = self.acknowledged = self.monitor.earlier = self.kept_rows
-            if any(piece.rows is not None for piece in pieces):
-                self.measure = None
+            self.measure = None
             return pieces
         if entry and entry.staging:
             writer.drop(entry.staging)

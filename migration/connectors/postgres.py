@@ -37,7 +37,7 @@ from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
-from migration.connectors.postgres_load import CopyIn, is_plain
+from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
 from migration.connectors.postgres_publishing import PostgresPublisher, count_on
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
@@ -332,11 +332,10 @@ class PostgresWriter(PostgresPublisher):
         return [(entry.schema, entry.name) for entry in entries if entry.kind == "table"]
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
-        iterator = iter(batches)
-        first = next(iterator, None)
-        if first is None:
+        first, rest, many = begun(batches)
+        if not first:
             return WriteResult(0, 0, "COPY")
-        fits = fit(first.schema, self.describe(path))
+        fits = fit(first[0].schema, self.describe(path))
         encoder = binary_encoder([item.column for item in fits])
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
         form = "binary" if encoder else "csv"
@@ -344,11 +343,10 @@ class PostgresWriter(PostgresPublisher):
         header, trailer = (encoder.header, TRAILER) if encoder else (b"", b"")
         with (
             self.connector.errors(),
-            CopyIn(
-                self.session, statement, header, trailer, self._helpers(path), self.connector.closed
-            ) as load,
+            self._alone(path, many) as more,
+            CopyIn(self.session, statement, header, trailer, more, self.connector.closed) as load,
         ):
-            for batch in chain([first], iterator):
+            for batch in chain(first, rest):
                 for part in slices(batch, ENCODED_ROWS):
                     ready = fit_batch(part, fits)
                     load.put(encoder.batch(ready) if encoder else csv_bytes(ready))
@@ -356,12 +354,16 @@ class PostgresWriter(PostgresPublisher):
                 load.put(encoder.rest())
         return WriteResult(load.rows, load.size, "COPY BINARY (pgpq)" if encoder else "COPY CSV")
 
-    def _helpers(self, path: Path) -> Callable[[], psycopg.Connection[Any]] | None:
-        """How to open sessions that help to fill a table; None where the first must do it alone."""
-        if self.in_transaction or self.connector.dialect != "postgres" or not is_staging(path):
-            return None
-        oid = find(self.session, path)
-        return self.connector.open if oid is not None and is_plain(self.session, oid) else None
+    @contextmanager
+    def _alone(self, path: Path, many: bool) -> Iterator[Callable[[], psycopg.Connection[Any]] | None]:
+        """A staging table for many rows, ready to be filled, and how to open sessions that help; None where the
+        first must do it alone."""
+        oid = find(self.session, path) if many and is_staging(path) else None
+        if oid is None or self.in_transaction or self.connector.dialect != "postgres":
+            yield None
+            return
+        with KeysAside(self.session, oid) if is_empty(self.session, oid) else contextlib.nullcontext():
+            yield self.connector.open if is_plain(self.session, oid) else None
 
     def begin(self) -> None:
         self.execute("BEGIN")

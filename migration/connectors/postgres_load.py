@@ -3,7 +3,8 @@
 A COPY is the work of one process of the server, and it is the slowest stage of a move. Rules:
 
 1. Only a staging table is filled by several sessions: nobody else reads or writes it. It must have no index and no
-   foreign key, where two sessions could wait for each other's rows.
+   foreign key, where two sessions could wait for each other's rows. So these are set aside while many rows come into an
+   empty one (``KeysAside``): to sort for an index and to look for every parent once is quicker than row by row, too.
 2. The others begin once it is clear that many bytes come (``_MANY``). A server that has no room for them is loaded by
    the first alone.
 3. Each piece that is handed over is a run of whole rows, so it does not matter who sends it. All sessions commit after
@@ -14,28 +15,111 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+import pyarrow as pa
 
 from migration.errors import MigrationError
 from migration.queues import ByteQueue, Stopped
 
 Session = psycopg.Connection[Any]
 SESSIONS = 3
-_MANY = 4 << 20  # bytes a session has to send before another is worth opening
+_MANY = (
+    4 << 20
+)  # bytes from which keys are set aside, and that a session sends before another is worth opening
 _HELD = """
 SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = %(oid)s)
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = %(oid)s AND contype = 'f')
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_trigger WHERE tgrelid = %(oid)s)"""
 
 
+def begun(batches: Iterable[pa.RecordBatch]) -> tuple[list[pa.RecordBatch], Iterator[pa.RecordBatch], bool]:
+    """The first batches, the others, and whether they are many."""
+    iterator, first, size = iter(batches), [], 0
+    for batch in iterator:
+        first.append(batch)
+        size += batch.nbytes
+        if size >= _MANY:
+            return first, iterator, True
+    return first, iterator, False
+
+
 def is_plain(session: Session, oid: int) -> bool:
     """True if nothing makes the rows of one session wait for those of another."""
     found = session.execute(_HELD.encode(), {"oid": oid}).fetchone()
     return found is not None and not found[0]
+
+
+_KEYS = """
+SELECT CASE contype WHEN 'f' THEN 2 ELSE 1 END AS place,
+       'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname),
+       'ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(conname) || ' '
+       || pg_catalog.pg_get_constraintdef(oid),
+       pg_catalog.obj_description(oid, 'pg_constraint')
+FROM pg_catalog.pg_constraint WHERE conrelid = %(oid)s AND contype IN ('p', 'u', 'x', 'f')
+UNION ALL
+SELECT 1, 'DROP INDEX ' || indexrelid::regclass, pg_catalog.pg_get_indexdef(indexrelid),
+       pg_catalog.obj_description(indexrelid, 'pg_class')
+FROM pg_catalog.pg_index x WHERE indrelid = %(oid)s
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = x.indexrelid)
+ORDER BY place"""
+
+
+class KeysAside:
+    """The keys and indexes of an empty table are away while it is filled; a context manager, outside a transaction.
+
+    Leaving it puts them back, and raises what they find wrong: then, as after any error, the table is empty again. A
+    process that ends meanwhile leaves a table without keys, so an empty staging table is never gone on with.
+    """
+
+    def __init__(self, session: Session, oid: int) -> None:
+        self._session = session
+        self._table = str(_one(session, "SELECT %s::oid::regclass::text", oid))
+        found = session.execute(_KEYS.encode(), {"oid": oid}).fetchall()
+        if any(comment is not None for *_, comment in found):  # nothing of a key is to be lost
+            found = []
+        self._drop = [drop for _, drop, _, _ in reversed(found)]
+        self._make = [make for _, _, make, _ in found]
+
+    def __enter__(self) -> Self:
+        self._run(self._drop)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if value is None:
+            try:
+                self._run(self._make)
+            except psycopg.Error:
+                self._restore()
+                raise
+        else:
+            self._restore()
+
+    def _restore(self) -> None:
+        with contextlib.suppress(psycopg.Error):  # a lost connection: whoever made the table drops it
+            self._run([f"TRUNCATE {self._table}", *self._make])
+
+    def _run(self, statements: Sequence[str]) -> None:
+        if statements:
+            with self._session.transaction():
+                for statement in statements:
+                    self._session.execute(statement.encode())
+
+
+def is_empty(session: Session, oid: int) -> bool:
+    """True if a table has no row."""
+    table = _one(session, "SELECT %s::oid::regclass::text", oid)
+    return bool(_one(session, f"SELECT NOT EXISTS (SELECT 1 FROM {table})"))
+
+
+def _one(session: Session, query: str, *parameters: object) -> Any:
+    found = session.execute(query.encode(), parameters or None).fetchone()
+    return None if found is None else found[0]
 
 
 class CopyIn:
