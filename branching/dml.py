@@ -82,6 +82,7 @@ class Write:
         self.parameters = parameters
         self.cursor = transaction.cursor
         self._keys: tuple[str, tuple[str, ...]] | None = None
+        self.remembered = False
 
     def keep_keys(self, stage: str, columns: tuple[str, ...]) -> None:
         """Has ``run`` keep in ``stage`` what these columns of the rows it changes were (``o0`` …), with identities."""
@@ -92,6 +93,7 @@ class Write:
         if self._keys is None or not selected:
             return
         stage, columns = self._keys
+        self.remembered = True
         rows = self.scope.relation_sql(table, self.scope.line, hidden=True)
         items = ", ".join(f"{quote(alias)}.{quote(name)} AS o{i}" for i, name in enumerate(columns))
         sql = f"SELECT {quote(alias)}.{names.RID}, {items} FROM ({rows}) AS {quote(alias)} WHERE {selected}"

@@ -43,10 +43,11 @@ _KEPT = "temp.main._bough_keys_"
 class _Step:
     """One write that has happened: ``kept`` holds the keys that its rows had, if others may refer to them."""
 
+    write: Write
     table: Table
     statement: exp.Expr
-    kept: str | None
-    columns: tuple[str, ...] = ()
+    kept: str
+    columns: tuple[str, ...]
 
 
 class ForeignKeys:
@@ -67,12 +68,11 @@ class ForeignKeys:
         if scope.line.is_trunk and self._transaction.cursor.engine.capabilities.native_foreign_keys:
             return
         columns = referred(scope, table, statement)
-        kept = None
+        kept = f"{_KEPT}{self._number}"
         if columns:
-            kept = f"{_KEPT}{self._number}"
             self._number += 1
             write.keep_keys(kept, columns)
-        self._todo.append(_Step(table, statement, kept, columns))
+        self._todo.append(_Step(write, table, statement, kept, columns))
 
     def check(self) -> None:
         """To be called after it: carries out the actions and verifies the rest."""
@@ -94,7 +94,7 @@ class ForeignKeys:
             for constraint in table.constraints:
                 if constraint.kind == "f" and _may_refer(statement, constraint):
                     self._children[table.id, constraint.name] = table, constraint
-        if step.kept is None:
+        if not step.write.remembered:
             return
         scope = self._connection.scope()
         moved = self._moved(scope, step)

@@ -358,6 +358,15 @@ def last_numbers(cursor: Cursor) -> tuple[int, int]:
     return version, int(identifier[0][0]) if identifier else 0
 
 
+def last_commit(cursor: Cursor) -> tuple[int, str, datetime] | None:
+    """The last commit's version, the name of its branch ("?" if that is gone) and its time."""
+    found = cursor.query(
+        f"SELECT c.version, coalesce(b.name, '?'), c.committed_at FROM {M}.commits AS c"
+        f" LEFT JOIN {M}.branches AS b ON b.id = c.branch ORDER BY c.version DESC LIMIT 1"
+    )
+    return found[0] if found else None
+
+
 def reserve_ids(cursor: Cursor, up_to: int) -> None:
     """Makes ``up_to`` the number below which ids count as used after a restart."""
     _put_meta(cursor, "last_id", up_to)

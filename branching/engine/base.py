@@ -61,12 +61,16 @@ class EngineError(Exception):
 
 
 class OpenError(Exception):
-    """The database cannot be opened; ``message`` is one clear line, ``hint`` the next step."""
+    """The database cannot be opened; ``message`` is one clear line, ``hint`` the next step.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    ``damaged_at``: its log makes no sense from this byte on.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, damaged_at: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.damaged_at = damaged_at
 
 
 @dataclass(frozen=True, slots=True)

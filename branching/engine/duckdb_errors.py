@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import duckdb
 
@@ -63,6 +64,9 @@ def _broken(text: str) -> Broken | None:
     return None
 
 
+_POSITION = re.compile(r"byte position (\d+)")
+
+
 def open_error(path: str, error: duckdb.Error) -> OpenError:
     text = str(error)
     if "Conflicting lock" in text or "Could not set lock" in text:
@@ -71,9 +75,13 @@ def open_error(path: str, error: duckdb.Error) -> OpenError:
             "stop the other process (another Bough or a duckdb shell), or serve another file",
         )
     if "WAL" in text and ("orrupt" in text or "checksum" in text):
+        found = _POSITION.search(text)
+        where = f" at byte {found[1]}" if found else ""
         return OpenError(
-            f'the write-ahead log of "{path}" is damaged: {text.splitlines()[0]}',
-            "copy the file and its .wal aside before anything else; nothing was changed",
+            f'the write-ahead log "{path}.wal" of "{path}" is damaged{where}',
+            "nothing was changed, and both files must stay together. To open without what was committed behind the"
+            f" damage, keeping copies of both: bough recover --discard-wal-tail {shlex.quote(path)}",
+            damaged_at=int(found[1]) if found else None,
         )
     if "not a valid DuckDB database file" in text or "orrupt" in text or "checksum" in text:
         return OpenError(f'"{path}" is not a readable DuckDB database file: {text.splitlines()[0]}')

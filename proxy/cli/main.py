@@ -62,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("source", type=Path, metavar="IN", help="the DuckDB file to load")
     load.add_argument("--into", required=True, metavar="FILE", help="the file to load it into")
     load.add_argument("--branch", help="the branch to make (default: main, if FILE is new)")
+    recover = commands.add_parser("recover", help="open a file whose write-ahead log is damaged")
+    recover.add_argument("file", metavar="FILE", help="the file that does not open")
+    recover.add_argument(
+        "--discard-wal-tail",
+        action="store_true",
+        help="give up what was committed behind the damage; copies of both files are kept",
+    )
     demo = commands.add_parser("demo", help="run the demo against a running or a temporary server")
     demo.add_argument("--temporary", action="store_true", help="start a server of its own in any case")
     replay = _shadow_parser(commands.add_parser("shadow", help="compare branches"))
@@ -117,6 +124,10 @@ def _run(options: argparse.Namespace) -> int:
         if options.command == "export":
             return files.export_branch(options.file, options.branch, options.to, force=options.force)
         return files.import_file(options.source, options.into, options.branch)
+    if options.command == "recover":
+        from proxy.cli.recover import recover
+
+        return recover(options.file, discard_wal_tail=options.discard_wal_tail)
     settings = settle(options, os.environ)
     if options.command == "config":
         return _print_config(settings)

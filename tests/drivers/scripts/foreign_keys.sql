@@ -212,3 +212,16 @@ alter table c add constraint fk foreign key (pid) references p on delete cascade
 delete from p where id = 1;;
 select * from c order by id;;
 alter table c validate constraint fk;;
+=== upserts that change what others refer to
+create table p (id serial primary key, code text unique, n int);;
+create table c (id int primary key, code text references p (code) on update cascade);;
+insert into p (code) values ('a'), ('b');;
+insert into c values (1, 'a'), (2, 'b');;
+--run
+insert into p (code, n) values ('new', 1) on conflict (id) do update set code = 'x';;
+insert into p (id, code, n) values (1, 'z', 1) on conflict (id) do update set code = excluded.code || 'q';;
+select * from c order by id;;
+insert into p (code, n) values ('b', 5) on conflict (code) do update set n = excluded.n, code = 'bb' returning n;;
+select * from c order by id;;
+merge into p using (select 'bb' as code) s on s.code = p.code when matched then update set code = 'bbb';;
+select * from c order by id;;
