@@ -220,11 +220,6 @@ class Database:
         """The catalog that ``line``'s own changes are changes of."""
         return self.catalog_at(line.record.base_catalog)
 
-    def open_blocks(self) -> int:
-        """How many transactions clients have open: each may still read rows that are gone by now."""
-        with self.gate:
-            return sum(line.blocks for line in self.lines.values())
-
     def has_forks(self) -> bool:
         return len(self.lines) > 1 or bool(self.trash) or self.pending_forks > 0 or self.retention > 0
 

@@ -255,8 +255,7 @@ class TrunkDdl(Ddl):
             return False
         transaction = self.transaction
         # DuckDB 2.0.0 dies when it forgets rows that somebody still saw, if the index was made after they had gone.
-        read = transaction.database.open_blocks() > transaction.explicit
-        return read or transaction.rebuilds_indexes or transaction.has_written(table.id)
+        return self.cursor.others_read() or transaction.rebuilds_indexes or transaction.has_written(table.id)
 
     def _explain_index(self, error: EngineError) -> None:
         """Old row versions in the way: not the client's fault, and a try that rebuilds the table succeeds."""

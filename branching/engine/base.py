@@ -205,6 +205,9 @@ class Cursor(Protocol):
         """Rows put into storage by this session carry this version (and branch) from now on, where a statement gives
         them none."""
 
+    def others_read(self) -> bool:
+        """Whether another session may have a snapshot now: what has gone since is still there for it."""
+
     def checkpoint(self) -> None:
         """Folds the log into the database, where the engine has one; an EngineError if somebody is in the way."""
 

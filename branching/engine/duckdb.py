@@ -76,6 +76,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self._streaming = False
         self._frames: Generator[Any, None, None] | None = None  # an encoded result that may not be at its end
         self._stop = False  # an interrupt has come and has stopped nothing yet
+        self._begun = False  # a transaction is open
         self._empty_insert = False  # this transaction has inserted no rows at all, see ``execute``
 
     def _prepare_encoding(self) -> None:
@@ -110,9 +111,30 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def _run(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
         self.end_stream()
-        if parameters:
-            return self._connection.execute(sql, list(parameters))
-        return self._connection.execute(sql)
+        with self._snapshot():
+            if parameters:
+                return self._connection.execute(sql, list(parameters))
+            return self._connection.execute(sql)
+
+    def _rest_if_done(self) -> None:
+        """A session without a transaction has no snapshot behind its statement and what it reads of that."""
+        if not (self._begun or self._streaming):
+            self._instance.reading.discard(id(self))
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        self._instance.reading.add(id(self))
+        try:
+            yield
+        finally:
+            self._rest_if_done()
+
+    def _streams(self) -> None:
+        self._streaming = True
+        self._instance.reading.add(id(self))
+
+    def others_read(self) -> bool:
+        return bool(self._instance.reading - {id(self)})
 
     def end_stream(self) -> None:
         """Ends a result that was not read to its end."""
@@ -123,6 +145,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
                 self._frames = None
             with contextlib.suppress(duckdb.Error):
                 self._connection.abort()
+            self._rest_if_done()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """In a transaction that has run an INSERT of no rows, DuckDB 2.0.0 loses sight of the rows of a later, parallel
@@ -167,7 +190,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
                 return self._open_cast(sql, parameters, columns, exact.temporal(columns))
         if len(first) < FIRST_ROWS:
             return columns, iter([first] if first else [])
-        self._streaming = True
+        self._streams()
         return columns, self._rest(first, sql)
 
     def _columns(self) -> tuple[ResultColumn, ...]:
@@ -177,13 +200,13 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self, sql: str, parameters: Parameters, columns: tuple[ResultColumn, ...], casts: frozenset[int]
     ) -> tuple[tuple[ResultColumn, ...], Iterator[list[Any]]]:
         """The same query again, these columns as the engine's text. The columns keep their real types."""
-        self._streaming = True
+        self._streams()
         self.end_stream()
         self._run(exact.cast_query(sql, columns, casts), parameters)
         first = self._connection.fetchmany(FIRST_ROWS)
         if len(first) < FIRST_ROWS:
             return columns, iter([first] if first else [])
-        self._streaming = True
+        self._streams()
         return columns, self._rest(first, sql)
 
     def _rest(self, first: list[Any], sql: str) -> Iterator[list[Any]]:
@@ -193,6 +216,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
                 rows = self._connection.fetchmany(4096)
             if not rows:
                 self._streaming = False
+                self._rest_if_done()
                 return
             yield rows
 
@@ -200,12 +224,12 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self, sql: str, parameters: Parameters, formats: WireFormats
     ) -> tuple[tuple[ResultColumn, ...], Iterator[Any], bool]:
         self.end_stream()
-        with self._errors(sql):
+        with self._errors(sql), self._snapshot():
             self._prepare_encoding()
             columns, rows, encoded = open_stream(self._connection, self._encoder, sql, parameters, formats)
         if not encoded:
             return columns, rows, False
-        self._streaming = True
+        self._streams()
         self._frames = self._guarded(rows, sql)
         return columns, self._frames, True
 
@@ -216,6 +240,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
                 yield piece
                 self._check_stop()
         self._streaming, self._frames = False, None
+        self._rest_if_done()
 
     def set_time_zone(self, name: str) -> None:
         statement = f"SET TimeZone = {literal(name)}"
@@ -225,7 +250,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def arrow(self, sql: str, parameters: Parameters = ()) -> Any:
         self.end_stream()
-        with self._errors(sql), warnings.catch_warnings():
+        with self._errors(sql), self._snapshot(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             relation = (
                 self._connection.sql(sql, params=list(parameters))
@@ -236,19 +261,20 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def arrow_batches(self, sql: str, rows: int) -> Iterator[Any]:
         self.end_stream()
-        with self._errors(sql), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = self._connection.sql(sql).to_arrow_reader(rows)
-        while True:
-            with self._errors(sql):
-                batch = next(reader, None)
-            if batch is None:
-                return
-            yield batch
+        with self._snapshot():
+            with self._errors(sql), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader = self._connection.sql(sql).to_arrow_reader(rows)
+            while True:
+                with self._errors(sql):
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
 
     def returning(self, sql: str, parameters: Parameters = ()) -> DuckDBReturned:
         self.end_stream()
-        with self._errors(sql):
+        with self._errors(sql), self._snapshot():
             self._prepare_encoding()
             if parameters:
                 return DuckDBReturned(self._connection.sql(sql, params=list(parameters)), self._encoder)
@@ -266,15 +292,26 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def begin(self, read_only: bool = False) -> None:
         self._empty_insert = False
-        self.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+        self._begun = True
+        try:
+            self.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+        except EngineError:
+            self._ended()
+            raise
 
     def commit(self) -> None:
         self.execute("COMMIT")
+        self._ended()
 
     def rollback(self) -> None:
         self.end_stream()
         with contextlib.suppress(duckdb.Error):
             self._connection.execute("ROLLBACK")
+        self._ended()
+
+    def _ended(self) -> None:
+        self._begun = False
+        self._rest_if_done()
 
     def interrupt(self) -> None:
         self._stop = True  # DuckDB forgets an interrupt that comes while it runs nothing: between two of our statements
@@ -304,6 +341,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def close(self) -> None:
         self.end_stream()
+        self._ended()
         if self._encoder is not None:
             self._encoder.close()
         with contextlib.suppress(duckdb.Error):

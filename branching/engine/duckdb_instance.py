@@ -23,6 +23,9 @@ class Instance:
         self._lock = threading.Lock()
         self._told: list[Callable[[str], None]] = []
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.reading: set[object] = (
+            set()
+        )  # sessions that have a snapshot: in a transaction, a statement or a stream
 
     def took(self, connection: duckdb.DuckDBPyConnection) -> None:
         """A connection of the instance that ``abandon`` has to close."""

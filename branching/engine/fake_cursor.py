@@ -342,6 +342,9 @@ class FakeCursor(Cursor):
         if branch is not None:
             self._variables["branch"] = branch
 
+    def others_read(self) -> bool:
+        return False
+
     def checkpoint(self) -> None:
         """Nothing: there is no log."""
 

@@ -305,6 +305,20 @@ def test_5000_live_branches(database: branching.Database, tmp_path: Path) -> Non
             assert rows(connection, "SELECT v FROM t WHERE id = 2") == [(-5000,)]
 
 
+def test_whoever_may_still_see_what_has_gone_is_known(database: branching.Database) -> None:
+    one, other = database.connect(), database.connect()
+    assert not one.cursor.others_read()
+    result = other.execute(sql("SELECT i FROM range(1000000) r(i)"))
+    assert one.cursor.others_read() and not other.cursor.others_read()
+    assert len(result.fetchall()) == 1_000_000
+    assert not one.cursor.others_read()
+    other.begin()
+    assert one.cursor.others_read()
+    other.close()
+    assert not one.cursor.others_read()
+    one.close()
+
+
 @pytest.mark.parametrize("branch", ["main", "b"])
 def test_an_index_made_while_somebody_reads_deleted_rows(database: branching.Database, branch: str) -> None:
     """The engine takes the whole instance down when such a reader ends: the table is made anew instead."""
