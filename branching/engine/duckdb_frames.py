@@ -19,7 +19,8 @@ from branching.engine.base import CopyForm, Frames, ResultColumn, WireFormats
 from branching.engine.duckdb_rows import exact_rows
 
 SMALL = 1000  # rows up to which Python encodes faster
-_BATCH = 16_384
+_BATCH = 2048  # rows of one of DuckDB's own vectors: it fills any larger batch whatever its rows weigh
+_JOINED = 16_384  # rows encoded at once, where they are narrow
 
 
 def open_stream(
@@ -46,7 +47,9 @@ def open_stream(
             reader.close()
             rows = exact_rows(pa.Table.from_batches(head), pairs, encoder)
             return columns, iter([rows] if rows else []), False
-    source = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(head, _batches(reader)))
+    source = pa.RecordBatchReader.from_batches(
+        reader.schema, _joined(itertools.chain(head, _batches(reader)))
+    )
     encoded = duckdb_encode.columns_of(pairs, *_spread(formats, len(columns)))
     return columns, _frames(source, encoded, encoder, reader, formats.copy), True
 
@@ -55,6 +58,29 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     for batch in reader:
         if batch.num_rows:
             yield batch
+
+
+def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Narrow batches joined to fewer, which costs less than encoding each by itself; wide ones cut, since the engine
+    holds several copies of what it encodes."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if batch.nbytes > 2 * duckdb_encode.BATCH_BYTES:
+            if waiting:
+                yield pa.concat_batches(waiting)
+                waiting, rows, size = [], 0, 0
+            step = max(1, batch.num_rows * duckdb_encode.BATCH_BYTES // batch.nbytes)
+            for start in range(0, batch.num_rows, step):
+                yield batch.slice(start, step)
+            continue
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _JOINED or size >= duckdb_encode.BATCH_BYTES:
+            yield pa.concat_batches(waiting) if len(waiting) > 1 else batch
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _spread(formats: WireFormats, count: int) -> tuple[tuple[int, ...], list[str]]:

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from branching.engine import duckdb_encode as encode
+from branching.engine.base import WireFormats
+from branching.engine.duckdb import connect
 from branching.engine.duckdb_rows import exact_rows
 from proxy import types
 from proxy.types.calendar import clock
@@ -263,6 +265,27 @@ def test_wide_rows_come_in_small_batches(cursor):
     frames = [(len(frame.data), frame.rows) for frame in encode.encode_reader(reader, columns, cursor())]
     assert sum(rows for _, rows in frames) == 70_200
     assert max(size for size, _ in frames) <= 8 * encode.BATCH_BYTES
+
+
+@pytest.mark.parametrize("width", [1, 300, 40_000])
+def test_a_stream_is_cut_and_joined_by_weight(width):
+    """Rows of any width come in order, once each, in pieces of bounded size."""
+    root = connect(":memory:")
+    query = f"SELECT i, repeat('x', {width} + i % 7) FROM range(5000) r(i)"
+    _, pieces, encoded = root.stream(query, (), WireFormats((0,)))
+    assert encoded
+    weights, whole = [], b""
+    for piece in pieces:
+        weights.append(len(piece.data))
+        whole += bytes(piece.data)
+    expected = types.encode_rows(
+        [(i, "x" * (width + i % 7)) for i in range(5000)],
+        [types.from_engine("BIGINT"), types.from_engine("VARCHAR")],
+        (0, 0),
+    )
+    assert whole == expected
+    assert max(weights) <= 4 * encode.BATCH_BYTES
+    root.close()
 
 
 def test_a_stopped_stream_leaves_its_cursor_usable(cursor):
