@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,16 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("row_text", -1, _row_text, deterministic=True)
     connection.create_function("nextval", 1, _no_session)
     connection.create_function("getvariable", 1, _no_session)
+
+
+@cache
+def functions() -> frozenset[str]:
+    """The names of all functions: SQLite's and ours."""
+    connection = sqlite3.connect(":memory:")
+    prepare(connection)
+    found = frozenset(row[0].lower() for row in connection.execute("PRAGMA function_list"))
+    connection.close()
+    return found
 
 
 def _no_session(_name: str) -> int:

@@ -372,10 +372,7 @@ class FakeCursor(Cursor):
         return tuple(name for name, _ in self._lookup(full(schema, table)) or ())
 
     def has_function(self, name: str) -> bool:
-        found = self._sqlite.execute(
-            "SELECT 1 FROM pragma_function_list WHERE name = ? LIMIT 1", (name.lower(),)
-        )
-        return found.fetchone() is not None
+        return name.lower() in fake.functions()
 
     def type_name(self, text: str) -> str:
         if re.fullmatch(r"[\w ]+(\([\d, ]+\))?", text) is None:

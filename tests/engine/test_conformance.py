@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -373,9 +372,8 @@ def test_interrupt_ends_what_runs_and_nothing_else(cursor: Cursor) -> None:
     done = threading.Event()
 
     def stop() -> None:
-        while not done.is_set():  # until it has begun, there is nothing to interrupt
+        while not done.wait(0.01):  # again and again: the first may come before the query has begun
             cursor.interrupt()
-            time.sleep(0.01)
 
     stopper = threading.Thread(target=stop)
     stopper.start()
