@@ -10,10 +10,12 @@ peer that is not installed (adbc-driver-postgresql, pgloader, sling) is left out
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import multiprocessing
 import os
+import queue
 import shutil
 import statistics
 import subprocess
@@ -297,7 +299,13 @@ def once(way: Callable[[Place], Any], place: Place) -> tuple[float, int, list[Pr
     answers = context.Queue()
     process = context.Process(target=_child, args=(way, place, answers))
     process.start()
-    seconds, held, phases, error = answers.get()
+    while True:
+        try:
+            seconds, held, phases, error = answers.get(timeout=1)
+            break
+        except queue.Empty:
+            if not process.is_alive():
+                raise RuntimeError(f"a run ended with status {process.exitcode} and no answer") from None
     process.join()
     if error is not None:
         raise RuntimeError(error)
@@ -340,7 +348,8 @@ def compare(
 
 
 def served(place: Place, rounds: int) -> None:
-    """The same transfer by TRANSFER, while another session asks SELECT 1."""
+    """The same transfer by TRANSFER, while another session asks SELECT 1; beside it, what the machine alone does to
+    SELECT 1 while nothing moves, and while bare pgpq and COPY move the rows in another process."""
     from proxy.cli.demo import temporary_server
 
     print(f"TRANSFER through the server: {place.rows} rows, another session asks SELECT 1", flush=True)
@@ -354,30 +363,45 @@ def served(place: Place, rounds: int) -> None:
             session.execute(f"CREATE DATASOURCE duck TYPE duckdb OPTIONS (path '{place.file}')".encode())
             server = _listener(port)
             session.execute("TRANSFER duck.main.t TO local.public.t")
-            ways = {
+
+            def bare() -> None:
+                with psycopg.connect(place.conninfo, autocommit=True) as connection:
+                    connection.execute("DROP TABLE IF EXISTS bare")
+                once(there_pgpq, place)
+
+            ways: dict[str, Callable[[], object]] = {
+                "nothing": lambda: time.sleep(3),
+                "pgpq + COPY beside the server": bare,
+            }
+            for label, statement in {
                 "DuckDB file -> PostgreSQL": "TRANSFER duck.main.t TO pg.public.out",
                 "branch -> PostgreSQL": "TRANSFER t TO pg.public.out",
                 "PostgreSQL -> branch": "TRANSFER pg.public.given TO local.public.back",
-            }
-            for label, statement in ways.items():
+            }.items():
+                ways[label] = functools.partial(session.execute, statement.encode())
+            for label, work in ways.items():
                 for _ in range(rounds):
-                    over = threading.Event()
-                    waits: list[float] = []
-                    asker = threading.Thread(target=_ask, args=(conninfo, over, waits))
-                    with _watched(server) as held:
-                        asker.start()
-                        before = time.perf_counter()
-                        session.execute(statement.encode())
-                        seconds = time.perf_counter() - before
-                        over.set()
-                        asker.join()
-                    waits.sort()
-                    print(
-                        f"  {label:<28} {seconds:6.2f} s   SELECT 1: {len(waits)} times, p50 "
-                        f"{waits[len(waits) // 2] * 1000:.1f} ms, p99 {waits[int(len(waits) * 0.99)] * 1000:.1f} ms, "
-                        f"most {waits[-1] * 1000:.1f} ms   {max(held)} MB above idle",
-                        flush=True,
-                    )
+                    print(f"  {label:<30} {_observed(conninfo, server, work)}", flush=True)
+
+
+def _observed(conninfo: str, server: int, work: Callable[[], object]) -> str:
+    """What another session and the server's memory are like while ``work`` is done."""
+    over = threading.Event()
+    waits: list[float] = []
+    asker = threading.Thread(target=_ask, args=(conninfo, over, waits))
+    with _watched(server) as held:
+        asker.start()
+        before = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - before
+        over.set()
+        asker.join()
+    waits.sort()
+    p50, p99, most = (waits[min(int(len(waits) * part), len(waits) - 1)] * 1000 for part in (0.5, 0.99, 1))
+    return (
+        f"{seconds:6.2f} s   SELECT 1: {len(waits)} times, p50 {p50:.1f} ms, p99 {p99:.1f} ms, most {most:.1f} ms"
+        f"   {max(held)} MB above idle"
+    )
 
 
 def _ask(conninfo: str, over: threading.Event, waits: list[float]) -> None:
