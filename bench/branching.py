@@ -8,6 +8,7 @@ Every figure is the median of a few tries. Absolute times depend on the machine;
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import tempfile
@@ -309,8 +310,9 @@ GROUPS = (
 )  # fmt: skip
 _PAGE = """# Benchmarks
 
-Figures of `python -m bench.branching`, with the bar each has to meet. They were measured on {machine}, {when}; ratios
-travel between machines, times do not. `python -m bench.transfer` measures transfers, see [transfer.md](transfer.md).
+Figures of `python -m bench.branching`, with the bar each has to meet, measured on {when}: {machine}. Where the machine had
+other work to do, which the load (processes that want to run) tells, times are long and figures per second low; ratios are
+of two things measured in turns, and travel. `python -m bench.transfer` measures transfers, see [transfer.md](transfer.md).
 
 """
 
@@ -324,6 +326,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run only groups whose name contains this")
     parser.add_argument("--write", type=Path, help="write the table as a page")
     options = parser.parse_args()
+    load_before = os.getloadavg()[1]
     table = ["| what | measured | bar | |", "|---|---|---|---|"]
     print("\n".join(table))
     for group in GROUPS:
@@ -334,7 +337,11 @@ def main() -> None:
                 table.append(str(line))
                 print(line, flush=True)
     if options.write is not None:
-        machine = f"{platform.machine()}, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+        loads = " to ".join(f"{load:.1f}" for load in (load_before, os.getloadavg()[1]))
+        machine = (
+            f"{os.cpu_count()} cores ({platform.machine()}), load {loads}, Python {platform.python_version()},"
+            f" DuckDB {duckdb.__version__}"
+        )
         page = _PAGE.format(machine=machine, when=datetime.now(UTC).date())
         options.write.write_text(page + "\n".join(table) + "\n")
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from branching.database import Database
 
 LIMIT = 16 * 2**20  # bytes of log from which a checkpoint is due
-HOLD = 0.5
+HOLD = 0.2
 _EVERY = 32  # commits between two looks at the log
-_PAUSE = 0.25  # seconds after a failed attempt
+_PAUSE = 0.25  # seconds after a failed attempt; twice as long after each that follows
+_LONGEST = 4.0
 
 
 class Checkpointer:
@@ -39,6 +40,7 @@ class Checkpointer:
         self.failed = 0
         self._commits = 0
         self._not_before = 0.0
+        self._pause = _PAUSE
         self._running = threading.Lock()
 
     def log_size(self) -> int:
@@ -48,11 +50,13 @@ class Checkpointer:
     def after_commit(self) -> None:
         """To be called after each commit that wrote: checkpoints when the log has grown to the limit."""
         self._commits += 1
-        if self._commits % _EVERY == 0 and time.monotonic() >= self._not_before:
+        if self._commits % _EVERY == 0:
             self.run_if_due()
 
     def run_if_due(self) -> bool:
-        """Checkpoints if the log has reached the limit; whether it did."""
+        """Checkpoints if the log has reached the limit and no attempt has just failed; whether it did."""
+        if time.monotonic() < self._not_before:
+            return False
         size = self.log_size()
         return size >= self.limit and self.database.disk.has_room_for(size) and self.run()
 
@@ -66,8 +70,9 @@ class Checkpointer:
             self._running.release()
         self.done += done
         self.failed += not done
-        if not done:
-            self._not_before = time.monotonic() + _PAUSE
+        if not done:  # somebody keeps a transaction open: the others must not be held for it again and again
+            self._not_before = time.monotonic() + self._pause
+        self._pause = _PAUSE if done else min(2 * self._pause, _LONGEST)
         return done
 
     def _attempt(self) -> bool:

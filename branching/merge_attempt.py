@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from branching import names, overlay
-from branching.checkpoint import HOLD
 from branching.database import FORK_WAIT, Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.engine.points import Point
@@ -30,6 +29,7 @@ from branching.resolve import Scope
 from branching.transaction import Transaction
 
 _TRIES = 6
+HOLD = 0.5  # seconds for which a merge holds writers at a time
 _T = TypeVar("_T")
 M = names.MANIFEST_SCHEMA
 

@@ -57,7 +57,11 @@ def test_an_open_writer_puts_it_off(tmp_path: Path) -> None:
     connection.execute(sql("CREATE TABLE t (id INTEGER)"))
     connection.begin()
     connection.execute(sql("INSERT INTO t VALUES (1)"))
-    assert database.checkpointer.run() is False
+    database.checkpointer.limit, database.checkpointer._pause = 0, 600.0
+    assert database.checkpointer.run_if_due() is False and database.checkpointer.failed == 1
+    assert database.checkpointer.run_if_due() is False and database.checkpointer.failed == 1, (
+        "not again at once"
+    )
     connection.commit()
     assert database.checkpointer.run() is True
     assert database.checkpointer.log_size() == 0
