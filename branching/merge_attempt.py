@@ -25,6 +25,7 @@ from branching.merge_plan import CatalogPlan, Policy, TablePlan, plan_catalogs, 
 from branching.merge_sides import Sides, sides_of
 from branching.merge_stage import Stage
 from branching.merge_verify import Violation
+from branching.model import Catalog
 from branching.resolve import Scope
 from branching.transaction import Transaction
 
@@ -99,6 +100,19 @@ def policy_of(strategy: str, per_table: Mapping[str, str] | None) -> Policy:
     return Policy(
         strategy_of(strategy), {name: strategy_of(text) for name, text in (per_table or {}).items()}
     )
+
+
+def check_policy(policy: Policy, *catalogs: Catalog) -> None:
+    """A strategy for a table that nobody has is a mistake, not a wish: 42P01."""
+    known = {table.name for catalog in catalogs for table in catalog.tables()}
+    known |= {f"{table.schema}.{table.name}" for catalog in catalogs for table in catalog.tables()}
+    if missing := sorted(set(policy.per_table) - known):
+        raise BoughError(
+            "42P01",
+            f'relation "{missing[0]}" does not exist',
+            detail="ON CONFLICT … USING names a table of one of the branches.",
+            hint="EXPLAIN BRANCH MERGE lists the tables.",
+        )
 
 
 def lines_of(database: Database, source: str, target: str) -> tuple[Line, Line] | None:
@@ -254,6 +268,7 @@ def begin_merge(
         transaction.statement = f'BRANCH MERGE "{source.name}" INTO "{target.name}"'
         sides = sides_of(database, transaction.physical, source, target)
         catalog = plan_catalogs(sides.base_catalog, source.catalog, transaction.catalog, policy)
+        check_policy(policy, sides.base_catalog, source.catalog, transaction.catalog)
         chosen = frozenset(tables) if tables is not None else None
         attempt = Attempt(
             database, transaction, source, target, sides, policy, catalog, chosen, database.next_id(), started

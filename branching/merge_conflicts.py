@@ -51,7 +51,7 @@ def schema_conflicts(cursor: Cursor, sides: Sides, plan: TablePlan, target: Line
         count = _count_changed(cursor, plan.base, plan.source, sides.rows(plan.base, plan.source))
         if count:
             found.append(
-                Conflict(shown, "schema", None, None, "table", plan.base.name, f"{count} rows changed", None)
+                Conflict(shown, "schema", None, None, "table", plan.base.name, _changed(count), None)
             )
     return found
 
@@ -180,7 +180,7 @@ def _changed_under_drop(cursor: Cursor, sides: Sides, plan: TablePlan, target: L
     else:
         count = _count_changed(cursor, ours, ours, target_rows(sides, base, ours, target))
         if count:
-            what = f"{count} rows changed"
+            what = _changed(count)
     if what is None:
         return []
     return [Conflict(ours, "schema", None, None, "table", base.name, None, what)]
@@ -209,3 +209,7 @@ def _count_changed(cursor: Cursor, before: Table, after: Table, rows: Rows) -> i
 
 
 __all__ = ["Conflict", "key_text", "object_conflict", "row_conflicts", "schema_conflicts"]
+
+
+def _changed(count: int) -> str:
+    return "1 row changed" if count == 1 else f"{count} rows changed"

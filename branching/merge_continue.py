@@ -182,7 +182,7 @@ def _check_unmoved(attempt: Attempt, merge: OpenMerge, stored: list[_Stored]) ->
     if moved:
         raise BoughError(
             "40001",
-            f'"{merge.source}" or "{merge.target}" has changed in {len(moved)} conflicts since they were settled',
+            f'"{merge.source}" or "{merge.target}" has changed in what was settled ({len(moved)})',
             detail="\n".join(moved[:20]),
             hint=f"{merge.command} ABORT, then begin again.",
         )

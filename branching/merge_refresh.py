@@ -23,7 +23,15 @@ from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import CatalogRef, Line
 from branching.manifest import Author
-from branching.merge_attempt import Attempt, check_token, policy_of, repeated, target_sql, token_of
+from branching.merge_attempt import (
+    Attempt,
+    check_policy,
+    check_token,
+    policy_of,
+    repeated,
+    target_sql,
+    token_of,
+)
 from branching.merge_brought import measure
 from branching.merge_pairs import copy_rows, delete_rows_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
@@ -143,6 +151,7 @@ def _begin(database: Database, line: Line, parent: Line, policy: Policy, author:
     transaction.statement = f'BRANCH REFRESH "{line.name}"'
     sides = Sides(database, transaction.physical, line, None)
     try:
+        check_policy(policy, sides.base_catalog, line.catalog, draft.catalog)
         catalog = plan_catalogs(sides.base_catalog, line.catalog, draft.catalog, policy)
     except BaseException:
         transaction.rollback()

@@ -15,7 +15,7 @@ from branching.database import Database
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author
-from branching.merge_attempt import Attempt, begin_on, policy_of, repeated, target_sql
+from branching.merge_attempt import Attempt, begin_on, check_policy, policy_of, repeated, target_sql
 from branching.merge_conflicts import row_conflicts
 from branching.merge_plan import ABORT, MANUAL, CatalogPlan, MergeResult, TablePlan, plan_catalogs
 from branching.merge_result import refused, undecided
@@ -69,6 +69,7 @@ def revert(
         return attempt
 
     def plan(attempt: Attempt) -> None:
+        check_policy(policy, attempt.transaction.catalog, *(line.catalog for line in lines or ()))
         if lines is None:
             _plan_rows(attempt, merge)
         else:

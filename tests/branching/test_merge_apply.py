@@ -98,6 +98,14 @@ def test_a_table_made_on_both_sides_is_merged_by_key(lab: Lab) -> None:
     assert lab.all("main", "n") == [(1, "same"), (2, "b"), (3, "m")]
 
 
+def test_a_strategy_for_no_table_is_a_mistake(lab: Lab) -> None:
+    for known in ("t", "public.t"):
+        lab.merge(per_table={known: "main_wins"})
+    for wrong in ("T", "nope", "other.t"):
+        lab.fails("42P01", lab.merge, per_table={wrong: "main_wins"})
+        lab.fails("42P01", merge_apply.refresh, lab.database, "b", per_table={wrong: "manual"}, author=AUTHOR)
+
+
 def test_one_strategy_per_table(lab: Lab) -> None:
     lab.sql("b", "update t set a = 1, b = 'b' where id = 1")
     lab.sql("main", "update t set a = 2 where id = 1")
