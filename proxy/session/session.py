@@ -267,9 +267,10 @@ class Session:
             self.transactions.check()
 
     def allow(self, command: Command) -> None:
-        """25001 for a command that commits on its own, in a block that has written."""
-        assert self.connection is not None
-        if command.before_writes and self.connection.has_written:
+        """25001 for a command that commits on its own, in a block that has written; 25006 where nothing may be."""
+        if command.before_writes and command.privilege != "read":
+            self.transactions.need_writable(command.tag)
+        if command.before_writes and self.connection is not None and self.connection.has_written:
             raise BoughError(
                 "25001",
                 f"{command.tag} cannot run in a transaction block that has written",

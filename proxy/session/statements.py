@@ -352,8 +352,7 @@ class Statements:
         """A statement is about to write; 25006 where nothing may."""
         transactions = self._session.transactions
         transactions.writes += 1
-        if transactions.read_only:
-            raise BoughError("25006", "cannot execute a write in a read-only transaction")
+        transactions.need_writable()
 
     # -- statements that hold other statements --------------------------------------------------------------------
 

@@ -47,6 +47,20 @@ class Transactions:
             return "E"
         return "T" if self.block == "explicit" else "I"
 
+    def need_writable(self, what: str = "a write") -> None:
+        """Refuses what would write in a read-only block, or outside any in a session whose transactions are."""
+        read_only = self.read_only if self.block != "none" else self._default_read_only()
+        if read_only:
+            outside = self.block == "none"
+            raise BoughError(
+                "25006",
+                f"cannot execute {what} in a read-only transaction",
+                detail=f"{'default_transaction_read_only is on' if outside else 'The block was begun READ ONLY'}.",
+                hint="SET default_transaction_read_only = off."
+                if outside
+                else "ROLLBACK, and BEGIN READ WRITE.",
+            )
+
     def fail(self) -> None:
         """A statement failed: the block, if there is one, is aborted."""
         if self.block != "none":

@@ -176,3 +176,39 @@ def test_a_merge_belongs_to_its_branches_and_not_to_their_names(client: Client) 
     client.execute("BRANCH DISCARD b CASCADE")
     forked("b")
     assert refused(client, f"BRANCH REVERT MERGE {merge}") == "42704"
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["session", "block"])
+def test_nothing_is_written_read_only(client: Client, block: bool) -> None:
+    client.execute("BRANCH CREATE b")
+    client.execute("BRANCH SWITCH b")
+    client.execute("UPDATE t SET v = 'b' WHERE id = 1")
+    client.execute("BRANCH SWITCH main")
+    if not block:
+        client.execute("SET default_transaction_read_only = on")
+    for text in (
+        "INSERT INTO t VALUES (3, 'x')", "UPDATE t SET v = 'x'", "DELETE FROM t", "TRUNCATE t",
+        "CREATE TABLE u (i INT)",
+        "DROP TABLE t", "BRANCH MERGE b", "BRANCH CREATE c", "CREATE DATABASE c", "BRANCH DISCARD b", "BRANCH RESET b",
+        "SELECT * FROM bough.branch_merge('b')", "BRANCH ALTER b SET (ttl NONE)", "BRANCH REFRESH b",
+        "UPDATE bough.conflicts SET resolution = 'branch'",
+    ):  # fmt: skip
+        if block:
+            client.execute("BEGIN READ ONLY")
+        assert refused(client, text) == "25006", text
+        if block:
+            client.execute("ROLLBACK")
+    if block:
+        client.execute("BEGIN READ ONLY")
+    for text in (
+        "BRANCH LIST", "BRANCH STATUS b", "BRANCH DIFF b", "EXPLAIN BRANCH MERGE b", "BRANCH CONFLICTS b",
+        "SHADOW QUERY ON main, b AS SELECT * FROM t", "BRANCH SWITCH b",
+    ):  # fmt: skip
+        client.execute(text)
+    assert rows(client) == ["b", "two"]
+    client.execute("ROLLBACK")
+    client.execute("BRANCH SWITCH main")
+    client.execute("BEGIN READ WRITE")
+    client.execute("UPDATE t SET v = 'w' WHERE id = 1")
+    client.execute("COMMIT")
+    assert rows(client) == ["w", "two"]
