@@ -311,8 +311,8 @@ GROUPS = (
 _PAGE = """# Benchmarks
 
 Figures of `python -m bench.branching`, with the bar each has to meet, measured on {when}: {machine}. Where the machine
-had other work to do, which the load (processes that want to run) tells, times are long and figures per second low; ratios
-are of two things measured in turns, and travel. `python -m bench.transfer` measures transfers, see
+had other work to do, which the load (processes that want to run) tells, times are long and figures per second low;
+ratios are of two things measured in turns, and travel. `python -m bench.transfer` measures transfers, see
 [transfer.md](transfer.md).
 
 """

@@ -20,14 +20,13 @@ Rules:
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from branching import manifest, names, timetravel
 from branching.database import Database
-from branching.engine.base import Cursor, EngineError
+from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.engine.points import Point
 from branching.lines import Line, TableUse
 from branching.manifest import Author, Change, Commit
@@ -63,13 +62,25 @@ class _Made:
 def detach(database: Database, limits: Limits) -> Iterator[tuple[str, str, int]]:
     """Gives every branch a copy of the tables that it has changed much of; (branch, what was done, bytes freed)."""
     for line, table in list(_heavy(database, limits)):
-        for _ in range(_TRIES):
-            made = _copy(database, line, table)
-            if made is None:
-                break
-            if _turn(database, line, made):
+        try:
+            if _detached(database, line, table):
                 yield line.name, f"table {table.schema}.{table.name} detached", 0
-                break
+        except EngineError as error:
+            if error.kind is ErrorKind.FATAL:
+                raise
+            if error.kind is not ErrorKind.CONFLICT:
+                why = error.message.partition("\n")[0]
+                yield line.name, f"table {table.schema}.{table.name} could not be detached: {why}", 0
+
+
+def _detached(database: Database, line: Line, table: Table) -> bool:
+    for _ in range(_TRIES):
+        made = _copy(database, line, table)
+        if made is None:
+            return False
+        if _turn(database, line, made):
+            return True
+    return False
 
 
 # -- which ---------------------------------------------------------------------------------------------------------
@@ -151,8 +162,6 @@ def _copy(database: Database, line: Line, table: Table) -> _Made | None:
         cursor.commit()  # which may take a while: with no lock held
         with database.catalog_lock:
             database.put_physical({base.id: base}, frozenset({base.name}))
-    except EngineError:
-        return None
     finally:
         cursor.rollback()
         cursor.close()
@@ -161,8 +170,8 @@ def _copy(database: Database, line: Line, table: Table) -> _Made | None:
 
 def _has_room(database: Database) -> bool:
     """Whether the disk could take the whole file once more."""
-    path = Path(database.path)
-    return not path.exists() or shutil.disk_usage(path.parent).free > path.stat().st_size
+    path, free = Path(database.path), database.disk.free()
+    return free is None or not path.exists() or free > database.disk.reserve + path.stat().st_size
 
 
 def _head(cursor: Cursor, line: Line) -> int:
@@ -205,8 +214,6 @@ def _turn(database: Database, line: Line, made: _Made) -> bool:
             finally:
                 database.epoch += 1
         return True
-    except EngineError:
-        return False
     finally:
         cursor.rollback()
         cursor.close()
@@ -268,11 +275,10 @@ def superseded(database: Database) -> Iterator[tuple[Line, str]]:
             if not isinstance(item, Table):
                 continue
             base = database.physical.bases.get(item.storage.base or 0)
-            old = before.get(item.id)
-            if old is None:
-                old = _inherited_storage(database, line, item.id)
-            if base is not None and base.is_copy and old is not None and old.base != base.id:
-                found.add(old.shape)
+            if base is not None and base.is_copy:
+                old = before.get(item.id) or _inherited_storage(database, line, item.id)
+                if old is not None and old.base != base.id:
+                    found.add(old.shape)
             before[item.id] = item.storage
         if not found:
             continue

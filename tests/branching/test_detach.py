@@ -142,6 +142,20 @@ def test_a_copy_of_what_has_changed_meanwhile_is_thrown_away(
     assert not stored(lab, "c") and lab.sql("b", "select a from t where id = 1") == [(3,)]
 
 
+def test_what_went_wrong_is_told_and_changes_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = lab.all("b")
+    broken = "CREATE TABLE bough_data.nonsense (x NO_SUCH_TYPE)"
+    monkeypatch.setattr(type(lab.database.engine), "create_copy", lambda *_: broken)
+    ((branch, what, _),) = collect(lab)
+    assert branch == "b" and what.startswith("table public.t could not be detached: ")
+    assert not stored(lab, "c") and lab.all("b") == before
+
+
+def test_no_copy_is_made_where_the_disk_has_no_room(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(lab.database.disk), "free", lambda _: 1)
+    assert collect(lab) == [] and not stored(lab, "c")
+
+
 def test_the_list_of_branches_still_counts_its_changes(lab: Lab) -> None:
     def listed() -> branch_info.BranchInfo:
         found = branch_info.information(lab.database, lab.database.root)

@@ -51,6 +51,20 @@ def change(b: Connection) -> None:
     sql(b, "insert into k values (7, 'seven')")
 
 
+def test_a_row_that_came_with_the_fork_is_modified_under_a_new_column_name(
+    pair: tuple[Connection, Connection],
+) -> None:
+    main, b = pair
+    sql(b, "update t set a = 50 where id = 1")
+    branches.create(main.database, "c", "b", role="tester")
+    c = main.database.connect("c")
+    c.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("b", "text"),)))
+    sql(c, "update t set a = 51 where id = 1")
+    (found,) = diff.summary(main, "c")
+    assert (found.rows_added, found.rows_modified, found.cells_modified) == (0, 1, 1)
+    c.close()
+
+
 def test_summary_counts_rows_and_cells(pair: tuple[Connection, Connection]) -> None:
     main, b = pair
     assert diff.summary(main, "b") == []
