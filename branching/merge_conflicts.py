@@ -88,7 +88,9 @@ def key_text(engine: Engine, table: Table, columns: tuple[Column, ...], letters:
 def row_text(engine: Engine, rid: str, cells: dict[str, str]) -> str:
     """SQL of what stands for the key of a row without one; ``cells`` are its columns' values."""
     image = engine.row_text(cells)
-    shown = f"CASE WHEN length({image}) > {_SHOWN} THEN left({image}, {_SHOWN}) || '…' ELSE {image} END"
+    shown = (
+        f"CASE WHEN length({image}) > {_SHOWN} THEN substring({image}, 1, {_SHOWN}) || '…' ELSE {image} END"
+    )
     return f"'row ' || {rid} || ': ' || {shown if cells else _literal('')}"
 
 

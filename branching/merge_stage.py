@@ -127,7 +127,9 @@ def _three_states(
     if fill is not None:  # a row that differs in nothing but what comes back is one that nobody changed
         compared = [c for c in columns if rest or c.id not in fill.columns]
         differs = any_of([distinct(f"b{c.id}", f"s{c.id}") for c in compared])
-        only = f"* REPLACE (filled OR (in_base AND in_source AND NOT {differs}) AS filled)"
+        listing = ["rid", "in_base", "in_source", *(["bver"] if rows.unmoved is not None else [])]
+        listing += [f"{letter}{column.id}" for column in columns for letter in "bs"]
+        only = f"{', '.join(listing)}, filled OR (in_base AND in_source AND NOT {differs}) AS filled"
     store(
         cursor,
         name + "_states",

@@ -463,6 +463,8 @@ class Oracle:
         if len(open_) >= 3:
             return
         branch = rnd.choice(list(self.branches))
+        if not self.branches[branch].catalog and any(s.branch == branch and s.wrote for s in open_):
+            return  # it would count as the branch's writer too
         free = [s for s in self.sessions if s.branch == branch and not s.open]
         session = free[0] if free else self._session(branch)
         self.log.append(f"[{branch} s{id(session) % 997}] BEGIN")

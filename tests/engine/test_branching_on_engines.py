@@ -363,6 +363,30 @@ def test_a_merge_of_definitions_and_a_refresh(world: World) -> None:
     assert world.sql("b", "SELECT v FROM t ORDER BY id") == [("a",), ("fresh",), ("c",), ("d",)]
 
 
+def test_a_merge_that_dropped_a_column_is_undone_with_its_values(world: World) -> None:
+    world.fork("b")
+    world.sql("b", "UPDATE t SET n = 9 WHERE id = 3")
+    world.ddl("b", d.AlterTable(d.Name("t"), (d.DropColumn("v"),)))
+    world.merge()
+    assert world.sql("main", "SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2), (3, 9)]
+    world.sql("main", "INSERT INTO t (id, n) VALUES (4, 4)")
+    merge_apply.revert(world.database, world.last, author=ME)
+    assert world.sql("main", "SELECT id, v, n FROM t ORDER BY id") == [
+        (1, "a", 1), (2, "b", 2), (3, "c", 3), (4, "new", 4)
+    ]  # fmt: skip
+
+
+def test_conflicts_without_a_key_say_which_row_it_is(world: World) -> None:
+    world.sql("main", "CREATE TABLE k (a INTEGER, v VARCHAR)")
+    world.sql("main", "INSERT INTO k VALUES (1, 'x'), (1, 'x'), (2, 'y')")
+    world.fork("b")
+    world.sql("b", "UPDATE k SET v = 'theirs' WHERE a = 2")
+    world.sql("main", "UPDATE k SET v = 'ours' WHERE a = 2")
+    (found,) = merge_apply.preview_conflicts(world.database, "b", "main")
+    assert found.key is not None and "'a': 2" in found.key and "y" in found.key
+    assert (found.base, found.branch_value, found.target_value) == ("y", "theirs", "ours")
+
+
 def test_branch_into_branch_and_again(world: World) -> None:
     world.fork("b")
     world.fork("c")
