@@ -21,7 +21,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from branching.ddl_model import CreateMacro, CreateView, Drop, Name
 from branching.errors import BoughError
-from proxy.sql import as_of, ddl, rules, table, utility
+from proxy.sql import as_of, ddl, nesting, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.postgres_grammar import SyntaxFailure
@@ -66,6 +66,7 @@ def parse(source: Source | str) -> Parsed:
         source = Source(source)
     if len(source.text) > MAX_TEXT:
         raise BoughError("54000", f"the statement is longer than {MAX_TEXT} characters")
+    nesting.check(source.text)
     try:
         marked = as_of.mark(source.text)
         if marked is None:

@@ -81,6 +81,12 @@ REFUSED = [
     ("SELEC 1", "42601"),
     ("SELECT 1 FROM", "42601"),
     ("SELECT " + "(" * 4000 + "1" + ")" * 4000, "54001"),
+    ("SELECT " + "array[" * 7 + "1" + "]" * 7, "54000"),
+    ("FROM t SELECT " + "row(" * 60 + "1" + ")" * 60, "54001"),
+    ("SELECT * FROM " + "(SELECT * FROM " * 12_000 + "t" + ") q" * 12_000, "54001"),  # ended the process
+    ("SELECT a" + "[1]" * 3000, "54001"),
+    ("SELECT " + "+".join(["1"] * 200_000), "54001"),
+    (" UNION ALL ".join(["SELECT 1"] * 50_000), "54001"),
 ]
 
 
