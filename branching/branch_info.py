@@ -69,7 +69,7 @@ def _copied(database: Database, cursor: Cursor) -> dict[int, tuple[int, int]]:
                 continue
             rows = unmasked(table, line, database.physical, plain=True)
             changed, whole = cursor.query(
-                f"SELECT count(*) FILTER ({line.record.base.hidden(VERSION)}), count(*) FROM ({rows}) AS _rows"
+                f"SELECT count(*) FILTER (WHERE {line.record.base.hidden(VERSION)}), count(*) FROM ({rows}) AS _rows"
             )[0]
             before = found.get(line.id, (0, 0))
             found[line.id] = before[0] + changed, before[1] + whole

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from branching.connection import Connection
 
 _GENERATIONS = 10_000
-_KEPT = "temp.main._bough_keys_"
+_KEPT = "_bough_keys_"
 
 
 @dataclass(slots=True)

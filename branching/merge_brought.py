@@ -126,9 +126,9 @@ def _count(
         )
     differs = any_of([distinct(f"_was.v{column.id}", f"_now.v{column.id}") for column in columns])
     row = attempt.cursor.query(
-        "SELECT count(*) FILTER (_was.rid IS NULL),"
-        f" count(*) FILTER (_was.rid IS NOT NULL AND _now.rid IS NOT NULL AND {differs}),"
-        " count(*) FILTER (_now.rid IS NULL)"
+        "SELECT count(*) FILTER (WHERE _was.rid IS NULL),"
+        f" count(*) FILTER (WHERE _was.rid IS NOT NULL AND _now.rid IS NOT NULL AND {differs}),"
+        " count(*) FILTER (WHERE _now.rid IS NULL)"
         f" FROM ({was}) AS _was FULL JOIN ({now}) AS _now ON _now.rid = _was.rid"
     )[0]
     return row[0], row[1], row[2]

@@ -5,8 +5,7 @@ Every function returns the text of a SELECT over storage. Rules:
 1. The trunk's own tables are read as they are: no overlay, native speed.
 2. ``plain`` (no filter on versions) is right only while nothing has written the base since the fork; whoever asks
    for it must check that again after its snapshot was taken (``Line`` rule 2).
-3. ``ANTI JOIN`` against the mask lets a predicate on the key reach the base's index; ``NOT IN`` does not, and
-   ``NOT EXISTS`` takes the engine twice as long to plan. For the same reason the text has no layer it can do without.
+3. Point reads are planned anew most of the time, so the text has no layer it can do without.
 """
 
 from __future__ import annotations
@@ -78,10 +77,7 @@ def unmasked(table: Table, line: Line, physical: Physical, *, plain: bool, hidde
     items = names.columns([column.name for column in table.columns])
     if line.record.id and physical.has(mask):
         shown = f"{items}, _below.{RID}, {VERSION}" if hidden else items
-        return (
-            f"SELECT {shown} FROM ({text}) AS _below ANTI JOIN {mask} AS _mask"
-            f" ON _mask.{names.BRANCH} = {line.id} AND _mask.{RID} = _below.{RID}"
-        )
+        return physical.engine.unmasked(f"({text})", shown, mask, line.id)
     return text if hidden else f"SELECT {items} FROM ({text}) AS _kept"
 
 

@@ -124,6 +124,14 @@ class DuckDBEngine(VersionedRows):
     def branch_column(self) -> str:
         return f"{BRANCH} BIGINT NOT NULL DEFAULT getvariable('{_BRANCH_VARIABLE}')"
 
+    def unmasked(self, rows: str, shown: str, mask: str, branch: int) -> str:
+        """An anti join lets a predicate on the key reach the base's index; NOT IN does not, and NOT EXISTS takes
+        DuckDB twice as long to plan."""
+        return (
+            f"SELECT {shown} FROM {rows} AS _below ANTI JOIN {mask} AS _mask"
+            f" ON _mask.{BRANCH} = {branch} AND _mask.{RID} = _below.{RID}"
+        )
+
     def add_column(self, target: str, definition: str) -> str:
         return f"ALTER TABLE {target} ADD COLUMN IF NOT EXISTS {definition}"
 

@@ -136,6 +136,9 @@ class Engine(Protocol):
         """The rows of a relation at a point. ``current``: a SELECT of its rows of now; ``kept``: the same columns, of
         those that ``old``, its history, has."""
 
+    def unmasked(self, rows: str, shown: str, mask: str, branch: int) -> str:
+        """``shown`` of the rows below a branch that its mask does not hold; ``rows`` is called ``_below``."""
+
     def changed_since(self, relation: str, old: str | None, point: Point) -> list[str]:
         """SELECTs of the identities of a relation's rows that were changed since a point."""
 

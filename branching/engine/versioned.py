@@ -138,6 +138,12 @@ class VersionedRows:
             )
         return text
 
+    def unmasked(self, rows: str, shown: str, mask: str, branch: int) -> str:
+        return (
+            f"SELECT {shown} FROM {rows} AS _below WHERE NOT EXISTS (SELECT 1 FROM {mask} AS _mask"
+            f" WHERE _mask.{BRANCH} = {branch} AND _mask.{RID} = _below.{RID})"
+        )
+
     def changed_since(self, relation: str, old: str | None, point: Point) -> list[str]:
         found = [f"SELECT {RID} FROM {relation} WHERE {point.hidden(VERSION)}"]
         if old is not None:

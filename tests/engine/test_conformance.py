@@ -480,6 +480,17 @@ def test_a_mask_takes_a_row_once_for_each_branch(cursor: Cursor) -> None:
     failure(lambda: cursor.execute(f"INSERT INTO {mask} VALUES (1, 5)"), ErrorKind.CONSTRAINT)
 
 
+def test_the_mask_hides_rows_of_its_branch_only(cursor: Cursor) -> None:
+    fill(cursor, 1, 2, 3)
+    cursor.execute(f"INSERT INTO {names.mask(7)} SELECT id + 3, {RID} FROM {BASE.sql} WHERE id < 3")
+    rows = f"(SELECT id, v, {RID} FROM {BASE.sql})"
+    for branch, wanted in ((4, [2, 3]), (5, [1, 3]), (6, [1, 2, 3])):
+        sql = cursor.engine.unmasked(rows, "id", names.mask(7), branch)
+        assert [row[0] for row in cursor.query(f"SELECT id FROM ({sql}) AS _rows ORDER BY id")] == wanted
+    sql = cursor.engine.unmasked(rows, f"id, _below.{RID}", names.mask(7), 5)
+    assert len(cursor.query(sql)) == 2
+
+
 def test_touch_copies_what_matches_and_nothing_twice(cursor: Cursor) -> None:
     fill(cursor, 1, 2, 3)
     rows = f"(SELECT id, v, n, {RID}, {VERSION} FROM {BASE.sql})"

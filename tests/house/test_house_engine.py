@@ -12,7 +12,7 @@ BRANCHING = Path(__file__).parents[2] / "branching"
 OWN_WORDS = re.compile(
     r"""duckdb_\w+\s*\(|\bPRAGMA\b|^duckdb$|\bCHECKPOINT\b|\bSET\s+VARIABLE\b|getvariable|current_database\(\)"""
     r"""|\btemp\.main\b|\bsetval\b|\btypeof\b|\bstarts_with\b|\bEXPLAIN\b.*\{|::[A-Z]|\browid\b|\.wal\b|\bATTACH\b"""
-    r"""|GROUP\s+BY\s+ALL|CREATE\s+OR\s+REPLACE\s+TEMP|\bTEMP\s+TABLE\b.*\{|CREATE\s+SEQUENCE\s+\{physical"""
+    r"""|GROUP\s+BY\s+ALL|\bANTI\s+JOIN\b|\*\s+REPLACE\b|FILTER\s+\((?!WHERE)|CREATE\s+OR\s+REPLACE\s+TEMP|\bTEMP\s+TABLE\b.*\{|CREATE\s+SEQUENCE\s+\{physical"""
 )
 # Words that are about names of functions, not spoken to an engine: who may call what is decided by name.
 ABOUT = {
