@@ -110,13 +110,18 @@ TYPES: tuple[DatasourceType, ...] = (
     DatasourceType(
         "clickhouse", "clickhouse", "clickhouse", "clickhouse", _CLICKHOUSE, ("chdb",), ("clickhouse",)
     ),
+    DatasourceType("bigquery", "bigquery", "", "bigquery", (), (), ("bigquery",), status="none"),
     *(
-        DatasourceType(name, name, "", name, (), aliases, (name,), status="none")
-        for name, aliases in (
-            ("bigquery", ()),
-            ("spark", ("databricks",)),
-            ("hive", ()),
+        DatasourceType(
+            name,
+            name,
+            "hiveserver",
+            "hive",
+            (*_SERVER, "auth", "kerberos_service_name", "http_scheme"),
+            schemes=(name, "hive2"),
+            status=status,
         )
+        for name, status in (("spark", "tested"), ("hive", "untested"))
     ),
     DatasourceType(
         "snowflake",

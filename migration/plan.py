@@ -319,6 +319,8 @@ def _range_column(request: TransferRequest, table: TableSpec, decided: Sequence[
 def is_ranged(item: TransferPlan) -> bool:
     """Whether rows move in pieces that are committed one by one."""
     size = item.request.options.range_rows
+    if item.target.dialect in ("spark", "hive"):  # plain files: a piece cannot be deleted to be moved again
+        return False
     return bool(size and item.range_column and item.rows > size and not item.request.cursor)
 
 

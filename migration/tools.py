@@ -122,10 +122,10 @@ class Tools:
         return suggest_from_json(dialect, columns_json).as_dict()
 
     def validate_ddl(self, datasource: str, ddl: str, target_table: str = "") -> dict[str, Any]:
-        """Whether a CREATE TABLE keeps the target's contract."""
+        """Whether a CREATE TABLE keeps the target's contract; not ``validated`` where only generic rules judged."""
         dialect, version = self._dialect(datasource)
         found = errors(ddl, dialect, version, target_table or None)
-        return {"valid": not found, "errors": found}
+        return {"valid": not found, "errors": found, "validated": contract(dialect).supported}
 
     def list_databases(self) -> Rows:
         """Every datasource, and whether it answers."""

@@ -218,10 +218,12 @@ def _transfer_table(reader: Reader) -> commands.Transfer:
     if reader.accept("mode"):
         token = reader.take()  # CREATE is a reserved word
         mode = check_choice(token.value, MODES, "mode", position=token.start + 1)
-    if reader.accept("key"):
-        key = reader.columns()
-    if reader.accept("cursor"):
-        cursor = reader.column()
+    while (not key and reader.at("key")) or (cursor is None and reader.at("cursor")):  # in either order
+        if reader.accept("key"):
+            key = reader.columns()
+        else:
+            reader.expect("cursor")
+            cursor = reader.column()
     options = _options(reader) if reader.accept("with") else ()
     reader.end()
     return commands.Transfer(origin, target, source, branch, mode, key, cursor, options)

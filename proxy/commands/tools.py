@@ -77,7 +77,12 @@ _TABLE: tuple[tuple[str, str, int, Columns | None], ...] = (
     ),
     ("get_migration_capabilities", "datasource", 1, None),
     ("suggest_table_layout", "datasource columns_json", 2, None),
-    ("validate_ddl", "datasource ddl target_table", 2, columns(valid="bool", errors="text[]")),
+    (
+        "validate_ddl",
+        "datasource ddl target_table",
+        2,
+        columns(valid="bool", errors="text[]", validated="bool"),
+    ),
     (
         "list_databases",
         "",

@@ -57,5 +57,7 @@ def _ask(state: RemoteState, name: str, open_: dict[str, Connector]) -> str | No
             open_.pop(name, None)
             connector.close()
     except (MigrationError, BoughError) as reason:
-        return reason.message
+        # What went wrong, not only that it did: the driver's first line.
+        why = (reason.detail or "").strip().partition("\n")[0]
+        return f"{reason.message}: {why}" if why else reason.message
     return None

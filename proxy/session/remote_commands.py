@@ -211,6 +211,7 @@ class RemoteCommands:
                 connector.reader(),
                 Source(query=query),
                 lambda: self.release(connector),
+                numbers=True,
             )
         except BaseException:
             self.release(connector)

@@ -6,6 +6,7 @@ The engine itself turns a batch's columns into its own types: the same values, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -22,12 +23,24 @@ _GIVEN = "bough_remote_rows"
 
 
 def outcome(
-    cursor: Cursor, reader: Reader, source: Source, close: Callable[[], None], *, limit: int | None = None
+    cursor: Cursor,
+    reader: Reader,
+    source: Source,
+    close: Callable[[], None],
+    *,
+    limit: int | None = None,
+    numbers: bool = False,
 ) -> Outcome:
-    """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them."""
+    """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them. ``numbers``: a
+    number with more digits than the engine holds, or of any size, is sent as the numeric it is, not as text."""
     local = contract("duckdb")
     columns = reader.describe(source)
     types = [map_canonical(column.type, local).target_type for column in columns]
+    unbounded = [
+        number
+        for number, (column, type_) in enumerate(zip(columns, types, strict=True))
+        if numbers and column.type.kind == "decimal" and type_ == "VARCHAR"
+    ]
     casts = ", ".join(
         restored(f'"c{number}"', column.type, type_)
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
@@ -40,7 +53,8 @@ def outcome(
                 names = [f"c{number}" for number in range(len(arrays))]
                 cursor.register(_GIVEN, pa.table(arrays, names=names))
                 try:
-                    yield from cursor.open(f"SELECT {casts} FROM {_GIVEN}")[1]
+                    for found in cursor.open(f"SELECT {casts} FROM {_GIVEN}")[1]:
+                        yield [_with_numbers(row, unbounded) for row in found] if unbounded else found
                 finally:
                     cursor.unregister(_GIVEN)
         finally:
@@ -49,5 +63,16 @@ def outcome(
             close()
 
     engine = tuple(ResultColumn(column.name, type_) for column, type_ in zip(columns, types, strict=True))
-    shown = tuple((column.name, from_engine(type_)) for column, type_ in zip(columns, types, strict=True))
+    shown = tuple(
+        (column.name, from_engine("BIGNUM" if number in unbounded else type_))
+        for number, (column, type_) in enumerate(zip(columns, types, strict=True))
+    )
     return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine)
+
+
+def _with_numbers(row: Any, columns: list[int]) -> Any:
+    values = list(row)
+    for number in columns:
+        if values[number] is not None:
+            values[number] = Decimal(values[number])
+    return tuple(values)

@@ -116,6 +116,10 @@ RIGHT = [
             (("batch", "5"),),
         ),
     ),
+    (
+        "TRANSFER t TO pg.t MODE incremental CURSOR c KEY (a)",
+        r.Transfer(r.Origin(("t",)), ("pg", "t"), mode="incremental", key=("a",), cursor="c"),
+    ),
     ("TRANSFER SCHEMA s FROM m TO pg", r.TransferSchema("s", ("pg",), "m")),
     ("EXPLAIN TRANSFER t TO pg.t", r.ExplainTransfer(r.Transfer(r.Origin(("t",)), ("pg", "t")))),
     ("RECONCILE a WITH b CHECKS LIGHT", r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), (), ("light",))),

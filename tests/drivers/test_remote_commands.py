@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -482,7 +483,14 @@ def test_postgres_takes_a_table(client: psycopg.Connection[Any], pg: str, flight
     report = _rows(client, f"RECONCILE {flights} WITH {pg}.public.{flights} CHECKS ALL")
     assert {row["status"] for row in report} == {"pass"}
     sums = _rows(client, f"QUERY {pg} AS $$ SELECT sum(price) AS s, min(at) AS a FROM {flights} $$")[0]
-    assert str(sums["s"]) == "156562.50"
+    assert sums["s"] == Decimal("156562.50")
+    wide = f"QUERY {pg} AS $$ SELECT 10::numeric ^ 60 + 0.5 AS n, 'NaN'::numeric AS m, 1e-20::numeric AS s $$"
+    found = _rows(client, wide)[0]
+    assert (str(found["n"])[:3], str(found["m"]), f"{found['s']:f}") == (
+        "100",
+        "NaN",
+        "0.00000000000000000001",
+    )
     assert sums["a"].isoformat() == "2024-03-01T00:01:00+00:00"
 
 

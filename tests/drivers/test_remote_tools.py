@@ -139,7 +139,7 @@ def test_contracts(client: psycopg.Connection[Any], lake: str) -> None:
     fine = _call(
         client, "validate_ddl", database="postgres", ddl="CREATE TABLE t (a integer)", target_table="t"
     )
-    assert fine == [{"valid": True, "errors": []}]
+    assert fine == [{"valid": True, "errors": [], "validated": True}]
     wrong = _call(client, "validate_ddl", database="postgres", sql="DROP TABLE t")[0]
     assert wrong["valid"] is False and wrong["errors"]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from servers import Server, clickhouse_server, mariadb_server, postgres_server
+from spark_server import spark_server
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,9 @@ def clickhouse() -> Iterator[Server]:
 def chdb_home(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One directory for the whole run: a process holds one engine of chdb."""
     return str(tmp_path_factory.mktemp("chdb"))
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Server]:
+    with spark_server() as server:
+        yield server

@@ -47,8 +47,9 @@ def _find(name: str, *directories: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*directories, os.environ.get("PATH", "")]))
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: int = 30) -> None:
+    """Until somebody listens; RuntimeError with the log if the process ends or the time is over."""
+    for _ in range(seconds * 20):
         with socket.socket() as probe:
             probe.settimeout(1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -121,7 +122,7 @@ def postgres_server() -> Iterator[Server]:
                 stdout=output, stderr=output, user=owner, cwd=home, env=environment,
             )  # fmt: skip
         try:
-            _wait(port, process, log)
+            wait_for_port(port, process, log)
             _wait_for_queries(f"host=127.0.0.1 port={port} user=bough dbname=postgres")
             yield Server("127.0.0.1", port, "bough", "postgres")
         finally:
@@ -163,7 +164,7 @@ def mariadb_server() -> Iterator[Server]:
                 stdout=output, stderr=output, user=owner, cwd=home,
             )  # fmt: skip
         try:
-            _wait(port, process, log)
+            wait_for_port(port, process, log)
             yield Server("127.0.0.1", port, "bough", "bough", "open sesame")
         finally:
             process.terminate()
@@ -184,7 +185,7 @@ def clickhouse_server() -> Iterator[Server]:
                 stdout=output, stderr=output, cwd=home,
             )  # fmt: skip
         try:
-            _wait(port, process, log)
+            wait_for_port(port, process, log)
             yield Server("127.0.0.1", port, "bough", "default", "open sesame")
         finally:
             process.terminate()

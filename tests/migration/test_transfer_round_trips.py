@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -22,6 +24,20 @@ from migration.plan import plan
 from migration.reconcile import Side, reconcile
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 53), 1 << 53) | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+_SHAPES = {  # written as JSON, which DuckDB reads into the type
+    "BIGINT[]": '["BIGINT"]',
+    "VARCHAR[]": '["VARCHAR"]',
+    "DECIMAL(12,3)[]": '["DECIMAL(12,3)"]',
+    "STRUCT(a BIGINT, b VARCHAR)": '{"a": "BIGINT", "b": "VARCHAR"}',
+    "MAP(VARCHAR, BIGINT)": '"MAP(VARCHAR, BIGINT)"',
+}
 
 # Values as DuckDB literals; texts of numbers and times are what its casts read.
 VALUES: dict[str, st.SearchStrategy[str]] = {
@@ -41,6 +57,25 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "TIMESTAMPTZ": st.datetimes().map(lambda value: f"{value}+00"),
     "TIME": st.times().map(str),
     "UUID": st.uuids().map(str),
+    "TINYINT": st.integers(-128, 127).map(str),
+    "SMALLINT": st.integers(-(1 << 15), (1 << 15) - 1).map(str),
+    "UINTEGER": st.integers(0, (1 << 32) - 1).map(str),
+    "DECIMAL(9,0)": st.integers(-(10**9) + 1, 10**9 - 1).map(str),
+    "TIMESTAMP_NS": st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)).map(lambda v: f"{v}001"[:29]),
+    "BIT": st.text("01", min_size=1, max_size=12),
+    "ENUM('red', 'two words', 'it''s')": st.sampled_from(["red", "two words", "it's"]),
+    "BIGINT[]": st.lists(st.none() | st.integers(-(1 << 63), (1 << 63) - 1), max_size=4).map(json.dumps),
+    "VARCHAR[]": st.lists(st.none() | _TEXT, max_size=4).map(json.dumps),
+    "DECIMAL(12,3)[]": st.lists(st.integers(-(10**11), 10**11).map(lambda n: n / 1000), max_size=3).map(
+        json.dumps
+    ),
+    "JSON": _JSON.map(json.dumps),
+    "STRUCT(a BIGINT, b VARCHAR)": st.fixed_dictionaries(
+        {"a": st.none() | st.integers(-(1 << 63), (1 << 63) - 1), "b": st.none() | _TEXT}
+    ).map(json.dumps),
+    "MAP(VARCHAR, BIGINT)": st.dictionaries(
+        _TEXT, st.none() | st.integers(-(1 << 63), (1 << 63) - 1), max_size=3
+    ).map(json.dumps),
     "INTERVAL": st.tuples(st.integers(-99, 99), st.integers(-99, 99)).map(
         lambda p: f"{p[0]} months {p[1]} days"
     ),
@@ -64,7 +99,12 @@ def fill(path: Path, types: list[str], rows: list[list[str | None]]) -> None:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns})")
         for number, row in enumerate(rows):
-            values = ", ".join(f"CAST(? AS {type_})" for type_ in types)
+            values = ", ".join(
+                f"from_json(CAST(? AS JSON), '{_SHAPES[type_]}')"
+                if type_ in _SHAPES
+                else f"CAST(? AS {type_})"
+                for type_ in types
+            )
             connection.execute(f"INSERT INTO t VALUES ({number}, {values})", row)
 
 

@@ -107,7 +107,9 @@ def test_contract_tools(tools: Tools) -> None:
     assert tools.call("validate_ddl", database="copy", ddl="CREATE TABLE t (a INTEGER)") == {
         "valid": True,
         "errors": [],
+        "validated": True,
     }
+    assert tools.validate_ddl("nobody knows", "CREATE TABLE t (a INTEGER)")["validated"] is False
     assert tools.validate_ddl("postgres", "DROP TABLE t")["valid"] is False
 
 
