@@ -145,24 +145,33 @@ def _same(array: pa.Array) -> pa.Array:
 
 def _stamp(array: pa.Array) -> pa.Array:
     numbers = array.view(pa.int64())
-    infinite = pc.is_in(numbers, pa.array([INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP]))
-    moved = pc.subtract(numbers, _EPOCH_MICROSECONDS)
-    if not pc.any(infinite).as_py():
+    if _within(numbers, INFINITE_TIMESTAMP):
         return pc.subtract_checked(numbers, _EPOCH_MICROSECONDS)
+    infinite = pc.is_in(numbers, pa.array([INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP]))
     ends = pc.if_else(pc.greater(numbers, 0), INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP - 1)
-    return pc.if_else(infinite, ends, moved)
+    finite = pc.if_else(infinite, 0, numbers)
+    return pc.if_else(infinite, ends, pc.subtract_checked(finite, _EPOCH_MICROSECONDS))
 
 
 def _date(array: pa.Array) -> pa.Array:
     numbers = array.view(pa.int32())
-    infinite = pc.is_in(numbers, pa.array([INFINITE_DATE, -INFINITE_DATE], pa.int32()))
     moved = pc.subtract(numbers, pa.scalar(_EPOCH_DAYS, pa.int32()))
+    if _within(numbers, INFINITE_DATE):
+        return moved
+    infinite = pc.is_in(numbers, pa.array([INFINITE_DATE, -INFINITE_DATE], pa.int32()))
     ends = pc.if_else(
         pc.greater(numbers, 0),
         pa.scalar(INFINITE_DATE, pa.int32()),
         pa.scalar(-INFINITE_DATE - 1, pa.int32()),
     )
     return pc.if_else(infinite, ends, moved)
+
+
+def _within(numbers: pa.Array, limit: int) -> bool:
+    """True if all numbers are smaller than ``limit``, either way; quicker than looking for the limits."""
+    ends = pc.min_max(numbers)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is None or bool(-limit < low and high < limit)
 
 
 def _uuid(array: pa.Array) -> pa.Array:
