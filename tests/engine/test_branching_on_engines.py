@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -244,6 +245,65 @@ def test_definitions_change_on_one_side_only(world: World) -> None:
     assert world.sql("b", "SELECT v, w FROM t ORDER BY id") == [("a", 6), ("b", 5), ("c", 5)]
 
 
+def test_a_statement_is_planned_on_the_catalog_of_its_snapshot(world: World) -> None:
+    reader, block = world.database.connect("main"), world.database.connect("main")
+    assert run(reader, "SELECT v FROM t WHERE id = 1") == [("a",)]
+    epoch = world.database.stable_epoch()
+    block.begin()  # without a statement there is no snapshot yet
+    world.ddl("main", d.AlterTable(d.Name("t"), (d.RenameColumn("v", "w"),)))
+    assert world.database.stable_epoch() != epoch and world.database.stable_epoch() % 2 == 0
+    assert run(block, "SELECT w FROM t WHERE id = 1") == [("a",)]
+    world.ddl("main", d.AlterTable(d.Name("t"), (d.RenameColumn("w", "x"),)))
+    assert run(block, "SELECT w FROM t WHERE id = 1") == [("a",)]  # its snapshot's
+    assert run(reader, "SELECT x FROM t WHERE id = 1") == [("a",)]
+    block.rollback()
+    refused("40001", lambda: _write_on_an_old_catalog(world, block))
+    for connection in (reader, block):
+        connection.close()
+
+
+def _write_on_an_old_catalog(world: World, block: Connection) -> None:
+    block.begin()
+    run(block, "SELECT 1 FROM t")
+    world.ddl("main", d.AlterTable(d.Name("t"), (d.RenameColumn("x", "v"),)))
+    try:
+        run(block, "UPDATE t SET x = 'late'")
+        block.commit()
+    finally:
+        block.rollback()
+
+
+def test_readers_meet_no_half_of_a_definition(world: World) -> None:
+    world.fork("b")
+    stop, failures = threading.Event(), []
+    names = {"v": "w", "w": "v"}
+
+    def read(branch: str) -> None:
+        connection = world.database.connect(branch)
+        try:
+            while not stop.is_set():
+                result = connection.execute(sqlglot.parse_one("SELECT * FROM t", dialect="duckdb"))
+                shown = [column.name for column in result.columns or ()]
+                assert shown in (["id", "v", "n"], ["id", "w", "n"]) and len(result.fetchall()) == 3
+        except BaseException as error:  # told below
+            failures.append(error)
+        finally:
+            connection.close()
+
+    readers = [threading.Thread(target=read, args=(branch,)) for branch in ("main", "b")]
+    for reader in readers:
+        reader.start()
+    now = "v"
+    for _ in range(6):
+        world.ddl("main", d.AlterTable(d.Name("t"), (d.RenameColumn(now, names[now]),)))
+        now = names[now]
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert world.rows("main") == world.rows("b") == START
+
+
 def test_identity_columns_never_give_a_number_twice(world: World) -> None:
     world.ddl("main", d.CreateSequence(d.Name("s"), d.SequenceOptions(start=10)))
     world.fork("b")
@@ -409,6 +469,42 @@ def test_foreign_keys_on_every_line(world: World) -> None:
         refused("23503", lambda branch=branch: world.sql(branch, "INSERT INTO child VALUES (2, 9)"))  # type: ignore[misc]
         refused("23503", lambda branch=branch: world.sql(branch, "DELETE FROM t WHERE id = 1"))  # type: ignore[misc]
         world.sql(branch, "DELETE FROM t WHERE id = 2")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"sole_writer": False},
+        {"notices_lost_updates": False},
+        {"alters_columns": False},
+        {"indexes_live_rows": False},
+        {"row_places": False},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_an_engine_that_can_less_is_asked_for_less(engine: Engine, other: dict[str, bool]) -> None:
+    class Less(type(engine)):  # type: ignore[misc]
+        capabilities = dataclasses.replace(engine.capabilities, **other)
+
+    world = World(Less(), ":memory:")
+    world.sql("main", "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR NOT NULL, n INTEGER DEFAULT 7)")
+    world.sql("main", "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)")
+    world.fork("b")
+    world.fork("untouched")
+    world.sql("b", "UPDATE t SET id = 30 WHERE id = 3")
+    world.sql("b", "DELETE FROM t WHERE id = 1")
+    on_main = world.on("main")
+    on_main.begin()
+    world.sql("main", "UPDATE t SET v = 'main' WHERE id = 2")
+    world.ddl("main", d.CreateIndex("t_n", d.Name("t"), ("n",)))
+    on_main.commit()
+    world.ddl("main", d.AlterTable(d.Name("t"), (d.DropDefault("n"), d.DropNotNull("v"))))
+    world.merge()
+    assert world.rows("main") == {2: "main", 30: "c"}
+    assert world.rows("untouched") == START
+    world.sql("main", "INSERT INTO t (id) VALUES (4)")
+    assert world.sql("main", "SELECT v, n FROM t WHERE id = 4") == [(None, None)]
+    world.close()
 
 
 def test_opened_again_everything_is_there(world: World) -> None:
