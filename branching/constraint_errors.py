@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from branching import ddl_model as d
+from branching import names
 from branching.engine.base import Broken, EngineError
 from branching.errors import BoughError
 from branching.model import Constraint, Table
@@ -30,7 +31,7 @@ def explain(error: EngineError, table: Table) -> BoughError | None:
     return BoughError(
         "23514",
         f'new row for relation "{table.name}" violates check constraint "{constraint}"',
-        detail=f"The check is ({broken.rule.strip('()')}).",
+        detail=f"The check is ({broken.rule.strip('()').replace(f'{names.FUNCTIONS}.', '')}).",
         schema=table.schema,
         table=table.name,
         constraint=constraint,

@@ -60,9 +60,7 @@ class Ddl(DependantDdl):
         elif isinstance(statement, d.CreateSchema):
             self._create_schema(statement)
         elif isinstance(statement, d.RenameSchema):
-            raise BoughError(
-                "0A000", "renaming a schema is not supported", hint="Create a new schema and move the tables."
-            )
+            self._rename_schema(statement)
         elif isinstance(statement, d.CreateMacro):
             self._create_macro(statement)
         elif isinstance(statement, d.CommentOn):
@@ -254,6 +252,8 @@ class Ddl(DependantDdl):
         self.remove(relation)
         self.put(moved)
         self._rename_in_views(relation, moved)
+        if isinstance(relation, SequenceObject) and isinstance(moved, SequenceObject):
+            self._rename_in_defaults(relation, moved)
         for other in list(self.catalog.tables()):
             constraints = tuple(
                 replace(c, ref_schema=schema, ref_table=name)
@@ -313,6 +313,28 @@ class Ddl(DependantDdl):
             raise BoughError("42939", f'unacceptable schema name "{name}"', detail="The name is reserved.")
         self.create_schema_storage(name)
         self.put(Schema(self.next_id(), name))
+
+    def _rename_schema(self, statement: d.RenameSchema) -> None:
+        """The schema's objects move to a new one: the engine renames none."""
+        old = self.catalog.schemas.get(schema_name(statement.name))
+        if old is None:
+            raise BoughError("3F000", f'schema "{statement.name}" does not exist')
+        if old.name == DEFAULT_SCHEMA:
+            raise BoughError(
+                "0A000", f'schema "{old.name}" cannot be renamed', hint="Make another schema beside it."
+            )
+        self._create_schema(d.CreateSchema(statement.to))
+        new = self.catalog.schemas[schema_name(statement.to)]
+        self.put(replace(new, comment=old.comment))
+        for relation in [item for item in self.catalog.relations.values() if item.schema == old.name]:
+            if isinstance(relation, Table):
+                self.transaction.claim(relation.id)
+            self._move(self.catalog.relations[relation.schema, relation.name], d.SetSchema(new.name))
+        for macro in [item for item in self.catalog.macros.values() if item.schema == old.name]:
+            self.remove(macro)
+            self.put(replace(macro, schema=new.name))
+        self.drop_schema_storage(old.name)
+        self.remove(old)
 
     def _drop_schema(self, name: str, statement: d.Drop) -> None:
         schema = self.catalog.schemas.get(schema_name(name))

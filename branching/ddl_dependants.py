@@ -9,16 +9,17 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence as ListOf
 from dataclasses import dataclass, replace
 
 from branching import ddl_model as d
-from branching import foreign_keys, view_text
-from branching.ddl_edit import mentions
+from branching import foreign_keys, names, view_text
+from branching.ddl_edit import mentions, sequences_in
 from branching.ddl_macros import MacroDdl
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
-from branching.model import Column, Constraint, Relation, Table, View
+from branching.model import Column, Constraint, Relation, Sequence, Table, View
 from branching.resolve import Scope, parse
 
 _CASCADE = "Use DROP ... CASCADE to drop the dependent objects too."
@@ -178,6 +179,20 @@ class DependantDdl(MacroDdl):
             if constraints != now.constraints:
                 self.put(replace(now, constraints=constraints))
 
+    def _rename_in_defaults(self, old: Sequence, new: Sequence) -> None:
+        """Defaults that take the sequence's next value go on doing so under its new name."""
+        known = replace(self.scope, catalog=self.catalog.with_object(old))
+        default = f"nextval({names.literal(f'{names.quote(new.schema)}.{names.quote(new.name)}')})"
+        for table in list(self.catalog.tables()):
+            columns = tuple(
+                replace(column, default=default)
+                if [item.id for item in sequences_in(column.default, known)] == [old.id]
+                else column
+                for column in table.columns
+            )
+            if columns != table.columns:
+                self.put(replace(table, columns=columns))
+
     def _retyped_in_views(self, table: Table) -> None:
         todo: list[Relation] = [table]
         while todo:
@@ -215,7 +230,7 @@ class DependantDdl(MacroDdl):
                 )
             theirs.append(column)
         wanted = {column.name for column in theirs}
-        keys: list[Sequence[str]] = [item.columns for item in parent.constraints if item.kind in "pu"]
+        keys: list[ListOf[str]] = [item.columns for item in parent.constraints if item.kind in "pu"]
         keys += [index.columns for index in parent.indexes if index.unique]
         if not any(set(key) == wanted for key in keys):
             raise BoughError(
@@ -238,6 +253,6 @@ class DependantDdl(MacroDdl):
                 ) from error
 
 
-def with_foreign_last(definitions: Sequence[d.ConstraintDefinition]) -> Iterator[d.ConstraintDefinition]:
+def with_foreign_last(definitions: ListOf[d.ConstraintDefinition]) -> Iterator[d.ConstraintDefinition]:
     """The definitions in an order in which a table can refer to itself."""
     yield from sorted(definitions, key=lambda item: item.kind == "f")

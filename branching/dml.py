@@ -176,6 +176,13 @@ class Write:
         returning = tree.args.get("returning")
         if returning is None:
             return
+        for column in returning.find_all(exp.Column):
+            if column.table and column.table.lower() != alias.lower():
+                raise BoughError(
+                    "0A000",
+                    f'RETURNING gives columns of "{table.name}" only, not of "{column.table}"',
+                    hint="Read the other columns in a query of its own.",
+                )
         items: list[exp.Expr] = []
         for item in returning.expressions:
             star = isinstance(item, exp.Star) or (

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import history, names, overlay
+from branching import history, names, overlay, twice
 from branching.branch_keys import refuse_taken
 from branching.dml import (
     Write,
@@ -59,6 +59,7 @@ class BranchWrite(Write):
         if conflict is not None:
             if tree.expression is not None:
                 self.stage_source(tree, columns)
+                twice.refuse_upsert(self, conflict, table, columns)
                 found = self.conflicting(conflict, table, columns)
                 self.remember(table, " OR ".join(found))
                 for same in found:
@@ -67,8 +68,7 @@ class BranchWrite(Write):
                         self._mark(names.delta(table.storage.shape), (same, []), version, alias)
             if conflict.expressions:
                 set_version(conflict.expressions, version)
-            named = conflict.args.get("conflict_keys")
-            if named:
+            if named := conflict.args.get("conflict_keys"):
                 named.insert(0, exp.Ordered(this=exp.column(exp.to_identifier(BRANCH)), nulls_first=False))
                 conflict.set("conflict_keys", named)
         target = raw_target(names.delta(table.storage.shape), alias)
@@ -110,6 +110,8 @@ class BranchWrite(Write):
 
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
         version = self.transaction.write()
+        visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
+        twice.refuse_merge(self, tree, f"({visible})", alias)
         whens = tree.args["whens"].expressions
         for when in whens:
             then = when.args["then"]
@@ -126,7 +128,6 @@ class BranchWrite(Write):
             self._mark(delta, ("true", []), version, alias)
         else:
             on, using = binder.text(tree.args["on"]), binder.text(tree.args["using"])
-            visible = self.scope.relation_sql(table, self.scope.line, hidden=True)
             matched = f"SELECT {_q(alias)}.{RID} FROM ({visible}) AS {_q(alias)}, {using} WHERE {on}"
             staged = f"{RID} IN ({self.stage_rids(matched, binder.values)})"
             self.touch(table, staged, alone=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from branching import history, names
+from branching import history, names, twice
 from branching.dml import (
     Binder,
     Write,
@@ -49,8 +49,10 @@ class TrunkWrite(Write):
         if conflict is not None and conflict.expressions:
             replaces = rewritten_by_engine(table, set_columns(conflict))
             set_version(conflict.expressions, version)
-            if (armed or replaces) and tree.expression is not None:
+            if (armed or replaces or _many(tree)) and tree.expression is not None:
                 self.stage_source(tree, columns)
+                twice.refuse_upsert(self, conflict, table, columns)
+            if (armed or replaces) and tree.expression is not None:
                 found = self.conflicting(conflict, table, columns)
                 self.remember(table, " OR ".join(found))
                 for same in found:
@@ -97,6 +99,7 @@ class TrunkWrite(Write):
         base = self._base(table)
         transaction = self.transaction
         version = transaction.write()
+        twice.refuse_merge(self, tree, base.sql, alias)
         whens = tree.args["whens"].expressions
         for when in whens:
             then = when.args["then"]
@@ -202,6 +205,11 @@ def with_version(tree: exp.Insert, columns: Sequence[str], version: exp.Expr) ->
     for row in rows:
         row.append("expressions", version.copy())
     return True
+
+
+def _many(tree: exp.Insert) -> bool:
+    """Whether an INSERT may have more than one row."""
+    return not (isinstance(tree.expression, exp.Values) and len(tree.expression.expressions) == 1)
 
 
 def _by_key(tree: exp.Expr, table: Table) -> bool:

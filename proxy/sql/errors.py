@@ -181,6 +181,18 @@ PATTERNS: tuple[_Pattern, ...] = (
        lambda m: f"operator does not exist: {postgres_type(m['a'])} = {postgres_type(m['b'])}",
        hint="You might need to add explicit type casts."),
     _p(r"(?:Unimplemented type for cast|Cannot (?:cast|concatenate)|Cannot mix values of type)", "42804"),
+    _p(r"Column name/value mismatch for insert on .*?: expected (?P<c>\d+) columns but (?P<v>\d+) values", "42601",
+       lambda m: "INSERT has more expressions than target columns" if int(m["v"]) > int(m["c"])
+       else "INSERT has more target columns than expressions"),
+    _p(r"Duplicate column name \"(?P<n>.*?)\" in INSERT", "42701",
+       lambda m: f'column "{m["n"]}" specified more than once'),
+    _p(r"columns as conflict target are not referenced by", "42P10",
+       "there is no unique or exclusion constraint matching the ON CONFLICT specification"),
+    _p(r"Cannot insert into a generated column", "428C9", "cannot insert a non-DEFAULT value into a generated column"),
+    _p(r"update column \"(?P<n>.*?)\" because it is a generated column", "428C9",
+       lambda m: f'column "{m["n"]}" can only be updated to DEFAULT'),
+    _p(r"does not contain column \"(?P<n>.*?)\" referenced in check constraint", "42703",
+       lambda m: f'column "{m["n"]}" does not exist'),
     _p(r"table \S+ has (?P<c>\d+) columns but (?P<v>\d+) values were supplied", "42601",
        lambda m: "INSERT has more expressions than target columns" if int(m["v"]) > int(m["c"])
        else "INSERT has more target columns than expressions"),

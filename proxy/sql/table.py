@@ -19,6 +19,7 @@ from proxy.sql import ddl, rules, type_names
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.names import quote
+from proxy.sql.rules.functions import stored
 
 _SERIAL = {
     "smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",
@@ -63,7 +64,7 @@ def expression(text: str) -> exp.Expr:
     """A translated expression from Postgres text."""
     select = parse_postgres(f"SELECT {text}")
     item: exp.Expr = rules.apply(select, names=False).expressions[0]
-    return item.pop()
+    return stored(item.pop())
 
 
 def query(text: str) -> exp.Query:
@@ -170,7 +171,7 @@ def _one(text: str) -> exp.Expr:
         kind = element.args["kind"]
         element.meta["declared"] = type_names.declared(kind)
         element.set("kind", type_names.engine_type(kind))
-    return rules.apply(element, names=False)
+    return stored(rules.apply(element, names=False))
 
 
 def create_table_as(node: Any) -> exp.Create:

@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from proxy.sql import rules
 from proxy.sql.parse import Parsed
+from proxy.sql.rules.functions import stored
 
 
 def translate(parsed: Parsed) -> exp.Expr:
@@ -17,4 +18,7 @@ def translate(parsed: Parsed) -> exp.Expr:
     """
     if parsed.tree is None:
         raise ValueError(f"{parsed.kind} has no tree")
-    return rules.apply(parsed.tree.copy(), dialect=parsed.dialect)
+    tree = rules.apply(parsed.tree.copy(), dialect=parsed.dialect)
+    if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
+        stored(tree.this)
+    return tree

@@ -68,7 +68,9 @@ def _outcome(connection: psycopg.Connection[Any], text: str) -> Any:
                 copy.write(data + "\n")
             return cursor.statusmessage, None
         cursor = connection.execute(text.encode())
-        return cursor.statusmessage, _rows(cursor, ordered="order by" in text) if cursor.description else None
+        return cursor.statusmessage, _rows(
+            cursor, ordered=text.startswith("select") and "order by" in text
+        ) if cursor.description else None
     except psycopg.Error as error:
         diag = error.diag
         return "error", diag.sqlstate, f"{diag.message_primary} {diag.message_detail} {diag.message_hint}"

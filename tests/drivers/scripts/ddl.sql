@@ -283,3 +283,83 @@ insert into k values (1),(1);;
 alter table k add primary key (id);;
 rollback;;
 select * from k;;
+=== schemas
+create schema a;;
+create table a.t (id int primary key);;
+create table t (id int);;
+insert into a.t values (1),(2);;
+--run
+create schema a;;
+create schema if not exists a;;
+-- here: 0A000
+create schema b create table bt (x int);;
+
+select * from a.t order by id;;
+set search_path = a, public;;
+select * from t order by id;;
+create table inner_t (x int);;
+insert into inner_t values (5);;
+reset search_path;;
+select * from a.inner_t;;
+alter table a.t set schema public;;
+alter table t rename to t0;;
+alter table a.t set schema public;;
+select * from t order by id;;
+alter schema a rename to c;;
+select * from c.inner_t;;
+alter schema nosuch rename to d;;
+alter schema c rename to public;;
+create sequence c.sq;;
+create table c.d (id serial primary key, n bigint default nextval('c.sq'));;
+insert into c.d default values;;
+create view c.dv as select * from c.d;;
+alter sequence c.sq rename to sr;;
+alter sequence c.d_id_seq rename to ids;;
+insert into c.d default values;;
+alter schema c rename to c2;;
+insert into c2.d default values returning id, n;;
+select * from c2.dv order by id;;
+alter schema c2 rename to c;;
+begin;;
+alter schema c rename to c3;;
+insert into c3.d default values;;
+rollback;;
+select count(*) from c.d;;
+create view c.v as select * from c.inner_t;;
+drop schema c cascade;;
+select * from c.inner_t;;
+drop schema if exists nosuch;;
+drop schema nosuch;;
+create schema pg_foo;;
+=== comments
+create table t (id int primary key, v text);;
+create view w as select * from t;;
+create sequence s;;
+create index ti on t (v);;
+--run
+comment on table t is 'table comment';;
+comment on column t.v is 'col ''quoted''';;
+comment on view w is 'v';;
+comment on sequence s is 'sq';;
+-- here: 0A000
+comment on index ti is 'ix';;
+comment on schema public is 'pub';;
+-- here: 0A000
+comment on constraint t_pkey on t is 'pk';;
+select obj_description('t'::regclass), col_description('t'::regclass, 2);;
+comment on table t is null;;
+select obj_description('t'::regclass), col_description('t'::regclass, 2);;
+comment on column t.nosuch is 'x';;
+comment on table nosuch is 'x';;
+=== functions in definitions
+create table t (v text check (length(v) < 5), w text default upper('x'), g int generated always as (length(v)) stored);;
+--run
+insert into t (v) values ('toolong');;
+insert into t (v) values ('ok');;
+alter table t add check (char_length(w) < 3);;
+insert into t (v, w) values ('ok', 'long');;
+alter table t add column y text default lpad('a', 3, 'x');;
+insert into t (v) values ('yes') returning v, w, g, y;;
+alter table t add column d date check (extract(year from d) < 2100);;
+insert into t (v, d) values ('x', '2200-01-01');;
+create index on t (lower(v));;
