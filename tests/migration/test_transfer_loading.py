@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
+import duckdb
 import psycopg
 import pyarrow as pa
 import pytest
 from servers import Server
 
 from migration.connectors import connect, postgres_load
+from migration.connectors.base import Connector
 from migration.connectors.postgres import PostgresConnector, PostgresWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.undertaking import resume
 
 ROWS = 100_000
 STAGED = ("public", "loaded__stg_1x1")
@@ -183,3 +193,68 @@ def test_without_room_for_more_the_first_session_loads(
     monkeypatch.setattr(PostgresConnector, "open", full)
     assert writer.write(STAGED, batches()).rows == ROWS
     assert held(writer)[0] == ROWS
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    home, root, port, user, database = sys.argv[1:]
+    sys.path.insert(0, root)
+    from pathlib import Path
+    from migration.connectors import connect, postgres_load
+    from migration.connectors.base import Source
+    from migration.datasources import datasource
+    from migration.journal import Journal
+    from migration.plan import plan
+    from migration.transfer import run
+    from migration.transfer_model import TransferOptions, TransferRequest
+
+    postgres_load._MANY = 1 << 16
+    leave = postgres_load.CopyIn.__exit__
+
+    def dying(load, *error):
+        leave(load, *error)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    postgres_load.CopyIn.__exit__ = dying
+    place = {"host": "127.0.0.1", "port": port, "user": user, "database": database}
+    source = connect(datasource("source", "duckdb", {"path": f"{home}/source.duckdb"}))
+    target = connect(datasource("target", "postgres", {**place, "role": "read_write"}))
+    request = TransferRequest(
+        Source(path=("main", "t")), ("public", "kept"), source_name="source", target_name="target",
+        options=TransferOptions(range_rows=10_000),
+    )
+    run(plan(request, source, target), journal=Journal(Path(home) / "journal.sqlite"))
+""")
+
+
+def test_a_process_killed_while_keys_are_away_loses_none(
+    writer: PostgresWriter, postgres: Server, tmp_path: Path
+) -> None:
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as source:
+        source.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, s VARCHAR)")
+        source.execute(f"INSERT INTO t SELECT i, '{TEXT}' FROM range(40000) AS r(i)")
+    writer.drop(("public", "kept"))
+    writer.execute("CREATE TABLE kept (id bigint PRIMARY KEY, s text)")
+    writer.execute("INSERT INTO kept VALUES (7, 'old')")
+    place = [str(postgres.port), postgres.user, postgres.database]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).resolve().parents[2]), *place],
+        capture_output=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    assert writer.rows("SELECT id, s FROM kept") == [(7, "old")]
+    (staging,) = writer.leftovers("public")
+    assert writer.count(staging) == 10_000
+    assert not writer.describe(staging).keys  # or this test would prove nothing
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.interrupt_orphans()
+    file: Connector = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    assert resume(journal, 1, file, writer.connector).rows_transferred == 40_000
+    journal.close()
+    file.close()
+    assert writer.leftovers("public") == ()
+    assert writer.describe(("public", "kept")).primary_key == ("id",)
+    assert writer.rows("SELECT count(*), min(id), max(id) FROM kept") == [(40_000, 0, 39_999)]
+    writer.drop(("public", "kept"))
