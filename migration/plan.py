@@ -170,7 +170,7 @@ def _plan(
     if shape is not None:
         target_table = shape
     else:
-        layout = target_layout(table, decided, profile, target, version, request)
+        layout = target_layout(table, decided, profile, target, version, request, reader, read_source)
         spec = new_table(request, table, decided, profile, target.dialect, notes)
         rendered = render(spec, target.dialect, layout, version)
         decided = _refit(decided, dict(rendered.mappings), target.dialect)

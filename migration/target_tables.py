@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from migration import layout_statistics
 from migration.columns import ColumnPlan
-from migration.connectors.base import Connector
+from migration.connectors.base import Connector, Reader, Source
 from migration.ddl_defaults import default_clause
 from migration.dialects import contract
 from migration.layout import ColumnStatistics, Layout, suggest
+from migration.layout_families import FAMILIES
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.profile import Profile, statistics
 from migration.transfer_model import TransferRequest
@@ -90,13 +92,27 @@ def target_layout(
     target: Connector,
     version: str | None,
     request: TransferRequest,
+    reader: Reader,
+    source: Source,
 ) -> Layout:
+    """The layout of a new table, from the statistics of its rows, where its engine lays tables out; a key decides
+    without them."""
+    names = {item.name for item in decided}
+    primary = (table.primary_key if set(table.primary_key) <= names else ()) or request.key
+    found: tuple[ColumnStatistics, ...] = ()
+    if not primary and contract(target.dialect).name in FAMILIES:
+        columns = [column for column in table.columns if column.name in names]
+        found, _ = layout_statistics.take(reader, source, table.dialect, columns)
+    measured = {item.name: item for item in found}
     known = statistics(profile)
-    measured = []
+    columns_there = []
     for item in decided:
-        facts = known.get(item.name, {})
         nullable = item.nullable and item.name not in (*table.primary_key, *request.key)
-        measured.append(
+        if item.name in measured:
+            columns_there.append(replace(measured[item.name], type=item.target, nullable=nullable))
+            continue
+        facts = known.get(item.name, {})
+        columns_there.append(
             ColumnStatistics(
                 item.name,
                 item.target,
@@ -106,8 +122,4 @@ def target_layout(
                 maximum=facts.get("maximum"),
             )
         )
-    names = {item.name for item in decided}
-    primary = table.primary_key if set(table.primary_key) <= names else ()
-    return suggest(
-        target.dialect, measured, profile.rows, primary_key=primary or request.key, version=version
-    )
+    return suggest(target.dialect, columns_there, profile.rows, primary_key=primary, version=version)

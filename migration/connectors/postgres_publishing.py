@@ -67,6 +67,10 @@ FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE x.indrelid = %(oid)s AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.oid)
 ORDER BY 1, 2"""
 
+_SEQUENCES = """
+SELECT s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+WHERE d.refobjid = %s AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"""
+
 
 class PostgresPublisher(SqlWriter):
     """The writer's publishing: names of constraints and indexes are the table's own."""
@@ -132,6 +136,12 @@ def own_names(session: Session, staging: Path, target: Path, item: DialectContra
         if name.startswith(staging[-1])
     ]
     restore_names(session, target, pairs, item)
+    for (name,) in session.execute(_SEQUENCES.encode(), [find(session, target)]).fetchall():
+        if name.startswith(staging[-1]):
+            own = quoted(name.replace(staging[-1], target[-1], 1), item)
+            session.execute(
+                f"ALTER SEQUENCE {quoted_path((*target[:-1], name), item)} RENAME TO {own}".encode()
+            )
 
 
 def restore_names(

@@ -424,3 +424,14 @@ def test_a_cast_never_wraps(click: Connector, tmp_path: Path) -> None:
             run(plan(request, click, target))
     with target.reader() as reader:
         assert reader.fetch("SELECT v FROM u ORDER BY id")["v"].to_pylist() == [300, None]
+
+
+def test_a_table_without_a_key_is_sorted_by_what_its_rows_are_like(click: Connector, tmp_path: Path) -> None:
+    source = duck(
+        tmp_path / "a.duckdb",
+        "CREATE TABLE s (number BIGINT NOT NULL, status_id INTEGER NOT NULL, note VARCHAR)",
+        "INSERT INTO s SELECT i * 7, i % 5, 'n' || i FROM range(3000) AS r(i)",
+    )
+    with plan(TransferRequest(Source(path=("main", "s")), ("default", "sorted")), source, click) as item:
+        assert "ORDER BY (status_id, number)" in item.create_sql
+        assert item.layout is not None and item.layout.confidence == "measured"

@@ -63,6 +63,12 @@ def test_a_schema_is_made_and_keeps_its_references_indexes_and_numbers(shop: Con
         (key.name, key.columns) for key in keys if key.kind == "index"
     ]
     assert {key.name for key in keys} >= {"bills_pkey", "bills_customer_fkey"}
+    with shop.reader() as reader:
+        left = (
+            "SELECT count(*) AS n FROM pg_class WHERE relname LIKE '%__stg_%' "
+            "AND relnamespace = 'copied'::regnamespace"
+        )
+        assert reader.fetch(left).to_pylist() == [{"n": 0}]
     shop.execute("INSERT INTO copied.customers (name) VALUES ('Cy')")
     shop.execute("INSERT INTO copied.bills (customer, total) VALUES (3, 5)")
     with shop.reader() as reader:
