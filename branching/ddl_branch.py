@@ -159,7 +159,7 @@ class BranchDdl(Ddl):
         write.touch(table, f"{RID} IS NULL")  # nothing from below
         image = next((t for t in self.scope.database.base_catalog(line).tables() if t.id == table.id), None)
         if image is not None:
-            write._touch_inherited(table, image, "true", (), "_row")
+            write.touch_inherited(table, image, "true", (), "_row")
             history.keep_own(self.transaction, table, line.record.base.visible(VERSION))
             self.cursor.execute(
                 f"UPDATE {names.delta(table.storage.shape)} SET {VERSION} = {self.transaction.write()}"

@@ -21,10 +21,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from branching import manifest, names, timetravel
+from branching.copied import copy_of, over_copy
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.engine.points import Point
@@ -136,7 +137,6 @@ def _free(line: Line) -> bool:
 
 def _copy(database: Database, line: Line, table: Table) -> _Made | None:
     """Makes the copy; None where the branch is busy, the table has just been altered or the disk has no room."""
-    base = BaseTable(0, DATA_SCHEMA, "", {column.id: f"c{column.id}" for column in table.columns})
     cursor = database.root.cursor()
     try:
         with database.catalog_lock:
@@ -145,8 +145,7 @@ def _copy(database: Database, line: Line, table: Table) -> _Made | None:
                     return None
             if line.catalog.find(table.schema, table.name) is not table or not _has_room(database):
                 return None
-            number = database.next_id()
-            base = replace(base, id=number, name=names.copy(number))
+            base = copy_of(table, database.next_id())
             fork, physical = line.record.fork, database.physical
             cursor.begin()
             head = _head(cursor, line)
@@ -203,7 +202,7 @@ def _turn(database: Database, line: Line, made: _Made) -> bool:
             ):
                 return False
             version = database.clock.take()
-            change = Change(replace(table, storage=_storage(database, table, made.base)))
+            change = Change(over_copy(table, made.base, database.next_id()))
             manifest.insert_changes(cursor, line.id, line.seq + 1, [change], version)
             manifest.insert_commits(cursor, [_entry(database, line, table, version)])
             database.epoch += 1
@@ -222,14 +221,6 @@ def _turn(database: Database, line: Line, made: _Made) -> bool:
         with database.gate:
             line.sealed = None
             database.gate.notify_all()
-
-
-def _storage(database: Database, table: Table, base: BaseTable) -> Storage:
-    by_name = {column.name: column.id for column in table.columns}
-    worked_out = {by_name[name]: text for name, text in table.storage.below}
-    return Storage(
-        base.id, database.next_id(), (), tuple({**dict(table.storage.recipes), **worked_out}.items())
-    )
 
 
 def _entry(database: Database, line: Line, table: Table, version: int) -> Commit:

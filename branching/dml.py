@@ -132,6 +132,10 @@ class Write:
             return self.merge(tree, table, alias)
         raise BoughError("0A000", "this kind of write is not supported")
 
+    def truncate(self, tree: exp.Delete, table: Table) -> None:
+        """Deletes all rows of a table that the transaction has claimed."""
+        self.run(tree)
+
     def open(self, table: Table) -> None:
         """Makes storage ready for a write to ``table``."""
 

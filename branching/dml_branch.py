@@ -16,13 +16,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from sqlglot import exp
 
-from branching import history, names, overlay, twice
+from branching import copied, history, names, overlay, twice
 from branching.branch_keys import refuse_taken
 from branching.dml import (
     Write,
@@ -41,7 +40,7 @@ from branching.dml import (
 )
 from branching.dml_trunk import expand_insert, expand_update
 from branching.engine.base import EngineError, ErrorKind
-from branching.model import Storage, Table
+from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
 from branching.storage import ensure_delta
 
@@ -107,6 +106,10 @@ class BranchWrite(Write):
         written.count += self._gone
         self.transaction.deleted += written.count
         return written
+
+    def truncate(self, tree: exp.Delete, table: Table) -> None:
+        if not copied.empty(self, table):
+            self.run(tree)
 
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
         version = self.transaction.write()
@@ -215,19 +218,19 @@ class BranchWrite(Write):
         imaged = self.imaged(table)
         history.keep_own(transaction, table, where, values, alias)
         if line.record.inherited and imaged is not None:
-            self._touch_inherited(table, imaged, where, values, alias)
+            self.touch_inherited(table, imaged, where, values, alias)
         if overlay.reads_copy(table, transaction.physical):
             self._touch_copied(table, imaged, where, values, alias, alone=alone, gone=gone)
             return
         if table.storage.base is None or imaged is None:
             return
-        source = self._unmasked(table)
+        source = self.unmasked(table)
         shared = names.columns(table.stored)
         images = names.before(imaged.storage.shape)
         if imaged.storage == table.storage:
             rows, columns, selected = source, shared, where
         else:
-            rows = self._unmasked(imaged)
+            rows = self.unmasked(imaged)
             columns = names.columns(imaged.stored)
             selected = f"{RID} IN (SELECT {RID} FROM ({source}) AS {_q(alias)} WHERE {where})"
         touch = partial(self.cursor.engine.touch, branch=line.id, version=version)
@@ -267,21 +270,15 @@ class BranchWrite(Write):
         """Touches rows of the branch's own copy of the table: those that are not its own changes get their images."""
         line, transaction = self.scope.line, self.transaction
         touch = partial(self.cursor.engine.touch, branch=line.id, version=transaction.take())
-        source = self._unmasked(table)
+        source = self.unmasked(table)
         if not alone:
             where = f"{RID} IN ({self.stage_rids(_rids(f'({source})', alias, where), values)})"
             values = ()
         history.keep_copied(transaction, table, source, where, values, alias)
         if imaged is not None:
-            images, columns = names.before(imaged.storage.shape), names.columns(imaged.stored)
-            if imaged.storage.base == table.storage.base:
-                then = self._unmasked(imaged)
-            else:  # the copy has all columns of before it, whatever has been altered since
-                then = self._unmasked(replace(imaged, storage=Storage(table.storage.base, 0)))
-            selected = (
-                f"{line.record.base.visible(VERSION)} AND {RID} IN ({_rids(f'({source})', alias, where)})"
+            copied.take_images(
+                self, table, imaged, f"{RID} IN ({_rids(f'({source})', alias, where)})", values
             )
-            self.cursor.execute(touch(images, columns, f"({then})", "_then", selected), values)
         delta, shared = names.delta(table.storage.shape), names.columns(table.stored)
         if not gone:
             self._copy(touch(delta, shared, f"({source})", alias, where), values)
@@ -293,7 +290,7 @@ class BranchWrite(Write):
         if gone:
             self._gone += masked
 
-    def _unmasked(self, table: Table) -> str:
+    def unmasked(self, table: Table) -> str:
         """The rows below the branch that it has not replaced.
 
         Before anybody touches the table that is all of them. Should another session touch it between that question and
@@ -318,7 +315,7 @@ class BranchWrite(Write):
                 raise
             raise EngineError(ErrorKind.CONFLICT, error.exception, error.message, error.sql) from error
 
-    def _touch_inherited(
+    def touch_inherited(
         self, table: Table, imaged: Table, where: str, values: Sequence[Any], alias: str
     ) -> None:
         """Images of rows that are in the delta but part of the base, about to change for the first time."""

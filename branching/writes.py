@@ -128,7 +128,7 @@ class Writes:
             if any(True for _ in referrers(scope, table)):
                 transaction.remove_keys(table.id)
             target = exp.table_(table.name, db=table.schema, quoted=True)
-            self._connection.writer(transaction, scope, ()).run(exp.Delete(this=target))
+            self._connection.writer(transaction, scope, ()).truncate(exp.Delete(this=target), table)
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():
                     if sequence.owned_by and sequence.owned_by[0] == table.id:

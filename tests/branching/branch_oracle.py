@@ -22,7 +22,7 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, Database, Engine, EngineError, branches, gc
+from branching import BoughError, Database, Engine, EngineError, branches, copied, gc
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.detach import Limits
@@ -662,7 +662,8 @@ class Oracle:
         return f"DELETE FROM {q(tab.name)} WHERE {self.predicate(rnd, tab)}"
 
     def _truncate(self, rnd: Random, tab: Tab) -> str | None:
-        return f"TRUNCATE {q(tab.name)}" if rnd.random() < 0.3 else None
+        copied.EMPTIED = rnd.choice((0, 10_000))  # with an empty copy, or with a mask for every row
+        return f"TRUNCATE {q(tab.name)}" if rnd.random() < 0.4 else None
 
     def _merge(self, rnd: Random, tab: Tab) -> str | None:
         if not tab.keys or not self.engine.capabilities.merge_into:

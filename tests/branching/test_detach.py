@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from merge_lab import Lab, column
 
-from branching import BoughError, branch_info, branches, detach, diff, gc
+from branching import BoughError, branch_info, branches, copied, detach, diff, gc
 from branching import ddl_model as d
 from branching.detach import Limits
 from branching.reset import reset
@@ -140,6 +140,29 @@ def test_a_copy_of_what_has_changed_meanwhile_is_thrown_away(
     monkeypatch.setattr(detach, "_turn", late)
     assert [what.split()[-1] for _, what, _ in collect(lab)] == ["dropped", "dropped"]
     assert not stored(lab, "c") and lab.sql("b", "select a from t where id = 1") == [(3,)]
+
+
+def test_a_large_table_that_is_emptied_reads_an_empty_copy_at_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "EMPTIED", 1)
+    b, rows = lab.connections["b"], lab.all("b")
+    b.begin()
+    b.execute(d.Truncate((d.Name("t"),)))
+    assert lab.all("b") == []
+    b.rollback()
+    assert lab.all("b") == rows and not stored(lab, "c")
+    b.execute(d.Truncate((d.Name("t"),)))
+    assert lab.all("b") == [] and list(stored(lab, "c").values()) == [0]
+    assert sum(stored(lab, "m").values()) == 6, "no row got a mask"
+    lab.sql("b", "insert into t values (1, 1, 'again')")
+    (found,) = diff.summary(b, "b")
+    assert (found.rows_added, found.rows_removed, found.rows_modified) == (0, 19, 1)
+    collect(lab, Limits())
+    assert lab.all("b") == [(1, 1, "again")] and sum(stored(lab, "d").values()) == 1
+    lab.merge()
+    assert lab.all("main") == [(1, 1, "again")]
+    reset(lab.database, "b")
 
 
 def test_what_went_wrong_is_told_and_changes_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,86 @@
+"""Writes where a branch has a copy of a table (``detach``), and TRUNCATE, which gives it an empty one at once.
+
+A copy is never written and has no rows but those that the branch saw: versions tell which of them are its own changes,
+so only the others need an image before they change. A large table that is emptied gets an empty copy: that costs the
+images of its rows, and no mask of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from branching import names
+from branching.manifest import Change
+from branching.model import Storage, Table
+from branching.names import DATA_SCHEMA, VERSION
+from branching.physical import BaseTable
+
+if TYPE_CHECKING:
+    from branching.dml_branch import BranchWrite
+
+EMPTIED = 10_000  # rows below a branch from which on TRUNCATE makes an empty copy
+
+
+def copy_of(table: Table, number: int) -> BaseTable:
+    """A copy of a table, by its number: it does not exist yet."""
+    columns = {column.id: f"c{column.id}" for column in table.columns}
+    return BaseTable(number, DATA_SCHEMA, names.copy(number), columns)
+
+
+def over_copy(table: Table, copy: BaseTable, shape: int) -> Table:
+    """The table as it is once it is read from the copy."""
+    by_name = {column.name: column.id for column in table.columns}
+    worked_out = {by_name[name]: text for name, text in table.storage.below}
+    recipes = tuple({**dict(table.storage.recipes), **worked_out}.items())
+    return replace(table, storage=Storage(copy.id, shape, (), recipes))
+
+
+def take_images(
+    write: BranchWrite, table: Table, imaged: Table, selected: str, values: Sequence[Any] = ()
+) -> None:
+    """Images of the copy's rows that are ``selected`` and no changes of the branch's own."""
+    line = write.scope.line
+    if imaged.storage.base == table.storage.base:
+        then = write.unmasked(imaged)
+    else:  # the copy has all columns of before it, whatever has been altered since
+        then = write.unmasked(replace(imaged, storage=Storage(table.storage.base, 0)))
+    _take(write, imaged, then, f"{line.record.base.visible(VERSION)} AND {selected}", values)
+
+
+def _take(write: BranchWrite, imaged: Table, rows: str, where: str, values: Sequence[Any] = ()) -> None:
+    touch, images = write.cursor.engine.touch, names.before(imaged.storage.shape)
+    version, branch = write.transaction.take(), write.scope.line.id
+    text = touch(
+        images, names.columns(imaged.stored), f"({rows})", "_then", where, branch=branch, version=version
+    )
+    write.cursor.execute(text, values)
+
+
+def empty(write: BranchWrite, table: Table) -> bool:
+    """Empties a table that the transaction has claimed; False where it is too small for a copy to be worth it."""
+    transaction, line = write.transaction, write.scope.line
+    base = transaction.physical.bases.get(table.storage.base or 0)
+    if base is None or write.cursor.query(f"SELECT count(*) FROM {base.sql}")[0][0] < EMPTIED:
+        return False
+    transaction.write()
+    rows = write.scope.relation_sql(table, line)
+    transaction.deleted += write.cursor.query(f"SELECT count(*) FROM ({rows}) AS _rows")[0][0]
+    write.open(table)
+    if (imaged := write.imaged(table)) is not None:
+        if line.record.inherited:
+            write.touch_inherited(table, imaged, "true", (), "_row")
+        if base.is_copy:
+            take_images(write, table, imaged, "true")
+        else:
+            _take(write, imaged, write.unmasked(imaged), "true")
+    copy = copy_of(table, write.scope.database.next_id())
+    write.cursor.execute(write.cursor.engine.create_copy(copy, table))
+    transaction.put_base(copy)
+    transaction.add_storage(copy.name)
+    transaction.change(Change(over_copy(table, copy, write.scope.database.next_id())))
+    return True
+
+
+__all__ = ["EMPTIED", "copy_of", "empty", "over_copy", "take_images"]
