@@ -173,7 +173,24 @@ class Guc:
     by_command: bool = False  # changed by SessionSettings.assign alone, after what it stands for was done
 
 
-_ISOLATION = _one_of("read uncommitted", "read committed", "repeatable read", "serializable")
+def no_serializable() -> BoughError:
+    """What a client is told that asks for more than a snapshot gives."""
+    return BoughError(
+        "0A000",
+        "isolation level SERIALIZABLE is not supported",
+        detail="Transactions run at REPEATABLE READ (snapshot isolation).",
+        hint="Use REPEATABLE READ, and lock what you read by writing it.",
+    )
+
+
+def _isolation(value: str) -> str:
+    found = _LEVELS(value)
+    if found == "serializable":
+        raise no_serializable()
+    return found
+
+
+_LEVELS = _one_of("read uncommitted", "read committed", "repeatable read", "serializable")
 GUCS: tuple[Guc, ...] = (
     Guc("application_name", "", _text, "What the client calls itself.", reported=True),
     Guc("backslash_quote", "safe_encoding", _one_of("safe_encoding", "on", "off"), "Accepted."),
@@ -203,7 +220,7 @@ GUCS: tuple[Guc, ...] = (
     Guc("default_tablespace", "", _any, "Accepted."),
     Guc("default_text_search_config", "pg_catalog.simple", _any, "Accepted."),
     Guc("default_transaction_deferrable", "off", _boolean, "Accepted."),
-    Guc("default_transaction_isolation", "repeatable read", _ISOLATION, "Every transaction is a snapshot."),
+    Guc("default_transaction_isolation", "repeatable read", _isolation, "Every transaction is a snapshot."),
     Guc(
         "default_transaction_read_only",
         "off",
@@ -298,7 +315,7 @@ GUCS: tuple[Guc, ...] = (
     Guc("temp_buffers", "8MB", _any, "Accepted."),
     Guc("TimeZone", "UTC", _time_zone, "Zone of timestamptz in text.", reported=True),
     Guc("transaction_deferrable", "off", _boolean, "Accepted."),
-    Guc("transaction_isolation", "repeatable read", _ISOLATION, "Every transaction is a snapshot."),
+    Guc("transaction_isolation", "repeatable read", _isolation, "Every transaction is a snapshot."),
     Guc("transaction_read_only", "off", _boolean, "Whether this transaction is read only."),
     Guc("transaction_timeout", "0", _milliseconds, "Longest time for one transaction."),
     Guc("wal_level", "replica", _any, "Shown to tools that ask.", read_only=True),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from branching.errors import BoughError
+from proxy.gucs import no_serializable
 from proxy.session.outcome import Outcome, done
 from proxy.sql.statements import Kind, Transaction
 
@@ -137,12 +138,7 @@ class Transactions:
     def run(self, kind: Kind, what: Transaction) -> Outcome:
         """BEGIN, COMMIT, ROLLBACK, SET TRANSACTION."""
         if what.isolation == "serializable":
-            raise BoughError(
-                "0A000",
-                "isolation level SERIALIZABLE is not supported",
-                detail="Transactions run at REPEATABLE READ (snapshot isolation).",
-                hint="Use REPEATABLE READ, and lock what you read by writing it.",
-            )
+            raise no_serializable()
         connection = self._session.connection
         assert connection is not None
         if kind is Kind.BEGIN:
