@@ -94,6 +94,14 @@ class KeysAside:
         if value is None:
             try:
                 self._run(self._make)
+            except psycopg.errors.UniqueViolation as reason:
+                self._restore()
+                raise MigrationError(
+                    "23505",
+                    "a key of the target is not unique in the source",
+                    detail=reason.diag.message_detail,
+                    hint="Select one row for each key.",
+                ) from None
             except psycopg.Error:
                 self._restore()
                 raise

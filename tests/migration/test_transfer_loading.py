@@ -151,6 +151,7 @@ def test_keys_are_away_while_rows_come(
         with pytest.raises(MigrationError) as refusal:
             writer.write(STAGED, batches(wrong))
         assert (refusal.value.sqlstate, writer.count(STAGED), named(writer)) == (code, 0, before)
+        assert f"(id)=({wrong})" in str(refusal.value.detail)
     opened.clear()
     assert writer.write(STAGED, batches()).rows == ROWS
     assert len(opened) == postgres_load.SESSIONS - 1
