@@ -92,7 +92,7 @@ class Proxy:
 @contextmanager
 def greenplum_server(server_port: int) -> Iterator[Proxy]:
     """The proxy, running before a PostgreSQL server of this machine."""
-    from servers import _wait, free_port
+    from servers import free_port, wait_for_port
 
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
@@ -105,7 +105,7 @@ def greenplum_server(server_port: int) -> Iterator[Proxy]:
                 stderr=output,
             )
         try:
-            _wait(port, process, log)
+            wait_for_port(port, process, log)
             yield Proxy(port, file)
         finally:
             process.terminate()
