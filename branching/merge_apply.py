@@ -14,14 +14,13 @@ from branching.conflicts import ConflictRow
 from branching.database import Database
 from branching.errors import BoughError
 from branching.manifest import Author
-from branching.merge_attempt import Attempt, attempted, check_token, lines_of, policy_of, target_sql, token_of
+from branching.merge_attempt import Attempt, attempted, check_token, lines_of, policy_of, token_of
 from branching.merge_continue import abort_merge, abort_refresh, continue_merge, continue_refresh
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy
 from branching.merge_refresh import explain_refresh, refresh, refresh_attempt
 from branching.merge_result import refused, rows, undecided
 from branching.merge_revert import revert
-from branching.merge_steps import apply, plan_rows
-from branching.merge_verify import violations
+from branching.merge_steps import apply, look_for_violations, plan_rows
 from branching.names import quote
 
 
@@ -83,9 +82,7 @@ def explain(
 
     def run(attempt: Attempt) -> tuple[tuple[MergeRow, ...], str]:
         plan_rows(attempt)
-        for position, stage in attempt.stages.items():
-            plan = attempt.catalog.tables[position]
-            attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+        look_for_violations(attempt)
         found = token_of(attempt)
         attempt.transaction.rollback()
         return rows(attempt), found

@@ -53,6 +53,7 @@ class Attempt:
     created: dict[int, int] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
+    replaced: dict[int, frozenset[int]] = field(default_factory=dict)  # columns, see ``merge_conversions``
     reopened: bool = False  # a manual merge, its conflicts settled
     undo: bool = True  # keeps what BRANCH REVERT MERGE needs
     restores: bool = False  # is an undo: columns that come back bring all their values

@@ -12,8 +12,9 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
+from branching.merge_columns import Merge, merge_columns
 from branching.merge_model import (
     ABORT,
     BRANCH,
@@ -28,28 +29,6 @@ from branching.merge_model import (
     strategy_of,
 )
 from branching.model import Catalog, Column, Constraint, Index, Macro, Object, Schema, Table
-
-_V = TypeVar("_V")
-
-
-class _Merge:
-    """The three-way choice of one object's properties, collecting conflicts."""
-
-    def __init__(self, strategy: str) -> None:
-        self.strategy = strategy
-        self.conflicts: list[SchemaConflict] = []
-
-    def choose(self, what: str, base: _V, source: _V, target: _V) -> _V:
-        if source in (base, target):
-            return target
-        if target == base:
-            return source
-        self.conflicts.append(SchemaConflict(what, _text(base), _text(source), _text(target)))
-        return source if self.strategy == BRANCH else target
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 def plan_catalogs(base: Catalog, source: Catalog, target: Catalog, policy: Policy) -> CatalogPlan:
@@ -126,14 +105,14 @@ def merge_table(base: Table | None, source: Table, target: Table, policy: Policy
     if base is None:  # came to both in the same way: by an earlier merge
         base = target if source.id == target.id else source
     base, source = _aligned(base, source, target)
-    merge = _Merge(policy.of(target.schema, target.name))
+    merge = Merge(policy.of(target.schema, target.name))
     schema, name = merge.choose(
         "name",
         (base.schema, base.name),
         (source.schema, source.name),
         (target.schema, target.name),
     )
-    columns = _merge_columns(merge, base, source, target)
+    columns = merge_columns(merge, base, source, target)
     merged = Table(
         target.id,
         schema,
@@ -166,74 +145,6 @@ def _aligned(base: Table, source: Table, target: Table) -> tuple[Table, Table]:
     return renumber(base), renumber(source)
 
 
-def _merge_columns(merge: _Merge, base: Table, source: Table, target: Table) -> tuple[Column, ...]:
-    bases = {column.id: column for column in base.columns}
-    sources = {column.id: column for column in source.columns}
-    columns: list[Column] = []
-    for ours in target.columns:
-        before, theirs = bases.get(ours.id), sources.get(ours.id)
-        if theirs is None and before is None:
-            columns.append(ours)
-        elif theirs is None:
-            assert before is not None
-            if _same_definition(before, ours):
-                continue  # dropped on the branch, untouched on the target (its values are looked at apart)
-            if merge.choose(f"column {ours.name}", _definition(before), None, _definition(ours)) is not None:
-                columns.append(ours)
-        else:
-            columns.append(_merge_column(merge, before or theirs, theirs, ours))
-    known = {column.id for column in columns}
-    mine = {column.id for column in target.columns}
-    for theirs in source.columns:
-        if theirs.id in known or theirs.id in mine:
-            continue
-        before = bases.get(theirs.id)
-        if before is None:
-            taken = next((c for c in columns if c.name.lower() == theirs.name.lower()), None)
-            if taken is None:
-                columns.append(theirs)
-            elif taken.type != theirs.type:
-                merge.choose(f"column {theirs.name}", None, _definition(theirs), _definition(taken))
-        elif not _same_definition(before, theirs):
-            chosen = merge.choose(f"column {theirs.name}", _definition(before), _definition(theirs), None)
-            if chosen is not None:
-                columns.append(theirs)
-    return tuple(columns)
-
-
-def _definition(column: Column) -> str:
-    return f"{column.name} {column.type}"
-
-
-def _same_definition(left: Column, right: Column) -> bool:
-    return replace(left, comment=None) == replace(right, comment=None)
-
-
-def _merge_column(merge: _Merge, base: Column, source: Column, target: Column) -> Column:
-    def choose(what: str, get: str) -> Any:
-        return merge.choose(
-            f"column {target.name}: {what}", getattr(base, get), getattr(source, get), getattr(target, get)
-        )
-
-    kind, declared = merge.choose(
-        f"column {target.name}: type",
-        (base.type, base.declared),
-        (source.type, source.declared),
-        (target.type, target.declared),
-    )
-    return replace(
-        target,
-        name=choose("name", "name"),
-        type=kind,
-        declared=declared,
-        not_null=choose("not null", "not_null"),
-        default=choose("default", "default"),
-        generated=choose("generated", "generated"),
-        identity=choose("identity", "identity"),
-        comment=choose("comment", "comment"),
-    )
-
-
 def _by_ids(table: Table, columns: tuple[str, ...]) -> tuple[object, ...]:
     """Column names as ids, so that a rename changes nothing."""
     found = {column.name: column.id for column in table.columns}
@@ -256,7 +167,7 @@ def _renamed(table: Table, columns: tuple[str, ...], merged: tuple[Column, ...])
 
 
 def _merge_constraints(
-    merge: _Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
+    merge: Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
 ) -> tuple[Constraint, ...]:
     def known(table: Table) -> dict[str, Constraint]:
         return {item.name: item for item in table.constraints}
@@ -303,7 +214,7 @@ def _plain(text: str | None, table: Table, like: Table) -> str | None:
 
 
 def _merge_indexes(
-    merge: _Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
+    merge: Merge, base: Table, source: Table, target: Table, columns: tuple[Column, ...]
 ) -> tuple[Index, ...]:
     bases = {item.id: item for item in base.indexes}
     sources = {item.id: item for item in source.indexes}

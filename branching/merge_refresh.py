@@ -29,7 +29,6 @@ from branching.merge_attempt import (
     check_token,
     policy_of,
     repeated,
-    target_sql,
     token_of,
 )
 from branching.merge_brought import measure
@@ -37,8 +36,7 @@ from branching.merge_pairs import copy_rows, delete_rows_of
 from branching.merge_plan import ABORT, MANUAL, MergeResult, MergeRow, Policy, plan_catalogs
 from branching.merge_result import refused, rows, undecided
 from branching.merge_sides import Sides
-from branching.merge_steps import apply, plan_rows
-from branching.merge_verify import violations
+from branching.merge_steps import apply, look_for_violations, need_fit, plan_rows
 from branching.transaction import Transaction
 
 _T = TypeVar("_T")
@@ -72,9 +70,7 @@ def explain_refresh(
 
     def run(attempt: Attempt) -> tuple[tuple[MergeRow, ...], str]:
         plan_rows(attempt)
-        for position, stage in attempt.stages.items():
-            plan = attempt.catalog.tables[position]
-            attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+        look_for_violations(attempt)
         return measure(attempt).rows(rows(attempt)), token_of(attempt)
 
     return refresh_attempt(database, name, policy, run, author)
@@ -93,6 +89,7 @@ def carry_out(
     def run(attempt: Attempt) -> MergeResult:
         if (ended := plan(attempt)) is not None:
             return ended
+        need_fit(attempt)
         line, parent = attempt.source, attempt.brings
         assert parent is not None
         brought = measure(attempt)

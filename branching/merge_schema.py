@@ -36,7 +36,9 @@ class Step:
     index: Index | None = None
 
 
-def alterations(have: Table, want: Table, known: tuple[Table, ...] = ()) -> list[Step]:
+def alterations(
+    have: Table, want: Table, known: tuple[Table, ...] = (), replaced: frozenset[int] = frozenset()
+) -> list[Step]:
     """What turns ``have`` into ``want``; ``known`` are tables that may know how a column's type was changed."""
     steps: list[Step] = []
     wanted = {column.id: column for column in want.columns}
@@ -73,7 +75,9 @@ def alterations(have: Table, want: Table, known: tuple[Table, ...] = ()) -> list
     )
     for column in want.columns:
         if column.id in mine:
-            steps += _column_steps(replace(mine[column.id], name=column.name), column, renamed, known)
+            steps += _column_steps(
+                replace(mine[column.id], name=column.name), column, renamed, known, replaced
+            )
         else:
             steps.append(Step(d.AddColumn(column_tree(column)), column.id))
             if column.not_null:
@@ -115,10 +119,15 @@ def _renames(have: Table, wanted: dict[int, Column]) -> list[Step]:
     return steps
 
 
-def _column_steps(have: Column, want: Column, table: Table, known: tuple[Table, ...]) -> list[Step]:
+def _column_steps(
+    have: Column, want: Column, table: Table, known: tuple[Table, ...], replaced: frozenset[int]
+) -> list[Step]:
     steps = []
+    if want.id in replaced and have.not_null:  # until the rows are written
+        steps.append(Step(d.DropNotNull(have.name)))
+        have = replace(have, not_null=False)
     if want.type != have.type:
-        using = conversion(table, want, known)
+        using = conversion(table, want, known, strict=want.id not in replaced)
         if have.default is not None:
             steps.append(Step(d.DropDefault(have.name)))
             have = replace(have, default=None)
@@ -232,10 +241,19 @@ def ddl_for(transaction: Transaction, scope: Scope) -> MergeDdl:
     return kind(transaction, scope, lambda _notice: None)
 
 
-def reshape(ddl: MergeDdl, table: Table, merged: Table, known: tuple[Table, ...]) -> Table:
-    """Alters the target's ``table`` until it is ``merged``; returns it as it then stands in the catalog."""
+def reshape(
+    ddl: MergeDdl,
+    table: Table,
+    merged: Table,
+    known: tuple[Table, ...],
+    replaced: frozenset[int] = frozenset(),
+) -> Table:
+    """Alters the target's ``table`` until it is ``merged``; returns it as it then stands in the catalog.
+
+    ``replaced``: columns some of whose values cannot be converted, and are written anew afterwards.
+    """
     identifier = table.id
-    for step in alterations(table, merged, known):
+    for step in alterations(table, merged, known, replaced):
         current = by_id(ddl, identifier)
         action = step.action
         if isinstance(action, d.CreateIndex):
@@ -274,10 +292,12 @@ def without_new_references(merged: Table, target: Table) -> Table:
     )
 
 
-def loosened(merged: Table, filled: frozenset[int], target: Table) -> Table:
+def loosened(
+    merged: Table, filled: frozenset[int], target: Table, replaced: frozenset[int] = frozenset()
+) -> Table:
     """``merged`` as its rows can be before columns are filled: nothing is asked of those yet."""
-    names_ = {column.name for column in merged.columns if column.id in filled}
-    there = {column.id for column in target.columns}
+    names_ = {column.name for column in merged.columns if column.id in filled | replaced}
+    free_of_nulls = {column.id for column in target.columns} - replaced
 
     def free(columns: tuple[str, ...], expression: str | None = None) -> bool:
         return names_.isdisjoint(columns) and not any(
@@ -287,7 +307,8 @@ def loosened(merged: Table, filled: frozenset[int], target: Table) -> Table:
     return replace(
         merged,
         columns=tuple(
-            replace(c, not_null=False) if c.id in filled and c.id not in there else c for c in merged.columns
+            replace(c, not_null=False) if c.id in filled | replaced and c.id not in free_of_nulls else c
+            for c in merged.columns
         ),
         constraints=tuple(c for c in merged.constraints if c.kind == "f" or free(c.columns, c.expression)),
         indexes=tuple(index for index in merged.indexes if free(index.columns)),

@@ -17,6 +17,7 @@ from branching.errors import BoughError
 from branching.lines import CatalogRef
 from branching.merge_attempt import Attempt, target_sql
 from branching.merge_conflicts import Conflict, object_conflict, row_conflicts, schema_conflicts
+from branching.merge_conversions import unfit
 from branching.merge_pairs import keep_pair
 from branching.merge_plan import BRANCH, MergeResult, TablePlan
 from branching.merge_result import kept, reshapes, rows
@@ -58,6 +59,9 @@ def plan_rows(
             )  # fmt: skip
             attempt.stages[position] = stage
             attempt.conflicts += row_conflicts(attempt.cursor, stage, plan.shown)
+        if plan.kind == "rows":
+            broken, attempt.replaced[position] = unfit(attempt, position, plan)
+            attempt.violations += broken
     attempt.catalog = replace(attempt.catalog, tables=tuple(plans))
     for item, conflict in attempt.catalog.conflicts:
         if attempt.tables is None:
@@ -166,11 +170,28 @@ def _broken_foreign_keys(attempt: Attempt) -> list[Violation]:
 
 def _check_violations(attempt: Attempt) -> None:
     """On a branch the keys of the rows below are nobody's constraint: they are looked up before writing."""
+    need_fit(attempt)
     if attempt.transaction.line.is_trunk:
         return
     for position, stage in attempt.stages.items():
         plan = attempt.catalog.tables[position]
         attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+    need_fit(attempt)
+
+
+def look_for_violations(attempt: Attempt) -> None:
+    """What a merge would find only while it writes, for whom it is explained to."""
+    unfit_tables = {
+        (item.schema, item.table) for item in attempt.violations
+    }  # of those the rest says nothing
+    for position, stage in attempt.stages.items():
+        plan = attempt.catalog.tables[position]
+        if plan.merged is not None and (plan.merged.schema, plan.merged.name) not in unfit_tables:
+            attempt.violations += violations(attempt.cursor, stage, plan, target_sql(attempt, plan))
+
+
+def need_fit(attempt: Attempt) -> None:
+    """Refuses what was found to be lost while the plan was made. Nothing has been written so far."""
     if attempt.violations:
         attempt.transaction.rollback()
         raise refuse(attempt, attempt.violations)
@@ -280,8 +301,9 @@ def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, pl
     if reshapes(plan):
         merged = merge_schema.without_new_references(merged, target)
         filled = stage.filled if stage is not None else frozenset()
-        loose = merge_schema.loosened(merged, filled, target)
-        table = merge_schema.reshape(ddl, table, loose, (plan.source,))
+        replaced = attempt.replaced.get(position, frozenset())
+        loose = merge_schema.loosened(merged, filled, target, replaced)
+        table = merge_schema.reshape(ddl, table, loose, (plan.source,), replaced)
         lost = filled - {column.id for column in target.columns}
         if lost:
             sides = replace(

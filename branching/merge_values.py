@@ -22,8 +22,13 @@ from branching.resolve import DIALECT
 _STORED = re.compile(r"c(\d+)")
 
 
-def lifted(have: Table, wanted: Column, alias: str, changed: tuple[Table, ...]) -> str:
-    """SQL of ``wanted`` over a row of ``have`` called ``alias``; ``changed`` are the tables that may know how."""
+def lifted(
+    have: Table, wanted: Column, alias: str, changed: tuple[Table, ...], *, strict: bool = False
+) -> str:
+    """SQL of ``wanted`` over a row of ``have`` called ``alias``; ``changed`` are the tables that may know how.
+
+    A value that cannot be converted is NULL, or an error if ``strict``.
+    """
     mine = next((column for column in have.columns if column.id == wanted.id), None)
     if mine is not None and mine.type == wanted.type:
         return f"{alias}.{quote(mine.name)}"
@@ -34,9 +39,10 @@ def lifted(have: Table, wanted: Column, alias: str, changed: tuple[Table, ...]) 
             recipe is not None
             and (text := _over(have, recipe, alias, dict(table.storage.recipes))) is not None
         ):
-            return f"CAST({text} AS {wanted.type})"
+            cast = f"CAST({text} AS {wanted.type})"
+            return cast if strict else f"TRY({cast})"
     if mine is not None:
-        return f"TRY_CAST({alias}.{quote(mine.name)} AS {wanted.type})"
+        return f"{'CAST' if strict else 'TRY_CAST'}({alias}.{quote(mine.name)} AS {wanted.type})"
     return initial(wanted)
 
 
@@ -79,10 +85,10 @@ def _over(have: Table, recipe: str, alias: str, recipes: Mapping[int, str]) -> s
     return None if missing else text
 
 
-def conversion(have: Table, wanted: Column, changed: tuple[Table, ...]) -> exp.Expr:
+def conversion(have: Table, wanted: Column, changed: tuple[Table, ...], *, strict: bool) -> exp.Expr:
     """The USING of an ALTER TYPE that makes ``wanted`` of what ``have`` holds."""
-    text = lifted(have, wanted, "_row", changed).replace("_row.", "")
-    return sqlglot.parse_one(text.replace("TRY_CAST(", "CAST("), dialect=DIALECT)
+    text = lifted(have, wanted, "_row", changed, strict=strict).replace("_row.", "")
+    return sqlglot.parse_one(text, dialect=DIALECT)
 
 
 def distinct(left: str, right: str) -> str:

@@ -54,7 +54,7 @@ def violations(cursor: Cursor, stage: Stage, plan: TablePlan, target_sql: str) -
         for c in stage.columns
     )
     outcome = f"SELECT rid, trid, action, {items} FROM {stage.sql} WHERE action IN ('insert', 'update')"
-    key = _text(list(table.key), "_row") if table.key else "NULL"
+    key = text_of(list(table.key), "_row") if table.key else "NULL"
     found: list[Violation] = []
     for column in table.columns:
         if column.not_null and column.generated is None:
@@ -91,11 +91,11 @@ def _duplicates(
     if not all(column in ids for column in columns):
         return []
     here = {column.id: column.name for column in target.columns}
-    text = _text(list(columns), "_row")
+    text = text_of(list(columns), "_row")
     present = " AND ".join(f"_row.{quote(column)} IS NOT NULL" for column in columns)
     listed = names.columns(columns)
     twice = (
-        f"SELECT {_text(list(columns), '_row')} FROM ({outcome}) AS _row WHERE {present}"
+        f"SELECT {text_of(list(columns), '_row')} FROM ({outcome}) AS _row WHERE {present}"
         f" GROUP BY {listed} HAVING count(*) > 1"
     )
     parts = [twice]
@@ -116,7 +116,8 @@ def _duplicates(
     ]
 
 
-def _text(columns: list[str], alias: str) -> str:
+def text_of(columns: list[str], alias: str) -> str:
+    """The values of these columns as one text."""
     return "concat_ws(', ', " + ", ".join(f"CAST({alias}.{quote(c)} AS VARCHAR)" for c in columns) + ")"
 
 
@@ -146,7 +147,7 @@ def _orphans(
     rows = scope.relation_sql(child, scope.line, hidden=True)
     orphan = orphan_predicate(constraint, "_child", scope.relation_sql(parent, scope.line))
     found = cursor.query(
-        f"SELECT {_text(list(constraint.columns), '_child')} FROM ({rows}) AS _child"
+        f"SELECT {text_of(list(constraint.columns), '_child')} FROM ({rows}) AS _child"
         f" WHERE {which} AND {orphan} LIMIT 1000"
     )
     return [
