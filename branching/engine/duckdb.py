@@ -26,7 +26,7 @@ from branching.engine.base import (
     ResultColumn,
     WireFormats,
 )
-from branching.engine.duckdb_engine import DuckDBQuestions
+from branching.engine.duckdb_engine import DuckDBEngine, DuckDBQuestions
 from branching.engine.duckdb_errors import classify, open_error
 from branching.engine.duckdb_frames import open_stream
 from branching.engine.duckdb_instance import Instance
@@ -68,7 +68,10 @@ def _inserts(sql: str) -> bool:
 class DuckDBCursor(DuckDBQuestions, Cursor):
     """One DuckDB connection of an instance."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, instance: Instance) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, instance: Instance, engine: DuckDBEngine
+    ) -> None:
+        self._engine = engine
         self._connection = connection
         self._instance = instance
         instance.took(connection)
@@ -78,6 +81,10 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self._stop = False  # an interrupt has come and has stopped nothing yet
         self._begun = False  # a transaction is open
         self._empty_insert = False  # this transaction has inserted no rows at all, see ``execute``
+
+    @property
+    def engine(self) -> DuckDBEngine:
+        return self._engine
 
     def _prepare_encoding(self) -> None:
         if self._encoder is None:
@@ -331,7 +338,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
             connection = self._connection.cursor()
             for statement in _SESSION_SETTINGS:
                 connection.execute(statement)
-        return DuckDBCursor(connection, self._instance)
+        return DuckDBCursor(connection, self._instance, self._engine)
 
     def on_fatal(self, act: Callable[[str], None]) -> None:
         self._instance.on_failure(act)
@@ -364,7 +371,13 @@ _SESSION_SETTINGS = (
 )
 
 
-def connect(path: str, settings: Sequence[tuple[str, str]] = (), *, read_only: bool = False) -> DuckDBCursor:
+def connect(
+    path: str,
+    settings: Sequence[tuple[str, str]] = (),
+    *,
+    read_only: bool = False,
+    engine: DuckDBEngine | None = None,
+) -> DuckDBCursor:
     """Opens ``path`` (a file, created if missing, or ``:memory:``). Raises OpenError with one clear line."""
     if path != ":memory:":
         target = Path(path)
@@ -380,7 +393,7 @@ def connect(path: str, settings: Sequence[tuple[str, str]] = (), *, read_only: b
             connection.execute(f"SET {name} = '{value}'")
     except duckdb.Error as error:
         raise open_error(path, error) from error
-    return DuckDBCursor(connection, Instance())
+    return DuckDBCursor(connection, Instance(), engine or DuckDBEngine())
 
 
 __all__ = ["DuckDBCursor", "DuckDBReturned", "classify", "connect"]

@@ -59,7 +59,7 @@ class DuckDBEngine(VersionedRows):
     ) -> Cursor:
         from branching.engine.duckdb import connect
 
-        return connect(path, settings, read_only=read_only)
+        return connect(path, settings, read_only=read_only, engine=self)
 
     def adopt(self, database: Database, progress: Progress) -> None:
         from branching.engine.duckdb_adopt import adopt
@@ -141,8 +141,6 @@ class DuckDBEngine(VersionedRows):
 
 class DuckDBQuestions:
     """The questions of a ``Cursor``, in DuckDB's words. A cursor adds ``execute`` and ``query``."""
-
-    engine = DuckDBEngine()
 
     def write_as(self: Cursor, version: int, branch: int | None = None) -> None:
         self.execute(f"SET VARIABLE {_VERSION_VARIABLE} = {version}")

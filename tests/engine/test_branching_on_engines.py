@@ -507,6 +507,33 @@ def test_an_engine_that_can_less_is_asked_for_less(engine: Engine, other: dict[s
     world.close()
 
 
+def test_definitions_stay_out_of_blocks_where_the_engine_cannot_undo_them(engine: Engine) -> None:
+    class Less(type(engine)):  # type: ignore[misc]
+        capabilities = dataclasses.replace(engine.capabilities, transactional_ddl=False)
+
+    world = World(Less(), ":memory:")
+    world.sql("main", "CREATE TABLE t (id INTEGER)")
+    world.ddl("main", d.AlterTable(d.Name("t"), (d.RenameColumn("id", "key"),)))
+    for statement in ("CREATE TABLE u (a INTEGER)", "CREATE TABLE u AS SELECT * FROM t"):
+        world.on("main").begin()
+        refused("0A000", lambda statement=statement: world.sql("main", statement))  # type: ignore[misc]
+        world.on("main").rollback()
+    world.sql("main", "CREATE TABLE u AS SELECT * FROM t")
+    world.close()
+
+
+def test_files_are_tables_only_where_the_engine_reads_them(world: World, tmp_path: Any) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,x\n2,y\n")
+    connection = world.on("main")
+    refused("42P01", lambda: world.sql("main", f"SELECT * FROM '{path}'"))
+    connection.files = True  # granted
+    if world.engine.capabilities.reads_files:
+        assert world.sql("main", f"SELECT * FROM '{path}'") == [(1, "x"), (2, "y")]
+    else:
+        refused("42P01", lambda: world.sql("main", f"SELECT * FROM '{path}'"))
+
+
 def test_opened_again_everything_is_there(world: World) -> None:
     world.fork("b")
     world.sql("b", "UPDATE t SET v = 'mine' WHERE id = 1")
