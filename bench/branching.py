@@ -310,10 +310,12 @@ GROUPS = (
 )  # fmt: skip
 _PAGE = """# Benchmarks
 
-Figures of `python -m bench.branching`, with the bar each has to meet, measured on {when}: {machine}. Where the machine
-had other work to do, which the load (processes that want to run) tells, times are long and figures per second low;
-ratios are of two things measured in turns, and travel. `python -m bench.transfer` measures transfers, see
-[transfer.md](transfer.md).
+Figures of `python -m bench.branching`, with the bar each has to meet. Measured on {when}:
+{machine}.
+
+Ratios are of two things measured in turns, and travel. Times and figures per second are the machine's: where it had other
+work to do, which the load (processes that want to run) tells, they are long and low, and so is a ratio of something that
+both cores do to something that one does. `python -m bench.transfer` measures transfers, see [transfer.md](transfer.md).
 
 """
 
