@@ -55,8 +55,14 @@ def initial(column: Column) -> str:
 
 
 def _recipe(table: Table, column: Column) -> str | None:
-    """How the branch has worked out a column that was not there, or was of another type."""
-    return dict(table.storage.below).get(column.name) or dict(table.storage.recipes).get(column.id)
+    """How the branch has worked out a column that was not there, or was of another type.
+
+    Not where that gives another value each time (a serial column): the branch's own rows have theirs, others have none.
+    """
+    recipe = dict(table.storage.below).get(column.name) or dict(table.storage.recipes).get(column.id)
+    if recipe is None or is_volatile(sqlglot.parse_one(recipe, dialect=DIALECT)):
+        return None
+    return recipe
 
 
 def _over(have: Table, recipe: str, alias: str, recipes: Mapping[int, str]) -> str | None:

@@ -302,3 +302,19 @@ def test_a_diff_between_moments(tmp_path: Path) -> None:
         assert (found.rows_removed, found.rows_modified, found.cells_modified) == (1, 1, 1)
     finally:
         database.close()
+
+
+def test_a_serial_column_of_the_branch_is_read_and_never_asked_for_a_number(
+    pair: tuple[Connection, Connection],
+) -> None:
+    main, b = pair
+    serial = column("k bigint not null")
+    serial.meta["identity"] = "serial"
+    b.execute(d.AlterTable(d.Name("t"), (d.AddColumn(serial),)))
+    given = sql(b, "select id, k from t order by id")
+    first = diff_statements.sql(main, "b")
+    assert {text for text in first if text.startswith("UPDATE")} == {
+        f'UPDATE "public"."t" SET "k" = {number} WHERE "id" = {key};' for key, number in given
+    }
+    assert diff_statements.sql(main, "b") == first
+    assert sql(b, "select id, k from t order by id") == given
