@@ -90,6 +90,23 @@ def own_sql(database: Database, physical: Physical, reached: Reached, table: Tab
             + (f" AND {RID} NOT IN ({still})" if physical.has(delta) else "")
             + ")"
         )
+    stored = physical.bases.get(table.storage.base or 0)
+    if stored is not None and stored.is_copy:
+        # A row of the copy has its old image in the form that the table had when the row went.
+        for now in _shapes(database, line, table):
+            gone = names.ended(now.storage.shape)
+            if now.storage.shape == table.storage.shape or not physical.has(gone):
+                continue
+            known = (
+                f" AND {RID} NOT IN (SELECT {RID} FROM ({' UNION ALL '.join(parts)}) AS _known)"
+                if parts
+                else ""
+            )
+            items = _items(table, {column.id: column.name for column in now.columns})
+            parts.append(
+                f"(SELECT DISTINCT ON ({RID}) {items}, {RID}, {VERSION} FROM {gone}"
+                f" WHERE {BRANCH} = {line.id} AND {point.visible(VERSION)} AND {point.hidden(ENDED)}{known})"
+            )
     return " UNION ALL ".join(parts) or _nothing(table)
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+from merge_lab import column
 
 import branching
 from branching import Author, BoughError, branches, gc, merge_apply, timetravel
 from branching import ddl_model as d
 from branching.connection import Connection
+from branching.detach import Limits
 from branching.reset import reset
 
 HOUR = 3600
@@ -271,4 +273,36 @@ def test_a_merge_into_a_branch_leaves_its_past(tmp_path: Path) -> None:
         database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
     branches.create(database, "old", "b", role="me", as_of=first)
     assert run(database.connect("old"), "SELECT * FROM t ORDER BY ALL") == [(1, 11), (2, 20), (4, 40)]
+    database.close()
+
+
+@pytest.mark.parametrize("ends", ["TRUNCATE", "DELETE FROM t", "UPDATE t SET v = 0"])
+@pytest.mark.parametrize("altered", ["nothing", "a column more", "a name"])
+def test_the_past_of_a_branch_that_has_a_copy(tmp_path: Path, ends: str, altered: str) -> None:
+    """Its rows are in the copy then, and their old images in the form that the table had when they went."""
+    database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
+    with_rows(database)
+    branches.create(database, "b", "main", role="me")
+    b = database.connect("b")
+    run(b, "UPDATE t SET v = v + 1")
+    run(b, "INSERT INTO t VALUES (7, 70)")
+    b.close()
+    done = gc.collect(database, limits=Limits(0, 0))
+    assert any("detached" in str(item) for item in done)
+    b, version = database.connect("b"), head(database)
+    if altered == "a column more":
+        b.execute(d.AlterTable(d.Name("t"), (d.AddColumn(column("n INTEGER DEFAULT 5")),)))
+    elif altered == "a name":
+        b.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("id", "key"),)))
+        b.execute(d.AlterTable(d.Name("t"), (d.AddColumn(column("n INTEGER")),)))
+    if ends == "TRUNCATE":
+        b.execute(d.Truncate((d.Name("t"),)))
+    else:
+        run(b, ends)
+    wanted = [(1, 11), (2, 21), (7, 70)]
+    assert then(b, version) == wanted
+    b.close()
+    reset(database, "b", version)
+    b = database.connect("b")
+    assert run(b, "SELECT * FROM t ORDER BY ALL") == wanted
     database.close()
