@@ -90,24 +90,34 @@ def own_sql(database: Database, physical: Physical, reached: Reached, table: Tab
             + (f" AND {RID} NOT IN ({still})" if physical.has(delta) else "")
             + ")"
         )
-    stored = physical.bases.get(table.storage.base or 0)
-    if stored is not None and stored.is_copy:
-        # A row of the copy has its old image in the form that the table had when the row went.
-        for now in _shapes(database, line, table):
-            gone = names.ended(now.storage.shape)
-            if now.storage.shape == table.storage.shape or not physical.has(gone):
-                continue
-            known = (
-                f" AND {RID} NOT IN (SELECT {RID} FROM ({' UNION ALL '.join(parts)}) AS _known)"
-                if parts
-                else ""
-            )
-            items = _items(table, {column.id: column.name for column in now.columns})
-            parts.append(
-                f"(SELECT DISTINCT ON ({RID}) {items}, {RID}, {VERSION} FROM {gone}"
-                f" WHERE {BRANCH} = {line.id} AND {point.visible(VERSION)} AND {point.hidden(ENDED)}{known})"
-            )
+    if gone := _gone_from_copy(database, physical, line, table, point):
+        # They went when the table had another form, which may lack columns: the copy still has the rows.
+        known = (
+            f" AND {RID} NOT IN (SELECT {RID} FROM ({' UNION ALL '.join(parts)}) AS _known)" if parts else ""
+        )
+        below = overlay.below(table, physical, line.record.fork, plain=False)
+        parts.append(f"SELECT {listed} FROM ({below}) AS _below WHERE {RID} IN ({gone}){known}")
     return " UNION ALL ".join(parts) or _nothing(table)
+
+
+def _gone_from_copy(
+    database: Database, physical: Physical, line: Line, table: Table, point: Point
+) -> str | None:
+    """Identities of rows of the branch's copy of the table that went after the point, in another form than this one."""
+    stored = physical.bases.get(table.storage.base or 0)
+    if stored is None or not stored.is_copy:
+        return None
+    forms = {
+        change.item.storage.shape
+        for _, _, change in database.changes_of(line)
+        if isinstance(change.item, Table) and change.item.id == table.id
+    }
+    stores = [names.ended(shape) for shape in sorted(forms - {table.storage.shape})]
+    return " UNION ".join(
+        f"SELECT {RID} FROM {name} WHERE {BRANCH} = {line.id} AND {point.visible(VERSION)} AND {point.hidden(ENDED)}"
+        for name in stores
+        if physical.has(name)
+    )
 
 
 def mask_sql(database: Database, physical: Physical, reached: Reached, table: Table, own: str) -> str:

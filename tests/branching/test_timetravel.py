@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 from merge_lab import column
+from sqlglot import exp
 
 import branching
 from branching import Author, BoughError, branches, gc, merge_apply, timetravel
@@ -276,16 +277,17 @@ def test_a_merge_into_a_branch_leaves_its_past(tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("ends", ["TRUNCATE", "DELETE FROM t", "UPDATE t SET v = 0"])
-@pytest.mark.parametrize("altered", ["nothing", "a column more", "a name"])
+@pytest.mark.parametrize("ends", ["TRUNCATE", "DELETE FROM t", "UPDATE t SET u = 0"])
+@pytest.mark.parametrize("altered", ["nothing", "a column more", "a name", "a column less", "a type"])
 def test_the_past_of_a_branch_that_has_a_copy(tmp_path: Path, ends: str, altered: str) -> None:
     """Its rows are in the copy then, and their old images in the form that the table had when they went."""
     database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
     with_rows(database)
     branches.create(database, "b", "main", role="me")
     b = database.connect("b")
+    b.execute(d.AlterTable(d.Name("t"), (d.AddColumn(column("u INTEGER DEFAULT 1")),)))
     run(b, "UPDATE t SET v = v + 1")
-    run(b, "INSERT INTO t VALUES (7, 70)")
+    run(b, "INSERT INTO t VALUES (7, 70, 2)")
     b.close()
     done = gc.collect(database, limits=Limits(0, 0))
     assert any("detached" in str(item) for item in done)
@@ -295,11 +297,16 @@ def test_the_past_of_a_branch_that_has_a_copy(tmp_path: Path, ends: str, altered
     elif altered == "a name":
         b.execute(d.AlterTable(d.Name("t"), (d.RenameColumn("id", "key"),)))
         b.execute(d.AlterTable(d.Name("t"), (d.AddColumn(column("n INTEGER")),)))
+    elif altered == "a column less":
+        b.execute(d.AlterTable(d.Name("t"), (d.DropColumn("v"),)))
+    elif altered == "a type":
+        b.execute(d.AlterTable(d.Name("t"), (d.AlterType("v", exp.DataType.build("VARCHAR")),)))
+        run(b, "INSERT INTO t VALUES (8, 'eight', 8)")
     if ends == "TRUNCATE":
         b.execute(d.Truncate((d.Name("t"),)))
     else:
         run(b, ends)
-    wanted = [(1, 11), (2, 21), (7, 70)]
+    wanted = [(1, 11, 1), (2, 21, 1), (7, 70, 2)]
     assert then(b, version) == wanted
     b.close()
     reset(database, "b", version)
