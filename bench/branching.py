@@ -313,9 +313,10 @@ _PAGE = """# Benchmarks
 Figures of `python -m bench.branching`, with the bar each has to meet. Measured on {when}:
 {machine}.
 
-Ratios are of two things measured in turns, and travel. Times and figures per second are the machine's: where it had other
-work to do, which the load (processes that want to run) tells, they are long and low, and so is a ratio of something that
-both cores do to something that one does. `python -m bench.transfer` measures transfers, see [transfer.md](transfer.md).
+Ratios are of two things measured in turns, and travel. Times and figures per second are the machine's: where it had
+other work to do, which the load (processes that want to run) tells, they are long and low, and so is a ratio of
+something that both cores do to something that one does. `python -m bench.transfer` measures transfers, see
+[transfer.md](transfer.md).
 
 """
 
