@@ -255,13 +255,14 @@ def _let_know(database: Database, line: Line, table: Table, version: int) -> Non
 # -- what is left behind -----------------------------------------------------------------------------------------------
 
 
-def superseded(database: Database) -> Iterator[tuple[Line, str]]:
-    """(branch, storage table) where rows of the branch lie that a copy has taken the place of and nothing reads."""
+def superseded(database: Database) -> Iterator[tuple[Line, str, int]]:
+    """(branch, storage table, version) where rows of the branch lie that a copy has taken the place of, at that
+    version, and that nothing reads any more."""
     since = timetravel.retained_since(database, manifest.now())
     retained = {table.storage.shape for table in timetravel.retained_tables(database, since)}
     for line in [*database.lines.values(), *database.trash.values()]:
-        found, before = set[int](), dict[int, Storage]()
-        for _, _, change in database.changes_of(line):
+        found, before = dict[int, int](), dict[int, Storage]()
+        for _, version, change in database.changes_of(line):
             item = change.item
             if not isinstance(item, Table):
                 continue
@@ -269,15 +270,15 @@ def superseded(database: Database) -> Iterator[tuple[Line, str]]:
             if base is not None and base.is_copy:
                 old = before.get(item.id) or _inherited_storage(database, line, item.id)
                 if old is not None and old.base != base.id:
-                    found.add(old.shape)
+                    found[old.shape] = version
             before[item.id] = item.storage
         if not found:
             continue
         needed = list(database.loaded(line).catalog.tables())
         needed += database.base_catalog(line).tables() if line.record.inherited else ()
-        for shape in sorted(found - retained - {table.storage.shape for table in needed}):
+        for shape in sorted(found.keys() - retained - {table.storage.shape for table in needed}):
             if database.physical.has(names.delta(shape)):
-                yield line, f"d{shape}"
+                yield line, f"d{shape}", found[shape]
 
 
 def _inherited_storage(database: Database, line: Line, table: int) -> Storage | None:

@@ -60,7 +60,9 @@ def _delete(database: Database, table: str, where: str) -> int:
 def drop_superseded(database: Database) -> Done:
     """Rows of branches that read a copy now."""
     done: Done = []
-    for line, table in list(detach.superseded(database)):
+    for line, table, version in list(detach.superseded(database)):
+        with database.gate:
+            _put_floor(database, line.id, version)
         if gone := _delete(database, table, f"{BRANCH} = {line.id}"):
             done.append((f"{gone} rows of {line.name} deleted that its copy has", gone * _BYTES_PER_ROW))
     return done
