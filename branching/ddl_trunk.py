@@ -25,12 +25,13 @@ from branching.ddl_edit import (
     replace_column,
     without_column,
 )
+from branching.dml import is_volatile
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
-from branching.resolve import DIALECT
+from branching.resolve import DIALECT, parse
 
 
 def file_schema(name: str) -> str:
@@ -132,7 +133,7 @@ class TrunkDdl(Ddl):
                 return self._rebuild(table, changed, {})
             self._drop_indexes(table, base)
             self._rename_column(base, column, action.to)
-            return self._indexed(replace(changed, storage=self._new_shape(table)))
+            return self._indexed(self._reshaped(changed))
         if isinstance(action, d.AlterType):
             return self._alter_type(table, action)
         if isinstance(action, d.SetDefault):
@@ -149,9 +150,10 @@ class TrunkDdl(Ddl):
             )
         if isinstance(action, d.SetNotNull):
             column = replace(need_column(table, action.column), not_null=True)
-            return self._native(
-                table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} SET NOT NULL"
-            )
+            changed = replace_column(table, column)
+            if self._rows_changed(table, column):
+                return self._rebuild(table, changed, {})
+            return self._native(table, changed, f"ALTER COLUMN {quote(column.name)} SET NOT NULL")
         if isinstance(action, d.DropNotNull):
             column = need_column(table, action.column)
             if any(item.kind == "p" and column.name in item.columns for item in table.constraints):
@@ -206,11 +208,8 @@ class TrunkDdl(Ddl):
             )
         raise BoughError("0A000", "this ALTER TABLE action is not supported")
 
-    def _new_shape(self, table: Table) -> Storage:
-        return replace(table.storage, shape=self.next_id())
-
     def _reshaped(self, table: Table) -> Table:
-        return replace(table, storage=self._new_shape(table))
+        return replace(table, storage=replace(table.storage, shape=self.next_id()))
 
     def _native(self, table: Table, changed: Table, action: str) -> Table:
         if self._must_rebuild(table) or not self.cursor.engine.capabilities.alters_columns:
@@ -219,6 +218,10 @@ class TrunkDdl(Ddl):
         self._drop_indexes(table, base)
         self._execute(f"ALTER TABLE {base.sql} {action}")
         return self._indexed(self._reshaped(changed))
+
+    def _rows_changed(self, table: Table, column: Column) -> bool:
+        """Whether this transaction may have written the column's values, which the engine would not check."""
+        return self.transaction.has_written(table.id) or is_volatile(parse(column.default or "NULL"))
 
     def _must_rebuild(self, table: Table) -> bool:
         """Altering a table with a key or an index makes them anew: not over rows that this transaction has changed."""

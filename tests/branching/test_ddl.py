@@ -79,6 +79,17 @@ def test_a_type_can_change_when_the_misfits_were_replaced(connection: Connection
     assert rows(connection, "SELECT s + 1 FROM t ORDER BY 1") == [(2,), (3,)]
 
 
+def test_a_column_can_be_filled_and_made_not_null_in_one_block(connection: Connection) -> None:
+    connection.execute(sql("create table filled (id integer, v varchar)"))
+    connection.execute(sql("insert into filled values (1, null), (2, 'b')"))
+    connection.begin()
+    connection.execute(sql("update filled set v = 'x' where v is null"))
+    connection.execute(alter("filled", d.SetNotNull("v")))
+    connection.commit()
+    assert rows(connection, "select * from filled order by id") == [(1, "x"), (2, "b")]
+    assert fails(connection, sql("insert into filled values (3, null)")).sqlstate == "23502"
+
+
 def test_an_index_can_be_made_in_the_block_that_wrote_its_rows(connection: Connection) -> None:
     connection.begin()
     connection.execute(sql("UPDATE t SET s = s || 'x'"))

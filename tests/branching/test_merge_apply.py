@@ -380,3 +380,15 @@ def test_a_renamed_branch_keeps_its_merges(lab: Lab) -> None:
     found = connection.execute(sqlglot.parse_one("select a from t where id = 2", dialect="duckdb")).fetchall()
     connection.close()
     assert found == [(20,)]
+
+
+def test_a_serial_column_of_the_branch_is_merged_with_its_numbers(lab: Lab) -> None:
+    serial = column("k bigint not null")
+    serial.meta["identity"] = "serial"
+    lab.alter("b", d.AddColumn(serial))
+    lab.sql("b", "insert into t (id, a) values (9, 9)")
+    given = lab.sql("b", "select id, k from t order by id")
+    assert lab.merge()["t"].action == "merged"
+    assert lab.sql("main", "select id, k from t order by id") == given
+    lab.sql("main", "insert into t (id) values (10)")
+    assert lab.sql("main", "select k from t where id = 10")[0][0] not in [number for _, number in given]
