@@ -31,6 +31,7 @@ from typing import Literal
 import pyarrow as pa
 
 from migration.connectors.base import Connector, ReadColumn, Reader, Source
+from migration.connectors.texts import date_text, moment_text
 from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -40,7 +41,7 @@ from migration.measures_sql import measured_by, source_clause
 from migration.model import ColumnSpec, TableSpec
 from migration.rows import Difference, Pair, compare
 from migration.transfer_model import CheckResult
-from migration.types import byte_string
+from migration.types import CanonicalType, byte_string
 
 LIGHT = ("schema", "count", "nulls", "min_max", "sums", "octets")
 CHECKS = (*LIGHT, "distinct", "duplicate_keys", "fingerprint", "rows")
@@ -252,10 +253,21 @@ class _Work:
 
     def _measures(self, pairs: Sequence[Pair], chosen: Sequence[str]) -> None:
         left, right = self._measure(0, pairs), self._measure(1, pairs)
+        types = {pair.name: pair.left for pair in pairs}
         for name, column, agrees, one, other in differences(left, right, self.tolerance or 1e-9):
             group = _GROUP.get(name, name)
-            if name != "rows" and group in chosen:
-                self._add(name if name in ("min", "max") else group, column, agrees, one, other)
+            if name == "rows" or group not in chosen:
+                continue
+            detail = ""
+            if name == "nonnull":
+                nulls = (left.rows - int(one), right.rows - int(other))
+                shares = [
+                    f"{n / rows:.2%}" for n, rows in zip(nulls, (left.rows, right.rows), strict=True) if rows
+                ]
+                agrees, (one, other), detail = nulls[0] == nulls[1], map(str, nulls), ", ".join(shares)
+            elif name in ("min", "max"):
+                one, other = (_readable(text, types[column]) for text in (one, other))
+            self._add(name if name in ("min", "max") else group, column, agrees, one, other, detail)
 
     def _measure(self, index: int, pairs: Sequence[Pair]) -> TableMeasure:
         side, reader = self.sides[index], self.readers[index]
@@ -320,6 +332,18 @@ class _Work:
             found.append(":".join(str(table.column(number)[0].as_py()) for number in range(3)))
         self._add("fingerprint", "", found[0] == found[1], found[0], found[1], "computed by the engines")
         return True
+
+
+def _readable(text: str, type_: CanonicalType) -> str:
+    """The least or greatest of a column as people write it: measures of moments are nanoseconds, of dates days."""
+    if not text.lstrip("-").isdigit() or type_.kind not in ("date", "timestamp", "instant", "time"):
+        return text
+    if type_.kind == "date":
+        return date_text(int(text))
+    moment = moment_text(int(text), "ns")
+    whole, dot, fraction = moment.partition(".")
+    shown = whole + (f".{fraction.rstrip('0')}" if dot and fraction.strip("0") else "")
+    return shown.partition(" ")[2] if type_.kind == "time" else shown
 
 
 def _table(side: Side, reader: Reader) -> TableSpec:

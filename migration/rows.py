@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,12 @@ class Pair:
             return self.left.kind
         if all(type_.kind in ("date", "timestamp", "instant") for type_ in (self.left, self.right)):
             return "clock"
-        json_like = ("json", "struct", "map")
+        json_like = (
+            "json",
+            "struct",
+            "map",
+            "list",
+        )  # a list beside a text: as JSON, which is how it is stored there
         if self.left.kind in json_like or self.right.kind in json_like:
             return "json"
         return "text"
@@ -117,7 +123,12 @@ def _load(
 ) -> None:
     types = [pair.left if left_side else pair.right for pair in pairs]
     forms = [pair.form for pair in pairs]
-    schema = pa.schema([pa.field(f"c{i}", _plain(arrow_type(type_))) for i, type_ in enumerate(types)])
+    schema = pa.schema(
+        [
+            pa.field(f"c{i}", pa.string() if form == "json" else _plain(arrow_type(type_)))
+            for i, (type_, form) in enumerate(zip(types, forms, strict=True))
+        ]
+    )
     stream = pa.RecordBatchReader.from_batches(schema, _renamed(batches, schema, forms))
     engine.register("incoming", stream)
     selected = ", ".join(
@@ -140,8 +151,9 @@ def _renamed(
         for array, field, form in zip(batch.columns, schema, forms, strict=True):
             if pa.types.is_decimal256(array.type):
                 array = pa.array([None if v is None else f"{v:f}" for v in array.to_pylist()], pa.string())
-            if form == "json" and pa.types.is_string(array.type):
-                array = pa.array([canonical_json(text) for text in array.to_pylist()], pa.string())
+            if form == "json":
+                speak = canonical_json if pa.types.is_string(array.type) else _canonical_value
+                array = pa.array([speak(value) for value in array.to_pylist()], pa.string())
             arrays.append(array if array.type == field.type else array.cast(field.type))
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -154,6 +166,27 @@ def canonical_json(text: str | None) -> str | None:
         value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     except ValueError:
         return text
+    return _dumped(value)
+
+
+def _canonical_value(value: Any) -> str | None:
+    """The same for a value of a list column, or a plain one beside JSON."""
+    return None if value is None else _dumped(_as_json(value))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(repr(value))
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, bool | str | Decimal) else str(value)
+
+
+def _dumped(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number)
 
 
@@ -176,8 +209,6 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
         if type_.kind == "instant":
             return f"({column} AT TIME ZONE 'UTC')"
         return column if ns else f"{column}::TIMESTAMP"
-    if form == "json" and type_.kind == "list":
-        return f"to_json({column})::VARCHAR"
     if form in ("json", "bytes", "list", "date"):
         return column
     if form == "interval":  # text to text: an interval's equality takes a month for 30 days

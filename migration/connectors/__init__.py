@@ -26,7 +26,8 @@ def connect(datasource: Datasource, environment: Mapping[str, str] | None = None
             "HV000",
             f"there is no connector for {kind.name} yet",
             detail="Its contract (SHOW MIGRATION CAPABILITIES, VALIDATE DDL) works without one.",
-            hint="docs/support.md lists what each engine can do.",
+            hint="A settings file can name it as type sqlalchemy, with SQLAlchemy's driver for it. "
+            "docs/support.md lists what each engine can do.",
         )
     try:
         module = importlib.import_module(f"migration.connectors.{kind.connector}")

@@ -220,3 +220,30 @@ def test_json_is_equal_whatever_its_spelling(value: object) -> None:
     assert canonical_json(json.dumps(value)) == canonical_json(
         json.dumps(value, indent=3, ensure_ascii=False)
     )
+
+
+def test_measures_are_shown_as_people_write_them(sides: tuple[Side, Side]) -> None:
+    change(sides[1], "DELETE FROM t WHERE id = 0")
+    rows = {(row[0], row[1]): row for row in reconcile(*sides, key=("id",), checks=("light",)).rows()}
+    assert rows["min", "seen"][2:5] == ("2024-01-01 00:00:00", "2024-01-01 00:00:01", "fail")
+    assert rows["min", "day"][2:4] == ("2024-01-01", "2024-01-01")
+    assert rows["nulls", "m"][2:] == ("5000", "4999", "fail", "10.00%, 10.00%")
+    assert rows["nulls", "n"][2:5] == ("0", "0", "pass")  # a row less is no NULL more
+
+
+def test_lists_are_the_same_as_the_json_they_became(tmp_path: Path) -> None:
+    """Engines without lists keep them as JSON text; that is no difference, and a changed element is one."""
+    found = []
+    for name, type_, values in (
+        ("a", "BIGINT[]", ("[1, NULL, 9007199254740993]", "[]")),
+        ("b", "VARCHAR", ("'[1,null, 9007199254740993]'", "'[]'")),
+        ("c", "VARCHAR", ("'[1,null, 9007199254740992]'", "'[]'")),
+    ):
+        with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as connection:
+            connection.execute(f"CREATE TABLE t (id BIGINT PRIMARY KEY, l {type_})")
+            for number, value in enumerate(values):
+                connection.execute(f"INSERT INTO t VALUES ({number}, {value})")
+        found.append(Side(duck(tmp_path / f"{name}.duckdb", name), Source(path=("main", "t"))))
+    assert reconcile(found[0], found[1], ("id",), ("count", "rows")).verdict == "pass"
+    report = reconcile(found[0], found[2], ("id",), ("count", "rows"))
+    assert [(item.kind, item.key, item.columns) for item in report.differences] == [("changed", "0", ("l",))]
