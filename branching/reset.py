@@ -103,9 +103,12 @@ def _put_rows(database: Database, cursor: Cursor, line: Line, reached: Reached) 
             staged.append((table, f"{_STAGED}{number}"))
     _unmask(database, cursor, line, reached, staged)
     keep_images = reached.point.hidden(VERSION) if reached.point is not None else "true"
+    absent = _inherited_elsewhere(database, line, {table.id for table, _ in staged})
     for name in sorted(database.physical.storage):
         if names.holds_branches(name) and name[0] != "m":
             where = f" AND {keep_images}" if name[0] == "b" else ""
+            if name in absent:
+                where = f" AND NOT ({line.record.base.visible(VERSION)})"
             cursor.execute(f"DELETE FROM {names.DATA_SCHEMA}.{name} WHERE {BRANCH} = {line.id}{where}")
     made = []
     for table, rows in staged:
@@ -113,6 +116,16 @@ def _put_rows(database: Database, cursor: Cursor, line: Line, reached: Reached) 
         made += put_rows(cursor, scope, table, rows, line.id, base)
         cursor.execute(f"DROP TABLE {rows}")
     return made
+
+
+def _inherited_elsewhere(database: Database, line: Line, there: set[int]) -> set[str]:
+    """Storage with rows of the branch's base whose tables are not there at the moment: a later reset needs them."""
+    if not line.record.inherited:
+        return set()
+    changed = [change.item for _, _, change in database.changes_of(line) if isinstance(change.item, Table)]
+    gone = {table.id for table in database.base_catalog(line).tables()} - there
+    forms = [*changed, *database.base_catalog(line).tables()]
+    return {names.delta(table.storage.shape).rpartition(".")[2] for table in forms if table.id in gone}
 
 
 def _unmask(

@@ -313,3 +313,27 @@ def test_the_past_of_a_branch_that_has_a_copy(tmp_path: Path, ends: str, altered
     b = database.connect("b")
     assert run(b, "SELECT * FROM t ORDER BY ALL") == wanted
     database.close()
+
+
+def test_a_reset_to_when_a_table_was_gone_keeps_what_it_was_forked_with(tmp_path: Path) -> None:
+    database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
+    with_rows(database)
+    branches.create(database, "a", "main", role="me")
+    a = database.connect("a")
+    run(a, "INSERT INTO t VALUES (3, 30)")
+    run(a, "UPDATE t SET v = 0 WHERE id = 1")
+    wanted = run(a, "SELECT * FROM t ORDER BY ALL")
+    branches.create(database, "b", "a", role="me")
+    b = database.connect("b")
+    run(b, "INSERT INTO t VALUES (4, 40)")
+    b.execute(d.Drop("table", (d.Name("t"),)))
+    version = head(database)
+    run(b, "CREATE TABLE t (other INTEGER)")
+    b.close()
+    reset(database, "b", version)
+    b = database.connect("b")
+    assert not list(b.catalog.tables())
+    b.close()
+    reset(database, "b")
+    assert run(database.connect("b"), "SELECT * FROM t ORDER BY ALL") == wanted
+    database.close()
