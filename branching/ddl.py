@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names
 from branching.ddl_dependants import DependantDdl, with_foreign_last
-from branching.ddl_edit import (
-    sequences_in,
-)
+from branching.ddl_edit import refuse_reserved, sequences_in
 from branching.ddl_parse import ParsedColumn, named, parse_column, parse_columns
 from branching.errors import BoughError
 from branching.model import (
@@ -239,6 +238,7 @@ class Ddl(DependantDdl):
         name = relation.name
         if isinstance(action, d.RenameTable):
             name = action.to
+            refuse_reserved(name)
         else:
             schema = schema_name(action.schema)
             if schema not in self.catalog.schemas:
@@ -311,6 +311,20 @@ class Ddl(DependantDdl):
             raise BoughError("42P06", f'schema "{statement.name}" already exists')
         if name in names.RESERVED_SCHEMAS or name.startswith("pg_") or name == "information_schema":
             raise BoughError("42939", f'unacceptable schema name "{name}"', detail="The name is reserved.")
+        if same := next((item for item in self.catalog.schemas if item.lower() == name.lower()), None):
+            raise BoughError(
+                "0A000",
+                f'schema "{name}" differs from schema "{same}" in case only',
+                detail="The engine could not tell them apart.",
+                hint="Choose another name.",
+            )
+        if name.lower() == Path(self.transaction.database.path).stem.strip(":").lower():
+            raise BoughError(
+                "0A000",
+                f'schema "{name}" cannot be made: the database file has that name',
+                detail="The engine could not tell the schema's tables from the file's.",
+                hint="Choose another name for the schema, or for the file.",
+            )
         self.create_schema_storage(name)
         self.put(Schema(self.next_id(), name))
 

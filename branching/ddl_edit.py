@@ -18,8 +18,16 @@ from branching.model import (
 from branching.model import (
     Sequence as SequenceObject,
 )
-from branching.names import quote
+from branching.names import HIDDEN_PREFIX, quote
 from branching.resolve import DIALECT, Scope, parse, table_name, undefined
+
+
+def refuse_reserved(name: str) -> None:
+    """42939 for the names that storage itself uses."""
+    if name.lower().startswith(HIDDEN_PREFIX):
+        raise BoughError(
+            "42939", f'name "{name}" is reserved', detail=f"Names do not begin with {HIDDEN_PREFIX}."
+        )
 
 
 def replace_column(table: Table, column: Column) -> Table:
@@ -49,6 +57,7 @@ def rename_in_expression(text: str | None, old: str, new: str) -> str | None:
 def renamed_column(table: Table, old: str, new: str) -> Table:
     """The table after RENAME COLUMN, in everything that names the column."""
     column = need_column(table, old)
+    refuse_reserved(new)
     if table.column(new) is not None and table.column(new) != column:
         raise BoughError("42701", f'column "{new}" of relation "{table.name}" already exists')
 

@@ -12,6 +12,7 @@ from branching import ddl_model as d
 from branching import names, view_text
 from branching.ddl_edit import (
     qualified,
+    refuse_reserved,
     replace_column,
     sequences_in,
 )
@@ -83,6 +84,7 @@ class ObjectDdl:
 
     def new_name(self, name: d.Name) -> tuple[str, str]:
         """(schema, name) of an object about to be made here."""
+        refuse_reserved(name.name)
         name = self.scope.meant(name)
         if name.catalog is not None and not self.scope._is_here(name.catalog):
             raise BoughError(

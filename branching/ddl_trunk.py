@@ -65,7 +65,7 @@ class TrunkDdl(Ddl):
         taken = {
             base.name.lower()
             for base in self.transaction.physical.bases.values()
-            if base.schema == file_schema(table.schema)
+            if base.schema.lower() == file_schema(table.schema).lower()
         }
         name, number = table.name, 1
         while name.lower() in taken:
@@ -390,7 +390,7 @@ class TrunkDdl(Ddl):
         self.cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
 
     def drop_schema_storage(self, name: str) -> None:
-        if not any(base.schema == name for base in self.transaction.physical.bases.values()):
+        if not any(base.schema.lower() == name.lower() for base in self.transaction.physical.bases.values()):
             self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)}")
 
 

@@ -123,7 +123,7 @@ def test_a_script_gives_what_it_gives_on_postgres(
 ) -> None:
     outcomes, state = _on_postgres(case, postgres)
     branch = {"branch": "b", "branch of a branch": "c"}.get(place, "main")
-    with _served(tmp_path / "s.duckdb") as server, server.connect() as main:
+    with _served(tmp_path / "of_a_test.duckdb") as server, server.connect() as main:
         for text in case.setup:
             main.execute(text.encode())
         forks = place != "main without forks"
@@ -137,12 +137,12 @@ def test_a_script_gives_what_it_gives_on_postgres(
                     expected = ("error", here[1], None)
                     text = text[here.end() :]
                 got = _outcome(connection, text)
-                assert "bough" not in str(got) and "XX000" not in got, (text, got)
+                assert "XX000" not in got and ("bough" not in str(got) or "42939" in got), (text, got)
                 assert got[:2] == expected[:2], (text, expected, got)
             after = _state(connection)
         assert after == state
         for other in {"main", "b", "c"} - {branch} if forks else ():
             with server.connect(other) as frozen:
                 assert _state(frozen) == before, f"{other} has changed"
-    with _served(tmp_path / "s.duckdb") as server, server.connect(branch) as connection:
+    with _served(tmp_path / "of_a_test.duckdb") as server, server.connect(branch) as connection:
         assert _state(connection) == after

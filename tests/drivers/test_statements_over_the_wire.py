@@ -532,3 +532,10 @@ def test_a_deleted_parent_sets_defaults(server: ThreadServer, name: str, place: 
         assert client.execute(f"SELECT * FROM {child}").fetchall() == [(1, 1, None)]
         assert refused(client, f"DELETE FROM {parent} WHERE id = 1").sqlstate == "23503"
         assert client.execute(f"SELECT count(*) FROM {parent}").fetchall() == [(1,)]
+
+
+def test_a_schema_cannot_have_the_name_of_the_file(server: ThreadServer, branch: str) -> None:
+    for place in ("main", branch):
+        with server.connect(place) as connection:
+            error = refused(connection, "CREATE SCHEMA Shop")
+            assert error.sqlstate == "0A000" and "the database file has that name" in str(error)

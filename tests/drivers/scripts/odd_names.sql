@@ -35,3 +35,38 @@ drop view "v""w";;
 alter table "table" drop column "c""d";;
 drop schema "My Schema" cascade;;
 select * from "table";;
+=== case
+create table t (a int primary key);;
+create table "T" (a int primary key, b text);;
+insert into t values (1);;
+insert into "T" values (5,'x');;
+--run
+select * from t;;
+select * from "T";;
+update "T" set b = 'y';;
+insert into t values (2);;
+delete from t where a = 1;;
+select * from t order by a;;
+select * from "T" order by a;;
+drop table t;;
+select * from "T" order by a;;
+create index i on "T" (b);;
+create schema s;;
+-- here: 0A000
+create schema "S";;
+create table s.x (i int);;
+insert into s.x values (1);;
+select * from s.x;;
+create sequence q;;
+create sequence "Q" start 50;;
+select nextval('q');;
+select nextval('"Q"');;
+select * from s.x;;
+-- here: 42939
+create table _bough_old_5 (a int);;
+-- here: 42939
+alter table "T" rename to _bough_t;;
+-- here: 42939
+alter table "T" rename b to _bough_ver;;
+-- here: 42939
+alter table "T" add column _bough_ver int;;
