@@ -8,6 +8,9 @@ has changed as well, where the branch wins.
 
 from __future__ import annotations
 
+import sqlglot
+
+from branching.dml import is_volatile
 from branching.merge_attempt import Attempt, target_sql
 from branching.merge_plan import BRANCH, TablePlan
 from branching.merge_stage import Stage
@@ -15,6 +18,7 @@ from branching.merge_values import distinct, lifted
 from branching.merge_verify import Violation, text_of
 from branching.model import Column, Table
 from branching.names import RID, quote
+from branching.resolve import DIALECT
 
 _MOST = 1000
 
@@ -30,6 +34,8 @@ def unfit(attempt: Attempt, position: int, plan: TablePlan) -> tuple[list[Violat
     for column in merged.columns:
         if column.generated is not None or column.id in filled:
             continue
+        if (default := _unfit_default(attempt, plan, column)) is not None:
+            found.append(_violation(merged, column, None, default))
         for value, key, is_replaced in _of_target(attempt, plan, stage, column):
             if is_replaced:
                 replaced.add(column.id)
@@ -49,6 +55,23 @@ def _violation(table: Table, column: Column, key: str | None, value: str) -> Vio
     return Violation(
         table.schema, table.name, f"{table.name}_{column.name}_type", "type", key, detail, "22P02"
     )
+
+
+def _unfit_default(attempt: Attempt, plan: TablePlan, column: Column) -> str | None:
+    """The default that one side has given a column which the other has given a type that cannot hold it."""
+    sides = [_with_id(table, column) for table in (plan.source, plan.target)]
+    default = column.default
+    if default is None or any(
+        side is not None and (side.type, side.default) == (column.type, default) for side in sides
+    ):
+        return None
+    if is_volatile(sqlglot.parse_one(default, dialect=DIALECT)):
+        return None
+    rows = attempt.cursor.query(
+        f"SELECT CAST(_default AS VARCHAR) FROM (SELECT ({default}) AS _default) AS _row"
+        f" WHERE _default IS NOT NULL AND TRY_CAST(_default AS {column.type}) IS NULL"
+    )
+    return rows[0][0] if rows else None
 
 
 def _with_id(table: Table | None, column: Column) -> Column | None:

@@ -123,3 +123,14 @@ def test_a_column_renamed_to_the_name_of_another(lab: Lab, renamer: str) -> None
     assert lab.sql("main", "select id, v, w from t order by id") == [
         (1, "1", "new"), (2, "2", None), (3, "3", None),
     ]  # fmt: skip
+
+
+def test_a_default_that_the_other_side_s_type_cannot_hold(lab: Lab) -> None:
+    lab.alter("b", INTEGER)
+    lab.alter("main", d.SetDefault("v", exp.Literal.string("none")))
+    lab.fails("22P02", lab.merge)
+    assert violations(lab) == [("t", "t_v_type", "type", None, '"none" in column "v" is no integer')]
+    lab.alter("main", d.SetDefault("v", exp.Literal.string("0")))
+    lab.merge()
+    lab.sql("main", "insert into t (id) values (4)")
+    assert lab.all("main")[-1] == (4, 0)
