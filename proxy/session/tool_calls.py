@@ -133,7 +133,9 @@ def _rows(command: CallTool, found: Any) -> Outcome:
     columns: Sequence[tuple[str, str]] | None = command.columns
     items: list[Mapping[str, Any]] = [found] if isinstance(found, Mapping) else list(found)
     if columns is None:
-        columns = [(name, _type(value)) for name, value in found.items()]
+        if not found:  # nothing to choose: a result needs a column
+            items = [{"layout": {}}]
+        columns = [(name, _type(value)) for name, value in items[0].items()]
     rows = [tuple(_value(item.get(name), kind) for name, kind in columns) for item in items]
     outcome = table(columns, rows, lambda sent: f"SELECT {sent}")
     outcome.engine = tuple(ResultColumn(name, kind) for name, kind in columns)

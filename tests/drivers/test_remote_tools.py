@@ -140,6 +140,10 @@ def test_contracts(client: psycopg.Connection[Any], lake: str) -> None:
         client, "validate_ddl", database="postgres", ddl="CREATE TABLE t (a integer)", target_table="t"
     )
     assert fine == [{"valid": True, "errors": [], "validated": True}]
+    columns = '[{"name": "id", "type": "BIGINT"}]'
+    assert _call(client, "suggest_table_layout", database="nobody knows", columns_json=columns) == [
+        {"layout": {}}
+    ]
     wrong = _call(client, "validate_ddl", database="postgres", sql="DROP TABLE t")[0]
     assert wrong["valid"] is False and wrong["errors"]
 
