@@ -181,6 +181,15 @@ def _judged_by_engine(engine: Any, question: Question, array: pa.Array) -> tuple
     return int(rows[0][0]), [str(value) for value in (rows[0][1] or [])[:3]]
 
 
+def rows_within(profile: Profile, size: int) -> int:
+    """How many rows of average width ``size`` bytes hold; an engine that is read by rows needs no more at once."""
+    if profile.measure is None or not profile.rows:
+        return size
+    columns = profile.measure.columns.values()
+    octets = sum(int(values.get("octets") or 0) for _, values in columns)
+    return max(1, size * profile.rows // (octets + 8 * len(columns) * profile.rows + 1))
+
+
 def statistics(profile: Profile) -> Mapping[str, Mapping[str, Any]]:
     """Per column what a layout can use: NULLs, least and greatest value."""
     if profile.measure is None:

@@ -36,7 +36,7 @@ from migration.connectors.csv_blocks import read_block
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
-from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
+from migration.connectors.postgres_encoding import TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
 from migration.connectors.postgres_publishing import PostgresPublisher, count_on
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
@@ -347,7 +347,7 @@ class PostgresWriter(PostgresPublisher):
             CopyIn(self.session, statement, header, trailer, more, self.connector.closed) as load,
         ):
             for batch in chain(first, rest):
-                for part in slices(batch, ENCODED_ROWS):
+                for part in slices(batch):
                     ready = fit_batch(part, fits)
                     load.put(encoder.batch(ready) if encoder else csv_bytes(ready))
             if encoder:

@@ -31,6 +31,7 @@ _EPOCH_DAYS = 10_957
 _PLAIN = ("bool", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "decimal")
 _DECLARED_TEXT = ("text", "character varying", "character", "varchar", "bpchar", "citext", "name")
 ENCODED_ROWS = 8_192  # rows encoded in one call: pgpq keeps every other thread waiting meanwhile
+ENCODED_BYTES = 2 << 20  # and bytes: each session that sends holds a copy
 TRAILER = b"\xff\xff"
 Recipe = tuple[pa.DataType, Callable[[pa.Array], pa.Array]]
 
@@ -60,8 +61,9 @@ class BinaryEncoder:
         return data[: -len(TRAILER)]
 
 
-def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
-    """``batch`` in pieces of at most ``rows`` rows, without a copy."""
+def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """``batch`` in pieces that are encoded at once, without a copy."""
+    rows = max(1, min(ENCODED_ROWS, ENCODED_BYTES * batch.num_rows // max(batch.nbytes, 1)))
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)
 

@@ -8,15 +8,18 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from servers import Server
 
 from migration import conditions
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.postgres_encoding import ENCODED_BYTES, ENCODED_ROWS, slices
 from migration.datasources import datasource
+from migration.measures import TableMeasure
 from migration.measures_sql import measure_query, measured_by, read_row, row_of
-from migration.profile import Question, take
+from migration.profile import Profile, Question, rows_within, take
 from migration.types import CanonicalType, parse_type
 
 DAY = 86_400_000_000_000
@@ -103,3 +106,19 @@ def test_what_the_extremes_do_not_prove_is_counted(engine: Connector) -> None:
         found = take(reader, Source(path=("seen",)), engine.dialect, asked, COLUMNS)
     assert [finding.count for finding in found.findings] == [1, 0, 0, 0, 1]
     assert found.findings[0].samples == ("1969-12-31 23:59:59.999999",)
+
+
+def test_wide_rows_are_read_and_encoded_a_few_at_a_time() -> None:
+    wide = TableMeasure(1_000, {"s": ("text", {"nonnull": 1_000, "octets": 10_000_000})})
+    assert rows_within(Profile(1_000, (), wide), 16 << 20) == (16 << 20) * 1_000 // (10_008_000 + 1)
+    assert rows_within(Profile(0, (), wide), 16 << 20) == rows_within(Profile(9, ()), 16 << 20) == 16 << 20
+    batch = pa.record_batch([pa.array(["x" * 10_000] * 1_000)], names=["s"])
+    pieces = list(slices(batch))
+    assert max(piece.nbytes for piece in pieces) <= ENCODED_BYTES
+    assert pa.Table.from_batches(pieces).equals(pa.Table.from_batches([batch]))
+    narrow = pa.record_batch([pa.nulls(20_000, pa.int64())], names=["n"])
+    assert [piece.num_rows for piece in slices(narrow)] == [
+        ENCODED_ROWS,
+        ENCODED_ROWS,
+        20_000 - 2 * ENCODED_ROWS,
+    ]
