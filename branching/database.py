@@ -343,6 +343,18 @@ _LAZY = Catalog()
 _ENFORCED = frozenset({"not null", "check", "key", "default"})  # left to the engine in a branch's own rows
 
 
+def _refuse_name(path: str, root: Cursor) -> None:
+    """A schema of the file's own name: the engine could not tell its tables from the file's."""
+    stem = Path(path).stem.strip(":")
+    taken = {schema.lower() for schema, _ in root.tables()} - {"main"}
+    taken |= {names.MANIFEST_SCHEMA, names.DATA_SCHEMA, names.FUNCTIONS, names.CATALOG_DATABASE}
+    if stem.lower() in taken:
+        raise OpenError(
+            f'"{path}" cannot have this name: "{stem}" is a schema in it',
+            "rename the file: nothing in it depends on its name",
+        )
+
+
 def open_database(
     path: str | Path,
     engine: Engine,
@@ -357,6 +369,7 @@ def open_database(
         raise OpenError(f"engine {engine.name} would not enforce {', '.join(sorted(missing))} on branches")
     root = engine.connect(str(path), settings)
     try:
+        _refuse_name(str(path), root)
         prepare(root)
         database = Database(root, str(path), retention)
         if not manifest.exists(root):

@@ -317,3 +317,15 @@ def test_an_adoption_killed_at_any_moment_goes_on(tmp_path: Path) -> None:
         cursor.close()
     assert fails(connection, "INSERT INTO c VALUES (1, -1)") == "23503"
     database.close()
+
+
+def test_a_file_with_a_schema_of_its_own_name_must_be_renamed(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "old.duckdb")) as plain:
+        plain.execute("CREATE SCHEMA prod")
+        plain.execute("CREATE TABLE prod.t AS SELECT 1 AS a")
+    (tmp_path / "old.duckdb").rename(tmp_path / "Prod.duckdb")
+    with pytest.raises(OpenError) as caught:
+        branching.open(tmp_path / "Prod.duckdb")
+    assert "rename the file" in (caught.value.hint or "")
+    (tmp_path / "Prod.duckdb").rename(tmp_path / "new.duckdb")
+    branching.open(tmp_path / "new.duckdb").close()
