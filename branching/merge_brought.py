@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from branching import names
+from branching import names, overlay
 from branching.lines import Line
 from branching.merge_attempt import Attempt, target_sql
 from branching.merge_plan import MergeRow, TablePlan
@@ -153,6 +153,11 @@ def _candidates(attempt: Attempt, plan: TablePlan, before: Table) -> list[str]:
     shared = not parent.is_trunk and bool({table.id for table in tables} & parent.touched)
     if not found and not shared:
         return []
+    if any(
+        overlay.reads_copy(table, physical) for table in tables
+    ):  # its own changes are among the copy's rows
+        sides = attempt.sides.visible(before, line), target_sql(attempt, plan)
+        return [f"SELECT {RID} FROM ({side}) AS _side" for side in sides]
     owners: list[Line] = [line] if parent.is_trunk else [line, parent]
     stored = sorted(
         {names.delta(table.storage.shape) for table in tables} | {names.mask(base) for base in bases}

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from merge_lab import Lab, column
+from merge_lab import AUTHOR, Lab, column
 
-from branching import BoughError, branch_info, branches, copied, detach, diff, gc
+from branching import BoughError, branch_info, branches, copied, detach, diff, gc, merge_apply
 from branching import ddl_model as d
 from branching.detach import Limits
 from branching.reset import reset
@@ -94,6 +94,14 @@ def test_a_column_that_the_branch_filled_merges_as_it_would_have(lab: Lab) -> No
     lab.merge()
     expected = sorted([*lab.all("b"), (50, "main", 3)])
     assert lab.all("main") == expected
+
+
+def test_a_refresh_tells_what_it_brings(lab: Lab) -> None:
+    collect(lab)
+    lab.sql("main", "delete from t where id = 10")
+    (told,) = merge_apply.refresh(lab.database, "b", author=AUTHOR).rows
+    assert (told.inserted, told.updated, told.deleted) == (0, 0, 1)
+    assert len(lab.all("b")) == 19
 
 
 def test_reset_goes_back_behind_it(lab: Lab) -> None:
