@@ -149,15 +149,16 @@ def _own_base(database: Database, physical: Physical, line: Line, table: Table) 
     if copied is not None and copied.id == table.storage.base:
         copied = None  # below the rows of the base as well
     if line.record.inherited:
+        # What a statement might have changed and did not has its image and is still as it was.
+        replaced = f" AND {RID} NOT IN (SELECT {RID} FROM ({parts[0]}) AS _images)" if imaged else ""
         for now in shapes:
             if physical.has(names.delta(now.storage.shape)):
                 items = _items(table, {column.id: column.name for column in now.columns})
                 parts.append(
                     f"SELECT {items}, {RID}, {VERSION} FROM {names.delta(now.storage.shape)}"
-                    f" WHERE {BRANCH} = {line.id} AND {base.visible(VERSION)}"
+                    f" WHERE {BRANCH} = {line.id} AND {base.visible(VERSION)}{replaced}"
                 )
         if copied is not None:
-            replaced = f" AND {RID} NOT IN (SELECT {RID} FROM ({parts[0]}) AS _images)" if imaged else ""
             parts.append(
                 f"SELECT {_items(table, copied.columns)}, {RID}, {VERSION} FROM {copied.sql}"
                 f" WHERE {base.visible(VERSION)}{replaced}"
@@ -177,9 +178,9 @@ def _own_base(database: Database, physical: Physical, line: Line, table: Table) 
 
 
 def _items(table: Table, there: Mapping[int, str]) -> str:
-    """The stored columns of ``table``, which are called ``there`` where they are read."""
+    """The stored columns of ``table``, which are called ``there`` where they are read, and may be of a later type."""
     return ", ".join(
-        f"{names.quote(there[column.id])} AS {names.quote(column.name)}"
+        f"CAST({names.quote(there[column.id])} AS {column.type}) AS {names.quote(column.name)}"
         for column in table.columns
         if column.generated is None
     )
