@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from branching import manifest
+from branching import manifest, names
 from branching.lines import TRUNK
 from branching.manifest import Commit
 
@@ -101,15 +101,18 @@ class CommitLog:
 
 
 def recover(cursor: Cursor, bases: Iterable[BaseTable]) -> None:
-    """After a crash: an entry for every version that rows of ``bases`` carry and the log does not know."""
+    """After a crash: an entry for every version that rows of ``bases`` carry, or carried, and the log does not know."""
     mark = manifest.read_mark(cursor)
     if mark is None:
         return
     cursor.begin()
     try:
         there = cursor.tables()  # plain DuckDB may have dropped some since
-        for base in (item for item in bases if (item.schema, item.name) in there):
+        for base in (item for item in bases if (item.schema, item.name) in there and not item.is_copy):
             manifest.recover_commits(cursor, base.sql, TRUNK, mark)
+            old = names.history(base.id)
+            if tuple(old.split(".")) in there:
+                manifest.recover_commits(cursor, old, TRUNK, mark)
         manifest.put_mark(cursor, None)
         cursor.commit()
     except BaseException:

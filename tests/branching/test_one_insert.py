@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import BoughError, branches, merge_apply
+from branching import BoughError, branches, commit_log, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.engine.base import EngineError, ErrorKind
@@ -132,6 +133,29 @@ def test_an_error_at_the_end_of_a_durable_statement_is_none(
                 run(connection, 'INSERT INTO "t" VALUES ($1, $2)', 2, 20)
             assert raised.value.sqlstate == "57014"
     assert run(connection, "SELECT count(*) FROM t") == [(1 + done,)]
+
+
+def test_after_a_crash_versions_of_rows_that_were_changed_since_are_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a row is an old image by now. Without the entry a look at what was before would show it."""
+    monkeypatch.setattr(commit_log, "_DELAY", 600.0)
+    opened = branching.open(tmp_path / "d.duckdb", retention=3600)
+    main = opened.connect()
+    main.execute(sqlglot.parse_one("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)", dialect="duckdb"))
+    before = opened.clock.version
+    run(main, "INSERT INTO t VALUES (1, 0)")
+    inserted = opened.clock.version
+    run(main, "UPDATE t SET v = 1")
+    for end in ("", ".wal"):
+        shutil.copy(f"{opened.path}{end}", f"{tmp_path / 'crashed.duckdb'}{end}")
+    main.close()
+    opened.close()
+    again = branching.open(tmp_path / "crashed.duckdb", retention=3600)
+    assert again.root.query(f"SELECT branch FROM bough_meta.commits WHERE version = {inserted}") == [(0,)]
+    branches.create(again, "b", "main", role="ada", as_of=before)
+    assert run(again.connect("b"), "SELECT * FROM t") == []
+    again.close()
 
 
 def test_after_kill_9_every_version_of_a_row_is_in_the_log(tmp_path: Path) -> None:
