@@ -7,7 +7,8 @@ Rules:
 2. With a tolerance, floats are compared by cells two tolerances wide (of the value, where that is above one), on two
    grids half a cell apart: values closer than the tolerance share a cell of one of them, values further apart than
    three times of it share none. Equal rows are paired first, then those with the same cells of the one grid, then of
-   the other.
+   the other, in the order of their values. Rows that lie within a few tolerances of each other can be paired in more
+   ways than one: the way that is taken need not be the one that leaves the fewest over.
 3. Everything happens in the engine, which spills to disk; no result comes to Python to be compared.
 """
 
@@ -84,19 +85,20 @@ def difference_sql(
     if tolerance and has_floats(columns):
         grids += [(tolerance, 0.0), (tolerance, 0.5)]
     rest = "_rest"
+    order = ", ".join([*position, *names])
     for number, (width, shift) in enumerate(grids):
         key = ", ".join([*position, *_keys(columns, width, shift)])
         # The n-th row of its kind has found its like where every source has an n-th row of that kind.
         text += (
-            f", _n{number} AS (SELECT *, row_number() OVER (PARTITION BY _from, {key}) AS _nth FROM {rest})"
+            f", _n{number} AS (SELECT *, row_number() OVER (PARTITION BY _from, {key} ORDER BY {order}) AS _nth"
+            f" FROM {rest})"
             f", _m{number} AS (SELECT *, count(*) OVER (PARTITION BY _nth, {key}) AS _met FROM _n{number})"
             f", _rest{number} AS (SELECT * EXCLUDE (_nth, _met) FROM _m{number} WHERE _met < {len(sources)})"
         )
         rest = f"_rest{number}"
-    group = ", ".join([*position, *names])
     return (
         f"{text} SELECT _from AS _source, count(*) AS _count, {', '.join(names)} FROM {rest}"
-        f" GROUP BY _from, {group} ORDER BY {group}, _from"
+        f" GROUP BY _from, {order} ORDER BY {order}, _from"
     )
 
 
