@@ -157,12 +157,12 @@ def _pass(
     for step in gc_storage.STEPS:
         if limit():
             return done
-        done += [("", what, size) for what, size in _quietly(lambda step=step: step(database))]  # type: ignore[misc]
-    done += [("", what, size) for what, size in _quietly(lambda: gc_storage.drop_undo(database, now - undo))]
+        done += _quietly(lambda step=step: step(database))  # type: ignore[misc]
+    done += _quietly(lambda: gc_storage.drop_undo(database, now - undo))
     return done
 
 
-def _quietly(step: Callable[[], list[tuple[str, int]]]) -> list[tuple[str, int]]:
+def _quietly(step: Callable[[], gc_storage.Done]) -> gc_storage.Done:
     """A step that met a writer is left for the next pass."""
     try:
         return step()

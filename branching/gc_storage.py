@@ -1,6 +1,7 @@
 """What no line can reach any more leaves the file: rows of gone branches, history, old bases, empty storage.
 
-Each function is one kind of step: (what was done, bytes freed) for each thing, each in a transaction of its own.
+Each function is one kind of step: (branch, what was done, bytes freed) for each thing, each in a transaction of its
+own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from branching.physical import BaseTable
 M = names.MANIFEST_SCHEMA
 _PIECE = 100_000
 _BYTES_PER_ROW = 64
-Done = list[tuple[str, int]]
+Done = list[tuple[str, str, int]]  # branch (empty: of none), what was done, bytes freed
 
 
 @contextlib.contextmanager
@@ -64,7 +65,7 @@ def drop_superseded(database: Database) -> Done:
         with database.gate:
             _put_floor(database, line.id, version)
         if gone := _delete(database, table, f"{BRANCH} = {line.id}"):
-            done.append((f"{gone} rows of {line.name} deleted that its copy has", gone * _BYTES_PER_ROW))
+            done.append((line.name, f"{gone} rows deleted that its copy has", gone * _BYTES_PER_ROW))
     return done
 
 
@@ -113,11 +114,11 @@ def prune_history(database: Database) -> Done:
     for name in tables:
         if oldest is None:
             if _drop_unused(database, name, database.has_forks):
-                done.append((f"history {name} dropped", 0))
+                done.append(("", f"history {name} dropped", 0))
             continue
         # An image is needed by a fork at f iff it was written by f and ended after it.
         if gone := _delete(database, name, f"{ENDED} <= {oldest}"):
-            done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
+            done.append(("", f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done
 
 
@@ -148,7 +149,7 @@ def prune_own_history(database: Database) -> Done:
             for (branch,) in held:
                 _put_floor(database, branch, oldest)
         gone = _delete(database, name, f"{ENDED} <= {oldest}")
-        done.append((f"history {name} pruned", gone * _BYTES_PER_ROW))
+        done.append(("", f"history {name} pruned", gone * _BYTES_PER_ROW))
     return done
 
 
@@ -173,7 +174,7 @@ def drop_old_bases(database: Database) -> Done:
             database.epoch += 2
             database.put_physical({base.id: None}, frozenset())
             database.forget_storage({history.rpartition(".")[2], base.name})
-        done.append((f"table {base.name} dropped", 0))
+        done.append(("", f"table {base.name} dropped", 0))
     return done
 
 
@@ -185,7 +186,7 @@ def drop_old_columns(database: Database) -> Done:
             if name.startswith(f"{names.HIDDEN_PREFIX}dropped_") and _drop_column(
                 database, base, identifier, name
             ):
-                done.append((f"column {name} dropped", 0))
+                done.append(("", f"column {name} dropped", 0))
     return done
 
 
@@ -224,7 +225,7 @@ def drop_stale_images(database: Database) -> Done:
             if gone := _delete(
                 database, name, f"{BRANCH} = {line.id} AND {line.record.base.visible(VERSION)}"
             ):
-                done.append((f"{gone} images of {line.name} deleted", gone * _BYTES_PER_ROW))
+                done.append((line.name, f"{gone} images deleted", gone * _BYTES_PER_ROW))
     return done
 
 
@@ -233,7 +234,7 @@ def drop_empty_storage(database: Database) -> Done:
     done: Done = []
     for name in _branch_tables(database):
         if _drop_unused(database, name, lambda name=name: _in_use(database, name)):  # type: ignore[misc]
-            done.append((f"storage {name} dropped", 0))
+            done.append(("", f"storage {name} dropped", 0))
     return done
 
 
@@ -283,7 +284,7 @@ def drop_undo(database: Database, before: datetime) -> Done:
     for name in sorted(kept):
         merge = int(name[1:].partition("_")[0])
         if merge not in recent and _drop_unused(database, name, lambda: False):
-            done.append((f"undo of merge {merge} dropped", 0))
+            done.append(("", f"undo of merge {merge} dropped", 0))
     return done
 
 
