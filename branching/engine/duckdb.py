@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from branching.engine import duckdb_encode
+from branching.engine import duckdb_encode, duckdb_guard
 from branching.engine import duckdb_exact as exact
 from branching.engine.base import (
     Cursor,
@@ -386,7 +386,7 @@ def connect(
         if not target.parent.is_dir():
             raise OpenError(f'directory "{target.parent}" does not exist', "create it, or name another file")
     try:
-        connection = duckdb.connect(path, read_only=read_only)
+        connection = duckdb_guard.opened(path, lambda: duckdb.connect(path, read_only=read_only))
         for statement in (*_INSTANCE_SETTINGS, *_SESSION_SETTINGS):
             connection.execute(statement)
         for name, value in settings:
@@ -394,6 +394,3 @@ def connect(
     except duckdb.Error as error:
         raise open_error(path, error) from error
     return DuckDBCursor(connection, Instance(), engine or DuckDBEngine())
-
-
-__all__ = ["DuckDBCursor", "DuckDBReturned", "classify", "connect"]

@@ -50,7 +50,7 @@ def adopt(database: Database, progress: Progress) -> None:
         _adopt_table(database, reader, schema, name, sequences)
         done += size
         if size:
-            database.root.execute("CHECKPOINT")
+            database.root.checkpoint()
     _adopt_macros(database, reader)
     _adopt_views(database, reader, progress)
     _adopt_rows(database)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from branching import names
+from branching.engine import duckdb_guard
 from branching.engine.base import Cursor, EngineError
 from branching.engine.capabilities import Capabilities
 from branching.engine.versioned import VersionedRows
@@ -148,7 +149,15 @@ class DuckDBQuestions:
             self.execute(f"SET VARIABLE {_BRANCH_VARIABLE} = {branch}")
 
     def checkpoint(self: Cursor) -> None:
+        path = self.query(
+            "SELECT path FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL"
+        )
+        guarded = bool(path) and duckdb_guard.save(
+            path[0][0], [row[0] for row in self.query("SELECT block_id FROM pragma_metadata_info()")]
+        )
         self.execute("CHECKPOINT")
+        if guarded:
+            duckdb_guard.drop(path[0][0])
 
     def next_start(self: Cursor, sequence: str, value: int) -> None:
         self.query(f"SELECT setval({names.literal(sequence)}, {value}, false)")

@@ -15,7 +15,7 @@ import duckdb
 
 from branching.connection import Connection
 from branching.database import Database
-from branching.engine.duckdb import classify
+from branching.engine.duckdb_errors import classify
 from branching.engine.duckdb_script import Script, full, script
 from branching.errors import BoughError
 from branching.model import Catalog
