@@ -22,7 +22,15 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
+from migration.connectors.base import (
+    Path,
+    Published,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    WriteResult,
+)
 from migration.connectors.convert import from_values
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.opening import SqlConnector
@@ -225,6 +233,20 @@ class DbapiWriter(SqlWriter):
 
     def __init__(self, connector: DbapiConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
+
+    def _renamed(self, staging: Path, target: Path) -> Published:
+        """Staging in the place of a table that is there, where an engine can only rename one after the other: the old
+        one comes back if the second rename fails."""
+        old = self._beside(target, "__old_", "0")
+        self.drop(old)
+        self.rename(target, old)
+        try:
+            self.rename(staging, target)
+        except MigrationError:
+            self.rename(old, target)
+            raise
+        self.drop(old)
+        return Published("two renames", atomic=False, rows=self.count(target))
 
     @abstractmethod
     def restored(self, mark: str, column: ColumnSpec) -> str:

@@ -297,16 +297,7 @@ class HiveWriter(DbapiWriter):
             return Published("INSERT ... SELECT", atomic=False, rows=rows)
         if mode == "upsert":
             self._keep(staging, target, key)
-        old = self._beside(target, "__old_", "0")
-        self.drop(old)
-        self.rename(target, old)
-        try:
-            self.rename(staging, target)
-        except MigrationError:
-            self.rename(old, target)
-            raise
-        self.drop(old)
-        return Published("two renames", atomic=False, rows=self.count(target))
+        return self._renamed(staging, target)
 
     def _keep(self, staging: Path, target: Path, key: Sequence[str]) -> None:
         """Adds to the staged rows those of the target whose key is not staged."""

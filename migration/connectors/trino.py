@@ -240,16 +240,7 @@ class TrinoWriter(DbapiWriter):
         if not self.exists(target) or mode == "create":
             return super().publish(staging, target, mode, key)
         if mode == "replace":
-            old = self._beside(target, "__old_", "0")
-            self.drop(old)
-            self.rename(target, old)
-            try:
-                self.rename(staging, target)
-            except MigrationError:
-                self.rename(old, target)
-                raise
-            self.drop(old)
-            return Published("two renames", atomic=False, rows=self.count(target))
+            return self._renamed(staging, target)
         if mode == "upsert":
             self.check_key(staging, key)
             rows = merged(self, staging, target, key, self._names(staging))
