@@ -9,12 +9,14 @@ Rules:
 3. Each expression is over one quoted column; nothing of the data becomes SQL.
 4. Infinite times are rare, and leaving them out costs a condition for each row and measure. So they are asked about
    first by the extremes alone (``_QUICK``): a column whose extremes are finite holds none. Any other is asked again.
+5. What the other side measured is expected here too: where its extremes are far from what a sum cannot take, the sum
+   needs no condition (``_TAME``). An engine that then meets such a value says so, and is asked again with it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -24,6 +26,7 @@ import pyarrow as pa
 from migration.connectors.base import Source
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
+from migration.errors import MigrationError
 from migration.measures import FLOAT_LIMIT, MeasureClass, TableMeasure, measure_class
 from migration.types import CanonicalType
 
@@ -130,6 +133,14 @@ _QUICK: Mapping[str, Expressions] = {
         "{f}({{c}}) - DATE '1970-01-01'", "trunc(extract(epoch FROM {f}({{c}})) * 1000000000)"
     ),
 }
+# Sums without the condition that keeps infinities and overflows out; the engine raises at both.
+_TAME: Mapping[str, Expressions] = {
+    "postgres": {
+        "float": {"sum": "sum({c}::float8)"},
+        "days": {"sum": "sum({c} - DATE '1970-01-01')"},
+    }
+}
+_TOO_MUCH = ("22003", "22008")  # a sum overflowed; an infinite date was subtracted
 _FINER = {  # what changes where a clock has more than microseconds
     "duckdb": (("epoch_us(", "epoch_ns("), ("HUGEINT * 1000", "HUGEINT")),
     "clickhouse": (("64Micro(", "64Nano("), (", 6)", ", 9)"), (" * 1000", "")),
@@ -154,6 +165,7 @@ class MeasureQuery:
 
     sql: str
     items: tuple[tuple[str, MeasureClass, str], ...]
+    selected: tuple[str, ...]  # the items' expressions, each with its alias
 
 
 def source_clause(source: Source, dialect: str) -> str:
@@ -169,11 +181,17 @@ def strip_statement(query: str) -> str:
 
 
 def measure_query(
-    dialect: str, source: Source, columns: Sequence[tuple[str, CanonicalType]], *, quick: bool = False
+    dialect: str,
+    source: Source,
+    columns: Sequence[tuple[str, CanonicalType]],
+    *,
+    quick: bool = False,
+    tame: Collection[str] = (),
 ) -> MeasureQuery | None:
     """One scan that measures ``columns``; None where the engine's aggregates were never checked.
 
     A ``quick`` one may not know all of a column (``unsure``), which is then to be asked about by one that is not.
+    The engine may raise 22003 or 22008 at values of a ``tame`` column that it cannot add up.
     """
     name = contract(dialect).name
     if name not in DIALECTS:
@@ -184,6 +202,8 @@ def measure_query(
         kind = measure_class(type_)
         quoted = quote_name(column, contract(dialect))
         found = {**expressions[kind], **(_QUICK.get(name, {}).get(kind, {}) if quick else {})}
+        if column in tame:
+            found |= _TAME.get(name, {}).get(kind, {})
         if type_.kind == "time":
             if name not in _TIME_OF_DAY:
                 return None
@@ -195,8 +215,9 @@ def measure_query(
                     expression = expression.replace(coarse, fine)
             selected.append(as_text.replace("{e}", expression))
             items.append((column, kind, measure))
-    numbered = ", ".join(f"{expression} AS m{index}" for index, expression in enumerate(selected))
-    return MeasureQuery(f"SELECT {numbered} FROM {source_clause(source, dialect)}", tuple(items))
+    numbered = tuple(f"{expression} AS m{index}" for index, expression in enumerate(selected))
+    text = f"SELECT {', '.join(numbered)} FROM {source_clause(source, dialect)}"
+    return MeasureQuery(text, tuple(items), numbered)
 
 
 def measured_by(
@@ -204,12 +225,36 @@ def measured_by(
     dialect: str,
     source: Source,
     columns: Sequence[tuple[str, CanonicalType]],
+    expected: TableMeasure | None = None,
 ) -> TableMeasure | None:
-    """What the engine behind ``fetch`` says its columns add up to; None as of ``measure_query``."""
-    query = measure_query(dialect, source, columns, quick=True)
-    return (
-        None if query is None else completed(fetch, dialect, source, columns, query, row_of(fetch(query.sql)))
-    )
+    """What the engine behind ``fetch`` says its columns add up to; None as of ``measure_query``.
+
+    ``expected`` is what the other side adds up to; with it an error of the engine may come first, so it is not for an
+    open transaction.
+    """
+    query = measure_query(dialect, source, columns, quick=True, tame=_tame_columns(expected))
+    if query is None:
+        return None
+    try:
+        row = row_of(fetch(query.sql))
+    except MigrationError as error:
+        if expected is None or error.sqlstate not in _TOO_MUCH:
+            raise
+        return measured_by(fetch, dialect, source, columns)
+    return completed(fetch, dialect, source, columns, query, row)
+
+
+def _tame_columns(expected: TableMeasure | None) -> frozenset[str]:
+    if expected is None:
+        return frozenset()
+    return frozenset(name for name, (kind, values) in expected.columns.items() if _is_tame(kind, values))
+
+
+def _is_tame(kind: MeasureClass, values: Mapping[str, Any]) -> bool:
+    if kind == "days":
+        return not values.get("infinite")
+    ends = [values.get("min"), values.get("max")]
+    return kind == "float" and all(end is not None and abs(end) < FLOAT_LIMIT for end in ends)
 
 
 def completed(

@@ -47,6 +47,7 @@ class Finding:
 
 
 _NOTHING: list[Finding] = []
+_APART = {"rows": "counts", "nonnull": "counts", "min": "ends", "max": "ends"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,26 @@ def _counted(
         for index, question in enumerate(questions)
     ]
     clause = source_clause(source, dialect)
-    head = query.sql[len("SELECT ") : -len(f" FROM {clause}")] if query else "count(*) AS m0"
-    row = row_of(reader.fetch(f"SELECT {', '.join([head, *counts])} FROM {clause}"))
-    size = len(query.items) if query else 1
+    head = query.selected if query else ("count(*) AS m0",)
+    if query is not None and reader.keeps_extremes(source):
+        text = _apart(query, counts, clause)
+    else:
+        text = f"SELECT {', '.join([*head, *counts])} FROM {clause}"
+    row = row_of(reader.fetch(text))
+    size = len(head)
     return row[:size], {q: int(n or 0) for q, n in zip(questions, row[size:], strict=True)}
+
+
+def _apart(query: MeasureQuery, counts: Sequence[str], clause: str) -> str:
+    """The same row with counts, extremes and all else each in a SELECT of its own: the first two need no scan."""
+    groups: dict[str, list[str]] = {}
+    for (_, _, measure), selected in zip(query.items, query.selected, strict=True):
+        groups.setdefault(_APART.get(measure, "rest"), []).append(selected)
+    if counts:
+        groups.setdefault("rest", []).extend(counts)
+    parts = [f"(SELECT {', '.join(group)} FROM {clause}) AS {name}" for name, group in groups.items()]
+    order = ", ".join(text.rpartition(" AS ")[2] for text in (*query.selected, *counts))
+    return f"SELECT {order} FROM {', '.join(parts)}"
 
 
 def _with_samples(

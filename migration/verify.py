@@ -94,7 +94,8 @@ def _types(item: TransferPlan) -> list[tuple[str, object]]:
 def staged_measure(item: TransferPlan, writer: Writer, staging: TablePath) -> TableMeasure:
     """What staging adds up to, by its engine or, where that was never checked, read back."""
     columns = [(column.name, column.target) for column in item.columns]
-    found = measured_by(writer.fetch, item.target.dialect, Source(path=staging), columns)
+    expected = None if writer.in_transaction else _own(item)
+    found = measured_by(writer.fetch, item.target.dialect, Source(path=staging), columns, expected)
     if found is not None:
         return found
     return measure_batches(read_staging(item, writer, staging), columns)

@@ -158,6 +158,9 @@ class Reader(Protocol):
     def fetch(self, query: str) -> pa.Table:
         """A small result (a profile, a checksum) in canonical form; one SELECT."""
 
+    def keeps_extremes(self, source: Source) -> bool:
+        """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""
+
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -170,6 +173,7 @@ class Writer(Protocol):
 
     transactions: bool  # begin and rollback work for rows
     transactional_ddl: bool  # and for CREATE, DROP and RENAME too
+    in_transaction: bool  # ``begin`` was called and not ended
 
     def begin(self) -> None:
         """Opens a transaction; 0A000 where the engine has none (``transactions`` is False)."""

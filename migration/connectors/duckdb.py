@@ -172,6 +172,19 @@ class DuckdbReader(SqlReader):
             for name, type_, *_ in self.rows(f"DESCRIBE SELECT * FROM {relation(self.item, source)}")
         )
 
+    def keeps_extremes(self, source: Source) -> bool:
+        """A table's statistics; where rows were deleted since they were taken, the engine scans."""
+        if not source.path:
+            return False
+        schema, name = schema_and_name(source.path)
+        with self.connector.errors():
+            found = self.session.execute(
+                "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
+                "AND schema_name = $1 AND table_name = $2",
+                [schema, name],
+            ).fetchall()
+        return bool(found[0][0])
+
     def projection(self, column: ReadColumn) -> str:
         name = quoted(column.name, self.item)
         return f"{exported(column.expression or name, column.type)} AS {name}"

@@ -26,7 +26,7 @@ from migration.errors import MigrationError
 from migration.queues import ByteQueue, Stopped
 
 Session = psycopg.Connection[Any]
-SESSIONS = 3
+SESSIONS = 2
 _MANY = (
     4 << 20
 )  # bytes from which keys are set aside, and that a session sends before another is worth opening

@@ -81,6 +81,10 @@ class SqlReader(ABC):
         schema = pa.schema([pa.field(column.name, arrow_type(column.type)) for column in columns])
         return pa.Table.from_batches(list(self.read(source, columns)), schema)
 
+    def keeps_extremes(self, source: Source) -> bool:
+        """No, unless an engine says so."""
+        return False
+
     def columns(self, source: Source) -> tuple[ReadColumn, ...]:
         """Every column of a source, as it is."""
         return tuple(ReadColumn(column.name, column.type) for column in self.describe(source))

@@ -94,6 +94,61 @@ def test_a_column_with_infinite_times_is_measured_exactly(engine: Connector) -> 
     assert len(asked) == 2 and "plain" not in asked[1]
 
 
+def test_what_is_expected_to_be_tame_and_is_not_is_measured_all_the_same(engine: Connector) -> None:
+    tame = TableMeasure(
+        3,
+        {
+            "d": ("float", {"nonnull": 2, "min": 1.0, "max": 2.0}),
+            "day": ("days", {"nonnull": 2, "infinite": 0}),
+        },
+    )
+    source, columns = Source(path=("seen",)), [("day", DATE), ("d", DOUBLE)]
+    with engine.writer() as writer:
+        writer.execute(
+            "INSERT INTO seen (d) VALUES (1e308), (1e308), (1e308)"
+        )  # their sum is beyond a double
+        exact = measure_query(engine.dialect, source, columns)
+        assert exact is not None
+        found = measured_by(writer.fetch, engine.dialect, source, columns, tame)
+        assert repr(found) == repr(read_row(exact, row_of(writer.fetch(exact.sql))))
+        # an expectation that holds changes nothing either
+        writer.execute("DELETE FROM seen WHERE d > 1e300 OR d = 'nan'")
+        found = measured_by(writer.fetch, engine.dialect, source, columns, tame)
+        assert found == read_row(exact, row_of(writer.fetch(exact.sql)))
+        assert found is not None and found.columns["d"][1]["sum"] == 1.5
+
+
+@pytest.mark.parametrize(
+    "change", ["", "DELETE FROM t WHERE i % 3 = 0 OR i > 90000", "UPDATE t SET s = 'm', d = 'nan'"]
+)
+def test_a_table_s_statistics_say_what_a_scan_says(tmp_path: FilePath, change: str) -> None:
+    options = {"path": str(tmp_path / "a.duckdb"), "role": "read_write"}
+    source = connect(datasource("d", "duckdb", options))
+    with source.writer() as writer:
+        writer.execute(
+            "CREATE TABLE t AS SELECT CASE WHEN i % 7 > 0 THEN i END AS i, repeat('é', 40) || i AS s, "
+            "CASE WHEN i % 5 = 0 THEN 'nan' ELSE i / 3.0 END::DOUBLE AS d, NULL::TIMESTAMP AS seen, "
+            "DATE '2020-01-01' + i::INTEGER AS day FROM range(100000) AS r(i)"
+        )
+        writer.execute("CREATE VIEW v AS SELECT * FROM t")
+        writer.execute("CHECKPOINT")
+        if change:
+            writer.execute(change)
+        texts = {"i": "BIGINT", "s": "VARCHAR", "d": "DOUBLE", "seen": "TIMESTAMP", "day": "DATE"}
+        columns = [(name, parse_type(text, "duckdb")) for name, text in texts.items()]
+        asked = [Question("s", columns[1][1], "no_nul"), Question("i", columns[0][1], "no_null")]
+        with source.reader() as reader:
+            assert reader.keeps_extremes(Source(path=("t",))) and not reader.keeps_extremes(
+                Source(path=("v",))
+            )
+            by_statistics = take(reader, Source(path=("main", "t")), "duckdb", asked, columns)
+            by_scan = take(reader, Source(query="SELECT * FROM t"), "duckdb", asked, columns)
+            of_view = take(reader, Source(path=("main", "v")), "duckdb", asked, columns)
+    source.close()
+    assert repr(by_statistics) == repr(by_scan) == repr(of_view)
+    assert by_scan.measure is not None and by_scan.measure.columns["seen"][1]["nonnull"] == 0
+
+
 def test_what_the_extremes_do_not_prove_is_counted(engine: Connector) -> None:
     asked = [
         Question("moment", STAMP, "year:1970..9999"),
