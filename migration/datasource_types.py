@@ -22,6 +22,7 @@ _POSTGRES = (*_SERVER, *_TLS, "service", "application_name", "passfile")
 _MYSQL = (*_SERVER, *_TLS, "charset", "autocommit", "unix_socket", "ssl_verify_cert", "ssl_verify_identity")
 _CLICKHOUSE = (*_SERVER, "protocol", "verify", *_TLS[1:4], "path", "enable_external_access")
 _FILES = ("path", "path_pattern", "statement_timeout")
+_S3 = ("s3_staging", "s3_region", "s3_endpoint", "access_key", "secret_key", "session_token")
 SECRET_OPTIONS = frozenset(
     {
         "password",
@@ -34,6 +35,7 @@ SECRET_OPTIONS = frozenset(
         "access_key",
         "secret_key",
         "access_token",
+        "session_token",
     }
 )
 _ALIASES = {
@@ -56,6 +58,12 @@ _ALIASES = {
     "readonly": "read_only",
     "file": "path",
     "socket": "unix_socket",
+    "aws_access_key_id": "access_key",
+    "access_key_id": "access_key",
+    "aws_secret_access_key": "secret_key",
+    "secret_access_key": "secret_key",
+    "aws_session_token": "session_token",
+    "role_arn": "iam_role",
 }
 
 
@@ -104,7 +112,14 @@ TYPES: tuple[DatasourceType, ...] = (
         status="untested",
     ),
     DatasourceType(
-        "redshift", "redshift", "postgres", "postgres", _POSTGRES, (), ("redshift",), status="untested"
+        "redshift",
+        "redshift",
+        "redshift",
+        "redshift",
+        (*_SERVER, *_TLS, "application_name", *_S3, "iam_role"),
+        (),
+        ("redshift",),
+        status="stand-in",
     ),
     DatasourceType("mysql", "mysql", "mysql", "mysql", _MYSQL, ("mariadb",), ("mysql", "mariadb")),
     DatasourceType(

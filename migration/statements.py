@@ -54,6 +54,16 @@ _REACHING = re.compile(
     r"|deltalake|hudi|iceberg|input|mergetreeindex|python|arrowstream)"
 )
 
+# The clauses of CREATE TABLE that PostgreSQL's parser does not know; what is checked is the statement without them.
+_LAYOUTS = {
+    "greenplum": re.compile(r"(?i)\bDISTRIBUTED\s+(?:BY\s*\([^()]*\)|RANDOMLY|REPLICATED)"),
+    "redshift": re.compile(
+        r"(?i)\bDISTSTYLE\s+(?:AUTO|EVEN|KEY|ALL)\b|\bDISTKEY\b(?:\s*\([^()]*\))?|\bENCODE\s+\w+"
+        r"|\b(?:COMPOUND\s+|INTERLEAVED\s+)?SORTKEY\b(?:\s*\([^()]*\)|\s+AUTO\b)?|\bBACKUP\s+(?:YES|NO)\b"
+        r"|\b(?:GENERATED\s+BY\s+DEFAULT\s+AS\s+)?IDENTITY\s*\([^()]*\)"
+    ),
+}
+
 
 def check_query(text: str, dialect: str) -> None:
     """Raises unless ``text`` is one statement of ``dialect`` that only reads: 25006, 42601.
@@ -102,10 +112,9 @@ def _one_postgres(text: str, dialect: str = "postgres") -> Any:
     try:
         statements = pglast.parse_sql(text)
     except pglast.parser.ParseError as reason:
-        if dialect == "greenplum" and re.search(r"\bDISTRIBUTED\b", text, re.IGNORECASE):
-            return _one_postgres(
-                re.sub(r"(?i)\bDISTRIBUTED\s+(BY\s*\([^()]*\)|RANDOMLY|REPLICATED)", "", text)
-            )
+        plain = _LAYOUTS[dialect].sub("", text) if dialect in _LAYOUTS else text
+        if plain != text:
+            return _one_postgres(plain)
         location = reason.args[1] if len(reason.args) > 1 and isinstance(reason.args[1], int) else None
         position = None if location is None else location + 1
         raise MigrationError("42601", str(reason.args[0]), position=position) from None

@@ -1,4 +1,4 @@
-"""PostgreSQL and what speaks like it (Greenplum, Redshift), through psycopg.
+"""PostgreSQL and what speaks like it (Greenplum), through psycopg.
 
 Rules:
 
@@ -8,7 +8,6 @@ Rules:
    a double (``extra_float_digits``).
 3. What ``migration.connectors.postgres_encoding`` has an exact recipe for goes in by COPY BINARY, anything
    else by COPY CSV. The choice is per table, made from the schema, before the first byte.
-4. Redshift has no COPY FROM STDIN: it can be read here, and not yet written.
 """
 
 from __future__ import annotations

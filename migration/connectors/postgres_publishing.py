@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 
 from migration.connectors.base import Mode, Path, Published
 from migration.connectors.opening import SqlConnector
@@ -20,7 +19,6 @@ from migration.connectors.postgres_catalog import find
 from migration.connectors.queries import quoted, quoted_path
 from migration.connectors.writing import SqlWriter
 from migration.dialects import DialectContract
-from migration.errors import MigrationError
 
 Session = psycopg.Connection[Any]
 
@@ -77,16 +75,6 @@ class PostgresPublisher(SqlWriter):
 
     connector: SqlConnector[Session]
     session: Session
-
-    def check(self, path: Path, schema: pa.Schema) -> None:
-        if self.item.name == "redshift":
-            raise MigrationError(
-                "0A000",
-                "rows cannot be written to Redshift yet: it has no COPY FROM STDIN",
-                detail="Reading, EXECUTE ON and the contract (SHOW CREATE TABLE ... FOR redshift) do not need it.",
-                hint="Make the table with EXECUTE ON, and load it from S3 with Redshift's own COPY.",
-            )
-        super().check(path, schema)
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
