@@ -1,7 +1,6 @@
 """The types a datasource can have: dialect, connector, options; as data.
 
-A type without a connector is known by name so that its error can say so; it is never half there. Options are
-listed once, with the spellings users bring along from Datus, libpq and the drivers.
+Options are listed once, with the spellings users bring along from Datus, libpq and the drivers.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ _POSTGRES = (*_SERVER, *_TLS, "service", "application_name", "passfile")
 _MYSQL = (*_SERVER, *_TLS, "charset", "autocommit", "unix_socket", "ssl_verify_cert", "ssl_verify_identity")
 _CLICKHOUSE = (*_SERVER, "protocol", "verify", *_TLS[1:4], "path", "enable_external_access")
 _FILES = ("path", "path_pattern", "statement_timeout")
+_GOOGLE = ("credentials_path", "credentials_info", "credentials_base64", "auth", "api_endpoint")
 _S3 = ("s3_staging", "s3_region", "s3_endpoint", "access_key", "secret_key", "session_token")
 SECRET_OPTIONS = frozenset(
     {
@@ -64,12 +64,15 @@ _ALIASES = {
     "secret_access_key": "secret_key",
     "aws_session_token": "session_token",
     "role_arn": "iam_role",
+    "project_id": "project",
+    "dataset": "database",
+    "dataset_id": "database",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DatasourceType:
-    """One type. ``connector`` is a module of ``migration.connectors``; "" = there is none yet."""
+    """One type. ``connector`` is a module of ``migration.connectors``."""
 
     name: str
     dialect: str
@@ -79,7 +82,7 @@ class DatasourceType:
     aliases: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    status: str = "tested"  # as docs/support.md: tested | stand-in | untested | none
+    status: str = "tested"  # as docs/support.md: tested | stand-in | untested
 
     @property
     def spelled(self) -> str:
@@ -125,7 +128,16 @@ TYPES: tuple[DatasourceType, ...] = (
     DatasourceType(
         "clickhouse", "clickhouse", "clickhouse", "clickhouse", _CLICKHOUSE, ("chdb",), ("clickhouse",)
     ),
-    DatasourceType("bigquery", "bigquery", "", "bigquery", (), (), ("bigquery",), status="none"),
+    DatasourceType(
+        "bigquery",
+        "bigquery",
+        "bigquery",
+        "bigquery",
+        ("project", "catalog", "billing_project_id", "location", *_GOOGLE, "statement_timeout"),
+        ("bq",),
+        ("bigquery",),
+        status="stand-in",
+    ),
     *(
         DatasourceType(
             name,
@@ -204,7 +216,7 @@ def option_name(written: str, kind: DatasourceType) -> str:
     name = _ALIASES.get(folded, folded)
     if name == "role" and kind.name != "snowflake":
         name = "access"
-    if not kind.connector or name in kind.options or name in COMMON:
+    if name in kind.options or name in COMMON:
         return name
     close = difflib.get_close_matches(name, (*kind.options, *COMMON), n=1)
     raise MigrationError(

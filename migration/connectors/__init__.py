@@ -21,14 +21,6 @@ __all__ = ["Connector", "connect"]
 def connect(datasource: Datasource, environment: Mapping[str, str] | None = None) -> Connector:
     """The connector of a datasource; HV000 names the extra to install. Connecting happens on first use."""
     kind = datasource.kind
-    if not kind.connector:
-        raise MigrationError(
-            "HV000",
-            f"there is no connector for {kind.name} yet",
-            detail="Its contract (SHOW MIGRATION CAPABILITIES, VALIDATE DDL) works without one.",
-            hint="A settings file can name it as type sqlalchemy, with SQLAlchemy's driver for it. "
-            "docs/support.md lists what each engine can do.",
-        )
     try:
         module = importlib.import_module(f"migration.connectors.{kind.connector}")
     except ImportError as reason:

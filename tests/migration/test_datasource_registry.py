@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,10 +180,24 @@ def test_what_cannot_be_used_is_refused(type_: str, options: dict[str, str], mes
         datasource("d", type_, options)
 
 
-def test_a_type_without_a_connector_says_so() -> None:
-    with pytest.raises(MigrationError, match="no connector for bigquery") as refusal:
-        connect(datasource("s", "bigquery", {"project": "x"}))
+@pytest.mark.parametrize(
+    ("type_", "options", "package"),
+    [
+        ("bigquery", {"project": "x"}, "google.cloud"),
+        ("snowflake", {"account": "x"}, "snowflake.connector"),
+        ("redshift", {}, "psycopg"),
+    ],
+)
+def test_a_missing_package_is_named(
+    type_: str, options: dict[str, str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(f"migration.connectors.{type_}")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MigrationError, match=f"a {type_} datasource needs a package") as refusal:
+        connect(datasource("s", type_, options))
     assert refusal.value.sqlstate == "HV000"
+    assert refusal.value.hint == f"pip install 'bough[{type_}]'"
 
 
 @pytest.mark.parametrize(
