@@ -110,9 +110,9 @@ def recover(cursor: Cursor, bases: Iterable[BaseTable]) -> None:
         there = cursor.tables()  # plain DuckDB may have dropped some since
         for base in (item for item in bases if (item.schema, item.name) in there and not item.is_copy):
             manifest.recover_commits(cursor, base.sql, TRUNK, mark)
-            old = names.history(base.id)
-            if tuple(old.split(".")) in there:
-                manifest.recover_commits(cursor, old, TRUNK, mark)
+        for schema, name in sorted(there):
+            if schema == names.DATA_SCHEMA and names.history_of(name) is not None:
+                manifest.recover_commits(cursor, f"{schema}.{name}", TRUNK, mark)
         manifest.put_mark(cursor, None)
         cursor.commit()
     except BaseException:

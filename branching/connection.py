@@ -20,9 +20,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import plan_text, temporary
+from branching import blocks, plan_text, temporary
 from branching.autocommit import TRIES, Autocommit
-from branching.client_errors import client_error, is_conflict
+from branching.client_errors import client_error
 from branching.database import Database
 from branching.dml import Write, returning_query
 from branching.dml_branch import BranchWrite
@@ -367,27 +367,7 @@ class Connection:
 
     def _write(self, statement: Statement, parameters: Sequence[Any], key: Hashable) -> Result:
         if self.transaction is not None:
-            for _ in range(TRIES):
-                fresh = not self.transaction.confirmed and self.transaction.version is None
-                try:
-                    result = self.writes.run(self.transaction, statement, parameters)
-                    if self.transaction.confirm():
-                        return result
-                except (BoughError, EngineError) as error:
-                    # A first statement has no snapshot to keep: what moved since BEGIN is no conflict.
-                    if not (fresh and (is_conflict(error) or not self.transaction.confirm())):
-                        raise
-                if not fresh:
-                    break
-                self.transaction.rollback()
-                self.transaction = self.new_transaction(explicit=True)
-                self.transaction.rebuilds_indexes = True
-            raise BoughError(
-                "40001",
-                "could not serialize access due to concurrent schema changes",
-                hint="Retry.",
-                detail="The catalog has changed since the transaction began.",
-            )
+            return blocks.run(self, self.transaction, statement, parameters)
         return self._autocommit.run(statement, parameters, key)
 
     def writer(self, transaction: Transaction, scope: Scope, parameters: Sequence[Any]) -> Write:

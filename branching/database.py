@@ -33,6 +33,7 @@ from branching.errors import BoughError
 from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Catalog, Schema
+from branching.motion import Motion
 from branching.physical import BaseTable, Physical
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Database:
         self._last_write: dict[int, int] = {}
         self._reserved = 0
         self.unarmed_running: set[Transaction] = set()
+        self.motion = Motion(self)
         self.pending_forks = 0
         self.stamp = 0  # counts commits of writes; guarded by the gate
         self.closed = False

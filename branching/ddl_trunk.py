@@ -84,8 +84,7 @@ class TrunkDdl(Ddl):
     def _remove_base(self, base: BaseTable) -> None:
         self.transaction.forgets = True
         self.cursor.execute(f"DROP TABLE {base.sql}")
-        history = names.history(base.id)
-        if self.transaction.physical.has(history):
+        for history in self.transaction.physical.histories(base.id):
             self.cursor.execute(f"DROP TABLE {history}")
         self.transaction.remove_base(base.id)
 
@@ -315,8 +314,7 @@ class TrunkDdl(Ddl):
         physical = replace(column, default=self.default_sql(column.default))
         self._drop_indexes(table, base)
         self._execute(f"ALTER TABLE {base.sql} ADD COLUMN {self.cursor.engine.column(physical)}")
-        history = names.history(base.id)
-        if self.transaction.physical.has(history):
+        for history in self.transaction.physical.histories(base.id):
             self.cursor.execute(self.cursor.engine.add_column(history, f"c{column.id} {column.type}"))
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
         self._own_sequences(changed)

@@ -111,6 +111,7 @@ class Write:
         if self.scope.is_temporary(name):
             return self._temporary(tree, node, name)
         table = self.scope.target(name)
+        self.prepare(table)
         self.transaction.share(table.id)
         alias = node.alias or node.name
         self.open(table)  # before names are resolved: subqueries on the same table must see what is touched
@@ -135,6 +136,9 @@ class Write:
     def truncate(self, tree: exp.Delete, table: Table) -> None:
         """Deletes all rows of a table that the transaction has claimed."""
         self.run(tree)
+
+    def prepare(self, table: Table) -> None:
+        """Before anything of a write to ``table`` is done: what is better done outside its transaction."""
 
     def open(self, table: Table) -> None:
         """Makes storage ready for a write to ``table``."""

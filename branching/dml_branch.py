@@ -42,7 +42,7 @@ from branching.dml_trunk import expand_insert, expand_update
 from branching.engine.base import EngineError, ErrorKind
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
-from branching.storage import ensure_delta
+from branching.storage import ensure_delta, make_ahead
 
 
 class BranchWrite(Write):
@@ -150,6 +150,9 @@ class BranchWrite(Write):
         return written
 
     # -- touch --------------------------------------------------------------------------------------------------
+
+    def prepare(self, table: Table) -> None:
+        make_ahead(self.transaction, self.scope, table)
 
     def open(self, table: Table) -> None:
         """The branch is about to have rows of its own in ``table``."""

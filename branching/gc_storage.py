@@ -16,7 +16,7 @@ from branching.database import Database
 from branching.engine.base import Cursor, EngineError
 from branching.lines import TRUNK
 from branching.model import Catalog, Table
-from branching.names import BRANCH, ENDED, VERSION, quote
+from branching.names import BRANCH, ENDED, RID, VERSION, quote
 from branching.physical import BaseTable
 
 M = names.MANIFEST_SCHEMA
@@ -108,7 +108,7 @@ def prune_history(database: Database) -> Done:
         retained = timetravel.retained_since(database, manifest.now())
         oldest = min([*forks, *([retained] if retained is not None else [])], default=None)
         gone_up_to = database.clock.version if oldest is None else oldest
-        tables = sorted(n for n in database.physical.storage if n[0] == "h" and n[1:].isdigit())
+        tables = sorted(n for n in database.physical.storage if names.history_of(n) is not None)
         if tables:
             _put_floor(database, TRUNK, gone_up_to)
     for name in tables:
@@ -128,6 +128,44 @@ def _put_floor(database: Database, line: int, version: int) -> None:
         with database.registry() as cursor:
             manifest.put_floor(cursor, line, version)
         database.raise_floor(line, version)
+
+
+def join_history(database: Database) -> Done:
+    """Images that a transaction had to leave in a table of its own go to those of all."""
+    done: Done = []
+    for base in list(database.physical.bases.values()):
+        shared = names.history(base.id)
+        for history in database.physical.histories(base.id):
+            if history != shared and _join(database, base.id, shared, history):
+                done.append(("", f"history {history.rpartition('.')[2]} joined", 0))
+    return done
+
+
+def _join(database: Database, number: int, shared: str, apart: str) -> bool:
+    """Copies beside all work; a change of the table's definition meanwhile is a conflict, and the next pass tries."""
+    physical = database.physical
+    base = physical.bases.get(number)
+    if base is None or not physical.has(shared):
+        return False  # there is one as soon as somebody writes the table again
+    columns = ", ".join([*(f"c{column}" for column in base.columns), RID, VERSION, ENDED])
+    cursor = database.root.cursor()
+    try:
+        cursor.begin()
+        cursor.execute(f"INSERT INTO {shared} ({columns}) SELECT {columns} FROM {apart}")
+        cursor.execute(f"DROP TABLE {apart}")
+        with database.catalog_lock:
+            database.epoch += 1
+            try:
+                cursor.commit()
+                database.forget_storage({apart.rpartition(".")[2]})
+            finally:
+                database.epoch += 1
+    except EngineError:
+        return False
+    finally:
+        cursor.rollback()
+        cursor.close()
+    return True
 
 
 def prune_own_history(database: Database) -> Done:
@@ -167,13 +205,13 @@ def drop_old_bases(database: Database) -> Done:
                 continue
             with _transaction(database) as cursor:
                 cursor.execute(f"DROP TABLE {base.sql}")
-                history = names.history(base.id)
-                if database.physical.has(history):
+                histories = database.physical.histories(base.id)
+                for history in histories:
                     cursor.execute(f"DROP TABLE {history}")
                 manifest.delete_base(cursor, base.id)
             database.epoch += 2
             database.put_physical({base.id: None}, frozenset())
-            database.forget_storage({history.rpartition(".")[2], base.name})
+            database.forget_storage({base.name, *(history.rpartition(".")[2] for history in histories)})
         done.append(("", f"table {base.name} dropped", 0))
     return done
 
@@ -245,7 +283,8 @@ def _in_use(database: Database, name: str) -> bool:
         return True
     if name[0] == "m":
         return number in {table.storage.base for table in tables}
-    if name[0] != "e" and number in {table.storage.shape for table in tables}:
+    held = name[0] != "e" or database.retention
+    if held and number in {table.storage.shape for table in tables}:
         return True
     cursor = database.root.cursor()
     try:
@@ -290,6 +329,7 @@ def drop_undo(database: Database, before: datetime) -> Done:
 
 STEPS: tuple[Callable[[Database], Done], ...] = (
     prune_history,
+    join_history,
     prune_own_history,
     drop_superseded,
     drop_stale_images,

@@ -3,6 +3,10 @@
 A history table has one column ``c<id>`` per column the base ever had, so renames and drops on the trunk do not
 disturb it, plus the row's identity, the version that wrote the image and the one that ended it.
 
+There is one such table for all, made by the first who needs it. A transaction that cannot see it, as its snapshot is
+older, or that finds another one making it, leaves its images in a table of its own (``h<base>_<version>``): rows of
+which nobody else can have changed are no reason to refuse anybody. A pass of collection puts them together.
+
 A branch's own rows leave old images only within the retention: forks of a branch copy them.
 """
 
@@ -15,19 +19,23 @@ from branching import names
 from branching.model import Table
 from branching.names import BRANCH, ENDED, RID, VERSION, quote
 from branching.physical import BaseTable
+from branching.storage import ensure
 
 if TYPE_CHECKING:
     from branching.transaction import Transaction
 
 
-def ensure_history(transaction: Transaction, base: BaseTable) -> None:
-    """Creates the base's history table if the transaction sees none."""
-    name = names.history(base.id)
-    if transaction.physical.has(name):
-        return
+def own_history(transaction: Transaction, base: BaseTable) -> str:
+    """The history table that the transaction writes; made if need be."""
+    shared, apart = names.history(base.id), names.history(base.id, transaction.take())
+    for name in (shared, apart):
+        if transaction.physical.has(name):
+            return name
+    name = shared if transaction.may_make(shared) else apart
     cursor = transaction.cursor
-    cursor.execute(cursor.engine.create_history(cursor, base))
+    cursor.execute(cursor.engine.create_history(cursor, base, name))
     transaction.add_storage(name)
+    return name
 
 
 def keep(
@@ -39,26 +47,26 @@ def keep(
     parameters: Sequence[Any] = (),
 ) -> None:
     """Copies the rows of ``base`` that match ``where`` into its history, ended by this transaction's version."""
-    ensure_history(transaction, base)
     version = transaction.write()
+    into = own_history(transaction, base)
     ids = ", ".join(f"c{id_}" for id_ in base.columns)
     stored = ", ".join(quote(name) for name in base.columns.values())
     transaction.cursor.execute(
-        f"INSERT INTO {names.history(base.id)} ({ids}, {RID}, {VERSION}, {ENDED})"
+        f"INSERT INTO {into} ({ids}, {RID}, {VERSION}, {ENDED})"
         f" SELECT {stored}, {RID}, {VERSION}, {version} FROM {base.sql} AS {quote(alias or base.name)}"
         f" WHERE {VERSION} <> {version} AND ({where})",
         parameters,
     )
 
 
-def insert_images(transaction: Transaction, base: BaseTable, images: Any) -> None:
-    """Puts images read elsewhere (columns ``c<id>``, identity, version) into the base's history."""
+def insert_images(transaction: Transaction, base: BaseTable, into: str, images: Any) -> None:
+    """Puts images read elsewhere (columns ``c<id>``, identity, version) into ``into``, a history of the base."""
     ids = ", ".join(f"c{id_}" for id_ in base.columns)
     cursor = transaction.cursor
     cursor.register("_bough_images", images)
     try:
         cursor.execute(
-            f"INSERT INTO {names.history(base.id)} ({ids}, {RID}, {VERSION}, {ENDED})"
+            f"INSERT INTO {into} ({ids}, {RID}, {VERSION}, {ENDED})"
             f" SELECT {ids}, {RID}, {VERSION}, {transaction.write()} FROM _bough_images"
         )
     finally:
@@ -101,6 +109,4 @@ def keep_copied(
 
 def _ensure_ended(transaction: Transaction, table: Table) -> None:
     ended = names.ended(table.storage.shape)
-    if not transaction.physical.has(ended):
-        transaction.cursor.execute(transaction.cursor.engine.create_ended(table))
-        transaction.add_storage(ended)
+    ensure(transaction, ended, lambda: transaction.cursor.engine.create_ended(table))

@@ -59,10 +59,9 @@ def _keep(transaction: Transaction, stage: Stage, base: BaseTable) -> None:
     if not same or set(base.columns) != {column.id for column in stage.columns}:
         history.keep(transaction, base, f"{RID} IN ({stage.rids('update', 'delete')})")
         return
-    history.ensure_history(transaction, base)
-    ids = list(base.columns)
+    into, ids = history.own_history(transaction, base), list(base.columns)
     transaction.cursor.execute(
-        f"INSERT INTO {names.history(base.id)} ({', '.join(f'c{i}' for i in ids)}, {RID}, {VERSION}, {names.ENDED})"
+        f"INSERT INTO {into} ({', '.join(f'c{i}' for i in ids)}, {RID}, {VERSION}, {names.ENDED})"
         f" SELECT {', '.join(f't{i}' for i in ids)}, trid, tver, {transaction.write()} FROM {stage.sql}"
         " WHERE action IN ('update', 'delete')"
     )

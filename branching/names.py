@@ -78,9 +78,16 @@ def holds_branches(table: str) -> bool:
     return table[0] in "dbme" and table[1:].isdigit()
 
 
-def history(base: int) -> str:
-    """Old images of rows of a base table that some fork or the retention still needs."""
-    return f"{DATA_SCHEMA}.h{base}"
+def history(base: int, maker: int | None = None) -> str:
+    """Old images of rows of a base table that some fork or the retention still needs. With ``maker``: those of the
+    version that could not see, or had to leave to another, the table that is meant for all."""
+    return f"{DATA_SCHEMA}.h{base}" + (f"_{maker}" if maker is not None else "")
+
+
+def history_of(table: str) -> int | None:
+    """The base whose old images a storage table (unqualified) holds, if it holds such."""
+    base = table[1:].partition("_")[0]
+    return int(base) if table[0] == "h" and base.isdigit() else None
 
 
 def undo(merge: int, table: int) -> str:

@@ -111,6 +111,7 @@ def run(
         database.commit_log.mark(version)
         at = database.clock.instant(manifest.now())  # before anybody can see it
         given = [*parameters, version]
+        transaction.begin_commit()
         try:
             connection.cursor.execute(planned.sql, [given[number] for number in planned.takes])
         except EngineError as error:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from branching.engine.protocol import Engine
-from branching.names import DATA_SCHEMA, history, quote
+from branching.names import DATA_SCHEMA, ENDED, RID, VERSION, history_of, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,27 @@ class Physical:
     bases: Mapping[int, BaseTable]
     storage: frozenset[str]  # names in the data schema, unqualified
     engine: Engine
+    _histories: dict[int, list[str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found: dict[int, list[str]] = {}
+        for name in sorted(self.storage):
+            if (base := history_of(name)) is not None:
+                found.setdefault(base, []).append(f"{DATA_SCHEMA}.{name}")
+        object.__setattr__(self, "_histories", found)
+
+    def histories(self, base: int) -> list[str]:
+        """The history tables of a base: the one that is for all, and what could not be put there at once."""
+        return self._histories.get(base, [])
 
     def history(self, base: int) -> str | None:
-        """The history table of a base, if there is one."""
-        name = history(base)
-        return name if self.has(name) else None
+        """The history of a base as a relation, if there is any."""
+        found = self.histories(base)
+        if len(found) < 2:
+            return found[0] if found else None
+        stored = self.bases[base].columns if base in self.bases else ()
+        columns = ", ".join([*(f"c{number}" for number in stored), RID, VERSION, ENDED])
+        return f"({' UNION ALL '.join(f'SELECT {columns} FROM {name}' for name in found)})"
 
     def has(self, name: str) -> bool:
         """Whether the storage table ``name`` (as ``names`` spells it) exists."""

@@ -1,33 +1,130 @@
-"""The tables that hold what branches change, made when they are first needed. What they are: ``engine.versioned``."""
+"""The tables that hold what branches change, made when they are first needed. What they are: ``engine.versioned``.
+
+All branches that see a table with the same columns share them, so two transactions that write for the first time would
+both make them, and the engine lets only one. Rules:
+
+1. They are made *ahead*: in a transaction of their own, before the statement that needs them has done anything. Its own
+   transaction is then begun anew, as its snapshot does not show them (``BeginAnew``). What it has read stays true:
+   where somebody has committed since, it is not begun anew.
+2. Where that cannot be, they are made on the way, in the transaction that needs them. Who comes second is told 40001.
+3. Where one table lacks its own, the others of a small catalog get theirs at once: a block that has written cannot be
+   begun anew when it comes to its next table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from branching import names
+from branching.engine.base import EngineError, ErrorKind
+from branching.errors import BoughError
 from branching.model import Table
 
 if TYPE_CHECKING:
+    from branching.resolve import Scope
     from branching.transaction import Transaction
 
+AT_ONCE = 32  # tables of a catalog that get their storage together
 
-def ensure_delta(transaction: Transaction, table: Table, imaged: Table | None) -> None:
-    """Creates what ``table`` (its defaults naming storage) needs to be written on the transaction's branch.
+Wanted = Mapping[str, Callable[[], str]]  # storage tables, as ``names`` spells them, and what makes each
+
+
+class BeginAnew(BoughError):
+    """Storage was made that the transaction does not see; it has done nothing that its client could tell."""
+
+
+def wanted(transaction: Transaction, table: Table, imaged: Table | None) -> dict[str, Callable[[], str]]:
+    """What ``table`` (its defaults naming storage) needs to be written on the transaction's branch.
 
     ``imaged`` is the table in the branch's base, where it is there.
     """
     storage, engine = table.storage, transaction.cursor.engine
-    _ensure(transaction, names.delta(storage.shape), lambda: engine.create_delta(table))
+    found = {names.delta(storage.shape): lambda: engine.create_delta(table)}
     if imaged is not None:
         image = imaged
-        _ensure(transaction, names.before(image.storage.shape), lambda: engine.create_images(image))
+        found[names.before(image.storage.shape)] = lambda: engine.create_images(image)
     if storage.base is not None:
         base = storage.base
-        _ensure(transaction, names.mask(base), lambda: engine.create_mask(base))
+        found[names.mask(base)] = lambda: engine.create_mask(base)
+    if transaction.keeps_own:
+        found[names.ended(storage.shape)] = lambda: engine.create_ended(table)
+    return found
 
 
-def _ensure(transaction: Transaction, name: str, make: Callable[[], str]) -> None:
-    if not transaction.physical.has(name):
-        transaction.cursor.execute(make())
-        transaction.add_storage(name)
+def ensure_delta(transaction: Transaction, table: Table, imaged: Table | None) -> None:
+    """Creates what the transaction sees none of."""
+    for name, make in wanted(transaction, table, imaged).items():
+        ensure(transaction, name, make)
+
+
+def ensure(transaction: Transaction, name: str, make: Callable[[], str]) -> None:
+    """Creates one storage table if the transaction sees none; 40001 where somebody else has made it, or is about to."""
+    if transaction.physical.has(name):
+        return
+    if not transaction.may_make(name):
+        raise BoughError(
+            "40001",
+            "could not serialize access due to another first write of the table",
+            detail="Another transaction has made, or is making, room for the rows that branches change in it.",
+            hint="Retry the transaction.",
+        )
+    transaction.cursor.execute(make())
+    transaction.add_storage(name)
+
+
+def make_ahead(transaction: Transaction, scope: Scope, table: Table) -> None:
+    """Before a write to ``table``: makes what it lacks. Raises BeginAnew where the transaction does not see it then."""
+    database, line = transaction.database, transaction.line
+    base = {item.id: item for item in database.base_catalog(line).tables()}
+    needed = wanted(transaction, table, base.get(table.id))
+    if all(transaction.physical.has(name) for name in needed) or not transaction.may_begin_anew():
+        return
+    if line.catalog.find(table.schema, table.name) is not table:
+        return  # of this transaction's own making
+    rest = [item for item in line.catalog.tables() if item is not table]
+    groups = [[table, *rest], [table]] if 0 < len(rest) < AT_ONCE else [[table]]
+    for group in groups:
+        lacking: dict[str, Callable[[], str]] = {}
+        for item in group:
+            if item.storage.base is None or item.storage.base in database.physical.bases:
+                lacking |= wanted(transaction, scope.with_storage_defaults(item), base.get(item.id))
+        try:
+            _make(transaction, lacking)
+            break
+        except EngineError as error:
+            if error.kind is not ErrorKind.CONFLICT and group is not groups[-1]:
+                continue  # another table's: it is told when that one is written
+            raise
+    raise BeginAnew(
+        "40001",
+        "could not serialize access due to another first write of the table",
+        detail="Room was made for the rows that branches change in it, which the transaction does not see.",
+        hint="Retry the transaction.",
+    )
+
+
+def _make(transaction: Transaction, lacking: Wanted) -> None:
+    """Makes storage in a transaction of its own. What somebody else is making is left to them."""
+    database = transaction.database
+    token = object()
+    cursor = database.root.cursor()
+    try:
+        todo = [name for name in lacking if database.motion.reserve(name, token)]
+        if not todo:
+            return
+        cursor.begin()
+        for name in todo:
+            cursor.execute(lacking[name]())
+        with database.catalog_lock:
+            database.epoch += 1
+            try:
+                cursor.commit()
+                database.put_physical({}, frozenset(name.rpartition(".")[2] for name in todo))
+                database.motion.steps += 2
+            finally:
+                database.epoch += 1
+    finally:
+        cursor.rollback()
+        cursor.close()
+        database.motion.release(token)

@@ -80,8 +80,11 @@ class Transaction(TableUser):
             self.catalog: Catalog = line.catalog
             self.seq = line.seq
             self.physical: Physical = database.physical
+            # None: it has done more than read, or began while something was being committed
+            self.present = database.motion.present()
         if begun:
             cursor.begin(read_only)
+        self._committing = False
         self._block = explicit  # counted among the line's
         if explicit:
             with database.gate:
@@ -202,6 +205,19 @@ class Transaction(TableUser):
         self.storage.add(name.rpartition(".")[2])
         self._refresh_physical()
 
+    def may_make(self, name: str) -> bool:
+        """Whether nobody else has made the storage table, which the transaction does not see, nor is about to.
+        From then on it is this transaction's to make."""
+        return self.database.motion.reserve(name, self)
+
+    def may_begin_anew(self) -> bool:
+        """Whether the transaction could be begun anew without anybody noticing: it has done nothing, and what it has
+        read is still the present."""
+        if self.version is not None or not self.confirmed:
+            return self.version is None
+        with self.database.catalog_lock:
+            return self.present is not None and self.present == self.database.motion.present()
+
     def _refresh_physical(self) -> None:
         bases = {**self.physical.bases}
         for identifier, base in self.bases.items():
@@ -221,6 +237,7 @@ class Transaction(TableUser):
             finally:
                 self._done()
             return
+        self.begin_commit()
         try:
             manifest.insert_touched(self.cursor, self.line.id, sorted(self._newly_touched))
             self._prepare_forks()
@@ -238,6 +255,11 @@ class Transaction(TableUser):
         finally:
             self._done()
         self.database.checkpointer.after_commit()
+
+    def begin_commit(self) -> None:
+        """Before anything of it can be seen."""
+        self._committing = True
+        self.database.motion.begin_commit()
 
     def entry(self, version: int, at: datetime, *, kept: bool) -> Commit:
         """What the log says of this transaction."""
@@ -266,7 +288,7 @@ class Transaction(TableUser):
                 self._settle(base)
 
     def _settle(self, base: int) -> None:
-        from branching.history import ensure_history, insert_images
+        from branching.history import insert_images, own_history
 
         table = self.physical.bases.get(base)
         if table is None or base not in self.database.physical.bases:
@@ -286,8 +308,10 @@ class Transaction(TableUser):
             )
         finally:
             outside.close()
-        ensure_history(self, table)  # by its own name of the table, which this transaction may have renamed
-        insert_images(self, committed, images)
+        into = own_history(
+            self, table
+        )  # by its own name of the table, which this transaction may have renamed
+        insert_images(self, committed, into, images)
 
     def _commit_catalog(self) -> None:
         database, line = self.database, self.line
@@ -348,5 +372,9 @@ class Transaction(TableUser):
             if self.version is not None:
                 self.line.writers.discard(self.version)
             self.database.unarmed_running.discard(self)
+            self.database.motion.release(self)
+            if self._committing:
+                self._committing = False
+                self.database.motion.end_commit()
             self.end_uses()
             self.database.gate.notify_all()

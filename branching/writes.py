@@ -122,7 +122,10 @@ class Writes:
 
     def _truncate(self, transaction: Transaction, statement: ddl_model.Truncate) -> Result:
         lasting = [name for name in statement.tables if not temporary.truncate(self._connection, name)]
-        for table in self._truncated(lasting, cascade=statement.cascade):
+        tables = self._truncated(lasting, cascade=statement.cascade)
+        for table in tables:
+            self._connection.writer(transaction, self._connection.scope(), ()).prepare(table)
+        for table in tables:
             transaction.claim(table.id)
             scope = self._connection.scope()
             if any(True for _ in referrers(scope, table)):

@@ -113,8 +113,8 @@ class Engine(Protocol):
     def create_mask(self, base: int) -> str:
         """Identities of rows of a base that branches replace or delete."""
 
-    def create_history(self, cursor: Cursor, base: BaseTable) -> str:
-        """Old images of the rows of a base."""
+    def create_history(self, cursor: Cursor, base: BaseTable, name: str) -> str:
+        """Old images of the rows of a base, in a table called ``name``."""
 
     def create_ended(self, table: Table) -> str:
         """Rows that branches held in a delta of this shape, with the version that ended them."""

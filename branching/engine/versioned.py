@@ -104,7 +104,7 @@ class VersionedRows:
             f"CREATE TABLE {names.mask(base)} ({BRANCH} BIGINT, {RID} BIGINT, PRIMARY KEY ({BRANCH}, {RID}))"
         )
 
-    def create_history(self, cursor: Cursor, base: BaseTable) -> str:
+    def create_history(self, cursor: Cursor, base: BaseTable, name: str) -> str:
         """Of the types that the base has in the database: the trunk may know some of its columns no longer.
 
         Not CREATE TABLE AS … LIMIT 0: DuckDB 2.0.0 shows no rows of such a table after a large INSERT.
@@ -112,7 +112,7 @@ class VersionedRows:
         columns = ", ".join(f"{quote(stored)} AS c{id_}" for id_, stored in base.columns.items())
         shape = cursor.describe(f"SELECT {columns}, {RID}, {VERSION}, {VERSION} AS {ENDED} FROM {base.sql}")
         items = ", ".join(f"{quote(item.name)} {item.type}" for item in shape)
-        return f"CREATE TABLE {names.history(base.id)} ({items})"
+        return f"CREATE TABLE {name} ({items})"
 
     def create_ended(self, table: Table) -> str:
         items = [f"{BRANCH} BIGINT", *_stored(table), f"{RID} BIGINT", f"{VERSION} BIGINT", f"{ENDED} BIGINT"]

@@ -49,7 +49,7 @@ def cursor(engine: Engine) -> Iterator[Cursor]:
         engine.create_ended(TABLE),
     ):
         opened.execute(statement)
-    opened.execute(engine.create_history(opened, BASE))
+    opened.execute(engine.create_history(opened, BASE, names.history(BASE.id)))
     opened.write_as(1)
     yield opened
     opened.close()
