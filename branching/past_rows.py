@@ -107,10 +107,12 @@ def _gone_from_copy(
     stored = physical.bases.get(table.storage.base or 0)
     if stored is None or not stored.is_copy:
         return None
-    forms = {
+    forms = {  # over this copy: what a later one has lost this one still has below
         change.item.storage.shape
         for _, _, change in database.changes_of(line)
-        if isinstance(change.item, Table) and change.item.id == table.id
+        if isinstance(change.item, Table)
+        and change.item.id == table.id
+        and change.item.storage.base == table.storage.base
     }
     stores = [names.ended(shape) for shape in sorted(forms - {table.storage.shape})]
     return " UNION ".join(

@@ -166,6 +166,19 @@ def test_what_was_before_it_is_read_while_the_retention_lasts_and_refused_behind
     assert lab.all("b") == then
 
 
+def test_the_past_between_two_copies_has_each_row_once(lab: Lab) -> None:
+    """What went from the second copy is still below in the first."""
+    lab.database.retention = 3600
+    lab.sql("b", "update t set a = a + 1")
+    collect(lab)
+    lab.sql("b", "update t set a = a + 1 where id < 9")
+    between, version = lab.all("b"), lab.database.clock.version
+    collect(lab)
+    lab.sql("b", "update t set a = a + 1")
+    lab.sql("b", "delete from t where id > 15")
+    assert lab.sql("b", f"select * from t for version as of {version} order by all") == between
+
+
 def test_a_large_table_that_is_emptied_reads_an_empty_copy_at_once(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
