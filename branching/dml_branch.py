@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import copied, history, names, overlay, twice
+from branching import copied, first_update, history, names, overlay, twice
 from branching.branch_keys import refuse_taken
 from branching.dml import (
     Write,
@@ -81,6 +81,8 @@ class BranchWrite(Write):
         return written
 
     def update(self, tree: exp.Update, table: Table, alias: str) -> Written:
+        if self._first and (written := first_update.update(self, tree, table, alias)) is not None:
+            return written
         version = self.transaction.take()
         assigned = {name.lower() for name in set_columns(tree)}
         selected = self._touch_selected(tree, table, alias)
@@ -244,15 +246,15 @@ class BranchWrite(Write):
         if gone:
             self._gone += count or 0
         else:
-            self._copy(touch(delta, shared, f"({source})", alias, where), values)
+            self.copy(touch(delta, shared, f"({source})", alias, where), values)
         mask = names.mask(table.storage.base)
         if alone:
-            self._copy(
+            self.copy(
                 f"INSERT INTO {mask} SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
                 values,
             )
             return
-        self._copy(
+        self.copy(
             f"INSERT INTO {mask} SELECT DISTINCT {line.id}, {RID} FROM {images} AS _new"
             f" WHERE {BRANCH} = {line.id} AND {VERSION} = {version}"
             f" AND NOT EXISTS (SELECT 1 FROM {mask} AS _old WHERE _old.{BRANCH} = {line.id}"
@@ -284,8 +286,8 @@ class BranchWrite(Write):
             )
         delta, shared = names.delta(table.storage.shape), names.columns(table.stored)
         if not gone:
-            self._copy(touch(delta, shared, f"({source})", alias, where), values)
-        masked = self._copy(
+            self.copy(touch(delta, shared, f"({source})", alias, where), values)
+        masked = self.copy(
             f"INSERT INTO {names.mask(table.storage.base or 0)}"
             f" SELECT {line.id}, {RID} FROM ({source}) AS {_q(alias)} WHERE {where}",
             values,
@@ -305,7 +307,7 @@ class BranchWrite(Write):
             return overlay.below(table, physical, line.record.fork, plain=plain)
         return overlay.unmasked(table, line, physical, plain=plain)
 
-    def _copy(self, sql: str, values: Sequence[Any] = ()) -> int:
+    def copy(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Inserts what a touch copies; how many rows.
 
         A key that is taken was taken by a transaction our snapshot does not hold: it has touched the same row, and the

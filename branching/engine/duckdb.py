@@ -312,8 +312,9 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def rollback(self) -> None:
         self.end_stream()
-        with contextlib.suppress(duckdb.Error):
-            self._connection.execute("ROLLBACK")
+        if self._begun:  # asked without need, the engine takes longer to refuse than a small statement runs
+            with contextlib.suppress(duckdb.Error):
+                self._connection.execute("ROLLBACK")
         self._ended()
 
     def _ended(self) -> None:
@@ -336,8 +337,6 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
     def cursor(self) -> DuckDBCursor:
         with self._errors("a new cursor"):
             connection = self._connection.cursor()
-            for statement in _SESSION_SETTINGS:
-                connection.execute(statement)
         return DuckDBCursor(connection, self._instance, self._engine)
 
     def on_fatal(self, act: Callable[[str], None]) -> None:
@@ -362,12 +361,10 @@ _INSTANCE_SETTINGS = (
     "SET default_null_order = 'NULLS_LAST'",
     # The engine's own checkpoints starve under writers and run inside somebody's COMMIT: ``checkpoint`` does them.
     "SET checkpoint_threshold = '1TB'",
-)
-# A new cursor starts with the engine's defaults for these, so each sets them again.
-_SESSION_SETTINGS = (
-    "SET python_enable_replacements = false",
-    "SET integer_division = true",
-    "SET TimeZone = 'UTC'",
+    # A plain SET of these would be this connection's alone; every new cursor starts with what is global.
+    "SET GLOBAL python_enable_replacements = false",
+    "SET GLOBAL integer_division = true",
+    "SET GLOBAL TimeZone = 'UTC'",
 )
 
 
@@ -387,7 +384,7 @@ def connect(
             raise OpenError(f'directory "{target.parent}" does not exist', "create it, or name another file")
     try:
         connection = duckdb_guard.opened(path, lambda: duckdb.connect(path, read_only=read_only))
-        for statement in (*_INSTANCE_SETTINGS, *_SESSION_SETTINGS):
+        for statement in _INSTANCE_SETTINGS:
             connection.execute(statement)
         for name, value in settings:
             connection.execute(f"SET {name} = '{value}'")
