@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from branching import names
+from branching import inherited, names
 from branching.manifest import Change
 from branching.model import Storage, Table
 from branching.names import DATA_SCHEMA, VERSION
@@ -70,7 +70,7 @@ def empty(write: BranchWrite, table: Table) -> bool:
     write.open(table)
     if (imaged := write.imaged(table)) is not None:
         if line.record.inherited:
-            write.touch_inherited(table, imaged, "true", (), "_row")
+            inherited.take_images(write, table, imaged, "true", (), "_row")
         if base.is_copy:
             take_images(write, table, imaged, "true")
         else:

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import history, names, overlay
+from branching import history, inherited, names, overlay
 from branching.ddl import Ddl
 from branching.ddl_edit import need_column, renamed_column, replace_column, without_column
 from branching.dml import is_volatile
@@ -159,7 +159,7 @@ class BranchDdl(Ddl):
         write.touch(table, f"{RID} IS NULL")  # nothing from below
         image = next((t for t in self.scope.database.base_catalog(line).tables() if t.id == table.id), None)
         if image is not None:
-            write.touch_inherited(table, image, "true", (), "_row")
+            inherited.take_images(write, table, image, "true", (), "_row")
             history.keep_own(self.transaction, table, line.record.base.visible(VERSION))
             self.cursor.execute(
                 f"UPDATE {names.delta(table.storage.shape)} SET {VERSION} = {self.transaction.write()}"

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import copied, first_update, history, names, overlay, twice
+from branching import copied, first_update, history, inherited, names, overlay, twice
 from branching.branch_keys import refuse_taken
 from branching.dml import (
     Write,
@@ -223,7 +223,7 @@ class BranchWrite(Write):
         imaged = self.imaged(table)
         history.keep_own(transaction, table, where, values, alias)
         if line.record.inherited and imaged is not None:
-            self.touch_inherited(table, imaged, where, values, alias)
+            inherited.take_images(self, table, imaged, where, values, alias)
         if overlay.reads_copy(table, transaction.physical):
             self._touch_copied(table, imaged, where, values, alias, alone=alone, gone=gone)
             return
@@ -319,31 +319,6 @@ class BranchWrite(Write):
             if error.kind is not ErrorKind.CONSTRAINT:
                 raise
             raise EngineError(ErrorKind.CONFLICT, error.exception, error.message, error.sql) from error
-
-    def touch_inherited(
-        self, table: Table, imaged: Table, where: str, values: Sequence[Any], alias: str
-    ) -> None:
-        """Images of rows that are in the delta but part of the base, about to change for the first time."""
-        line, version = self.scope.line, self.transaction.take()
-        images = names.before(imaged.storage.shape)
-        columns = names.columns(imaged.stored)
-        now = {column.id: column.name for column in table.columns}
-        stored = [column.id for column in imaged.columns if column.generated is None]
-        if not now.keys() >= set(stored):
-            return  # a column was dropped since: the images were taken then
-        where = f"{BRANCH} = {line.id} AND {line.record.base.visible(VERSION)} AND ({where})"
-        delta = names.delta(table.storage.shape)
-        if [now[number] for number in stored] != list(imaged.stored):  # renamed since
-            items = [
-                f"{names.quote(now[number])} AS {names.quote(name)}"
-                for number, name in zip(stored, imaged.stored, strict=True)
-            ]
-            where = f"{RID} IN ({_rids(delta, alias, where)})"
-            delta = f"(SELECT {', '.join(items)}, {RID} FROM {delta} WHERE {BRANCH} = {line.id})"
-        self.cursor.execute(
-            self.cursor.engine.touch(images, columns, delta, alias, where, branch=line.id, version=version),
-            values,
-        )
 
     # -- run --------------------------------------------------------------------------------------------------------
 
