@@ -6,7 +6,7 @@ Rules:
    of their names, and keep no references; the result says so.
 2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
    the error names the table, and a rerun replaces what is there.
-3. Views are not moved: their text belongs to the engine that runs them.
+3. Views follow the tables (``schema_views``).
 4. A target schema that is missing is made, once all tables are planned.
 """
 
@@ -23,6 +23,7 @@ from migration.journal import Journal
 from migration.model import TableSpec
 from migration.monitor import Cancelled, Report
 from migration.plan import plan
+from migration.schema_views import NO_VIEWS, SchemaViews, explain_views, run_views
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
 
@@ -58,20 +59,22 @@ def requests(
     target_schema: Sequence[str],
     options: TransferOptions,
     *,
+    views: SchemaViews = NO_VIEWS,
     source_name: str = "",
     target_name: str = "",
     branch: str | None = None,
     role: str = "",
     source_branch: str | None = None,
 ) -> list[TransferRequest]:
-    """One request for each table of ``schema``, in the order to run them."""
+    """One request for each table of ``schema`` and each view that moves as one, in the order to run them."""
     entries = [entry for entry in source.tables(schema) if entry.kind == "table"]
-    if not entries:
+    if not entries and not views.as_tables:
         known = schema in source.schemas()
         code, what = ("HV00R", "has no tables") if known else ("3F000", "does not exist")
         raise MigrationError(code, f'schema "{schema}" of "{source_name or source.name}" {what}')
     specs = [source.describe((entry.schema, entry.name)).spec for entry in entries]
     ordered, circle = in_order(specs)
+    rows = [source.describe((entry.schema, entry.name)).spec for entry in views.as_tables]
     return [
         TransferRequest(
             Source(path=(schema, table.name)),
@@ -84,12 +87,15 @@ def requests(
             source_branch=source_branch,
             foreign_keys=table not in circle,
         )
-        for table in (*ordered, *circle)
+        for table in (*ordered, *circle, *rows)
     ]
 
 
 def explain_schema(
-    items: Sequence[TransferRequest], source: Connector, target: Connector
+    items: Sequence[TransferRequest],
+    source: Connector,
+    target: Connector,
+    views: SchemaViews = NO_VIEWS,
 ) -> list[tuple[str, str, int | None]]:
     """The plans of all tables, one after the other; nothing is written."""
     rows: list[tuple[str, str, int | None]] = []
@@ -97,7 +103,7 @@ def explain_schema(
         with plan(request, source, target) as item:
             rows.append(("table", request.target_label, item.rows))
             rows += explain(item)
-    return rows
+    return rows + explain_views(views)
 
 
 def run_schema(
@@ -105,11 +111,13 @@ def run_schema(
     source: Connector,
     target: Connector,
     *,
+    views: SchemaViews = NO_VIEWS,
     journal: Journal | None = None,
     progress: Report | None = None,
     cancelled: Cancelled | None = None,
 ) -> Iterator[TransferResult]:
-    """Runs them in order; a result for each as it is published. Every table is planned before the first moves."""
+    """Runs them in order; a result for each as it is published. Every table is planned before the first moves; views
+    come last."""
     for request in items:  # a column that cannot move is known before anything is written
         plan(request, source, target, journal=journal).close()
     make_schema(target, items[0].target[:-1])
@@ -117,6 +125,9 @@ def run_schema(
         yield undertake(
             request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
         )
+    if views.plans:
+        names = (items[0].source_name, items[0].target_name)
+        yield from run_views(views, source, target, items[0].options, names=names, cancelled=cancelled)
 
 
 def make_schema(target: Connector, path: Path) -> None:

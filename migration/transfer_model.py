@@ -6,7 +6,8 @@ back. Options are the names of ``WITH (…)``; those that take columns hold a co
 ``cast 'amount AS numeric(20,4), at AS date'`` · ``skip 'blob'`` · ``as_text 'ip, range'`` ·
 ``allow_lossy 'at'`` · ``verify 'L0'…'L4'`` · ``batch_size n`` (rows) · ``batch_bytes n`` ·
 ``ranges n`` (rows in one committed piece, 0 = all at once) · ``recreate true`` (take the source's shape even
-if the target exists) · ``tolerance x`` (relative, for sums of floats).
+if the target exists) · ``tolerance x`` (relative, for sums of floats) · of a whole schema ``skip_views 'v'`` and
+``views_as_tables 'v'`` (names of views, or ``*``).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class TransferOptions:
     range_rows: int = RANGE_ROWS
     recreate: bool = False
     tolerance: float = 1e-9
+    skip_views: tuple[str, ...] = ()
+    views_as_tables: tuple[str, ...] = ()
 
     @classmethod
     def from_pairs(cls, pairs: Sequence[tuple[str, str]]) -> TransferOptions:
@@ -154,6 +157,8 @@ _OPTIONS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ranges": ("range_rows", _count),
     "recreate": ("recreate", _flag),
     "tolerance": ("tolerance", _share),
+    "skip_views": ("skip_views", split_columns),
+    "views_as_tables": ("views_as_tables", split_columns),
 }
 
 
@@ -200,8 +205,8 @@ class TransferRequest:
     def from_json(cls, value: Mapping[str, Any]) -> TransferRequest:
         """The request a journal holds."""
         options = dict(value["options"])
-        for name in ("skip", "as_text", "allow_lossy"):
-            options[name] = tuple(options[name])
+        for name in ("skip", "as_text", "allow_lossy", "skip_views", "views_as_tables"):
+            options[name] = tuple(options.get(name, ()))
         plain = {name: item for name, item in value.items() if name not in ("source", "options")}
         plain["target"], plain["key"] = tuple(plain["target"]), tuple(plain["key"])
         source = Source(tuple(value["source"]["path"]), value["source"]["query"])

@@ -67,6 +67,17 @@ def read_block(data: bytes, columns: Sequence[ReadColumn]) -> pa.RecordBatch:
     return pa.record_batch(arrays, names=[column.name for column in columns])
 
 
+def exported(expression: str, type_: CanonicalType) -> str:
+    """An expression whose CSV text ``read_block`` reads as ``type_``."""
+    if type_.kind == "bytes":
+        return f"encode({expression}, 'hex')"
+    if type_.kind in ("list", "struct", "map"):
+        return f"to_json({expression})::text"
+    if type_.kind == "json":
+        return f"({expression})::text"
+    return expression
+
+
 def _table(data: bytes, keys: list[str], types: dict[str, pa.DataType], *, lone: bool) -> pa.Table:
     return csv.read_csv(
         pa.BufferReader(data),

@@ -31,10 +31,10 @@ from migration.connectors.base import (
     TableEntry,
     WriteResult,
 )
-from migration.connectors.csv_blocks import read_block
+from migration.connectors.csv_blocks import exported, read_block
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
-from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
+from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list, view_text
 from migration.connectors.postgres_encoding import TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
 from migration.connectors.postgres_publishing import PostgresPublisher, count_on
@@ -124,6 +124,11 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         if found is None:
             raise self.missing(path)
         return found
+
+    def definition(self, path: Path) -> str | None:
+        """A view's text, every name in full; tables have none."""
+        with self.session() as session:
+            return view_text(session, path)
 
     def reader(self, snapshot: str | None = None) -> PostgresReader:
         return PostgresReader(self, self.open(), snapshot)
@@ -221,7 +226,7 @@ class PostgresReader(SqlReader):
             return columns_of(self.session, f"SELECT * FROM {relation(self.item, source)}", self.item.name)
 
     def projection(self, column: ReadColumn) -> str:
-        return _exported(column.expression or quoted(column.name, self.item), column.type)
+        return exported(column.expression or quoted(column.name, self.item), column.type)
 
     def projections(self, columns: Sequence[ReadColumn]) -> list[str]:
         found = super().projections(columns)
@@ -305,7 +310,7 @@ class PostgresWriter(PostgresPublisher):
         with self.connector.errors():
             found = columns_of(self.session, f"SELECT * FROM {relation(self.item, source)}", self.item.name)
             columns = [ReadColumn(column.name, column.type) for column in found]
-            projection = [_exported(quoted(column.name, self.item), column.type) for column in columns]
+            projection = [exported(quoted(column.name, self.item), column.type) for column in columns]
             text = f"COPY (SELECT 1, {', '.join(projection)} FROM {relation(self.item, source)}) TO STDOUT (FORMAT csv)"
             with self.session.cursor() as cursor, cursor.copy(text.encode()) as copy:
                 data = b"".join(copy)
@@ -381,17 +386,6 @@ class PostgresWriter(PostgresPublisher):
     def close(self) -> None:
         self.rollback()
         self.connector.closed(self.session)
-
-
-def _exported(expression: str, type_: CanonicalType) -> str:
-    """An expression whose CSV text ``read_block`` reads as ``type_``."""
-    if type_.kind == "bytes":
-        return f"encode({expression}, 'hex')"
-    if type_.kind in ("list", "struct", "map"):
-        return f"to_json({expression})::text"
-    if type_.kind == "json":
-        return f"({expression})::text"
-    return expression
 
 
 def _quote(name: str) -> str:

@@ -131,6 +131,18 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
     return RemoteTable(spec, _KINDS[head[2]], rows, statistics)  # type: ignore[arg-type]
 
 
+def view_text(session: Session, path: Path) -> str | None:
+    """CREATE VIEW with every name in full, None for what is no view. The session's search path is gone afterwards."""
+    oid = find(session, path)
+    session.execute("SET search_path TO pg_catalog")
+    found = session.execute(
+        "SELECT pg_catalog.quote_ident(relname), pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class "
+        "WHERE oid = %s AND relkind = 'v'",
+        [oid],
+    ).fetchone()
+    return None if found is None else f"CREATE VIEW {found[0]} AS {found[1]}"
+
+
 def _types(session: Session, pairs: list[tuple[int, int]], dialect: str) -> list[tuple[CanonicalType, str]]:
     if not pairs:
         return []

@@ -20,7 +20,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from branching import Connection, names, pins
-from branching.ddl_model import CommentOn, Drop, Name
+from branching.ddl_model import CommentOn, CreateView, Drop, Name
 from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
@@ -122,11 +122,19 @@ class LocalWriter(SqlWriter):
     # -- staging --------------------------------------------------------------------------------------------------
 
     def execute(self, statement: str) -> int | None:
-        """DDL of a plan, which makes staging; through ``run``, a client's own statement."""
+        """DDL of a plan: a table is staging first, a view of a schema that moves is made as it is."""
         tree = parsed(statement)
         if isinstance(tree, exp.Comment):
             self._comments.append(tree)
             return None
+        if isinstance(tree, exp.Create | exp.Drop) and tree.args.get("kind") == "VIEW":
+            named = tree.find(exp.Table)
+            assert named is not None
+            name = Name(named.name, named.db or None)
+            with translated():
+                if isinstance(tree, exp.Drop):
+                    return self.connection.execute(Drop("view", (name,))).rowcount
+                return self.connection.execute(CreateView(name, tree.expression)).rowcount
         if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
             self._definition = tree
             columns = [item for item in tree.this.expressions if isinstance(item, exp.ColumnDef)]

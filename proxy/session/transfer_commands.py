@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from branching.errors import BoughError
 from migration import explain as explaining
-from migration import schema_transfer, undertaking
+from migration import schema_transfer, schema_views, undertaking
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
 from migration.plan import plan
@@ -72,21 +72,25 @@ def transfer_schema(commands: RemoteCommands, command: c.TransferSchema) -> Outc
         branch=branch, source_branch=source_branch,
     )  # fmt: skip
     with _ends(commands, both) as (a, b):
+        options = _options(command.options, target)
+        views = schema_views.plan_views(command.schema, a, b, schema, options)
         found = schema_transfer.requests(
-            command.schema, a, schema, _options(command.options, target),
-            source_name=command.source, target_name=target, role=commands.session.user,
-            branch=branch, source_branch=source_branch,
+            command.schema, a, schema, options, views=views, source_name=command.source, target_name=target,
+            role=commands.session.user, branch=branch, source_branch=source_branch,
         )  # fmt: skip
         results = list(
             schema_transfer.run_schema(
                 found,
                 a,
                 b,
+                views=views,
                 journal=commands.state.journal,
                 progress=Teller(commands),
                 cancelled=commands.stop.is_set,
             )
         )
+    for name in views.skipped:
+        commands.session.tell(f'view "{name}" is left behind, as skip_views says')
     return _outcome(command, results)
 
 
@@ -109,11 +113,13 @@ def explain(commands: RemoteCommands, command: c.ExplainTransfer) -> Outcome:
     if isinstance(asked, c.TransferSchema):
         target, schema = _schema_target(commands, asked)
         with commands.opened(asked.source, target, branch=asked.branch) as (a, b):
+            options = _options(asked.options, target)
+            views = schema_views.plan_views(asked.schema, a, b, schema, options)
             found = schema_transfer.requests(
-                asked.schema, a, schema, _options(asked.options, target),
+                asked.schema, a, schema, options, views=views,
                 source_name=asked.source, target_name=target, branch=asked.branch,
             )  # fmt: skip
-            rows = list(schema_transfer.explain_schema(found, a, b))
+            rows = list(schema_transfer.explain_schema(found, a, b, views))
     else:
         request = _request(commands, asked)
         with (
@@ -157,13 +163,16 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
     if target == LOCAL and command.target[0] != LOCAL:
         commands.state.datasources.get(command.target[0])  # a target always names its datasource
     source_branch, branch = _branches(commands, name, target, command.branch)
+    options = _options(command.options, target)
+    if options.skip_views or options.views_as_tables:
+        raise BoughError("22023", "skip_views and views_as_tables are options of TRANSFER SCHEMA")
     return TransferRequest(
         source,
         path,
         cast(TransferMode, command.mode),
         command.key,
         command.cursor,
-        _options(command.options, target),
+        options,
         name,
         target,
         branch=branch,

@@ -532,3 +532,41 @@ def test_a_schema_comes_into_a_branch_with_its_numbers(client: psycopg.Connectio
     assert _rows(client, "SELECT id FROM more.bills ORDER BY id") == [{"id": 90}, {"id": 91}]
     client.execute("DROP SCHEMA numbers CASCADE")
     client.execute("DROP SCHEMA more CASCADE")
+
+
+def test_views_of_a_schema_move_between_branches_and_files(
+    client: psycopg.Connection[Any], tmp_path: Path, name: str
+) -> None:
+    client.execute("CREATE SCHEMA seen")
+    client.execute("CREATE TABLE seen.t (id int PRIMARY KEY, n int, label text)")
+    client.execute("INSERT INTO seen.t VALUES (1, 7, 'a'), (2, 9, 'b')")
+    client.execute("CREATE VIEW seen.halves AS SELECT id, n / 2 AS half, label || '!' AS loud FROM seen.t")
+    client.execute("CREATE VIEW seen.big AS SELECT * FROM seen.halves WHERE half > 3")
+    client.execute(
+        f"CREATE DATASOURCE v_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'v.duckdb'}', role 'read_write')"
+    )
+    for _ in range(2):
+        results = _rows(client, f"TRANSFER SCHEMA seen TO v_{name}.out WITH (verify 'L3')")
+        assert [row["target_table"] for row in results] == ["out.t", "out.halves", "out.big"]
+        assert [row["verdict"] for row in results] == ["pass"] * 3
+        _rows(client, f"TRANSFER SCHEMA out FROM v_{name} TO local.again")
+    for there in (f"SELECT id, half, loud FROM v_{name}.out.big", "SELECT id, half, loud FROM again.big"):
+        assert _rows(client, there) == [{"id": 2, "half": 4, "loud": "b!"}]
+    client.execute("UPDATE again.t SET n = 100 WHERE id = 1")
+    assert len(_rows(client, "SELECT * FROM again.big")) == 2
+    error = _refused(client, f"TRANSFER SCHEMA seen TO v_{name}.out WITH (skip_views 'halves')")
+    assert error.sqlstate == "0A000"
+    assert "big: it reads seen.halves" in (error.diag.message_detail or "")
+    notices: list[str] = []
+    client.add_notice_handler(lambda diag: notices.append(diag.message_primary or ""))
+    client.execute(f"TRANSFER SCHEMA seen TO v_{name}.none WITH (skip_views '*')")
+    assert {
+        'view "big" is left behind, as skip_views says',
+        'view "halves" is left behind, as skip_views says',
+    } <= set(notices)
+    steps = _rows(client, f"EXPLAIN TRANSFER SCHEMA seen TO v_{name}.out")
+    assert {"step": "view", "detail": "out.big", "rows": None} in steps
+    assert _refused(client, f"TRANSFER seen.t TO v_{name}.out.t WITH (skip_views 'big')").sqlstate == "22023"
+    client.execute("DROP SCHEMA again CASCADE")
+    client.execute("DROP SCHEMA seen CASCADE")
+    client.execute(f"DROP DATASOURCE v_{name}")

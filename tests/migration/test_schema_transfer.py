@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 from servers import Server
 
@@ -136,17 +135,3 @@ def test_a_partial_unique_index_of_sqlite_is_no_key(tmp_path: Path) -> None:
         lite.execute("INSERT INTO t VALUES (1, 0), (1, NULL)")
         keys = lite.describe(("t",)).spec.keys
     assert [(key.kind, key.columns) for key in keys] == [("unique", ("b",))]
-
-
-@pytest.mark.postgres
-def test_rows_for_redshift_are_refused_before_one_is_sent(shop: Connector, postgres: Server) -> None:
-    options = {"host": postgres.host, "port": str(postgres.port), "user": postgres.user, "role": "read_write"}
-    with (
-        closing(
-            connect(datasource("rs", "redshift", {**options, "database": postgres.database}))
-        ) as redshift,
-        redshift.writer() as writer,
-        pytest.raises(MigrationError, match="COPY FROM STDIN") as caught,
-    ):
-        writer.check(("shop", "customers"), pa.schema([("id", pa.int64())]))
-    assert caught.value.sqlstate == "0A000"
