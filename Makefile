@@ -55,7 +55,7 @@ oracle: $(VENV)/.dev
 	@BOUGH_ORACLE_SECONDS=$$(($(HOURS) * 3600)) BOUGH_ORACLE_SEED=$$(date +%s) BOUGH_ORACLE_EXAMPLES=$$(($(HOURS) * 500)) \
 	  $(BIN)/python -m pytest $(PARALLEL) -o faulthandler_timeout=0 tests/branching/test_oracle.py \
 	  tests/branching/test_merge_oracle.py tests/branching/test_merge_schema_oracle.py \
-	  tests/branching/test_foreign_key_oracle.py $(ARGS)
+	  tests/branching/test_foreign_key_oracle.py tests/branching/test_objects_oracle.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -188,7 +188,8 @@ class Ddl(DependantDdl):
         """Ties the sequences of serial and identity columns to the table."""
         for column in table.columns:
             for sequence in sequences_in(column.default, self.scope):
-                if sequence.owned_by is None and sequence.name == f"{table.name}_{column.name}_seq":
+                own = sequence.name.rstrip("0123456789") == f"{table.name}_{column.name}_seq"
+                if sequence.owned_by is None and own:
                     self.put(replace(sequence, owned_by=(table.id, column.id)))
 
     def physical(self, table: Table) -> Table:

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from branching import counters, names, view_text
 from branching import ddl_model as d
-from branching import names, view_text
 from branching.ddl_edit import (
     qualified,
     refuse_reserved,
@@ -263,7 +263,7 @@ class ObjectDdl:
             self.put(replace(found, owned_by=None))
         if options.restart:
             value = options.restart_with if options.restart_with is not None else found.start
-            self.cursor.next_start(found.physical, value)
+            counters.restart(self, found, value)
         if any(
             item is not None
             for item in (options.increment, options.minimum, options.maximum, options.cycle, options.type)

@@ -388,8 +388,8 @@ class TrunkDdl(Ddl):
         self.cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
 
     def drop_schema_storage(self, name: str) -> None:
-        if not any(base.schema.lower() == name.lower() for base in self.transaction.physical.bases.values()):
-            self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)}")
+        if not self._keeps():  # or forks may read tables in it, or draw from a sequence
+            self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)} CASCADE")
 
 
 def _file_name(index: Index) -> str:

@@ -203,17 +203,38 @@ def drop_old_bases(database: Database) -> Done:
                     return done
             if base.id in {table.storage.base for table in _tables(database)}:
                 continue
-            with _transaction(database) as cursor:
-                cursor.execute(f"DROP TABLE {base.sql}")
-                histories = database.physical.histories(base.id)
-                for history in histories:
-                    cursor.execute(f"DROP TABLE {history}")
-                manifest.delete_base(cursor, base.id)
+            histories = database.physical.histories(base.id)
+            if not _drop_base(database, base, histories, whole=True):
+                _drop_base(database, base, histories, whole=False)
             database.epoch += 2
             database.put_physical({base.id: None}, frozenset())
             database.forget_storage({base.name, *(history.rpartition(".")[2] for history in histories)})
         done.append(("", f"table {base.name} dropped", 0))
     return done
+
+
+def _drop_base(database: Database, base: BaseTable, histories: list[str], *, whole: bool) -> bool:
+    """``whole``: with its schema, where that is there for nothing else; False if the engine finds something in it."""
+    drops_schema = whole and _was_last(database, base)
+    try:
+        with _transaction(database) as cursor:
+            for table in (base.sql, *histories):
+                cursor.execute(f"DROP TABLE {table}")
+            manifest.delete_base(cursor, base.id)
+            if drops_schema:
+                cursor.execute(f"DROP SCHEMA IF EXISTS {quote(base.schema)}")
+    except EngineError:
+        if not drops_schema:
+            raise
+        return False
+    return True
+
+
+def _was_last(database: Database, base: BaseTable) -> bool:
+    """Whether the schema that a base table was in is there for nothing else: the trunk has dropped it."""
+    others = (other for other in database.physical.bases.values() if other.id != base.id)
+    kept = {*database.trunk.catalog.schemas, "main", names.DATA_SCHEMA, *(other.schema for other in others)}
+    return base.schema.lower() not in {name.lower() for name in kept}
 
 
 def drop_old_columns(database: Database) -> Done:

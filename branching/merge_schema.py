@@ -351,7 +351,12 @@ def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
             taken = ddl.catalog.find(item.schema, item.name) if isinstance(item, View | Sequence) else None
             if not isinstance(taken, Table):  # a table that has taken the name since is not what goes
                 ddl.transaction.change(Change(item, dropped=True))
-        elif isinstance(item, Sequence) or _free(ddl, item):
+        elif isinstance(item, Sequence):
+            there = next((found for found in ddl.catalog.sequences() if found.id == item.id), item)
+            ddl.transaction.change(
+                Change(replace(item, physical=there.physical))
+            )  # each side has its own counter
+        elif _free(ddl, item):
             ddl.transaction.change(Change(item))
         ddl.scope.catalog = ddl.transaction.catalog
 

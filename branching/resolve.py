@@ -31,6 +31,7 @@ from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
 from branching.physical import Physical
+from branching.setval import only_forward
 from branching.timetravel import Reached
 
 if TYPE_CHECKING:
@@ -306,6 +307,7 @@ class Scope:
             sequence = self.sequence(text.this)
             arguments[0].replace(exp.Literal.string(sequence.physical))
             call.meta["physical"] = True
+            self.elsewhere = only_forward(call, sequence, self.database) or self.elsewhere
 
     def default_sql(self, text: str | None) -> str | None:
         """A stored default, its sequences naming storage."""

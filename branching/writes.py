@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, ddl_model, temporary
+from branching import constraint_errors, counters, ddl_model, temporary
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
 from branching.ddl_trunk import TrunkDdl
@@ -135,7 +135,7 @@ class Writes:
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():
                     if sequence.owned_by and sequence.owned_by[0] == table.id:
-                        self._connection.cursor.next_start(sequence.physical, sequence.start)
+                        counters.restart(self._ddl(transaction), sequence, sequence.start)
         return Result()
 
     def _truncated(self, wanted: Sequence[ddl_model.Name], *, cascade: bool) -> list[Table]:

@@ -39,8 +39,9 @@ def adopt(database: Database, progress: Progress) -> None:
     known_bases = {(base.schema, base.name) for base in database.physical.bases.values()}
     fresh = [row for row in reader.tables() if (row[0], row[1]) not in known_bases]
     _need_room(database, reader, fresh)
+    dropped = _dropped_schemas(database) - {row[0] for row in fresh}
     for name in reader.schemas():
-        if name not in database.trunk.catalog.schemas:
+        if name not in database.trunk.catalog.schemas and name not in dropped:
             _record(database, [Change(Schema(database.next_id(), name))], [])
     sequences = _adopt_sequences(database, reader)
     total, done = sum(size for _, _, size in fresh), 0
@@ -115,12 +116,25 @@ def _record(database: Database, changes: list[Change], bases: list[BaseTable]) -
         database.put_physical({base.id: base for base in bases}, frozenset())
 
 
+def _dropped_schemas(database: Database) -> set[str]:
+    """Schemas that Bough has dropped: what is left of them in the file only forks see."""
+    last = {
+        change.item.name: change.dropped
+        for _, _, change in database.changes_of(database.trunk)
+        if isinstance(change.item, Schema)
+    }
+    return {name for name, dropped in last.items() if dropped}
+
+
 def _adopt_sequences(database: Database, reader: FileReader) -> Sequences:
     found: Sequences = {}
     known = {item.physical: item for item in database.trunk.catalog.sequences()}
+    had = {getattr(change.item, "physical", None) for _, _, change in database.changes_of(database.trunk)}
     changes = []
     for item, _ in reader.sequences():
         sequence = known.get(item.physical, item)
+        if item.physical in had and sequence is item:
+            continue  # dropped since: defaults of forks may name it still
         if sequence is item and database.trunk.catalog.find(item.schema, item.name) is None:
             changes.append(Change(item))
         by_name(found, sequence)
