@@ -16,9 +16,10 @@ from migration.connectors.base import Path
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import KeySpec
+from migration.model import IndexSpec, KeySpec
 from migration.plan import TransferPlan
 
+_SAME_INDEXES = ("postgres", "greenplum")  # one's text of an index is another's
 _INDEXED = ("postgres", "greenplum", "mysql", "duckdb", "sqlite")
 
 
@@ -34,6 +35,7 @@ def finish(item: TransferPlan, notes: Sequence[str]) -> tuple[str, ...]:
                 notes.append(f"{label} is not made: {error.message}")
             else:
                 notes.append(f"{label} made as {name}")
+        notes += [_special_index(item, index) for index in item.source_table.indexes]
     for column, note in _numbers(item):
         lost = f'column "{column}": generated numbers are not kept'
         notes = [*(each for each in notes if each != lost), note]
@@ -67,6 +69,21 @@ def _index(item: TransferPlan, key: KeySpec) -> str:
         else:
             return name
     return made
+
+
+def _special_index(item: TransferPlan, index: IndexSpec) -> str:
+    """Makes an index that its columns do not say, where both engines say it alike; the note."""
+    label = f"{'unique ' if index.unique else ''}index {index.name} ({index.what})"
+    rules = contract(item.target.dialect)
+    if rules.name not in _SAME_INDEXES or item.source_table.dialect not in _SAME_INDEXES:
+        return f"{label} is not made: {rules.name} has no text for it"
+    unique = "UNIQUE " if index.unique else ""
+    name, table = quote_name(index.name, rules), quote_path(item.request.target, rules)
+    try:
+        item.target.execute(f"CREATE {unique}INDEX {name} ON {table} {index.text}")
+    except MigrationError as error:
+        return f"{label} is not made: {error.message}"
+    return f"{label} made"
 
 
 def _numbers(item: TransferPlan) -> list[tuple[str, str]]:

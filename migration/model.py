@@ -47,6 +47,32 @@ class KeySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """An index that names of columns do not say: ``text`` is what stands behind the table in its engine's CREATE INDEX,
+    ``what`` why it is none of the keys (``partial``, ``expression``, the engine's name of its kind)."""
+
+    name: str
+    unique: bool
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSpec:
+    """A sequence of no column. ``last`` is the number it gave last, None if it gave none."""
+
+    path: tuple[str, ...]
+    type: str
+    start: int
+    least: int
+    greatest: int
+    step: int
+    cache: int
+    cycle: bool
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TableSpec:
     """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults."""
 
@@ -55,6 +81,7 @@ class TableSpec:
     keys: tuple[KeySpec, ...] = ()
     comment: str | None = None
     dialect: str = "duckdb"
+    indexes: tuple[IndexSpec, ...] = ()
 
     @property
     def name(self) -> str:

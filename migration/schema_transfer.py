@@ -12,7 +12,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from migration.connectors.base import Connector, Path, Source
 from migration.ddl_quoting import quote_path
@@ -20,7 +21,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
-from migration.model import TableSpec
+from migration.model import SequenceSpec, TableSpec
 from migration.monitor import Cancelled, Report
 from migration.plan import plan
 from migration.schema_views import NO_VIEWS, SchemaViews, explain_views, run_views
@@ -122,12 +123,32 @@ def run_schema(
         plan(request, source, target, journal=journal).close()
     make_schema(target, items[0].target[:-1])
     for request in items:
-        yield undertake(
+        result = undertake(
             request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
         )
+        if request is items[-1]:
+            result = replace(result, notes=(*result.notes, *_sequences(items, source, target)))
+        yield result
     if views.plans:
         names = (items[0].source_name, items[0].target_name)
         yield from run_views(views, source, target, items[0].options, names=names, cancelled=cancelled)
+
+
+def _sequences(items: Sequence[TransferRequest], source: Connector, target: Connector) -> Iterator[str]:
+    """Sequences that belong to no column: made where both engines have them, and a note for each."""
+    find: Callable[[str], Sequence[SequenceSpec]] | None = getattr(source, "sequences", None)
+    make: Callable[[Path, SequenceSpec], None] | None = getattr(target, "make_sequence", None)
+    for found in find(items[0].source.path[0]) if find is not None else ():
+        label = f"sequence {found.path[-1]}"
+        if make is None:
+            yield f"{label} is not made: {target.dialect} gets none from here"
+            continue
+        try:
+            make((*items[0].target[:-1], found.path[-1]), found)
+        except MigrationError as error:
+            yield f"{label} is not made: {error.message}"
+        else:
+            yield f"{label} made" + ("" if found.last is None else f", behind {found.last}")
 
 
 def make_schema(target: Connector, path: Path) -> None:

@@ -33,11 +33,11 @@ from migration.connectors.base import (
 )
 from migration.connectors.csv_blocks import exported, read_block
 from migration.connectors.fitting import fit, fit_batch
-from migration.connectors.opening import SqlConnector
-from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list, view_text
+from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
-from migration.connectors.postgres_publishing import PostgresPublisher, count_on
+from migration.connectors.postgres_objects import PostgresObjects
+from migration.connectors.postgres_publishing import PostgresPublisher
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
@@ -82,7 +82,7 @@ def connect(datasource: Datasource, options: dict[str, str]) -> PostgresConnecto
     return PostgresConnector(datasource, options)
 
 
-class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
+class PostgresConnector(PostgresObjects):
     """One database of a PostgreSQL server."""
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
@@ -93,11 +93,6 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         with self.session() as session:
             found = session.execute("SHOW server_version").fetchone()
         return str(found[0]).split()[0] if found else ""
-
-    def count_on(self, path: Path, column: str) -> int | None:
-        """Generated numbers of a column go on behind those in the table."""
-        with self.session() as session:
-            return count_on(session, path, column, self.item)
 
     def databases(self) -> list[str]:
         with self.session() as session:
@@ -124,11 +119,6 @@ class PostgresConnector(SqlConnector[psycopg.Connection[Any]]):
         if found is None:
             raise self.missing(path)
         return found
-
-    def definition(self, path: Path) -> str | None:
-        """A view's text, every name in full; tables have none."""
-        with self.session() as session:
-            return view_text(session, path)
 
     def reader(self, snapshot: str | None = None) -> PostgresReader:
         return PostgresReader(self, self.open(), snapshot)

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
-from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, IndexSpec, KeySpec, TableSpec
 from migration.types import CanonicalType, enum, parse_type
 
 Session = psycopg.Connection[Any]
@@ -47,9 +47,14 @@ WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f') ORDER BY c.contype, c.con
 _INDEXES = """
 SELECT i.relname, x.indisunique,
        ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, i)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.i)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.i),
+       m.amname, x.indexprs IS NOT NULL, x.indpred IS NOT NULL, pg_catalog.pg_get_indexdef(x.indexrelid),
+       (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.i)
+        FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, i)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n)
 FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-WHERE x.indrelid = %s AND x.indexprs IS NULL AND x.indpred IS NULL
+JOIN pg_catalog.pg_am m ON m.oid = i.relam
+WHERE x.indrelid = %s
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = x.indexrelid) ORDER BY 1"""
 _TABLES = """
 SELECT n.nspname, c.relname, c.relkind, c.reltuples FROM pg_catalog.pg_class c
@@ -114,12 +119,15 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
     assert head is not None
     rows = int(head[3]) if head[3] >= 0 and head[2] in "rpm" else None
     keys = [_key(row) for row in session.execute(_KEYS, [oid]).fetchall()]
-    keys += [
-        KeySpec("unique" if unique else "index", tuple(names), label)
-        for label, unique, names in session.execute(_INDEXES, [oid]).fetchall()
-        if names
-    ]
-    spec = TableSpec((head[0], head[1]), columns_of(session, oid, dialect), tuple(keys), head[4], dialect)
+    others = []
+    for label, unique, names, *rest in session.execute(_INDEXES, [oid]).fetchall():
+        special = _special_index(label, unique, *rest)
+        if special is None:
+            keys.append(KeySpec("unique" if unique else "index", tuple(names), label))
+        else:
+            others.append(special)
+    columns = columns_of(session, oid, dialect)
+    spec = TableSpec((head[0], head[1]), columns, tuple(keys), head[4], dialect, tuple(others))
     statistics = {
         name: ColumnStatistics(nulls, _distinct(distinct, rows))
         for name, nulls, distinct in session.execute(
@@ -131,16 +139,23 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
     return RemoteTable(spec, _KINDS[head[2]], rows, statistics)  # type: ignore[arg-type]
 
 
-def view_text(session: Session, path: Path) -> str | None:
-    """CREATE VIEW with every name in full, None for what is no view. The session's search path is gone afterwards."""
-    oid = find(session, path)
-    session.execute("SET search_path TO pg_catalog")
-    found = session.execute(
-        "SELECT pg_catalog.quote_ident(relname), pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class "
-        "WHERE oid = %s AND relkind = 'v'",
-        [oid],
-    ).fetchone()
-    return None if found is None else f"CREATE VIEW {found[0]} AS {found[1]}"
+def _special_index(
+    name: str, unique: bool, kind: str, expressions: bool, partial: bool, text: str, columns: str
+) -> IndexSpec | None:
+    """An index whose columns do not say it all; None for the engine's default over plain columns."""
+    rest = text.partition(f" USING {kind} ")[2]
+    if kind == "btree" and rest == f"({columns})":
+        return None
+    what = (
+        "partial"
+        if partial
+        else "expression"
+        if expressions
+        else kind
+        if kind != "btree"
+        else "special order"
+    )
+    return IndexSpec(name, unique, what, f"USING {kind} {rest}")
 
 
 def _types(session: Session, pairs: list[tuple[int, int]], dialect: str) -> list[tuple[CanonicalType, str]]:

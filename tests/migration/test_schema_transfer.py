@@ -135,3 +135,65 @@ def test_a_partial_unique_index_of_sqlite_is_no_key(tmp_path: Path) -> None:
         lite.execute("INSERT INTO t VALUES (1, 0), (1, NULL)")
         keys = lite.describe(("t",)).spec.keys
     assert [(key.kind, key.columns) for key in keys] == [("unique", ("b",))]
+
+
+INDEXES = {
+    "few": ("CREATE UNIQUE INDEX few ON shop.customers (name) WHERE region > 3", "partial"),
+    "folded": ("CREATE INDEX folded ON shop.customers (lower(name), region)", "expression"),
+    "hashed": ("CREATE INDEX hashed ON shop.customers USING hash (name)", "hash"),
+    "newest": ("CREATE INDEX newest ON shop.bills (id DESC) INCLUDE (total)", "special order"),
+}
+
+
+@pytest.mark.postgres
+def test_indexes_of_every_kind_move_within_the_family(shop: Connector, tmp_path: Path) -> None:
+    for statement, _ in INDEXES.values():
+        shop.execute(statement)
+    results = moved(shop, "shop", shop, "copied")
+    notes = [note for result in results.values() for note in result.notes]
+    for name, (_, what) in INDEXES.items():
+        label = f"{'unique ' if name == 'few' else ''}index {name} ({what}) made"
+        assert label in notes
+    with shop.reader() as reader:
+        text = "SELECT replace(indexdef, '{}.', '') AS d FROM pg_indexes WHERE schemaname = '{}' ORDER BY 1"
+        there = [reader.fetch(text.format(name, name)).column(0).to_pylist() for name in ("shop", "copied")]
+    assert there[0] == there[1] and len(there[0]) == 7
+    with closing(made(tmp_path)) as duck:
+        notes = [note for result in moved(shop, "shop", duck, "copied").values() for note in result.notes]
+        assert "unique index few (partial) is not made: duckdb has no text for it" in notes
+        assert "index newest (special order) is not made: duckdb has no text for it" in notes
+        assert [
+            key.columns for key in duck.describe(("copied", "bills")).spec.keys if key.kind == "index"
+        ] == [("total", "customer")]
+
+
+def made(tmp_path: Path) -> Connector:
+    duckdb.connect(str(tmp_path / "a.duckdb")).close()
+    return connect(datasource("duck", "duckdb", {"path": str(tmp_path / "a.duckdb"), "role": "read_write"}))
+
+
+@pytest.mark.postgres
+def test_sequences_of_no_column_move_and_go_forward_only(shop: Connector, tmp_path: Path) -> None:
+    shop.execute(
+        "CREATE SEQUENCE shop.tickets AS int INCREMENT BY 5 MINVALUE 10 MAXVALUE 1000 START 100 CYCLE"
+    )
+    shop.execute("CREATE SEQUENCE shop.untouched")
+    shop.execute("SELECT nextval('shop.tickets'), nextval('shop.tickets')")
+    for _ in range(2):
+        notes = moved(shop, "shop", shop, "copied")["copied.bills"].notes
+        assert {"sequence tickets made, behind 105", "sequence untouched made"} <= set(notes)
+        assert not any("customers_id_seq" in note for note in notes)
+    with shop.reader() as reader:
+        text = (
+            "SELECT data_type::text AS t, start_value, min_value, max_value, increment_by, cycle, last_value "
+            "FROM pg_sequences WHERE schemaname = '{}' AND sequencename = 'tickets'"
+        )
+        there = [reader.fetch(text.format(name)).to_pylist() for name in ("shop", "copied")]
+    assert there[0] == there[1] and there[0][0]["last_value"] == 105
+    shop.execute("SELECT setval('copied.tickets', 500)")
+    moved(shop, "shop", shop, "copied")
+    with shop.reader() as reader:
+        assert reader.fetch("SELECT last_value FROM copied.tickets").to_pylist() == [{"last_value": 500}]
+    with closing(made(tmp_path)) as duck:
+        notes = moved(shop, "shop", duck, "copied")["copied.bills"].notes
+        assert "sequence tickets is not made: duckdb gets none from here" in notes
