@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ from branching.resolve import Scope
 from branching.result import Result
 from branching.shape import likely_small
 from branching.transaction import Transaction
+from branching.watch import Watch
 from branching.writes import Statement, Writes
 
 _DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
@@ -154,6 +156,11 @@ class Connection:
             return False
         return True
 
+    def cannot_repeat(self, reason: str) -> None:
+        """The open block is about to write what it could not write again: no later savepoint can be gone back to."""
+        if self.transaction is not None:
+            self.transaction.log.stop(reason)
+
     def interrupt(self) -> None:
         """Stops the running statement, also one that is still being planned; a COMMIT that has begun is left alone.
         From any thread."""
@@ -219,16 +226,18 @@ class Connection:
     def scope(self) -> Scope:
         """What a statement sees now."""
         transaction = self.transaction
+        more: dict[str, Any] = {}
         if transaction is not None:
             transaction.check_fork()
             catalog, physical = transaction.catalog, transaction.physical
+            more = {"watch": transaction.look(), "assumptions": transaction.assumed}
         else:
             with self.database.catalog_lock:
                 catalog, physical = self.database.loaded(self.line).catalog, self.database.physical
         return Scope(
             self.database, self.line, catalog, physical,
             self.search_path, self.temporary, self.database_names, self.files,
-            schema_branch=self.schema_branch, timestamp=self.timestamp,
+            schema_branch=self.schema_branch, timestamp=self.timestamp, **more,
         )  # fmt: skip
 
     def timestamp(self, text: str) -> datetime:
@@ -240,7 +249,9 @@ class Connection:
 
     def plan(self, tree: exp.Expr) -> Plan:
         """The engine's text of a reading statement, and what it assumes."""
-        scope = self.scope()
+        transaction = self.transaction
+        watch = Watch(instant=transaction.instant if transaction is not None and transaction.pinned else None)
+        scope = replace(self.scope(), watch=watch, assumptions=set())
         small = likely_small(tree, scope)
         resolved = scope.resolve(tree.copy())
         return Plan(self.database.engine.text(resolved), scope, small)
@@ -301,12 +312,17 @@ class Connection:
         formats: WireFormats | None = None,
         key: Hashable = None,
     ) -> Result:
+        transaction = self.transaction
+        if transaction is not None and transaction.pinned:
+            key = None  # the text holds the time
         plan = self._plans.get(key, tree)
         for _ in range(TRIES):
             epoch = self.database.stable_epoch() if self.transaction is None else 0
             if plan is None or not plan.usable(self.scope()):
                 plan = self.plan(tree)
                 self._plans.keep(key, tree, plan)
+            if self.transaction is not None:
+                self.transaction.read(plan)
             try:
                 result = self._start(plan, parameters, formats)
             except EngineError:

@@ -222,6 +222,7 @@ class ObjectDdl:
             bool(options.cycle),
         )
         self.cursor.execute(self.cursor.engine.create_sequence(sequence))
+        self.transaction.sequences[sequence.physical] = sequence.increment
         self.put(sequence)
         return sequence
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import names
+from branching import names, taken
 from branching.ddl_model import Name
 from branching.engine.base import ResultColumn
 from branching.engine.protocol import Engine
@@ -32,6 +32,7 @@ from branching.errors import BoughError
 from branching.model import Table
 from branching.names import VERSION, quote
 from branching.resolve import Scope, table_name
+from branching.steady import settle, settle_temporary
 from branching.transaction import Transaction
 
 _VOLATILE = frozenset(
@@ -118,8 +119,10 @@ class Write:
         self.scope.resolve(tree, skip=node)
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
+        settle(self, tree, table, insert_columns(tree, table) if isinstance(tree, exp.Insert) else ())
         if isinstance(tree, exp.Insert):
             _name_keys(tree, table)
+            taken.refuse(self, tree, table, insert_columns(tree, table), key_columns(table))
             return self.insert(tree, table, alias)
         if isinstance(tree, exp.Update):
             return self.update(tree, table, alias)
@@ -167,6 +170,7 @@ class Write:
 
     def _temporary(self, tree: exp.Expr, node: exp.Table, name: Name) -> Written:
         self.scope.resolve(tree, skip=node)
+        settle_temporary(self.transaction, self.scope, tree, name.name)
         node.replace(raw_target(names.temporary(name.name), node.alias or node.name))
         return self.native(tree)
 
@@ -177,8 +181,14 @@ class Write:
         if tree.args.get("returning"):
             returned = self.cursor.returning(sql, binder.values)
             rows = returned.rows()
+            self.returned(tree, rows)
             return Written(len(rows), returned.columns, rows)
         return Written(self.cursor.execute(sql, binder.values) or 0)
+
+    def returned(self, tree: exp.Expr, rows: list[tuple[Any, ...]]) -> None:
+        """Notes what a RETURNING gave: done again, the statement must give it again."""
+        if self.transaction.explicit and not is_volatile(tree.args["returning"]):
+            self.transaction.log.returned(rows)
 
     def _expand_returning(self, tree: exp.Expr, table: Table, alias: str) -> None:
         returning = tree.args.get("returning")

@@ -311,12 +311,13 @@ class BranchWrite(Write):
         """Inserts what a touch copies; how many rows.
 
         A key that is taken was taken by a transaction our snapshot does not hold: it has touched the same row, and the
-        engine calls that a duplicate where it has committed, a conflict where it has not.
+        engine calls that a duplicate where it has committed, a conflict where it has not. What the copies break besides
+        keys, an UPDATE has put there.
         """
         try:
             return self.cursor.execute(sql, values) or 0
         except EngineError as error:
-            if error.kind is not ErrorKind.CONSTRAINT:
+            if error.kind is not ErrorKind.CONSTRAINT or (error.broken and error.broken.kind != "key"):
                 raise
             raise EngineError(ErrorKind.CONFLICT, error.exception, error.message, error.sql) from error
 
@@ -361,6 +362,7 @@ class BranchWrite(Write):
                 )
             return Written(count)
         rows = returned.rows()
+        self.returned(tree, rows)
         shown = len(returned.columns) - len(extra)
         new_keys = returned.arrow()
         new_keys = new_keys.select(list(range(shown, new_keys.num_columns))).rename_columns(extra)

@@ -81,6 +81,7 @@ class Line:
     sealed: object | None = None  # the merge that is moving the line's base: nobody else may begin to write
     blocks: int = 0  # transactions that clients have opened on it
     moved: int = 0  # the database's stamp after rows of it were last put elsewhere
+    unnamed: int = 0  # … after the last commit that does not tell which tables it wrote: a merge's
 
     @property
     def id(self) -> int:

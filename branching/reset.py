@@ -66,6 +66,9 @@ def reset(database: Database, name: str, moment: Moment | None = None, author: A
                 cursor.commit()
                 database.record_changes(line, changes, version)
                 database.put_physical({}, frozenset(made))
+                with database.gate:
+                    database.stamp += 1
+                    line.unnamed = database.stamp
             finally:
                 database.epoch += 1
     finally:

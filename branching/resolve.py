@@ -33,6 +33,7 @@ from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, 
 from branching.physical import Physical
 from branching.setval import only_forward
 from branching.timetravel import Reached
+from branching.watch import Plain, Untouched, Watch
 
 if TYPE_CHECKING:
     from branching.database import Database
@@ -41,22 +42,6 @@ DIALECT = LOGICAL_DIALECT
 _VIEW_DEPTH = 32
 _FILE = re.compile(r"\.(csv|tsv|json|jsonl|ndjson|parquet)(\.gz|\.zst)?$", re.IGNORECASE)
 _SEQUENCE_FUNCTIONS = frozenset({"nextval", "currval", "setval"})
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """The text reads this base as it is, for this line."""
-
-    line: Line
-    base: int
-
-
-@dataclass(frozen=True, slots=True)
-class Untouched:
-    """The text takes this table as never touched by this line."""
-
-    line: Line
-    table: int
 
 
 @dataclass(slots=True)
@@ -76,6 +61,7 @@ class Scope:
     elsewhere: bool = False  # it names another branch
     timestamp: Callable[[str], datetime] | None = None  # what a time written without a zone means
     at: Reached | None = None  # everything is read as of then
+    watch: Watch | None = None  # is told what is read
 
     def means_the_same(self, now: Scope) -> bool:
         """Whether names mean in ``now`` what they meant here: a text planned here is then right there."""
@@ -171,6 +157,8 @@ class Scope:
             if line is not self.line:
                 raise BoughError("0A000", f'AS OF does not reach through a view to branch "{line.name}"')
             return past_rows.rows_sql(self.database, self.physical, self.at, table, hidden=hidden)
+        if self.watch is not None:
+            self.watch.see(line, table.id)
         if line.is_trunk:
             return overlay.visible(table, line, self.physical, plain=True, touched=False, hidden=hidden)
         touched = table.id in line.touched
@@ -214,7 +202,7 @@ class Scope:
                 column.set("db", None)
                 column.set("catalog", None)
         self._sequences(tree)
-        return tree
+        return tree if self.watch is None else self.watch.look(tree, nested=depth > 0)
 
     def _trunk_table(self, node: exp.Table, skip: exp.Expr | None) -> tuple[Table, str] | None:
         """A table of the trunk and its name in storage, where the session reads it as it is."""
@@ -237,6 +225,8 @@ class Scope:
         base = self.physical.bases.get(table.storage.base or 0)
         if base is None or any(base.columns.get(column.id) != column.name for column in table.columns):
             return None
+        if self.watch is not None:
+            self.watch.see(self.line, table.id)
         return table, base.sql
 
     def _replacement(self, node: exp.Table, depth: int) -> exp.Expr:
@@ -249,12 +239,16 @@ class Scope:
         if found is None:
             files = self.files and self.database.engine.capabilities.reads_files
             if files and name.schema is None and _FILE.search(name.name):
+                if self.watch is not None:
+                    self.watch.drawn = True
                 return node
             raise undefined(name)
         line, catalog, relation = found
         if isinstance(relation, View):
             return self._view(relation, line, catalog, node, depth)
         if isinstance(relation, Sequence):
+            if self.watch is not None:
+                self.watch.drawn = True
             return _raw(
                 f"SELECT currval({names.literal(relation.physical)}) AS last_value, true AS is_called", node
             )
@@ -311,7 +305,10 @@ class Scope:
 
     def default_sql(self, text: str | None) -> str | None:
         """A stored default, its sequences naming storage."""
-        return None if text is None else self.database.engine.text(self.resolve(parse(text).copy()))
+        if text is None:
+            return None
+        scope = replace(self, watch=None)  # a definition keeps its ``now()``
+        return self.database.engine.text(scope.resolve(parse(text).copy()))
 
     def with_storage_defaults(self, table: Table) -> Table:
         """The table as the engine must be told of it."""

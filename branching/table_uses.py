@@ -119,14 +119,37 @@ class TableUser:
             self._claimed.add(table)
             return True
 
+    def uses(self) -> tuple[frozenset[int], ...]:
+        """The tables it shares, claims, refers to, and has removed keys of."""
+        return tuple(map(frozenset, (self._shared, self._claimed, self._referred, self._removed)))
+
+    def back_to_uses(self, kept: tuple[frozenset[int], ...]) -> None:
+        """Lets go of what has been taken since ``uses`` gave that: nothing of it has been done."""
+        version = self.version or 0
+        with self.database.gate:
+            uses = self.line.uses
+            for table in self._shared - kept[0]:
+                uses[table].writers.discard(version)
+            for table in self._claimed - kept[1]:
+                if uses[table].claimed_by is self._token:
+                    uses[table].claimed_by = None
+            for table in self._referred - kept[2]:
+                uses[table].referrers.discard(version)
+            for table in self._removed - kept[3]:
+                uses[table].removers.discard(version)
+            self._shared, self._claimed, self._referred, self._removed = map(set, kept)
+            self.database.gate.notify_all()
+
     def owns(self, table: int) -> bool:
         """Whether the table is claimed: no row of it can be in anybody else's hands."""
         return table in self._claimed
 
-    def end_uses(self) -> None:
-        """Lets go of the tables; the caller holds the gate."""
+    def end_uses(self, *, named: bool = True) -> None:
+        """Lets go of the tables; the caller holds the gate. ``named``: it has told of every table that it wrote."""
         if self._committed:
             self.database.stamp += 1
+            if not named:
+                self.line.unnamed = self.database.stamp
         for table in self._shared | self._claimed:
             use = self.line.uses[table]
             use.writers.discard(self.version or 0)

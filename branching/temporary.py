@@ -7,7 +7,7 @@ from the user, as in Postgres, and never from us.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from branching.model import Column, Table
 from branching.names import quote
 from branching.resolve import DIALECT
 from branching.result import Result
+from branching.steady import is_unsteady, settle_temporary
 
 if TYPE_CHECKING:
     from branching.connection import Connection
@@ -28,15 +29,18 @@ if TYPE_CHECKING:
 def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]) -> Result:
     """CREATE TEMP TABLE, also AS a query."""
     made = tree.copy()
+    scope = connection.scope()
     target = made.this.this if isinstance(made.this, exp.Schema) else made.this
     if made.expression is not None:
-        made.set("expression", connection.scope().resolve(made.expression))
+        made.set("expression", scope.resolve(made.expression))
+        if connection.transaction is not None:
+            settle_temporary(connection.transaction, scope, made.expression, node.name)
     properties = made.args.get("properties")
     if properties is None or properties.find(exp.TemporaryProperty) is None:
         made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
     target.replace(exp.Table(this=exp.to_identifier(_short(node.name), quoted=True)))
     count = connection.cursor.execute(connection.cursor.engine.text(made), parameters)
-    _know(connection, node.name)
+    _know(connection, node.name, _drawn_defaults(made))
     return Result(None, count if made.expression is not None else None)
 
 
@@ -87,7 +91,12 @@ def _alter(connection: Connection, name: str, action: d.Action) -> str:
         _know(connection, action.to)
         return action.to
     connection.cursor.execute(f"ALTER TABLE {table} {_clause(action)}")
-    _know(connection, name)
+    changed: dict[str, str] = {}
+    if isinstance(action, d.AddColumn):
+        changed = _drawn_defaults(action.column)
+    elif isinstance(action, d.SetDefault) and is_unsteady(text := action.default.sql(DIALECT)):
+        changed = {action.column: text}
+    _know(connection, name, changed)
     return name
 
 
@@ -121,10 +130,24 @@ def _is_mine(connection: Connection, name: d.Name) -> bool:
     return name.catalog is None and name.schema in (None, "pg_temp") and name.name in connection.temporary
 
 
-def _know(connection: Connection, name: str) -> None:
+def _drawn_defaults(tree: exp.Expr) -> dict[str, str]:
+    """By column, the defaults in a definition that give something else each time."""
+    return {
+        column.name: text
+        for column in tree.find_all(exp.ColumnDef)
+        for default in column.find_all(exp.DefaultColumnConstraint)
+        if is_unsteady(text := default.this.sql(DIALECT))
+    }
+
+
+def _know(connection: Connection, name: str, drawn: Mapping[str, str] | None = None) -> None:
     described = connection.cursor.describe(f"SELECT * FROM {names.temporary(name)}")
-    columns = tuple(Column(i, item.name, item.type) for i, item in enumerate(described, 1))
     known = connection.temporary.get(name) or Table(0, "pg_temp", name, ())
+    defaults = {column.name: column.default for column in known.columns} | dict(drawn or {})
+    columns = tuple(
+        Column(i, item.name, item.type, default=defaults.get(item.name))
+        for i, item in enumerate(described, 1)
+    )
     connection.temporary = {**connection.temporary, name: replace(known, columns=columns)}
 
 

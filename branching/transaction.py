@@ -28,7 +28,8 @@ from branching.manifest import Author, Change, Commit
 from branching.model import Catalog
 from branching.names import RID, VERSION
 from branching.physical import BaseTable, Physical
-from branching.table_uses import LOCK_WAIT, TableUser, stale
+from branching.repeatable import Repeatable
+from branching.table_uses import LOCK_WAIT, stale
 
 if TYPE_CHECKING:
     from branching.database import Database
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _DELETED = "_bough_deleted"
 
 
-class Transaction(TableUser):
+class Transaction(Repeatable):
     """Begun by a connection; ended by ``commit`` or ``rollback``, exactly once."""
 
     def __init__(
@@ -56,6 +57,8 @@ class Transaction(TableUser):
     ) -> None:
         super().__init__(database, line, explicit=explicit, token=token)
         self.cursor = cursor
+        self.read_only = read_only
+        self.zone = cursor.zone
         self.author = author
         self.changes: list[Change] = []
         self.bases: dict[int, BaseTable | None] = {}
@@ -82,8 +85,11 @@ class Transaction(TableUser):
             self.physical: Physical = database.physical
             # None: it has done more than read, or began while something was being committed
             self.present = database.motion.present()
+        self.begun_with = self.physical
         if begun:
             cursor.begin(read_only)
+        if explicit:
+            cursor.log = self.log
         self._committing = False
         self._block = explicit  # counted among the line's
         if explicit:
@@ -193,17 +199,17 @@ class Transaction(TableUser):
     def put_base(self, base: BaseTable) -> None:
         manifest.put_base(self.cursor, base)
         self.bases[base.id] = base
-        self._refresh_physical()
+        self.refresh_physical()
 
     def remove_base(self, base: int) -> None:
         manifest.delete_base(self.cursor, base)
         self.bases[base] = None
-        self._refresh_physical()
+        self.refresh_physical()
 
     def add_storage(self, name: str) -> None:
         """A storage table was created in this transaction."""
         self.storage.add(name.rpartition(".")[2])
-        self._refresh_physical()
+        self.refresh_physical()
 
     def may_make(self, name: str) -> bool:
         """Whether nobody else has made the storage table, which the transaction does not see, nor is about to.
@@ -218,14 +224,23 @@ class Transaction(TableUser):
         with self.database.catalog_lock:
             return self.present is not None and self.present == self.database.motion.present()
 
-    def _refresh_physical(self) -> None:
-        bases = {**self.physical.bases}
+    def refresh_physical(self) -> None:
+        """Puts this transaction's own storage over what is committed."""
+        if not self.bases and not self.storage:
+            self.physical = self.begun_with
+            return
+        bases = {**self.begun_with.bases}
         for identifier, base in self.bases.items():
             if base is None:
                 bases.pop(identifier, None)
             else:
                 bases[identifier] = base
-        self.physical = Physical(bases, self.physical.storage | self.storage, self.physical.engine)
+        self.physical = Physical(bases, self.begun_with.storage | self.storage, self.physical.engine)
+
+    def begin_again(self, stamp: int, epoch: int, physical: Physical) -> None:
+        """The engine's transaction is another since, on a snapshot taken after these."""
+        self.stamp, self.epoch, self.confirmed = stamp, epoch, True
+        self.begun_with = physical
 
     # -- ending ---------------------------------------------------------------------------------------------
 
@@ -365,6 +380,8 @@ class Transaction(TableUser):
         self._done()
 
     def _done(self) -> None:
+        if self.cursor.log is self.log:
+            self.cursor.log = None
         with self.database.gate:
             self._forget_version()
             self.line.blocks -= self._block
@@ -376,5 +393,5 @@ class Transaction(TableUser):
             if self._committing:
                 self._committing = False
                 self.database.motion.end_commit()
-            self.end_uses()
+            self.end_uses(named=self.guarded)
             self.database.gate.notify_all()

@@ -18,6 +18,7 @@ from branching.foreign_keys import ForeignKeys, referrers
 from branching.model import Column, Table
 from branching.resolve import Scope, table_name
 from branching.result import Result
+from branching.steady import settle_definition
 from branching.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Writes:
         if isinstance(statement, ddl_model.Truncate):
             return self._truncate(transaction, statement)
         if not isinstance(statement, exp.Expr):
+            settle_definition(transaction, statement)
             if not temporary.ddl(self._connection, statement):
                 self._ddl(transaction).run(statement)
             return Result()

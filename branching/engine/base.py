@@ -16,6 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from branching.engine.log import Log
     from branching.engine.protocol import Engine
 
 # How statements arrive and definitions are stored, whatever the engine: sqlglot's name of that spelling. How an engine
@@ -126,6 +127,9 @@ class Returned(Protocol):
 
 class Cursor(Protocol):
     """A session: statements, transactions, and questions about what the database holds."""
+
+    log: Log | None = None  # where it notes what it has carried out
+    zone: str = "UTC"  # in which it reads and shows instants
 
     @property
     def engine(self) -> Engine: ...

@@ -30,32 +30,10 @@ from branching.engine.duckdb_engine import DuckDBEngine, DuckDBQuestions
 from branching.engine.duckdb_errors import classify, open_error
 from branching.engine.duckdb_frames import open_stream
 from branching.engine.duckdb_instance import Instance
-from branching.engine.duckdb_rows import exact_rows
+from branching.engine.duckdb_returned import DuckDBReturned
 from branching.names import literal
 
 FIRST_ROWS = 300
-
-
-class DuckDBReturned:
-    """Rows that a write returned; DuckDB keeps them materialised."""
-
-    def __init__(self, relation: duckdb.DuckDBPyRelation, encoder: duckdb.DuckDBPyConnection) -> None:
-        self._relation = relation
-        self._encoder = encoder
-        self.columns = tuple(
-            ResultColumn(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
-        )
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        if not exact.needed(self.columns):
-            rows = self._relation.fetchall()
-            if not exact.has_sentinel(self.columns, rows):
-                return rows
-        pairs = [(column.name, column.type) for column in self.columns]
-        return exact_rows(self._relation.to_arrow_table(), pairs, self._encoder)
-
-    def arrow(self) -> Any:
-        return self._relation.to_arrow_table()
 
 
 def _inserts(sql: str) -> bool:
@@ -157,6 +135,12 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """In a transaction that has run an INSERT of no rows, DuckDB 2.0.0 loses sight of the rows of a later, parallel
         INSERT. One with RETURNING is not parallel."""
+        count = self._execute(sql, parameters)
+        if self.log is not None:
+            self.log.add("execute", sql, parameters, count)
+        return count
+
+    def _execute(self, sql: str, parameters: Parameters) -> int | None:
         inserts = _inserts(sql)
         if inserts and self._empty_insert and "RETURNING" not in sql and not sql.startswith("CREATE"):
             return len(self.query(f"{sql} RETURNING 1", parameters))
@@ -250,6 +234,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self._rest_if_done()
 
     def set_time_zone(self, name: str) -> None:
+        self.zone = name
         statement = f"SET TimeZone = {literal(name)}"
         self.execute(statement)
         if self._encoder is not None:
@@ -283,19 +268,29 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
         self.end_stream()
         with self._errors(sql), self._snapshot():
             self._prepare_encoding()
-            if parameters:
-                return DuckDBReturned(self._connection.sql(sql, params=list(parameters)), self._encoder)
-            return DuckDBReturned(self._connection.sql(sql), self._encoder)
+            relation = (
+                self._connection.sql(sql, params=list(parameters))
+                if parameters
+                else self._connection.sql(sql)
+            )
+            returned = DuckDBReturned(relation, self._encoder)
+        if self.log is not None:
+            self.log.add("returning", sql, parameters)
+        return returned
 
     def register(self, name: str, table: Any) -> None:
         self.end_stream()
         with self._errors(name):
             self._connection.register(name, table)
+        if self.log is not None:
+            self.log.add("register", name, (table,))
 
     def unregister(self, name: str) -> None:
         self.end_stream()
         with self._errors(name):
             self._connection.unregister(name)
+        if self.log is not None:
+            self.log.add("unregister", name)
 
     def begin(self, read_only: bool = False) -> None:
         self._empty_insert = False

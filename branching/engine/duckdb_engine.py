@@ -112,6 +112,10 @@ class DuckDBEngine(VersionedRows):
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         return f"EXPLAIN {'ANALYZE ' if analyze else ''}{'(FORMAT json) ' if as_json else ''}{sql}"
 
+    def digest(self, rows: str, columns: Sequence[str]) -> str:
+        hashed = f"hash({names.columns(list(columns))})" if columns else "0"
+        return f"SELECT count(*), CAST(sum({hashed}) AS VARCHAR) FROM ({rows}) AS _rows"
+
     # -- storage ----------------------------------------------------------------------------------------------------
 
     def create_manifest(self) -> Iterable[str]:

@@ -140,6 +140,10 @@ class FakeEngine(VersionedRows):
     def row_text(self, cells: Mapping[str, str]) -> str:
         return f"row_text({', '.join(f'{names.literal(name)}, {value}' for name, value in cells.items())})"
 
+    def digest(self, rows: str, columns: Sequence[str]) -> str:
+        listed = names.columns(list(columns)) or "1"
+        return f"SELECT {listed} FROM ({rows}) AS _rows ORDER BY {listed}"
+
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         raise BoughError("0A000", "this engine shows no plans")
 

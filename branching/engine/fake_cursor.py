@@ -208,6 +208,12 @@ class FakeCursor(Cursor):
     # -- statements -------------------------------------------------------------------------------------------------
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
+        count = self._execute(sql, parameters)
+        if self.log is not None:
+            self.log.add("execute", sql, parameters, count)
+        return count
+
+    def _execute(self, sql: str, parameters: Parameters) -> int | None:
         statement = translate(sql)
         cursor = self._run(statement, sql, parameters)
         with self._errors(sql):
@@ -278,7 +284,10 @@ class FakeCursor(Cursor):
         yield from self.arrow(sql).to_batches(rows)
 
     def returning(self, sql: str, parameters: Parameters = ()) -> FakeReturned:
-        return FakeReturned(*self._all(sql, parameters))
+        returned = FakeReturned(*self._all(sql, parameters))
+        if self.log is not None:
+            self.log.add("returning", sql, parameters)
+        return returned
 
     def register(self, name: str, table: Any) -> None:
         self._enter()
@@ -292,10 +301,14 @@ class FakeCursor(Cursor):
             f"INSERT INTO temp.{quote(name)} VALUES ({marks})",
             [tuple(map(fake_types.stored, row)) for row in rows],
         )
+        if self.log is not None:
+            self.log.add("register", name, (table,))
 
     def unregister(self, name: str) -> None:
         self._enter()
         self._sqlite.execute(f"DROP TABLE IF EXISTS temp.{quote(name)}")
+        if self.log is not None:
+            self.log.add("unregister", name)
 
     # -- transactions -----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,9 @@ class Engine(Protocol):
     def row_text(self, cells: Mapping[str, str]) -> str:
         """An expression for a whole row as text, of its columns' expressions by name."""
 
+    def digest(self, rows: str, columns: Sequence[str]) -> str:
+        """A query whose answer is alike for the same ``rows`` in any order, and differs for others."""
+
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         """A query for the plan of another."""
 

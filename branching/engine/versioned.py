@@ -13,7 +13,7 @@ and thousands of branches stay cheap. What an engine spells in its own way are t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from branching.names import BRANCH, ENDED, RID, VERSION, quote
 
 if TYPE_CHECKING:
     from branching.engine.points import Clock, Point
-    from branching.model import Sequence
+    from branching.model import Sequence as SequenceObject
     from branching.physical import BaseTable
 
 
@@ -45,6 +45,10 @@ class VersionedRows:
 
     def branch_column(self) -> str:
         """The definition of the column that says whose row it is; the session's branch where nothing is said."""
+        raise NotImplementedError
+
+    def digest(self, rows: str, columns: Sequence[str]) -> str:
+        """A query whose answer is alike for the same ``rows`` in any order, and differs for others."""
         raise NotImplementedError
 
     # -- definitions ------------------------------------------------------------------------------------------------
@@ -118,7 +122,7 @@ class VersionedRows:
         items = [f"{BRANCH} BIGINT", *_stored(table), f"{RID} BIGINT", f"{VERSION} BIGINT", f"{ENDED} BIGINT"]
         return f"CREATE TABLE {names.ended(table.storage.shape)} ({', '.join(items)})"
 
-    def create_sequence(self, sequence: Sequence) -> str:
+    def create_sequence(self, sequence: SequenceObject) -> str:
         return (
             f"CREATE SEQUENCE {sequence.physical} INCREMENT BY {sequence.increment} MINVALUE {sequence.minimum}"
             f" MAXVALUE {sequence.maximum} START WITH {sequence.start}{' CYCLE' if sequence.cycle else ''}"

@@ -15,6 +15,7 @@ from sqlglot import exp
 from branching import EngineError
 from branching.errors import BoughError
 from branching.model import Catalog
+from branching.names import CATALOG_DATABASE
 from migration.datasources import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.commands.branch import ShadowQuery
@@ -315,6 +316,8 @@ class Statements:
             key = (prepared.parsed.text, id(tree))
         if prepared.kind in WRITES or isinstance(tree, exp.Create):
             self.writing()
+            if mentions.commands or mentions.views or self.reads_elsewhere(prepared) or _reads_system(tree):
+                connection.cannot_repeat("the transaction has written rows of a system table or a datasource")
         if not known and prepared.kind is Kind.SELECT:
             kept = None if mentions.commands else prepared.parsed.text
             known = self._declared(kept, tree)
@@ -350,9 +353,7 @@ class Statements:
 
     def writing(self) -> None:
         """A statement is about to write; 25006 where nothing may."""
-        transactions = self._session.transactions
-        transactions.writes += 1
-        transactions.need_writable()
+        self._session.transactions.need_writable()
 
     # -- statements that hold other statements --------------------------------------------------------------------
 
@@ -389,3 +390,7 @@ class Statements:
         """Portals and cursors without HOLD live as long as their transaction."""
         self.portals = {}
         self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor.hold}
+
+
+def _reads_system(tree: exp.Expr) -> bool:
+    return any(node.text("catalog") == CATALOG_DATABASE for node in tree.find_all(exp.Table))

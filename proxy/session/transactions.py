@@ -1,12 +1,7 @@
 """Transaction blocks as a client sees them: BEGIN to COMMIT, implicit blocks, savepoints, the failed state.
 
-Savepoints: the engine has none, and throws the whole transaction away at an error. So going back is possible
-
-* while nothing was written since the savepoint and the engine's transaction still stands: nothing has to be done;
-* to a savepoint before which the block had written nothing: the engine's transaction is begun anew, which undoes all.
-
-Anything else is refused with 0A000, which fails the block, and nothing is half undone. RELEASE undoes nothing and
-always works.
+Savepoints: a block goes back to one as ``branching.savepoints`` says, exactly or not at all; where it cannot, the
+refusal fails the block, and nothing is half undone. RELEASE undoes nothing and always works.
 """
 
 from __future__ import annotations
@@ -14,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from branching import savepoints
 from branching.errors import BoughError
+from branching.savepoints import Mark
 from proxy.gucs import no_serializable
 from proxy.session.outcome import Outcome, done
 from proxy.sql.statements import Kind, Transaction
@@ -28,8 +25,7 @@ Block = Literal["none", "explicit", "implicit"]
 @dataclass(slots=True)
 class Savepoint:
     name: str
-    writes: int  # of the block, when it was set
-    clean: bool  # the block had written nothing
+    mark: Mark
     cursors: frozenset[str]
 
 
@@ -38,7 +34,6 @@ class Transactions:
         self._session = session
         self.block: Block = "none"
         self.failed = False
-        self.writes = 0  # writing statements in this block
         self._savepoints: list[Savepoint] = []
         self.read_only = False
 
@@ -100,7 +95,6 @@ class Transactions:
         session.settings.begin()
         self.block = block
         self.failed = False
-        self.writes = 0
         self.read_only = read_only
         self._savepoints.clear()
 
@@ -210,9 +204,8 @@ class Transactions:
             self.check()
             connection = self._session.connection
             assert connection is not None
-            clean = self.writes == 0 and not connection.has_written
             cursors = frozenset(self._session.statements.cursors)
-            self._savepoints.append(Savepoint(name, self.writes, clean, cursors))
+            self._savepoints.append(Savepoint(name, savepoints.mark(connection), cursors))
             self._session.settings.savepoint(name)
             return done("SAVEPOINT")
         index = self._find(name)
@@ -240,29 +233,9 @@ class Transactions:
         savepoint = self._savepoints[index]
         connection = self._session.connection
         assert connection is not None
-        if self.writes > savepoint.writes or (self.failed and not connection.stands()):
-            if not savepoint.clean:
-                raise _cannot_go_back(savepoint, wrote=self.writes > savepoint.writes)
-            connection.rollback()
-            connection.begin(self.read_only)
-            self.writes = 0
-        connection.failed = self.failed = False
+        savepoints.go_back(connection, savepoint.mark)
+        self.failed = False
         cursors = self._session.statements.cursors
         for name in set(cursors) - savepoint.cursors:
             del cursors[name]
         del self._savepoints[index + 1 :]
-
-
-def _cannot_go_back(savepoint: Savepoint, *, wrote: bool) -> BoughError:
-    since = (
-        "it has written since"
-        if wrote
-        else "a statement has failed since, and took the writes before it along"
-    )
-    return BoughError(
-        "0A000",
-        f'cannot roll back to savepoint "{savepoint.name}": the transaction has written before it, and {since}',
-        detail="The engine undoes whole transactions only. A block can go back to a savepoint if it had written"
-        " nothing when the savepoint was set, or has written nothing since.",
-        hint="ROLLBACK the whole transaction; a branch is the better place to try something.",
-    )

@@ -117,6 +117,17 @@ def test_it_is_undone_seen_by_its_own_transaction_and_by_nobody_else(database: A
     assert outcome(first, "UPDATE t SET v = v + 1 WHERE id = 1")[1][0][1] == 11
 
 
+@pytest.mark.parametrize(("value", "sqlstate"), [("5000", "23514"), ("NULL", "23502")])
+def test_what_it_breaks_in_a_block_is_no_conflict(database: Any, value: str, sqlstate: str) -> None:
+    first = database.connect("first")
+    first.begin()
+    first.execute(sql("SELECT * FROM t")).fetchall()
+    first.execute(sql("CREATE TEMP TABLE x (i int)"))
+    with pytest.raises(BoughError) as caught:
+        first.execute(sql(f"UPDATE t SET v = {value} WHERE id = 2"))
+    assert caught.value.sqlstate == sqlstate
+
+
 def test_two_sessions_do_not_change_one_row_both(database: Any) -> None:
     one, two = database.connect("first"), database.connect("first")
     one.begin()

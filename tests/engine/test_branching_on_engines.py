@@ -24,6 +24,7 @@ from branching import (
     diff_statements,
     gc,
     merge_apply,
+    savepoints,
 )
 from branching import ddl_model as d
 from branching.reset import reset
@@ -547,3 +548,42 @@ def test_opened_again_everything_is_there(world: World) -> None:
     world.sql("c", "UPDATE t SET v = 'after' WHERE id = 3")
     world.merge("c")
     assert world.rows("main") == {1: "mine", 3: "after"}
+
+
+@pytest.mark.parametrize("where", ["main", "b"])
+def test_going_back_to_a_savepoint(world: World, where: str) -> None:
+    world.fork("b")
+    connection = world.on(where)
+    connection.begin()
+    world.sql(where, "INSERT INTO t (id, v) VALUES (10, 'ten')")
+    world.sql(where, "UPDATE t SET v = v || '!' WHERE id = 1")
+    first = savepoints.mark(connection)
+    before = world.rows(where)
+    world.sql(where, "DELETE FROM t WHERE id = 10")
+    second = savepoints.mark(connection)
+    with pytest.raises(BoughError):
+        world.sql(where, "INSERT INTO t (id, v) VALUES (11, 'x'), (11, 'y')")
+    savepoints.go_back(connection, second)
+    assert 10 not in world.rows(where) and 11 not in world.rows(where)
+    savepoints.go_back(connection, first)
+    assert world.rows(where) == before
+    world.sql(where, "INSERT INTO t (id, v) VALUES (12, 'z')")
+    connection.commit()
+    assert world.rows(where) == before | {12: "z"}
+    assert 10 not in world.rows("b" if where == "main" else "main")
+
+
+def test_going_back_with_a_commit_in_between(world: World) -> None:
+    connection = world.on("main")
+    other = world.database.connect("main")
+    connection.begin()
+    world.sql("main", "INSERT INTO t (id, v) VALUES (10, 'ten')")
+    mark = savepoints.mark(connection)
+    world.sql("main", "INSERT INTO t (id, v) VALUES (11, 'x')")
+    run(other, "UPDATE t SET v = 'theirs' WHERE id = 1")
+    with pytest.raises(BoughError) as refused:
+        savepoints.go_back(connection, mark)
+    assert refused.value.sqlstate == "40001" and connection.failed
+    connection.rollback()
+    assert world.rows("main")[1] == "theirs" and 10 not in world.rows("main")
+    other.close()

@@ -14,6 +14,7 @@ import sqlglot
 import branching
 from branching import BoughError, Cursor, Engine, EngineError, ErrorKind, OpenError, WireFormats, names
 from branching.engine.capabilities import Capabilities
+from branching.engine.log import Log, OtherAnswer
 from branching.engine.points import Point
 from branching.model import Column, Constraint, Sequence, Storage, Table
 from branching.names import BRANCH, ENDED, PLACE, RID, VERSION
@@ -132,6 +133,47 @@ def test_the_snapshot_is_of_the_first_statement_and_stays(cursor: Cursor) -> Non
     assert ids(other) == [1] and ids(cursor) == [2]
     other.commit()
     assert ids(other) == [2]
+
+
+def test_what_a_log_holds_can_be_done_again(cursor: Cursor) -> None:
+    fill(cursor, 1, 2)
+    cursor.begin()
+    cursor.log = log = Log()
+    fill(cursor, 3)
+    assert cursor.execute(f"UPDATE {BASE.sql} SET v = ? WHERE id = ?", ("x", 1)) == 1
+    assert cursor.returning(f"DELETE FROM {BASE.sql} WHERE id = 2 RETURNING id").rows() == [(2,)]
+    log.returned([(2,)])
+    cursor.execute(cursor.engine.replace_temporary("kept", f"SELECT id FROM {BASE.sql}"))
+    place = log.place()
+    cursor.execute(f"DELETE FROM {BASE.sql}")
+    failure(lambda: fill(cursor, 5, 5), ErrorKind.CONSTRAINT)
+    assert (place.taken, log.taken) == (4, 5)  # what fails is not noted
+    cursor.log = None
+    cursor.rollback()
+    cursor.begin()
+    log.repeat(place, cursor)
+    assert ids(cursor) == [1, 3] and ids(cursor, "v = 'x'") == [1]
+    assert cursor.query("SELECT id FROM kept ORDER BY id") == [(1,), (3,)]
+    cursor.rollback()
+    cursor.execute(f"UPDATE {BASE.sql} SET id = 7 WHERE id = 1")
+    cursor.begin()
+    with pytest.raises(OtherAnswer):
+        log.repeat(place, cursor)
+    cursor.rollback()
+
+
+def test_a_digest_is_of_the_rows_alone(cursor: Cursor) -> None:
+    def digest() -> object:
+        return cursor.query(cursor.engine.digest(f"SELECT * FROM {BASE.sql}", ["id", "v", "n"]))
+
+    nothing = digest()
+    fill(cursor, 1, 2)
+    two = digest()
+    cursor.execute(f"DELETE FROM {BASE.sql}")
+    fill(cursor, 2, 1)
+    assert digest() == two != nothing
+    cursor.execute(f"UPDATE {BASE.sql} SET n = NULL WHERE id = 1")
+    assert digest() not in (two, nothing)
 
 
 def test_counts_are_of_changed_rows(cursor: Cursor) -> None:
