@@ -126,6 +126,7 @@ def test_what_it_breaks_in_a_block_is_no_conflict(database: Any, value: str, sql
     with pytest.raises(BoughError) as caught:
         first.execute(sql(f"UPDATE t SET v = {value} WHERE id = 2"))
     assert caught.value.sqlstate == sqlstate
+    first.rollback()
 
 
 def test_two_sessions_do_not_change_one_row_both(database: Any) -> None:
