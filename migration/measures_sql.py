@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -27,9 +27,17 @@ from migration.connectors.base import Source
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.measures import FLOAT_LIMIT, MeasureClass, TableMeasure, measure_class
+from migration.measures import (
+    DECIMAL_DIGITS,
+    FLOAT_LIMIT,
+    SUMMED_DIGITS,
+    MeasureClass,
+    TableMeasure,
+    measure_class,
+)
 from migration.types import CanonicalType
 
+_PLENTY = Context(prec=200)
 Expressions = Mapping[MeasureClass, Mapping[str, str]]
 
 _NUMBER = {"min": "min({c})", "max": "max({c})", "sum": "sum({c})"}
@@ -55,6 +63,7 @@ _DUCKDB: Expressions = {
         "min": "epoch_us(min({c}) FILTER (WHERE isfinite({c})))::HUGEINT * 1000",
         "max": "epoch_us(max({c}) FILTER (WHERE isfinite({c})))::HUGEINT * 1000",
         "infinite": "count({c}) FILTER (WHERE NOT isfinite({c}))",
+        "sum": "sum(epoch_us({c}))::HUGEINT * 1000",  # of an infinite one it is NULL
     },
     "opaque": {},
 }
@@ -62,7 +71,7 @@ _EPOCH = "trunc(extract(epoch FROM {f}({{c}}) FILTER (WHERE isfinite({{c}}))) * 
 _POSTGRES: Expressions = {
     "int": _NUMBER,
     "decimal": _NUMBER,
-    "wide": {"min": "min({c})", "max": "max({c})"},
+    "wide": _NUMBER,
     "float": {
         "min": "min({c})::float8",
         "max": "max({c})::float8",
@@ -93,7 +102,7 @@ _TICKS = "toInt128(toUnixTimestamp64Micro(toDateTime64({f}({{c}}), 6))) * 1000"
 _CLICKHOUSE: Expressions = {
     "int": {"min": "minOrNull({c})", "max": "maxOrNull({c})", "sum": "sumOrNull(toInt128({c}))"},
     "decimal": {"min": "minOrNull({c})", "max": "maxOrNull({c})", "sum": "sumOrNull({c})"},
-    "wide": {"min": "minOrNull({c})", "max": "maxOrNull({c})"},
+    "wide": {"min": "minOrNull({c})", "max": "maxOrNull({c})", "sum": "sumOrNull({wide})"},
     "float": {
         "min": "if(count({c}) > 0 AND countIf(NOT isNaN({c})) = 0, nan, "
         "toFloat64(minOrNullIf({c}, NOT isNaN({c}))))",
@@ -112,7 +121,11 @@ _CLICKHOUSE: Expressions = {
         "max": "toInt32(maxOrNull(toDate32({c})))",
         "sum": "sumOrNull(toInt64(toInt32(toDate32({c}))))",
     },
-    "clock": {"min": _TICKS.format(f="minOrNull"), "max": _TICKS.format(f="maxOrNull")},
+    "clock": {
+        "min": _TICKS.format(f="minOrNull"),
+        "max": _TICKS.format(f="maxOrNull"),
+        "sum": "sumOrNull(toInt128(toUnixTimestamp64Micro(toDateTime64({c}, 6)))) * 1000",
+    },
     "opaque": {},
 }
 _FINITE = "CASE WHEN isfinite({f}({{c}})) THEN {e} END"
@@ -146,7 +159,11 @@ _FINER = {  # what changes where a clock has more than microseconds
     "clickhouse": (("64Micro(", "64Nano("), (", 6)", ", 9)"), (" * 1000", "")),
 }
 _TIME_OF_DAY: Mapping[str, Mapping[str, str]] = {
-    "duckdb": {"min": "epoch_us(min({c}))::HUGEINT * 1000", "max": "epoch_us(max({c}))::HUGEINT * 1000"},
+    "duckdb": {
+        "min": "epoch_us(min({c}))::HUGEINT * 1000",
+        "max": "epoch_us(max({c}))::HUGEINT * 1000",
+        "sum": "sum(epoch_us({c}))::HUGEINT * 1000",
+    },
     "postgres": {
         "min": "trunc(extract(epoch FROM min({c})) * 1000000000)",
         "max": "trunc(extract(epoch FROM max({c})) * 1000000000)",
@@ -209,6 +226,13 @@ def measure_query(
                 return None
             found = dict(_TIME_OF_DAY[name])
         for measure, template in {"nonnull": "count({c})", **found}.items():
+            if "{wide}" in template:
+                if (type_.precision or 0) > SUMMED_DIGITS:
+                    continue
+                cast = (
+                    "toInt256({c})" if type_.kind != "decimal" else f"toDecimal256({{c}}, {type_.scale or 0})"
+                )
+                template = template.replace("{wide}", cast)
             expression = template.replace("{c}", quoted)
             if (type_.precision or 0) > 6 and kind == "clock":
                 for coarse, fine in _FINER.get(name, ()):
@@ -265,14 +289,62 @@ def completed(
     query: MeasureQuery,
     row: Sequence[Any],
 ) -> TableMeasure:
-    """The answer of a quick query, and of another one for the columns it does not know all of."""
+    """The answer of a quick query, and of others for the columns it does not know all of."""
     measure, unknown = read_row(query, row), unsure(query, row)
-    if not unknown:
+    if unknown:
+        exact = measure_query(dialect, source, [each for each in columns if each[0] in unknown])
+        assert exact is not None
+        rest = read_row(exact, row_of(fetch(exact.sql)))
+        measure = TableMeasure(measure.rows, {**measure.columns, **rest.columns})
+    if contract(dialect).name == "duckdb":
+        measure = _with_wide_sums(fetch, source, columns, measure)
+    return measure
+
+
+def _with_wide_sums(
+    fetch: Callable[[str], pa.Table],
+    source: Source,
+    columns: Sequence[tuple[str, CanonicalType]],
+    measure: TableMeasure,
+) -> TableMeasure:
+    """DuckDB adds up to 38 digits: a sum that the extremes bound is plain, any other is made of halves, which costs a
+    microsecond a row."""
+    parts: list[tuple[str, int]] = []
+    selected: list[str] = []
+    for name, type_ in columns:
+        kind, values = measure.columns[name]
+        if kind != "wide" or "min" not in values:
+            continue
+        quoted, scale = quote_name(name, contract("duckdb")), type_.scale or 0
+        most = max(values["min"].copy_abs(), values["max"].copy_abs()).scaleb(scale, _PLENTY)
+        whole = quoted if type_.kind != "decimal" or not scale else f"trunc({quoted})"
+        if _PLENTY.multiply(most, values["nonnull"]) < 10**38:
+            found = {1: f"sum({quoted})" if type_.kind != "uint128" else f"sum({quoted}::HUGEINT)"}
+        elif scale > DECIMAL_DIGITS:
+            continue
+        else:
+            number = whole if type_.kind == "uint128" else f"{whole}::HUGEINT"
+            found = {
+                1 << 62: f"sum(({number} >> 62)::HUGEINT)",
+                1: f"sum(({number} & {(1 << 62) - 1})::HUGEINT)",
+            }
+            if scale:
+                found[0] = f"sum({quoted} - trunc({quoted}))"
+        for factor, expression in found.items():
+            parts.append((name, factor))
+            selected.append(f"({expression})::VARCHAR AS m{len(selected)}")
+    if not parts:
         return measure
-    exact = measure_query(dialect, source, [each for each in columns if each[0] in unknown])
-    assert exact is not None
-    rest = read_row(exact, row_of(fetch(exact.sql)))
-    return TableMeasure(measure.rows, {**measure.columns, **rest.columns})
+    sums: dict[str, Decimal] = {}
+    row = row_of(fetch(f"SELECT {', '.join(selected)} FROM {source_clause(source, 'duckdb')}"))
+    for (name, factor), text in zip(parts, row, strict=True):
+        part = _PLENTY.multiply(Decimal(text), Decimal(factor or 1))
+        sums[name] = _PLENTY.add(sums.get(name, Decimal(0)), part)
+    added = {
+        name: (kind, {**values, "sum": sums[name]} if name in sums else values)
+        for name, (kind, values) in measure.columns.items()
+    }
+    return TableMeasure(measure.rows, added)
 
 
 def unsure(query: MeasureQuery, row: Sequence[Any]) -> frozenset[str]:

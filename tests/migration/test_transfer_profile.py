@@ -90,7 +90,8 @@ def test_a_column_with_infinite_times_is_measured_exactly(engine: Connector) -> 
         assert found is not None
         wanted = read_row(exact, row_of(reader.fetch(exact.sql)))
     assert repr(found) == repr(wanted)  # NaN is not equal to itself
-    assert found.columns["moment"][1] == {"nonnull": 2, "infinite": 1, "min": -1000, "max": -1000}
+    sums = {} if engine.dialect == "postgres" else {"sum": -1000}
+    assert found.columns["moment"][1] == {"nonnull": 2, "infinite": 1, "min": -1000, "max": -1000, **sums}
     assert len(asked) == 2 and "plain" not in asked[1]
 
 
