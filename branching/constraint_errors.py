@@ -31,7 +31,7 @@ def explain(error: EngineError, table: Table) -> BoughError | None:
     return BoughError(
         "23514",
         f'new row for relation "{table.name}" violates check constraint "{constraint}"',
-        detail=f"The check is ({broken.rule.strip('()').replace(f'{names.FUNCTIONS}.', '')}).",
+        detail=f"The check is {_shown(broken.rule)}.",
         schema=table.schema,
         table=table.name,
         constraint=constraint,
@@ -114,6 +114,29 @@ def _duplicate(table: Table, broken: Broken) -> BoughError:
         table=table.name,
         constraint=name,
     )
+
+
+def _shown(rule: str) -> str:
+    """A check as the client knows it, in one pair of parentheses."""
+    text = rule.replace(f"{names.FUNCTIONS}.", "").strip()
+    while text.startswith("(") and _closing(text) == len(text) - 1:
+        text = text[1:-1].strip()
+    return f"({text})"
+
+
+def _closing(text: str) -> int:
+    """Where the first parenthesis closes."""
+    depth, quote = 0, ""
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+            if not depth:
+                return at
+    return -1
 
 
 def _check(table: Table, text: str) -> str:

@@ -327,6 +327,8 @@ def _name_keys(tree: exp.Insert, table: Table) -> None:
     conflict = tree.args.get("conflict")
     named = conflict.args.get("constraint") if conflict is not None else None
     if conflict is None or named is None:
+        if conflict is not None and not (conflict.args.get("conflict_keys") or key_columns(table)):
+            tree.set("conflict", None)  # DO NOTHING where nothing can be in conflict; the engine refuses it
         return
     keys = {item.name: item.columns for item in table.constraints if item.kind in "pu"}
     if named.name not in keys:

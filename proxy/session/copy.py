@@ -34,7 +34,7 @@ from proxy.types import from_engine as type_info
 if TYPE_CHECKING:
     from proxy.session.session import Session
 
-_ROWS = "_bough_copy"  # what the INSERT calls the received rows
+ROWS = "_bough_copy"  # what the INSERT calls the received rows
 
 
 def run(session: Session, what: Copy) -> Outcome:
@@ -90,14 +90,14 @@ def _to_client(session: Session, what: Copy, options: CopyOptions) -> Outcome:
 def _table_query(session: Session, what: Copy) -> Source:
     """``COPY t TO`` as the query it stands for."""
     assert what.target is not None
-    table = _relation(session, what.target, "from")
+    table = relation_named(session, what.target, "from")
     spelled = ".".join(
         quote(part) for part in (what.target.catalog, what.target.schema, what.target.name) if part
     )
     if table is None:  # a system relation, or none
         names = [quote(name) for name in what.columns] or ["*"]
     else:
-        names = [quote(column.name) for column in _columns(table, what.columns)]
+        names = [quote(column.name) for column in copied_of(table, what.columns)]
     return Source(f"SELECT {', '.join(names)} FROM {spelled}")
 
 
@@ -132,7 +132,7 @@ class CopyIn:
         if not self.spool.rows:
             return 0
         connection = self.session.prepare_connection()
-        connection.sources[_ROWS] = self.spool.table()
+        connection.sources[ROWS] = self.spool.table()
         try:
             return connection.execute(self.insert).rowcount or 0
         except EngineError as error:
@@ -156,27 +156,32 @@ def _from_client(session: Session, what: Copy, options: CopyOptions) -> Outcome:
     assert what.target is not None
     connection = session.connection
     assert connection is not None
-    table = _relation(session, what.target, "to")
+    table = relation_named(session, what.target, "to")
     if table is None:
         raise BoughError("42P01", f'relation "{what.target}" does not exist')
     if table.schema != "pg_temp":
         connection.scope().target(what.target)  # refuses what is of another branch
-    columns = _columns(table, what.columns)
+    columns = copied_of(table, what.columns)
     check_columns([column.name for column in columns], options)
     session.statements.writing()
     zone = session.setting("TimeZone") or "UTC"
-    copied = tuple(
-        CopyColumn(column.name, column.type, type_info(column.type, column.declared), zone)
-        for column in columns
-    )
-    insert = _insert(session, what, copied)
+    copied = carriers(columns, zone)
+    insert = insert_from(session, what, copied)
     reader = CopyReader(table.name, copied, options)
     outcome = Outcome(lambda rows: f"COPY {rows}")
     outcome.copy = CopyIn(session, options, table.name, copied, insert, reader)
     return outcome
 
 
-def _relation(session: Session, name: Name, direction: str) -> Table | None:
+def carriers(columns: Sequence[Column], zone: str) -> tuple[CopyColumn, ...]:
+    """How the values of table columns travel."""
+    return tuple(
+        CopyColumn(column.name, column.type, type_info(column.type, column.declared), zone)
+        for column in columns
+    )
+
+
+def relation_named(session: Session, name: Name, direction: str) -> Table | None:
     """The table a COPY names; None if the branch has no relation of that name."""
     connection = session.connection
     assert connection is not None
@@ -195,7 +200,7 @@ def _relation(session: Session, name: Name, direction: str) -> Table | None:
     return relation if isinstance(relation, Table) else None
 
 
-def _columns(table: Table, wanted: Sequence[str]) -> list[Column]:
+def copied_of(table: Table, wanted: Sequence[str]) -> list[Column]:
     """The columns that are copied: those named, or all that hold a value."""
     if not wanted:
         return [column for column in table.columns if column.generated is None]
@@ -218,11 +223,11 @@ def _columns(table: Table, wanted: Sequence[str]) -> list[Column]:
     return found
 
 
-def _insert(session: Session, what: Copy, columns: Sequence[CopyColumn]) -> exp.Insert:
+def insert_from(session: Session, what: Copy, columns: Sequence[CopyColumn]) -> exp.Insert:
     """``INSERT INTO t (columns) SELECT …`` from the received rows, which are called by number."""
     assert what.target is not None
     items = ", ".join(_value(column, quote(str(n))) for n, column in enumerate(columns))
-    source: exp.Expr = exp.Table(this=exp.Var(this=_ROWS))
+    source: exp.Expr = exp.Table(this=exp.Var(this=ROWS))
     query = exp.select(exp.Var(this=items)).from_(source)
     if what.where is not None:
         rows = exp.Subquery(

@@ -23,7 +23,9 @@ from proxy.commands.results import ResultColumn
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
 from proxy.session.outcome import Columns, described, of_shown
+from proxy.session.parameters import columns_of
 from proxy.session.remote_relations import refuse_in_definition
+from proxy.sql.literals import in_definition
 from proxy.types import BY_NAME, from_engine
 
 if TYPE_CHECKING:
@@ -202,12 +204,14 @@ def _column(columns: Sequence[Column | diff_rows.Shown], name: str) -> Column | 
     return exact or next((column for column in columns if column.name.lower() == name.lower()), None)
 
 
-def ddl_with_views(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:
-    """A view over system relations cannot be stored: their place in storage is of the moment."""
+def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:
+    """A definition as it is kept, its strings read as they are now. A view over system relations cannot be: their place
+    in storage is of the moment."""
     refuse_in_definition(session, what)
     if isinstance(what, ddl_model.CreateView) and views.mentioned(what.query):
         raise BoughError("0A000", "a view cannot read the system views of schema bough")
-    return what
+    connection = session.prepare_connection()
+    return in_definition(what, columns_of(connection.catalog, session.search_path(), connection.temporary))
 
 
 __all__ = ["changed", "context", "rewrite"]

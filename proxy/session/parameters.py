@@ -20,10 +20,14 @@ TEXT = 25
 UNKNOWN = 705
 
 
-def columns_of(catalog: Catalog, path: Sequence[str]) -> ColumnsOf:
-    """Column types of a relation by the name a statement uses."""
+def columns_of(
+    catalog: Catalog, path: Sequence[str], temporary: Mapping[str, Table] | None = None
+) -> ColumnsOf:
+    """Column types of a relation by the name a statement uses; temporary tables come first."""
 
     def find(schema: str | None, name: str) -> dict[str, str] | None:
+        if temporary and schema in (None, "pg_temp") and name in temporary:
+            return {column.name: column.type for column in temporary[name].columns}
         if schema == SCHEMA:
             return dict(VIEWS[name]) if name in VIEWS else None
         for place in [schema_name(schema)] if schema else [schema_name(item) for item in path]:

@@ -24,6 +24,7 @@ class PreparedStatement:
     columns: Columns | None = None
     described: Any = None  # the catalog that ``columns`` were found in
     told: Columns | None = None  # what the client was last told of it
+    lasting: bool = True  # it was read without a look at the catalog
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from proxy.commands.branch import ShadowQuery
 from proxy.session import (
     conflict_updates,
     functions,
+    given_rows,
     introspection,
     remote_scans,
     shadow_mode,
@@ -36,8 +37,9 @@ from proxy.session.remote_relations import check_places
 from proxy.session.shadow import with_values
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext, with_macros
+from proxy.sql.literals import with_types
 from proxy.sql.parameters import parameter_types, typed_parameters
-from proxy.sql.prepare import Prepared
+from proxy.sql.prepare import Prepared, prepared_of
 from proxy.sql.split import Source
 from proxy.sql.statements import Execute, Kind, Prepare
 
@@ -79,17 +81,20 @@ class Statements:
             return replace(known, name=name, source=source)
         command = parse_command(source.text)
         if command is not None:
-            types: tuple[int, ...] = ()
+            asked: tuple[int, ...] = ()
             if isinstance(command, ShadowQuery):
-                types = self.prepare("", Source(command.query, command.query_offset), given).types
-            return PreparedStatement(name, source, command=command, types=types)
+                asked = self.prepare("", Source(command.query, command.query_offset), given).types
+            return PreparedStatement(name, source, command=command, types=asked)
         allowed = with_macros(self.guard, connection.catalog)
         prepared = self._session.service.statements.prepare(source, allowed)
         self._allow(prepared)
         inferred: list[str | None] = []
         elsewhere = self.reads_elsewhere(prepared)
+        known_columns = columns_of(connection.catalog, self._session.search_path(), connection.temporary)
+        typed = with_types(prepared.parsed, known_columns)
+        if typed is not None:
+            prepared = prepared_of(typed)
         if prepared.parameter_count:
-            known_columns = columns_of(connection.catalog, self._session.search_path())
             if elsewhere and prepared.tree is not None:
                 known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
             inferred = parameter_types(prepared.parsed, known_columns)
@@ -98,7 +103,8 @@ class Statements:
                     inferred[number - 1] = kind
         count = max(prepared.parameter_count, len(given))
         cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
-        statement = PreparedStatement(name, source, prepared, types=oids(given, inferred, count, cast))
+        types = oids(given, inferred, count, cast)
+        statement = PreparedStatement(name, source, prepared, types=types, lasting=typed is None)
         if len(source.text) < _LONGEST_KEPT and not elsewhere:
             if len(self._read) >= _KEPT_SIMPLE:
                 self._read.pop(next(iter(self._read)))
@@ -189,8 +195,10 @@ class Statements:
 
     def run_text(self, source: Source, whole: str | None = None) -> Outcome:
         """A statement of a simple query; ``whole`` is the query's text if it is nothing else, and is remembered."""
+        if whole is not None and (outcome := given_rows.run(self._session, source)) is not None:
+            return outcome
         statement = self.prepare("", source)
-        if whole is not None and statement.prepared is not None and len(whole) < _LONGEST_KEPT:
+        if whole is not None and statement.prepared and statement.lasting and len(whole) < _LONGEST_KEPT:
             if len(self.simple) >= _KEPT_SIMPLE:
                 self.simple.pop(next(iter(self.simple)))
             self.simple[whole] = statement
@@ -206,7 +214,7 @@ class Statements:
         session = self._session
         if statement.source is not None:
             session.statement = statement.source.text
-        self._spare_open_results()
+        self.spare_open_results()
         connection = session.prepare_connection()
         connection.statement_text = session.shown_statement
         try:
@@ -223,7 +231,7 @@ class Statements:
         except EngineError as error:
             raise from_engine(error.exception, error.message) from error
 
-    def _spare_open_results(self) -> None:
+    def spare_open_results(self) -> None:
         """Reads the rest of results that are still open into memory: the connection is needed."""
         for portal in self.portals.values():
             if portal.outcome is not None and not portal.completed:
@@ -259,7 +267,7 @@ class Statements:
             if (about_branch := session.branch_schemas.ddl(what)) is not None:
                 return about_branch
             self.writing()
-            connection.execute(introspection.ddl_with_views(session, what))
+            connection.execute(introspection.stored_definition(session, what))
             return done(prepared.tag)
         if (merged := session.branch_schemas.merging.create_as(prepared.tree)) is not None:
             return merged

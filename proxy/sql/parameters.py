@@ -63,16 +63,34 @@ def typed_parameters(tree: exp.Expr, types: Sequence[str | None]) -> exp.Expr:
     return tree
 
 
+class TypesInPlace:
+    """What a constant or parameter of ``tree`` would be read as, from where it stands."""
+
+    def __init__(self, tree: exp.Expr, columns_of: ColumnsOf, own: Mapping[str, str] | None = None) -> None:
+        self._scope = _Columns(tree, columns_of)
+        if own is not None:  # of the table whose definition this is
+            self._scope.add("", own)
+
+    def of(self, node: exp.Expr) -> str | None:
+        """The engine's type; None if nothing tells."""
+        return _type_of(node, self._scope)
+
+
 class _Columns:
     """Types of the columns a statement can name, by alias and name."""
 
     def __init__(self, tree: exp.Expr, columns_of: ColumnsOf) -> None:
         self._by_alias: dict[str, Mapping[str, str]] = {}
+        if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
+            self.add("", {c.name: _kind(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)})
         for table in tree.find_all(exp.Table):
             columns = columns_of(_folded(table.args.get("db")), _folded(table.this) or "")
             if columns is not None:
                 self._by_alias.setdefault(table.alias_or_name.lower(), columns)
                 self._by_alias.setdefault(table.name.lower(), columns)
+
+    def add(self, alias: str, columns: Mapping[str, str]) -> None:
+        self._by_alias[alias] = columns
 
     def of(self, column: exp.Column) -> str | None:
         if column.table and (columns := self._by_alias.get(column.table.lower())) is not None:
@@ -97,6 +115,9 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
         node, parent = parent, parent.parent
     if isinstance(parent, exp.Cast):
         return _engine(parent.to)
+    if isinstance(parent, exp.DefaultColumnConstraint):
+        column = parent.find_ancestor(exp.ColumnDef)
+        return _kind(column) if isinstance(column, exp.ColumnDef) else None
     if isinstance(parent, (exp.Limit, exp.Offset, exp.Fetch)):
         return "BIGINT"
     if isinstance(parent, exp.Any) or (isinstance(parent, exp.Anonymous) and parent.name.lower() == "all"):
@@ -117,7 +138,12 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
             (t for s in siblings if s is not None and s is not node and (t := _expression_type(s, scope))),
             None,
         )
-    if isinstance(parent, (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Case, exp.If)):
+    if isinstance(parent, exp.Case) or (isinstance(parent, exp.If) and node is parent.args.get("true")):
+        case = parent.parent if isinstance(parent, exp.If) else parent
+        results = [item.args.get("true") for item in case.args.get("ifs") or ()] if case is not None else []
+        others = [*results, case.args.get("default")] if isinstance(case, exp.Case) else []
+        return next((t for s in others if s is not node and (t := _expression_type(s, scope))), None)
+    if isinstance(parent, (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.If)):
         return next(
             (t for s in parent.iter_expressions() if s is not node and (t := _expression_type(s, scope))),
             None,
@@ -142,7 +168,10 @@ def _other(node: exp.Expr) -> exp.Expr | None:
 
 
 def _assigned(equals: exp.Expr, owner: exp.Expr, scope: _Columns) -> str | None:
-    target = owner if isinstance(owner, exp.Update) else owner.find_ancestor(exp.Insert)
+    if isinstance(owner, exp.Update):
+        target: exp.Expr | None = owner if owner.this is not None else owner.find_ancestor(exp.Merge)
+    else:
+        target = owner.find_ancestor(exp.Insert)
     columns = scope.table(_target(target)) if target is not None else {}
     return columns.get(
         _folded(equals.this.this if isinstance(equals.this, exp.Column) else equals.this) or ""
@@ -157,19 +186,32 @@ def _target(statement: exp.Expr) -> exp.Expr:
 def _inserted(node: exp.Expr, row: exp.Expr, scope: _Columns) -> str | None:
     """By position, in VALUES or the SELECT list of an INSERT."""
     insert = row.find_ancestor(exp.Insert)
-    if insert is None or (isinstance(row, exp.Select) and insert.expression is not row):
+    if insert is None:
         return None
-    if isinstance(row, exp.Tuple) and not isinstance(row.parent, exp.Values):
+    top = row
+    while isinstance(top.parent, exp.SetOperation):
+        top = top.parent
+    merge = insert.find_ancestor(exp.Merge)  # its INSERT has no table, and one row
+    if (isinstance(row, exp.Select) or merge is not None) and insert.expression is not top:
         return None
-    columns = scope.table(_target(insert))
-    named = (
-        [_folded(item) or "" for item in insert.this.expressions]
-        if isinstance(insert.this, exp.Schema)
-        else []
-    )
+    if isinstance(row, exp.Tuple) and merge is None and not isinstance(row.parent, exp.Values):
+        return None
+    columns = scope.table(_target(insert if merge is None else merge))
+    listed = isinstance(insert.this, exp.Schema | exp.Tuple)
+    named = [_folded(_bare(item)) or "" for item in insert.this.expressions] if listed else []
     names = named or list(columns)
     at = next((i for i, item in enumerate(row.expressions) if item is node), 999)
     return columns.get(names[at]) if at < len(names) else None
+
+
+def _bare(item: exp.Expr) -> exp.Expr:
+    return item.this if isinstance(item, exp.Column) else item
+
+
+def _kind(column: exp.ColumnDef) -> str:
+    """The engine's type of a column that is being defined."""
+    kind = column.args.get("kind")
+    return _engine(kind) if isinstance(kind, exp.DataType) else TEXT
 
 
 def _engine(type_: exp.Expr) -> str:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pglast import ast as pg_ast
-from pglast import parser
+from pglast import keywords, parser
 from pglast.stream import RawStream
 
 from branching.errors import BoughError
 
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _FOREIGN_TAG = re.compile(r"\$\w*[^\W\x00-\x7f]\w*\$")
+RESERVED = frozenset(keywords.RESERVED_KEYWORDS | keywords.TYPE_FUNC_NAME_KEYWORDS)  # no names without quotes
 _FIRST_NODE = re.compile(r'^\{"version":\d+,"stmts":\[\{"stmt":\{"(\w+)"')
 
 

@@ -76,7 +76,8 @@ def mentions_catalog(tree: exp.Expr) -> bool:
     return any(_REG_TYPES.match(cast.to.name) for cast in tree.find_all(exp.Cast))
 
 
-def _prepared(parsed: Parsed) -> Prepared:
+def prepared_of(parsed: Parsed) -> Prepared:
+    """What was parsed, translated as far as it can be without a catalog."""
     if parsed.tree is None:
         return Prepared(parsed, None)
     catalog = mentions_catalog(parsed.tree)
@@ -112,7 +113,7 @@ class StatementCache:
                 self.misses += 1
         if found is None:
             parsed = parse(source)
-            found = _prepared(parsed)
+            found = prepared_of(parsed)
             if len(source.text) <= self._longest:
                 with self._lock:
                     self._entries[source.text] = found

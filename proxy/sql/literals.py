@@ -1,0 +1,120 @@
+"""Strings without a type, where the engine would read them otherwise than Postgres: they get the type they meet.
+
+Postgres reads ``'\\x00ff'`` as two bytes where it meets a bytea, and ``'{1,2}'`` as an array where it meets one; the
+engine takes the first for one byte and two letters, and refuses the second. What a string meets is found as the type
+of a parameter in its place is; strings that both read alike are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from sqlglot import exp
+
+from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
+from proxy.sql.parameters import ColumnsOf, TypesInPlace
+from proxy.sql.parse import Parsed
+from proxy.sql.rules.types import types
+
+_WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
+_CANDIDATE = re.compile(rf"\\|'\s*\{{|'\s*(?:{'|'.join(_WORDS)})\s*'", re.IGNORECASE)
+_MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+
+
+def with_types(parsed: Parsed, columns_of: ColumnsOf) -> Parsed | None:
+    """``parsed`` with such strings cast to the types they meet; None if there is none.
+
+    >>> from proxy.sql.parse import parse
+    >>> found = with_types(parse(r"INSERT INTO t (b) VALUES ('\\x00ff')"), lambda _schema, _name: {"b": "BLOB"})
+    >>> found.tree.expression.sql("postgres")
+    "VALUES (CAST('\\\\x00ff' AS BYTEA))"
+    """
+    if parsed.tree is None or _CANDIDATE.search(parsed.text) is None:
+        return None
+    tree = parsed.tree.copy()
+    if not _retype(tree, TypesInPlace(tree, columns_of)):
+        return None
+    return replace(parsed, tree=tree)
+
+
+def in_definition(what: exp.Expr | Ddl, columns_of: ColumnsOf) -> exp.Expr | Ddl:
+    """The same for what a definition keeps: a view's query, defaults and checks of ALTER TABLE."""
+    if isinstance(what, CreateView):
+        query = _translated(what.query, TypesInPlace(what.query, columns_of))
+        return replace(what, query=cast(exp.Query, query))
+    if not isinstance(what, AlterTable):
+        return what
+    own = columns_of(what.name.schema, what.name.name) or {}
+    return replace(what, actions=tuple(_action(action, own) for action in what.actions))
+
+
+def _action(action: Action, own: Mapping[str, str]) -> Action:
+    if isinstance(action, SetDefault):
+        literal = action.default
+        type_ = own.get(action.column)
+        if isinstance(literal, exp.Literal) and literal.is_string and type_ and _differs(literal.name, type_):
+            return replace(action, default=types(_cast(literal, type_)))
+    if isinstance(action, AddColumn):
+        column = _translated(action.column, TypesInPlace(action.column, lambda _schema, _name: None, own))
+        return replace(action, column=cast(exp.ColumnDef, column))
+    if isinstance(action, AddConstraint) and action.constraint.expression is not None:
+        held = exp.Paren(this=action.constraint.expression.copy())
+        checked = _translated(held, TypesInPlace(held, lambda _schema, _name: None, own))
+        return replace(action, constraint=replace(action.constraint, expression=checked.this))
+    return action
+
+
+def _translated(tree: exp.Expr, in_place: TypesInPlace) -> exp.Expr:
+    """A copy of a tree that is translated already, with such strings in the engine's form."""
+    wanted = [_wanted(node, in_place) if node.is_string else None for node in tree.find_all(exp.Literal)]
+    if not any(wanted):
+        return tree
+    tree = tree.copy()
+    for node, type_ in zip(list(tree.find_all(exp.Literal)), wanted, strict=True):
+        if type_ is not None:
+            node.replace(types(_cast(node, type_)))
+    return tree
+
+
+def _retype(tree: exp.Expr, in_place: TypesInPlace) -> bool:
+    """Casts such strings in a tree of Postgres' dialect; whether there was one."""
+    found = [
+        (node, type_)
+        for node in tree.find_all(exp.Literal)
+        if node.is_string and (type_ := _wanted(node, in_place)) is not None
+    ]
+    for node, type_ in found:
+        node.replace(_cast(node, type_))
+    return bool(found)
+
+
+def _cast(literal: exp.Literal, type_: str) -> exp.Cast:
+    return exp.Cast(this=literal.copy(), to=exp.DataType.build(type_, dialect="duckdb"))
+
+
+def _wanted(literal: exp.Literal, in_place: TypesInPlace) -> str | None:
+    """The type a string is to be cast to, if the engine would read it otherwise."""
+    if isinstance(literal.parent, exp.Cast):
+        return None
+    type_ = in_place.of(literal) if _may_differ(literal.name) else None
+    return type_ if type_ is not None and _differs(literal.name, type_) else None
+
+
+def _may_differ(text: str) -> bool:
+    folded = text.strip().lower()
+    return "\\" in text or folded.startswith("{") or folded in _WORDS
+
+
+def _differs(text: str, type_: str) -> bool:
+    """Whether the engine would read a string otherwise than Postgres where a value of ``type_`` is due."""
+    folded = text.strip().lower()
+    if type_ == "BLOB":
+        return "\\" in text
+    if type_.endswith("[]"):
+        return folded.startswith("{")
+    if type_ == "BOOLEAN":
+        return folded in ("on", "off")
+    return type_ in _MOMENTS and folded in _WORDS[:4]

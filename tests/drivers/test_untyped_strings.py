@@ -1,0 +1,102 @@
+"""Strings without a type are read as the type they meet, on main, on branches and in definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from server_thread import ThreadServer
+
+
+@pytest.fixture(params=["main", "branch"])
+def connection(
+    request: pytest.FixtureRequest, server: ThreadServer, branch: str
+) -> Iterator[psycopg.Connection]:
+    with server.connect() as found:
+        if request.param == "branch":
+            found.execute(f"SET branch = '{branch}'")
+        found.execute(
+            r"CREATE TABLE bins (i int, x bytea DEFAULT '\x00ff', a int[] DEFAULT '{1,2}', o boolean DEFAULT 'on', "
+            r"CONSTRAINT even CHECK (x <> '\x0001'))"
+        )
+        yield found
+        found.execute("DROP TABLE bins CASCADE")
+
+
+def rows(connection: psycopg.Connection, text: str) -> list[tuple[object, ...]]:
+    return connection.execute(text.encode()).fetchall()
+
+
+WRITES = [
+    r"INSERT INTO bins (i, x) VALUES (1, '\xDEADbeef')",
+    r"INSERT INTO bins VALUES (1, '\xde ad be ef')",
+    r"INSERT INTO bins (i, x) SELECT 1, '\xdeadbeef'",
+    r"INSERT INTO bins (i, x) SELECT 2, '\x00' UNION ALL SELECT 1, '\xdeadbeef'",
+    r"INSERT INTO bins (i, x) VALUES (1, '\336\255\276\357') ON CONFLICT DO NOTHING",
+    r"INSERT INTO bins (x, i) VALUES ('\x', 1); UPDATE bins SET x = '\xdeadbeef' WHERE i = 1 AND x = '\x'",
+    r"INSERT INTO bins (i) VALUES (1); MERGE INTO bins USING (SELECT 1 AS k) AS s ON bins.i = s.k "
+    r"WHEN MATCHED THEN UPDATE SET x = '\xdeadbeef'",
+    r"MERGE INTO bins USING (SELECT 1 AS k) AS s ON bins.i = s.k "
+    r"WHEN NOT MATCHED THEN INSERT (i, x) VALUES (1, '\xdeadbeef')",
+    r"INSERT INTO bins (i) VALUES (1); UPDATE bins SET x = CASE WHEN i = 1 THEN '\xdeadbeef' ELSE x END",
+]
+
+
+@pytest.mark.parametrize("text", WRITES)
+def test_bytes_are_those_that_are_written(connection: psycopg.Connection, text: str) -> None:
+    for part in text.split("; "):
+        connection.execute(part.encode())
+    assert rows(connection, "SELECT encode(x, 'hex') FROM bins WHERE i = 1") == [("deadbeef",)]
+
+
+def test_defaults_checks_and_views(connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO bins (i) VALUES (1)")
+    connection.execute(
+        rb"ALTER TABLE bins ADD COLUMN y bytea DEFAULT '\xab01', ALTER COLUMN x SET DEFAULT '\xcd02'"
+    )
+    connection.execute("INSERT INTO bins (i) VALUES (2)")
+    connection.execute(rb"CREATE VIEW seen AS SELECT i FROM bins WHERE x IN ('\xcd02', '\xff') AND o = 'on'")
+    found = rows(connection, "SELECT i, encode(x, 'hex'), encode(y, 'hex'), a, o FROM bins ORDER BY i")
+    assert found == [(1, "00ff", "ab01", [1, 2], True), (2, "cd02", "ab01", [1, 2], True)]
+    assert rows(connection, "SELECT * FROM seen") == [(2,)]
+    connection.execute(rb"ALTER TABLE bins ADD CONSTRAINT short CHECK (y <> '\x0002')")
+    for broken in (
+        r"INSERT INTO bins (i, x) VALUES (3, '\x0001')",
+        r"INSERT INTO bins (i, y) VALUES (3, '\x0002')",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation) as caught:
+            connection.execute(broken.encode())
+        assert (caught.value.diag.message_detail or "").count("(") == (
+            caught.value.diag.message_detail or ""
+        ).count(")")
+
+
+def test_arrays_words_and_temporary_tables(connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO bins (i, a, o) VALUES (3, '{}', 'off'), (4, '{NULL, 5}', 'on')")
+    assert rows(connection, "SELECT i, a FROM bins WHERE o = 'on' OR a = '{}' ORDER BY i") == [
+        (3, []),
+        (4, [None, 5]),
+    ]
+    connection.execute("CREATE TEMP TABLE kept (x bytea, t text[], d date)")
+    connection.execute(rb"""INSERT INTO kept VALUES ('\x00ff', '{a,"b c"}', 'today')""")
+    assert rows(connection, "SELECT x, t, d = current_date FROM kept") == [(b"\x00\xff", ["a", "b c"], True)]
+    connection.execute("DROP TABLE kept")
+
+
+def test_a_statement_is_read_again_where_the_type_has_changed(connection: psycopg.Connection) -> None:
+    insert = rb"INSERT INTO bins (i, x) VALUES (5, '\x4142')"
+    connection.execute("ALTER TABLE bins DROP CONSTRAINT even")
+    connection.execute(insert)
+    connection.execute("ALTER TABLE bins DROP COLUMN x")
+    connection.execute("ALTER TABLE bins ADD COLUMN x text")
+    connection.execute(insert)
+    assert rows(connection, "SELECT x FROM bins ORDER BY x NULLS FIRST") == [(None,), (r"\x4142",)]
+
+
+def test_what_is_no_value_is_refused(connection: psycopg.Connection) -> None:
+    for text in (r"INSERT INTO bins (x) VALUES ('\xabc')", r"INSERT INTO bins (x) VALUES ('\9')"):
+        with pytest.raises(psycopg.DataError):
+            connection.execute(text.encode())
+    with pytest.raises(psycopg.DataError):
+        connection.execute("INSERT INTO bins (a) VALUES ('{1,x}')")
