@@ -41,7 +41,7 @@ from proxy.sql.literals import with_types
 from proxy.sql.parameters import parameter_types, typed_parameters
 from proxy.sql.prepare import Prepared, prepared_of
 from proxy.sql.split import Source
-from proxy.sql.statements import Execute, Kind, Prepare
+from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -368,24 +368,6 @@ class Statements:
     def inner(self, source: Source, values: Sequence[Any] = ()) -> Outcome:
         """Runs the statement inside another (EXECUTE, DECLARE)."""
         return self.run(self.prepare("", source), values, None)
-
-    def sql_prepare(self, what: Prepare) -> Outcome:
-        if what.name in self.prepared:
-            raise BoughError("42P05", f'prepared statement "{what.name}" already exists')
-        statement = self.prepare(what.name, what.inner, utility.type_oids(what.types))
-        self.prepared[what.name] = statement
-        return done("PREPARE")
-
-    def sql_execute(self, what: Execute) -> Outcome:
-        statement = self.named(what.name)
-        values = [utility.constant_argument(self._session, text) for text in what.arguments]
-        if len(values) != len(statement.types):
-            raise BoughError(
-                "42601",
-                f'wrong number of parameters for prepared statement "{what.name}"',
-                detail=f"Expected {len(statement.types)} parameters but got {len(values)}.",
-            )
-        return self.run(statement, values, None)
 
     def named(self, name: str) -> PreparedStatement:
         found = self.prepared.get(name)

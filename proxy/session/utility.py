@@ -73,9 +73,9 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
     if isinstance(what, s.Discard):
         return discard(session, what)
     if isinstance(what, s.Prepare):
-        return session.statements.sql_prepare(what)
+        return sql_prepare(session, what)
     if isinstance(what, s.Execute):
-        return session.statements.sql_execute(what)
+        return sql_execute(session, what)
     if isinstance(what, s.Deallocate):
         return deallocate(session, what.name)
     if isinstance(what, s.Explain):
@@ -223,3 +223,24 @@ def constant_argument(session: Session, text: str) -> Any:
 
 
 __all__ = ["BY_NAME", "describe", "run"]
+
+
+def sql_prepare(session: Session, what: s.Prepare) -> Outcome:
+    statements = session.statements
+    if what.name in statements.prepared:
+        raise BoughError("42P05", f'prepared statement "{what.name}" already exists')
+    statement = statements.prepare(what.name, what.inner, type_oids(what.types))
+    statements.prepared[what.name] = statement
+    return done("PREPARE")
+
+
+def sql_execute(session: Session, what: s.Execute) -> Outcome:
+    statement = session.statements.named(what.name)
+    values = [constant_argument(session, text) for text in what.arguments]
+    if len(values) != len(statement.types):
+        raise BoughError(
+            "42601",
+            f'wrong number of parameters for prepared statement "{what.name}"',
+            detail=f"Expected {len(statement.types)} parameters but got {len(values)}.",
+        )
+    return session.statements.run(statement, values, None)
