@@ -332,9 +332,9 @@ def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
     """What comes before the tables and what comes after them (``late``).
 
     Before: schemas and sequences that tables use, and views and macros that go, for a table may take such a name.
-    After: what reads tables, and schemas and sequences that go.
+    After: what reads tables, and sequences that go, and last the schemas that go, once nothing is in them.
     """
-    for item, dropped in plan.changes:
+    for item, dropped in sorted(plan.changes, key=lambda change: change[1] and isinstance(change[0], Schema)):
         early = isinstance(item, Schema | Sequence) != dropped
         if early == late:
             continue

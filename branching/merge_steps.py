@@ -24,6 +24,7 @@ from branching.merge_result import kept, reshapes, rows
 from branching.merge_sides import Rows
 from branching.merge_undo import keep_after, keep_before
 from branching.merge_verify import Violation, broken_foreign_keys, violations
+from branching.merge_views import put_back
 from branching.model import Column
 
 M = names.MANIFEST_SCHEMA
@@ -259,6 +260,7 @@ def refuse(attempt: Attempt, found: list[Violation]) -> BoughError:
 def _write(attempt: Attempt) -> None:
     transaction = attempt.transaction
     transaction.write()
+    views = list(transaction.catalog.views())
     kept_before = keep_before(attempt) if attempt.undo and changes_schema(attempt) else None
     ddl = merge_schema.ddl_for(transaction, attempt.scope())
     if attempt.tables is None:
@@ -278,6 +280,7 @@ def _write(attempt: Attempt) -> None:
             merge_schema.reshape(ddl, merge_schema.by_id(ddl, plan.merged.id), plan.merged, ())
     if attempt.tables is None:
         merge_schema.apply_objects(ddl, attempt.catalog, late=True)
+    put_back(ddl, views, attempt.source.catalog)
     if kept_before is not None:
         keep_after(attempt, kept_before)
 

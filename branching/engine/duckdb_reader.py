@@ -20,6 +20,7 @@ from branching.model import DEFAULT_SCHEMA, Column, Constraint, Index, Macro, Se
 from branching.names import quote
 
 OURS = (names.MANIFEST_SCHEMA, names.DATA_SCHEMA, *names.RESERVED_SCHEMAS)
+_LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|([^,\s'][^,]*)")  # an item of a list as the engine shows it
 Sequences = dict[str, Sequence]  # by name, and by schema and name, as the file has them
 
 
@@ -229,14 +230,12 @@ def _constraint(schema: str, table: str, row: tuple[Any, ...]) -> Constraint | N
 
 
 def _index_columns(text: str) -> tuple[str, ...]:
-    inner = text.strip()
-    if inner.startswith("[") and inner.endswith("]"):
-        inner = inner[1:-1]
-    tree = sqlglot.parse_one(f"SELECT {inner}", dialect="duckdb")
-    return tuple(
-        item.name if isinstance(item, exp.Column | exp.Literal) else item.sql("duckdb")
-        for item in tree.expressions
-    )
+    """Column names and expressions of an index: the engine shows them as a list, quoted where they are not plain."""
+    found = []
+    for quoted, plain in _LISTED.findall(text.strip()[1:-1]):
+        tree = sqlglot.parse_one(re.sub(r"\\(.)", r"\1", quoted) or plain, dialect="duckdb").unnest()
+        found.append(tree.name if isinstance(tree, exp.Column) else tree.sql("duckdb"))
+    return tuple(found)
 
 
 def logical_default(text: str | None, sequences: Sequences) -> str | None:

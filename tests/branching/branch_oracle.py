@@ -1003,6 +1003,13 @@ class Oracle:
         if memory is not None and then is not None:
             parent, model = then
             when = self._moment(rnd, memory, parent)
+        self.branch_of(parent, name, model, when)
+
+    def branch_of(
+        self, parent: str, name: str, model: ModelBranch | None = None, when: int | datetime | None = None
+    ) -> None:
+        """Makes a branch on both sides: of what the parent is, or was at a moment (``model``, ``when``)."""
+        model = model or self.branches[parent]
         self.log.append(f"FORK {name} FROM {parent}" + (f" AS OF {when}" if when is not None else ""))
         branches.create(self.database, name, parent, role="me", as_of=when)
         schema, origin = f"m{self.next()}", f"o{self.next()}"

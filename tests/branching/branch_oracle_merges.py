@@ -25,7 +25,7 @@ from typing import Any
 
 import duckdb
 import sqlglot
-from branch_oracle import Mismatch, ModelBranch, Oracle, Session, Tab, bag, q
+from branch_oracle import Col, Mismatch, ModelBranch, Oracle, Session, Tab, bag, q
 from sqlglot import exp
 
 import branching
@@ -34,6 +34,7 @@ from branching import ddl_model as d
 from branching.diff import Named
 from branching.engine.duckdb import DuckDBCursor
 from branching.engine.duckdb_export import export
+from branching.engine.duckdb_load import load
 
 AUTHOR = Author("oracle")
 _EVERYTHING = -1  # written: definitions, or more than one table
@@ -75,6 +76,7 @@ class MergingOracle(Oracle):
             self.macro,
             self.comment,
             self.exported,
+            self.imported,
             self.torn,
         ]
 
@@ -378,6 +380,66 @@ class MergingOracle(Oracle):
                 if names != [col.name for col in tab.cols] or bag(result.fetchall()) != bag(expected):
                     raise Mismatch(f"export of {name}: {tab.name}")
         target.unlink()
+
+    def imported(self, rnd: Random) -> None:
+        """A branch as a plain file, edited there, comes back as a branch, which is what the file is."""
+        if len(self.branches) >= self.max_branches:
+            return
+        parent = rnd.choice(list(self.branches))
+        name, target = f"i{self.next()}", self.directory / f"import{self.next()}.duckdb"
+        export(self.database, parent, target, functions={}, force=False, progress=lambda _line: None)
+        self.branch_of(parent, name)
+        model = self.branches[name]
+        written, changed = set[int](), self.plain.cursor()
+        with contextlib.closing(duckdb.connect(str(target))) as plain, contextlib.closing(changed):
+            self._settings(plain)
+            self._settings(changed)
+            changed.execute(f"SET schema = '{model.schema}'")
+            for tab in rnd.sample(list(model.catalog.values()), min(2, len(model.catalog))):
+                statement = self._edit(rnd, tab)
+                self.log.append(f"  in the file: {statement}")
+                outcomes = []
+                for side in (changed, plain):
+                    try:
+                        outcomes.append(str(side.execute(statement).fetchall()))
+                    except duckdb.Error as error:
+                        outcomes.append(type(error).__name__)
+                if outcomes[0] != outcomes[1]:
+                    raise Mismatch(f"{statement}: {outcomes[1]} in the file, {outcomes[0]} in the model")
+                if statement.startswith(("ALTER", "DROP")) and outcomes[0].startswith("["):
+                    written.add(_EVERYTHING)
+                    del model.catalog[tab.name]
+                    if statement.startswith("ALTER"):  # which gives the branch another table of that name
+                        added = replace(tab, uid=self.next(), cols=(*tab.cols, Col("added", "INTEGER")))
+                        model.catalog[tab.name] = added
+                        model.views = {
+                            view: added.uid if uid == tab.uid else uid for view, uid in model.views.items()
+                        }
+                written.add(tab.uid)
+        self.log.append(f"IMPORT {name}, of {parent}")
+        notes = load(self.database, target, name)
+        if notes:
+            raise Mismatch(f"import of {name}: {notes}")
+        target.unlink()
+        self.noted(name, written)
+        self.compare(name)
+
+    def _edit(self, rnd: Random, tab: Tab) -> str:
+        """A statement that does the same whatever the order of the rows is."""
+        if rnd.random() < 0.1 and "added" not in {col.name for col in tab.cols}:
+            return f"ALTER TABLE {q(tab.name)} ADD COLUMN added INTEGER"
+        if rnd.random() < 0.05 and all(
+            tab.uid not in model.views.values() for model in self.branches.values()
+        ):
+            return f"DROP TABLE {q(tab.name)}"
+        free = [col for col in tab.cols if col.name not in tab.used()]
+        if free and rnd.random() < 0.4:
+            col = rnd.choice(free)
+            return (
+                f"UPDATE {q(tab.name)} SET {q(col.name)} = {self.value(rnd, col.type)}"
+                f" WHERE {self.predicate(rnd, tab)}"
+            )
+        return self._insert(rnd, tab) if rnd.random() < 0.6 else self._delete(rnd, tab)
 
     # -- crashes inside a step --------------------------------------------------------------------------------------
 

@@ -329,3 +329,26 @@ def test_a_file_with_a_schema_of_its_own_name_must_be_renamed(tmp_path: Path) ->
     assert "rename the file" in (caught.value.hint or "")
     (tmp_path / "Prod.duckdb").rename(tmp_path / "new.duckdb")
     branching.open(tmp_path / "new.duckdb").close()
+
+
+def test_indexes_over_names_that_need_quotes_and_over_expressions_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "d.duckdb"
+    with duckdb.connect(str(path)) as plain:
+        plain.execute(
+            """CREATE TABLE t ("B c" INTEGER, "q""t" INTEGER, "it's" INTEGER, "a, b" INTEGER, v VARCHAR)"""
+        )
+        plain.execute(
+            """CREATE UNIQUE INDEX i1 ON t ("B c"); CREATE INDEX i2 ON t ("q""t", v, "it's", "a, b")"""
+        )
+        plain.execute("""CREATE INDEX i3 ON t ((lower(v))); INSERT INTO t VALUES (1, 2, 3, 4, 'X')""")
+    database = branching.open(path)
+    found = next(database.connect().catalog.tables()).indexes
+    assert [index.columns for index in found[:2]] == [("B c",), ('q"t', "v", "it's", "a, b")]
+    assert found[2].columns[0].lower().startswith("lower(")
+    branches.create(database, "b", "main", role="me")
+    connection = database.connect("b")
+    connection.execute(sql("""UPDATE t SET "B c" = "B c" + 1"""))
+    with pytest.raises(BoughError) as refused:
+        connection.execute(sql("INSERT INTO t VALUES (2, 2, 3, 4, 'Y')"))
+    assert refused.value.sqlstate == "23505"
+    database.close()

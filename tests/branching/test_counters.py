@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import branches, gc
+from branching import Author, branches, gc, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection, Statement
 
@@ -89,6 +89,20 @@ def test_the_sequence_of_a_serial_column_whose_name_is_taken_goes_with_its_table
     assert run(main, INSERT) == [(1,)]
     run(main, d.Drop("table", (d.Name("t"),)))
     assert [item.name for item in main.catalog.sequences()] == ["t_id_seq"]
+    database.close()
+
+
+def test_a_merge_brings_a_renamed_schema_with_all_that_is_in_it() -> None:
+    database = branching.open(":memory:")
+    main = database.connect()
+    run(main, d.CreateSchema("old"))
+    run(main, d.CreateSequence(d.Name("s", "old")))
+    run(main, "CREATE TABLE old.t (i INTEGER)")
+    branches.create(database, "b", "main", role="me")
+    run(database.connect("b"), d.RenameSchema("old", "new"))
+    merge_apply.merge(database, "b", "main", author=Author("me"))
+    assert set(main.catalog.schemas) == {"public", "new"}
+    assert set(main.catalog.relations) == {("new", "s"), ("new", "t")}
     database.close()
 
 

@@ -392,3 +392,18 @@ def test_a_serial_column_of_the_branch_is_merged_with_its_numbers(lab: Lab) -> N
     assert lab.sql("main", "select id, k from t order by id") == given
     lab.sql("main", "insert into t (id) values (10)")
     assert lab.sql("main", "select k from t where id = 10")[0][0] not in [number for _, number in given]
+
+
+def test_a_view_stands_over_the_table_that_took_the_place_of_its_own(lab: Lab) -> None:
+    view = d.CreateView(d.Name("w"), sqlglot.parse_one("select count(*) as n from t", dialect="duckdb"))
+    lab.connections["main"].execute(view)
+    lab.fork("c")
+    lab.connections["c"].execute(d.Drop("table", (d.Name("t"),), cascade=True))
+    lab.sql("c", "create table t (other integer)")
+    lab.sql("c", "insert into t values (1), (2)")
+    lab.connections["c"].execute(view)
+    lab.merge("c")
+    assert lab.sql("main", "select n from w") == [(2,)]
+    lab.connections["c"].execute(d.Drop("table", (d.Name("t"),), cascade=True))
+    lab.merge("c")
+    lab.fails("42P01", lab.sql, "main", "select n from w")
