@@ -38,6 +38,7 @@ from branching.dml import (
     sources,
     with_prefix,
 )
+from branching.dml_moved import move, moves_keys
 from branching.dml_trunk import expand_insert, expand_update
 from branching.engine.base import EngineError, ErrorKind
 from branching.model import Table
@@ -89,10 +90,15 @@ class BranchWrite(Write):
         delta = names.delta(table.storage.shape)
         if rewritten_by_engine(table, sorted(assigned)):
             self._mark(delta, selected, version, alias)
-        self._aim(tree, delta, alias)
-        set_version(tree.expressions, version)
         keys = [key for key in key_columns(table) if assigned & {name.lower() for name in key[1]}]
-        written = self._native_checked(tree, table, keys)
+        written = None
+        if moves_keys(tree, table):
+            checked = partial(self._native_checked, table=table, keys=keys)
+            written = move(self, tree, table, alias, delta, version, checked, self.scope.line.id)
+        if written is None:
+            self._aim(tree, delta, alias)
+            set_version(tree.expressions, version)
+            written = self._native_checked(tree, table, keys)
         self.transaction.updated += written.count
         return written
 

@@ -23,6 +23,7 @@ from branching.dml import (
     sources,
     with_prefix,
 )
+from branching.dml_moved import move, moves_keys
 from branching.model import Table
 from branching.names import RID, VERSION
 from branching.physical import BaseTable
@@ -79,10 +80,14 @@ class TrunkWrite(Write):
         assigned = set_columns(tree)
         alone = self._alone(tree, table, base)
         self._prepare(tree, table, alias, touch=not alone and rewritten_by_engine(table, assigned))
-        tree.set("this", raw_target(base.sql, alias))
-        if not alone:
-            set_version(tree.expressions, version)
-        written = self.native(tree)
+        written = None
+        if moves_keys(tree, table):
+            written = move(self, tree, table, alias, base.sql, version, self.native)
+        if written is None:
+            tree.set("this", raw_target(base.sql, alias))
+            if not alone:
+                set_version(tree.expressions, version)
+            written = self.native(tree)
         self.transaction.updated += written.count
         return written
 

@@ -26,6 +26,7 @@ WRITES: dict[str, Statement] = {
     "update": sql("UPDATE t SET v = v + 10 WHERE id = 1"),
     "delete": sql("DELETE FROM t WHERE id = 1"),
     "key update": sql("UPDATE t SET id = 50 WHERE id = 1"),
+    "keys moving up": sql("UPDATE t SET id = id + 1"),
     "list update": sql("UPDATE t SET l = [9] WHERE id = 1"),
     "upsert": sql("INSERT INTO t VALUES (1, 7, []) ON CONFLICT (id) DO UPDATE SET v = t.v + 100"),
     "list upsert": sql("INSERT INTO t VALUES (1, 7, []) ON CONFLICT (id) DO UPDATE SET l = [5]"),

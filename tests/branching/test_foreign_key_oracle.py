@@ -310,12 +310,12 @@ class KeyOracle:
         return f"UPDATE {table} SET {column} = {_sql(new)} WHERE {text}", change
 
     def _rekey(self, table: str, keys: tuple[Key, ...]) -> tuple[str, Callable[[State], None]]:
-        """Keys that move far away together, or one that moves near."""
+        """Keys that move together, maybe into each other's places, or one that moves near."""
         one = self.rnd.randrange(6)
         new = self.rnd.randrange(6)
         if self.rnd.random() < 0.5:
             text, matches = self._where(table)
-            by = self.rnd.choice((100, 1000))
+            by = self.rnd.choice((1, 1, 100, 1000))
             update = f"UPDATE {table} SET id = id + {by} WHERE {text}"
         else:
             by, matches = new - one, lambda row: row["id"] == one
