@@ -101,6 +101,10 @@ class CopyColumn:
             return value
         return self._carry(decode_text(data, self.info.oid))
 
+    def carried(self, value: Any) -> Any:
+        """A decoded value, as it is carried."""
+        return self._carry(value)
+
     @cached_property
     def from_binary(self) -> Callable[[bytes], Any]:
         """What makes a value in binary format one that is carried."""

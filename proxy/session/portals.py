@@ -7,6 +7,7 @@ from typing import Any
 
 from proxy.commands import Command
 from proxy.session.outcome import Columns, Outcome
+from proxy.sql.given_rows import ParameterRows
 from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 
@@ -25,6 +26,8 @@ class PreparedStatement:
     described: Any = None  # the catalog that ``columns`` were found in
     told: Columns | None = None  # what the client was last told of it
     lasting: bool = True  # it was read without a look at the catalog
+    rows: ParameterRows | None = None  # ``prepared`` is the first row of so many
+    given: tuple[int, ...] = ()  # the types the client gave for ``rows``
 
 
 @dataclass(slots=True)

@@ -68,8 +68,10 @@ class Statements:
 
     # -- reading a statement ------------------------------------------------------------------------------------
 
-    def prepare(self, name: str, source: Source | None, given: Sequence[int] = ()) -> PreparedStatement:
-        """Reads a statement and finds the types of its parameters."""
+    def prepare(
+        self, name: str, source: Source | None, given: Sequence[int] = (), *, whole: bool = False
+    ) -> PreparedStatement:
+        """Reads a statement and finds the types of its parameters; ``whole``: all of it, however many rows it has."""
         if source is None:
             return PreparedStatement(name, None)
         connection = self._session.connection
@@ -85,6 +87,8 @@ class Statements:
             if isinstance(command, ShadowQuery):
                 asked = self.prepare("", Source(command.query, command.query_offset), given).types
             return PreparedStatement(name, source, command=command, types=asked)
+        if not whole and (many := given_rows.prepare(self._session, name, source, given)) is not None:
+            return many
         allowed = with_macros(self.guard, connection.catalog)
         prepared = self._session.service.statements.prepare(source, allowed)
         self._allow(prepared)
@@ -224,6 +228,11 @@ class Statements:
             prepared = statement.prepared
             assert prepared is not None
             self._allow(prepared)
+            if statement.rows is not None:
+                if (outcome := given_rows.run_prepared(session, statement, values)) is not None:
+                    return outcome
+                statement = self.prepare("", statement.source, statement.given, whole=True)
+                return self.run(statement, values, formats)
             connection.notices.extend(prepared.notices)
             if prepared.parsed.tree is None and prepared.statement is None:
                 return utility.run(session, prepared, values)

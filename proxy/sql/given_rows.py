@@ -1,4 +1,4 @@
-"""INSERT … VALUES of many rows of plain constants, read as data instead of as syntax.
+"""INSERT … VALUES of many rows of plain constants, or of parameters, read as data instead of as syntax.
 
 Tools that load rows without COPY send thousands of them in one statement. A syntax tree of sixty thousand constants
 takes seconds to build, copy and translate; the constants themselves take milliseconds. Rules:
@@ -29,6 +29,9 @@ _CELL = r"('[^']*(?:''[^']*)*'|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|NULL|T
 _COMMA = r"\s*,\s*"
 _FIRST = re.compile(rf"\(\s*{_CELL}(?:\s*,\s*{_CELL})*\s*\)", re.IGNORECASE)
 _ONE = re.compile(_CELL, re.IGNORECASE)
+_PARAMETER = r"\$(\d+)((?:::[a-z][a-z ]*(?:\(\d+(?:\s*,\s*\d+)?\))?)?)"
+_FIRST_PARAMETERS = re.compile(rf"\(\s*{_PARAMETER}(?:\s*,\s*{_PARAMETER})*\s*\)", re.IGNORECASE)
+_ONE_PARAMETER = re.compile(_PARAMETER, re.IGNORECASE)
 _NAMES = re.compile(_NAME)
 _WHOLE = re.compile(r"[-+]?\d+")
 _SPECIAL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -50,6 +53,54 @@ class GivenRows:
     def rows(self) -> int:
         """How many there are."""
         return len(self.cells[0])
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRows:
+    """``first`` is the statement with its first row only, ``count`` how many rows of ``width`` parameters there are,
+    ``casts`` what each of a row is cast to, '' for nothing."""
+
+    target: tuple[str, ...]
+    columns: tuple[str, ...]
+    first: str
+    width: int
+    count: int
+    casts: tuple[str, ...]
+
+
+def read_parameters(text: str) -> ParameterRows | None:
+    """The same for ``VALUES ($1, $2), ($3, $4), …``.
+
+    >>> rows = ", ".join(f"(${2 * i + 1}, ${2 * i + 2}::text)" for i in range(50))
+    >>> found = read_parameters(f"INSERT INTO t (a, b) VALUES {rows}")
+    >>> found.first, found.count, found.casts
+    ('INSERT INTO t (a, b) VALUES ($1, $2::text)', 50, ('', 'text'))
+    """
+    if len(text) < _SHORTEST or (head := _HEAD.match(text)) is None:
+        return None
+    target, columns = _folded(head[1]), _folded(head[2] or "")
+    first = _FIRST_PARAMETERS.match(text, head.end())
+    if target is None or columns is None or first is None:
+        return None
+    cells = _ONE_PARAMETER.findall(first[0])
+    width = len(cells)
+    if width > _MOST or (columns and len(columns) != width):
+        return None
+    alike = _COMMA.join(rf"\$(\d+){re.escape(cast)}" for _, cast in cells)
+    row = re.compile(rf"\(\s*{alike}\s*\)\s*(,|;?\s*\Z)\s*")
+    numbers: list[str] = []
+    at = head.end()
+    while (match := row.match(text, at)) is not None:
+        numbers.extend(match.groups()[:width])
+        at = match.end()
+        if match[width + 1] != ",":
+            break
+    else:
+        return None
+    if len(numbers) < FEWEST * width or any(int(n) != i for i, n in enumerate(numbers, 1)):
+        return None
+    casts = tuple(cast.removeprefix("::").lower() for _, cast in cells)
+    return ParameterRows(target, columns, text[: first.end()], width, len(numbers) // width, casts)
 
 
 def read(text: str) -> GivenRows | None:

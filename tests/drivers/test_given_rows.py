@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from server_thread import ThreadServer
@@ -214,6 +217,135 @@ def test_identities_defaults_and_generated_columns(server: ThreadServer) -> None
         ).fetchone()
         connection.execute("DROP TABLE same")
     assert found == (1, 120, 120, 10 * 2 + 90 * 3 + 20 * 4, "f")
+
+
+def value(name: str, draw: random.Random) -> Any:
+    """A value that a driver may send for the column."""
+    if draw.random() < 0.15:
+        return None
+    if name in "ibs":
+        return draw.randrange(-30000, 30000)
+    if name in "dr":
+        return draw.choice([0.1, -2.5, 1e-7, 3, 2.0**23, float("inf"), float("nan")])
+    if name == "n":
+        return draw.choice([Decimal("1.2345"), Decimal("-0.0005"), 7, Decimal("123456789")])
+    if name in "tv":
+        return draw.choice(TEXTS)
+    choices: dict[str, list[Any]] = {
+        "o": [True, False],
+        "y": [date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31)],
+        "m": [datetime(1, 1, 1), datetime(2024, 2, 29, 12, 0, 0, 123456), datetime(1970, 1, 1)],
+        "z": [
+            datetime(2024, 7, 1, 12, tzinfo=UTC),
+            datetime(2024, 7, 1, tzinfo=timezone(timedelta(hours=5))),
+        ],
+        "x": [b"", b"\x00\xff", b"abc"],
+    }
+    return draw.choice(choices[name])
+
+
+@pytest.mark.parametrize("where", ["main", "branch"])
+@pytest.mark.parametrize("seed", range(6))
+def test_parameters_are_those_of_the_slow_way(
+    server: ThreadServer,
+    name: str,
+    branch: str,
+    where: str,
+    seed: int,
+    ways: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(seed)
+    columns = draw.sample(sorted(TYPES), draw.randrange(1, len(TYPES)))
+    count = draw.randrange(25, 60)
+    mark = draw.choice(["%s", "%t", "%b"])
+    casts = [f"::{TYPES[column]}" if seed % 2 else "" for column in columns]
+    row = f"( {', '.join(mark + cast for cast in casts)} )"
+    with server.connect() as connection:
+        if where == "branch":
+            connection.execute(f"SET branch = '{branch}'")
+
+        def run(table: str) -> object:
+            table = f"{name}_{table}"[-60:]
+            body = ", ".join(f"{column} {type_}" for column, type_ in TYPES.items())
+            connection.execute(f"CREATE TABLE {table} ({body}, k serial)")
+            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * count)}"
+            again = random.Random(seed)
+            tags = []
+            for prepared in (False, True, True):
+                given = [value(column, again) for _ in range(count) for column in columns]
+                tags.append(connection.execute(insert.encode(), given, prepare=prepared).statusmessage)
+            texts = ", ".join(f"{column}::text" for column in TYPES)
+            found = connection.execute(f"SELECT {texts} FROM {table} ORDER BY k").fetchall()
+            connection.execute(f"DROP TABLE {table}")
+            return tags, found
+
+        fast, slow = both(connection, monkeypatch, run)
+    assert fast == slow
+    assert len(ways) == 3 and all(ways)
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each INSERT of parameters read as data, whether it also ran as such."""
+    from proxy.session import given_rows as running
+
+    found: list[bool] = []
+    original = running.run_prepared
+
+    def watched(*given: Any) -> Any:
+        outcome = original(*given)
+        found.append(outcome is not None)
+        return outcome
+
+    monkeypatch.setattr(running, "run_prepared", watched)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tail", "last"),
+    [
+        ("", (None, 1)), ("", (100, 1)), ("", (5_000_000_000, 1)), ("", ("7", 1)), ("", (1.5, 1)), ("", (True, 1)),
+        ("", (1, 1000)), (" RETURNING i", (1, 1)), (" ON CONFLICT DO NOTHING", (100, 1)), ("", (Decimal("3.5"), 1)),
+        (", (%s, 2 + 2)", (1, 1, 2)), ("", ("x", 1)), ("", (b"x", 1)),
+    ],
+)  # fmt: skip
+def test_parameters_that_do_not_fit_end_as_the_slow_way(
+    server: ThreadServer, tail: str, last: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [number for i in range(100, 140) for number in (i, i)] + list(last)
+    with server.connect() as connection:
+
+        def run(table: str) -> object:
+            connection.execute("DROP TABLE IF EXISTS same")
+            connection.execute("CREATE TABLE same (i integer PRIMARY KEY, v integer CHECK (v < 900))")
+            try:
+                done = connection.execute(
+                    f"INSERT INTO same VALUES {', '.join(['(%s, %s)'] * 41)}{tail}".encode(), given
+                )
+                answer: object = done.statusmessage, done.fetchall() if done.description else None
+            except psycopg.Error as error:
+                answer = error.sqlstate, error.diag.message_primary, error.diag.message_detail
+            return answer, connection.execute("SELECT * FROM same ORDER BY i").fetchall()
+
+        fast, slow = both(connection, monkeypatch, run)
+        connection.execute("DROP TABLE same")
+    assert fast == slow
+
+
+async def test_asyncpg_is_told_the_types_of_all_rows(server: ThreadServer, ways: list[bool]) -> None:
+    connection = await asyncpg.connect(host="127.0.0.1", port=server.port, user="ada", database="main")
+    await connection.execute("CREATE TABLE told (i bigint, d date, t text)")
+    rows = ", ".join(f"(${3 * i + 1}, ${3 * i + 2}, ${3 * i + 3})" for i in range(500))
+    given = [item for i in range(500) for item in (i, date(2024, 1, 1) + timedelta(days=i), f"t{i}")]
+    statement = await connection.prepare(f"INSERT INTO told VALUES {rows}")
+    assert [item.name for item in statement.get_parameters()][:4] == ["int8", "date", "text", "int8"]
+    await statement.fetch(*given)
+    found = await connection.fetchrow("SELECT count(*), sum(i), max(d), max(t) FROM told")
+    await connection.execute("DROP TABLE told")
+    await connection.close()
+    assert tuple(found) == (500, 124750, date(2025, 5, 14), "t99")
+    assert ways[0] is True
 
 
 @pytest.mark.parametrize(
