@@ -33,7 +33,6 @@ from branching.resolve import DIALECT, Scope, parse, schema_name, undefined
 from branching.transaction import Transaction
 
 Notice = Callable[[str], None]
-_INTEGER_RANGE = {"SMALLINT": 32767, "INTEGER": 2147483647, "BIGINT": 9223372036854775807}
 
 
 class ObjectDdl:
@@ -201,9 +200,9 @@ class ObjectDdl:
         while unique and self.catalog.find(schema, wanted):
             number += 1
             wanted = f"{name}{number}"
-        kind = options.type or (column_type if column_type in _INTEGER_RANGE else "BIGINT")
+        kind = options.type or (column_type if column_type in counters.INTEGER_RANGE else "BIGINT")
         increment = options.increment or 1
-        limit = _INTEGER_RANGE.get(kind, _INTEGER_RANGE["BIGINT"])
+        limit = counters.INTEGER_RANGE.get(kind, counters.INTEGER_RANGE["BIGINT"])
         minimum = options.minimum if options.minimum is not None else (1 if increment > 0 else -limit - 1)
         maximum = options.maximum if options.maximum is not None else (limit if increment > 0 else -1)
         start = options.start if options.start is not None else (minimum if increment > 0 else maximum)
@@ -222,7 +221,7 @@ class ObjectDdl:
             bool(options.cycle),
         )
         self.cursor.execute(self.cursor.engine.create_sequence(sequence))
-        self.transaction.sequences[sequence.physical] = sequence.increment
+        self.transaction.sequences.add(sequence.physical)
         self.put(sequence)
         return sequence
 
@@ -262,18 +261,9 @@ class ObjectDdl:
             self._own(found, options)
         elif options.owned_by_none:
             self.put(replace(found, owned_by=None))
-        if options.restart:
-            value = options.restart_with if options.restart_with is not None else found.start
-            counters.restart(self, found, value)
-        if any(
-            item is not None
-            for item in (options.increment, options.minimum, options.maximum, options.cycle, options.type)
-        ):
-            raise BoughError(
-                "0A000",
-                "only RESTART and OWNED BY can be changed on a sequence",
-                hint="Create a new sequence and set the column's default to it.",
-            )
+        now = self.find(statement.name)
+        assert isinstance(now, SequenceObject)
+        counters.alter(self, now, options)
 
     def _drop_sequence(self, sequence: SequenceObject, *, cascade: bool) -> None:
         users = [

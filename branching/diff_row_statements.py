@@ -160,7 +160,8 @@ def _insert(after: Table, columns: Sequence[Column], row: _Row, count: int) -> s
     rows = f"SELECT {cells} FROM generate_series(1, {count}) AS _copies"
     if count <= _MANY:
         rows = f"VALUES {', '.join([f'({cells})'] * count)}"
-    return f"INSERT INTO {full(after)} ({listed}) {rows}"
+    given = " OVERRIDING SYSTEM VALUE" if any(column.identity == "a" for column in columns) else ""
+    return f"INSERT INTO {full(after)} ({listed}){given} {rows}"
 
 
 def _where(columns: Sequence[Column], row: _Row, which: Sequence[int]) -> str:

@@ -7,11 +7,13 @@ t``, NATURAL JOIN, ``COLUMNS(*)``, PIVOT) keeps the subquery.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlglot import exp
 
+from branching.errors import BoughError
 from branching.model import Table
+from branching.names import PLACE_COLUMN
 
 # (the table, its name in storage) of a relation that is a trunk table, else None
 Find = Callable[[exp.Table], tuple[Table, str] | None]
@@ -19,6 +21,8 @@ Find = Callable[[exp.Table], tuple[Table, str] | None]
 
 def read_directly(tree: exp.Expr, find: Find) -> None:
     """Marks in ``tree`` the tables that may be read by name: puts their storage name in place, and spells ``*`` out."""
+    if any(column.name.lower() == PLACE_COLUMN for column in tree.find_all(exp.Column)):
+        return  # by name, an engine would show where it has the row
     for select in tree.find_all(exp.Select):
         sources = _sources(select)
         if not sources:
@@ -31,6 +35,28 @@ def read_directly(tree: exp.Expr, find: Find) -> None:
         for node, (_, storage) in found.items():
             alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name, quoted=True))
             node.replace(exp.Table(this=exp.Var(this=storage), alias=alias, joins=node.args.get("joins")))
+
+
+def refuse_place(tree: exp.Expr, target: Table, alias: str, tables: Iterable[Table]) -> None:
+    """42703 for the engine's own column of the table that ``tree`` writes to and calls ``alias``: named as storage, it
+    would be found. ``tables``: those that a subquery may read."""
+    meant = [
+        column
+        for column in tree.find_all(exp.Column)
+        if column.name.lower() == PLACE_COLUMN and column.table.lower() in ("", alias.lower())
+    ]
+    if not meant or _has_place(target):
+        return
+    inside = any(map(_has_place, tables)) or any(
+        item.alias.lower() == PLACE_COLUMN for item in tree.find_all(exp.Alias)
+    )
+    for column in meant:
+        if column.table or not inside or column.find_ancestor(exp.Query) is None:
+            raise BoughError("42703", f'column "{column.name}" does not exist')
+
+
+def _has_place(table: Table) -> bool:
+    return any(column.name.lower() == PLACE_COLUMN for column in table.columns)
 
 
 def _sources(select: exp.Select) -> list[exp.Expr]:

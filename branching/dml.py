@@ -24,8 +24,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import names, taken
+from branching import identity, names, taken
 from branching.ddl_model import Name
+from branching.direct import refuse_place
 from branching.engine.base import ResultColumn
 from branching.engine.protocol import Engine
 from branching.errors import BoughError
@@ -117,12 +118,14 @@ class Write:
         alias = node.alias or node.name
         self.open(table)  # before names are resolved: subqueries on the same table must see what is touched
         self.scope.resolve(tree, skip=node)
+        refuse_place(tree, table, alias, self.scope.catalog.tables())
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
-        settle(self, tree, table, insert_columns(tree, table) if isinstance(tree, exp.Insert) else ())
+        identity.settle(tree, table, _listed(tree, table))
+        settle(self, tree, table, _listed(tree, table))
         if isinstance(tree, exp.Insert):
             _name_keys(tree, table)
-            taken.refuse(self, tree, table, insert_columns(tree, table), key_columns(table))
+            taken.refuse(self, tree, table, _listed(tree, table), key_columns(table))
             return self.insert(tree, table, alias)
         if isinstance(tree, exp.Update):
             return self.update(tree, table, alias)
@@ -170,8 +173,10 @@ class Write:
 
     def _temporary(self, tree: exp.Expr, node: exp.Table, name: Name) -> Written:
         self.scope.resolve(tree, skip=node)
+        alias, own = node.alias or node.name, self.scope.temporary[name.name]
+        refuse_place(tree, own, alias, self.scope.catalog.tables())
         settle_temporary(self.transaction, self.scope, tree, name.name)
-        node.replace(raw_target(names.temporary(name.name), node.alias or node.name))
+        node.replace(raw_target(names.temporary(name.name), alias))
         return self.native(tree)
 
     def native(self, tree: exp.Expr) -> Written:
@@ -320,6 +325,10 @@ def insert_columns(tree: exp.Insert, table: Table) -> list[str]:
     elif isinstance(source, exp.Select) and not source.is_star:
         fillable = fillable[: len(source.expressions)]
     return fillable
+
+
+def _listed(tree: exp.Expr, table: Table) -> list[str]:
+    return insert_columns(tree, table) if isinstance(tree, exp.Insert) else []
 
 
 def _name_keys(tree: exp.Insert, table: Table) -> None:

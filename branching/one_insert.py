@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, manifest
+from branching import constraint_errors, identity, manifest
 from branching.dml import Binder, insert_columns
 from branching.dml_trunk import SHORT, insert_target, with_version
 from branching.engine.base import EngineError, ErrorKind
@@ -58,6 +58,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         return None
     try:
         table = scope.target(name)
+        identity.settle(tree, table, insert_columns(tree, table))
         columns = insert_columns(tree, table)
         scope.resolve(tree, skip=node)
     except BoughError:

@@ -31,7 +31,7 @@ class Repeatable(TableUser):
         self.assumed: set[Any] = set()  # by the texts of its statements
         # Tables where the engine had a choice, by id or name; True: also of which rows went.
         self.doubtful: dict[int | str, bool] = {}
-        self.sequences: dict[str, int] = {}  # made here: their increments
+        self.sequences: set[str] = set()  # counters made here
         self.drawn: dict[str, int] = {}  # the last number that a write took from a sequence
         self.defaults: dict[int, tuple[Any, exp.Expr]] = {}  # that draw, by column, as they were last put in
         self.marked = False  # a savepoint has been set

@@ -14,7 +14,7 @@ engine's transaction is undone and begun anew, and what the block had written by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def _write_again(connection: Connection, transaction: Transaction, mark: Mark) -
             cursor.set_time_zone(transaction.zone)
         transaction.log.repeat(mark.place, cursor)
         for sequence, value in numbers.items():
-            cursor.next_start(sequence, value)
+            cursor.next_start(sequence, value, given=True)
     except OtherAnswer as error:
         cursor.rollback()
         raise _changed("A statement that was run again gave another answer than the first time.") from error
@@ -171,16 +171,16 @@ def _write_again(connection: Connection, transaction: Transaction, mark: Mark) -
 
 
 def _numbers(connection: Connection, transaction: Transaction, mark: Mark) -> dict[str, int]:
-    """How sequences that were made in the block go on: their numbers are not given twice."""
-    made: Mapping[str, int] = mark.state["sequences"]
+    """The last numbers of sequences that were made in the block: they are not given twice."""
+    made: Collection[str] = mark.state["sequences"]
     if not made:
         return {}
     stands = _stands(connection, transaction)
     found = {}
-    for sequence, increment in made.items():
+    for sequence in made:
         last = transaction.cursor.last_value(sequence) if stands else transaction.drawn.get(sequence)
         if last is not None:
-            found[sequence] = last + increment
+            found[sequence] = last
     return found
 
 

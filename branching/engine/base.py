@@ -215,8 +215,8 @@ class Cursor(Protocol):
     def checkpoint(self) -> None:
         """Folds the log into the database, where the engine has one; an EngineError if somebody is in the way."""
 
-    def next_start(self, sequence: str, value: int) -> None:
-        """The sequence's next value is ``value``. Not undone by ROLLBACK."""
+    def next_start(self, sequence: str, value: int, *, given: bool = False) -> None:
+        """The sequence's next value is ``value``, or the one after it (``given``). Not undone by ROLLBACK."""
 
     # -- what is there ------------------------------------------------------------------------------------------
 

@@ -163,8 +163,8 @@ class DuckDBQuestions:
         if guarded:
             duckdb_guard.drop(path[0][0])
 
-    def next_start(self: Cursor, sequence: str, value: int) -> None:
-        self.query(f"SELECT setval({names.literal(sequence)}, {value}, false)")
+    def next_start(self: Cursor, sequence: str, value: int, *, given: bool = False) -> None:
+        self.query(f"SELECT setval({names.literal(sequence)}, {value}, {str(given).lower()})")
 
     def tables(self: Cursor) -> frozenset[tuple[str, str]]:
         return frozenset(

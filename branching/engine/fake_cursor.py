@@ -367,9 +367,10 @@ class FakeCursor(Cursor):
             raise fail(f"Sequence with name {sequence} does not exist!", "CatalogException")
         return found
 
-    def next_start(self, sequence: str, value: int) -> None:
+    def next_start(self, sequence: str, value: int, *, given: bool = False) -> None:
         with self._store.lock:
-            self._counter(sequence).following = value
+            counter = self._counter(sequence)
+            counter.following = value + counter.increment if given else value
 
     def last_value(self, sequence: str) -> int | None:
         return self._counter(sequence).last

@@ -21,7 +21,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from branching.ddl_model import CreateMacro, CreateView, Drop, Name
 from branching.errors import BoughError
-from proxy.sql import as_of, ddl, nesting, rules, table, utility
+from proxy.sql import as_of, ddl, nesting, overriding, rules, table, utility
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.postgres_grammar import SyntaxFailure
@@ -112,10 +112,12 @@ def _table_as(source: Source, statement: object) -> Parsed:
 
 
 def _query(source: Source, kind: Kind) -> Parsed:
+    text, said = overriding.take_out(source.text) if kind is Kind.INSERT else (source.text, "")
     try:
-        tree = read_postgres(source.text)
+        tree = read_postgres(text)
     except (ParseError, TokenError) as error:
         raise table.unreadable(error)
+    overriding.note(tree, said)
     if isinstance(tree, exp.Create) and kind is Kind.SELECT:  # SELECT … INTO
         return _made(source, Kind.CREATE_TABLE_AS, "postgres", tree)
     into = tree.args.get("into")

@@ -190,7 +190,6 @@ alter sequence s2 restart with 100;;
 select nextval('s2');;
 alter sequence s2 restart;;
 select nextval('s2');;
--- here: 0A000
 alter sequence s2 increment 2;;
 select nextval('s2');;
 alter sequence s2 rename to s2b;;
