@@ -33,6 +33,7 @@ from branching.errors import BoughError, kept_changing
 from branching.last_use import used
 from branching.manifest import Author
 from branching.model import DEFAULT_SCHEMA, Catalog, Table
+from branching.numbers import Numbers
 from branching.plans import Kept, Plan
 from branching.resolve import Scope
 from branching.result import Result
@@ -63,6 +64,7 @@ class Connection:
         self.statement_text: str | None = None
         self._masked = threading.Lock()
         self._closed = False
+        self.numbers = Numbers()
         self.writes = Writes(self)
         self._autocommit = Autocommit(self)
         self._plans: Kept[Plan] = Kept()
@@ -237,7 +239,7 @@ class Connection:
         return Scope(
             self.database, self.line, catalog, physical,
             self.search_path, self.temporary, self.database_names, self.files,
-            schema_branch=self.schema_branch, timestamp=self.timestamp, **more,
+            schema_branch=self.schema_branch, timestamp=self.timestamp, numbers=self.numbers, **more,
         )  # fmt: skip
 
     def timestamp(self, text: str) -> datetime:
@@ -251,7 +253,7 @@ class Connection:
         """The engine's text of a reading statement, and what it assumes."""
         transaction = self.transaction
         watch = Watch(instant=transaction.instant if transaction is not None and transaction.pinned else None)
-        scope = replace(self.scope(), watch=watch, assumptions=set())
+        scope = replace(self.scope(), watch=watch, assumptions=set(), drew=[])
         small = likely_small(tree, scope)
         resolved = scope.resolve(tree.copy())
         return Plan(self.database.engine.text(resolved), scope, small)
@@ -331,6 +333,7 @@ class Connection:
                 plan = None
                 continue
             if plan.scope.still_true() and self._catalog_held(epoch):
+                self.numbers.drew(plan.scope.drew)
                 return result
             result.close()
             plan = None

@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import identity, names, taken
+from branching import identity, names, numbers, taken
 from branching.ddl_model import Name
 from branching.direct import refuse_place
 from branching.engine.base import ResultColumn
@@ -85,6 +85,7 @@ class Write:
         self.cursor = transaction.cursor
         self._keys: tuple[str, tuple[str, ...]] | None = None
         self.remembered = False
+        self.given: Sequence[str] = ()  # the columns that an INSERT has values for
 
     def keep_keys(self, stage: str, columns: tuple[str, ...]) -> None:
         """Has ``run`` keep in ``stage`` what these columns of the rows it changes were (``o0`` …), with identities."""
@@ -122,6 +123,7 @@ class Write:
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
         identity.settle(tree, table, _listed(tree, table))
+        self.given = numbers.given(tree, _listed(tree, table))
         settle(self, tree, table, _listed(tree, table))
         if isinstance(tree, exp.Insert):
             _name_keys(tree, table)

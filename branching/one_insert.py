@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, identity, manifest
+from branching import constraint_errors, identity, manifest, numbers
 from branching.dml import Binder, insert_columns
 from branching.dml_trunk import SHORT, insert_target, with_version
 from branching.engine.base import EngineError, ErrorKind
@@ -45,6 +45,7 @@ class OneInsert:
     table: Table
     base: BaseTable
     scope: Scope
+    given: Sequence[str]  # columns that the statement has values for
 
 
 def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
@@ -60,10 +61,13 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         table = scope.target(name)
         identity.settle(tree, table, insert_columns(tree, table))
         columns = insert_columns(tree, table)
+        given = numbers.given(tree, columns)
         scope.resolve(tree, skip=node)
     except BoughError:
         return None  # told where the statement is run
     base = scope.physical.bases.get(table.storage.base or 0)
+    if scope.elsewhere or scope.drew:
+        return None
     if base is None or any(constraint.kind == "f" for constraint in table.constraints):
         return None
     rows = len(tree.expression.expressions)
@@ -71,7 +75,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         return None
     tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
     binder = Binder(scope.database.engine, range(parameters + 1))
-    return OneInsert(binder.text(tree), tuple(binder.values), rows, table, base, scope)
+    return OneInsert(binder.text(tree), tuple(binder.values), rows, table, base, scope, given)
 
 
 def _is_simple(tree: exp.Insert) -> bool:
@@ -124,6 +128,7 @@ def run(
                 raise
         committed = True
         transaction.inserted = planned.rows
+        connection.numbers.inserted(transaction, planned.scope, planned.table, planned.given)
         database.commit_log.note(transaction.entry(version, at, kept=True))
     except BoughError as error:
         if error.sqlstate == "40001":

@@ -30,6 +30,7 @@ from branching.engine.base import LOGICAL_DIALECT
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
+from branching.numbers import Numbers
 from branching.physical import Physical
 from branching.setval import only_forward
 from branching.timetravel import Reached
@@ -62,6 +63,8 @@ class Scope:
     timestamp: Callable[[str], datetime] | None = None  # what a time written without a zone means
     at: Reached | None = None  # everything is read as of then
     watch: Watch | None = None  # is told what is read
+    numbers: Numbers | None = None  # what the session has drawn
+    drew: list[tuple[str, bool]] = field(default_factory=list)  # counters it draws from (True) or sets
 
     def means_the_same(self, now: Scope) -> bool:
         """Whether names mean in ``now`` what they meant here: a text planned here is then right there."""
@@ -285,7 +288,9 @@ class Scope:
         return _raw(text, node)
 
     def _sequences(self, tree: exp.Expr) -> None:
-        for call in tree.find_all(exp.Anonymous):
+        for call in list(tree.find_all(exp.Anonymous)):
+            if self.numbers is not None and self.numbers.answers(call, self):
+                continue
             if call.name.lower() not in _SEQUENCE_FUNCTIONS or call.meta.get("physical"):
                 continue
             arguments = call.expressions
@@ -299,6 +304,7 @@ class Scope:
                     hint="Write nextval('schema.sequence').",
                 )
             sequence = self.sequence(text.this)
+            self.drew.append((sequence.physical, call.name.lower() == "nextval"))
             arguments[0].replace(exp.Literal.string(sequence.physical))
             call.meta["physical"] = True
             self.elsewhere = only_forward(call, sequence, self.database) or self.elsewhere
@@ -388,9 +394,6 @@ def _is_cte(node: exp.Table) -> bool:
 
 
 def _contains(ancestor: exp.Expr, node: exp.Expr) -> bool:
-    current: exp.Expr | None = node
-    while current is not None:
-        if current is ancestor:
-            return True
-        current = current.parent
-    return False
+    while node is not ancestor and node.parent is not None:
+        node = node.parent
+    return node is ancestor

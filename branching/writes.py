@@ -54,6 +54,7 @@ class Writes:
         write = self._connection.writer(transaction, scope, parameters)
         table = self._target(scope, node)
         keys = ForeignKeys(self._connection, transaction)
+        drawn = dict(transaction.drawn)
         if table is not None:
             keys.prepare(write, scope, table, statement)
         try:
@@ -63,6 +64,8 @@ class Writes:
                 raise constraint_errors.explain(error, table) or error from error
             raise
         keys.check()
+        if table is not None and isinstance(tree, exp.Insert):
+            self._connection.numbers.inserted(transaction, write.scope, table, write.given, drawn)
         return self._written(written)
 
     @staticmethod
