@@ -38,6 +38,7 @@ from branching.plans import Kept, Plan
 from branching.resolve import Scope
 from branching.result import Result
 from branching.shape import likely_small
+from branching.storage import make_ready
 from branching.transaction import Transaction
 from branching.watch import Watch
 from branching.writes import Statement, Writes
@@ -124,6 +125,8 @@ class Connection:
         self._check_alive()
         self.failed = False
         self._temporary_before = self.temporary
+        if not read_only:
+            make_ready(self.scope())
         self.transaction = self.new_transaction(explicit=True, read_only=read_only)
 
     def commit(self) -> None:

@@ -80,6 +80,7 @@ class Line:
     uses: dict[int, TableUse] = field(default_factory=dict)  # by table id
     sealed: object | None = None  # the merge that is moving the line's base: nobody else may begin to write
     blocks: int = 0  # transactions that clients have opened on it
+    ready: tuple[int, int] | None = None  # catalog and storage for which nothing is left to be made
     moved: int = 0  # the database's stamp after rows of it were last put elsewhere
     unnamed: int = 0  # … after the last commit that does not tell which tables it wrote: a merge's
 

@@ -6,6 +6,7 @@ both make them, and the engine lets only one. Rules:
 1. They are made *ahead*: in a transaction of their own, before the statement that needs them has done anything. Its own
    transaction is then begun anew, as its snapshot does not show them (``BeginAnew``). What it has read stays true:
    where somebody has committed since, it is not begun anew.
+   A block on a branch with a small catalog has it made before it begins (``make_ready``).
 2. Where that cannot be, they are made on the way, in the transaction that needs them. Who comes second is told 40001.
 3. Where one table lacks its own, the others of a small catalog get theirs at once: a block that has written cannot be
    begun anew when it comes to its next table.
@@ -22,6 +23,9 @@ from branching.errors import BoughError
 from branching.model import Table
 
 if TYPE_CHECKING:
+    from branching.database import Database
+    from branching.engine.protocol import Engine
+    from branching.lines import Line
     from branching.resolve import Scope
     from branching.transaction import Transaction
 
@@ -34,12 +38,14 @@ class BeginAnew(BoughError):
     """Storage was made that the transaction does not see; it has done nothing that its client could tell."""
 
 
-def wanted(transaction: Transaction, table: Table, imaged: Table | None) -> dict[str, Callable[[], str]]:
-    """What ``table`` (its defaults naming storage) needs to be written on the transaction's branch.
+def wanted(
+    engine: Engine, table: Table, imaged: Table | None, *, keeps_own: bool
+) -> dict[str, Callable[[], str]]:
+    """What ``table`` (its defaults naming storage) needs to be written on a branch.
 
-    ``imaged`` is the table in the branch's base, where it is there.
+    ``imaged`` is the table in the branch's base, where it is there; ``keeps_own``: the branch's past is kept.
     """
-    storage, engine = table.storage, transaction.cursor.engine
+    storage = table.storage
     found = {names.delta(storage.shape): lambda: engine.create_delta(table)}
     if imaged is not None:
         image = imaged
@@ -47,14 +53,15 @@ def wanted(transaction: Transaction, table: Table, imaged: Table | None) -> dict
     if storage.base is not None:
         base = storage.base
         found[names.mask(base)] = lambda: engine.create_mask(base)
-    if transaction.keeps_own:
+    if keeps_own:
         found[names.ended(storage.shape)] = lambda: engine.create_ended(table)
     return found
 
 
 def ensure_delta(transaction: Transaction, table: Table, imaged: Table | None) -> None:
     """Creates what the transaction sees none of."""
-    for name, make in wanted(transaction, table, imaged).items():
+    engine = transaction.cursor.engine
+    for name, make in wanted(engine, table, imaged, keeps_own=transaction.keeps_own).items():
         ensure(transaction, name, make)
 
 
@@ -77,7 +84,7 @@ def make_ahead(transaction: Transaction, scope: Scope, table: Table) -> None:
     """Before a write to ``table``: makes what it lacks. Raises BeginAnew where the transaction does not see it then."""
     database, line = transaction.database, transaction.line
     base = {item.id: item for item in database.base_catalog(line).tables()}
-    needed = wanted(transaction, table, base.get(table.id))
+    needed = wanted(database.engine, table, base.get(table.id), keeps_own=transaction.keeps_own)
     if all(transaction.physical.has(name) for name in needed) or not transaction.may_begin_anew():
         return
     if line.catalog.find(table.schema, table.name) is not table:
@@ -85,12 +92,8 @@ def make_ahead(transaction: Transaction, scope: Scope, table: Table) -> None:
     rest = [item for item in line.catalog.tables() if item is not table]
     groups = [[table, *rest], [table]] if 0 < len(rest) < AT_ONCE else [[table]]
     for group in groups:
-        lacking: dict[str, Callable[[], str]] = {}
-        for item in group:
-            if item.storage.base is None or item.storage.base in database.physical.bases:
-                lacking |= wanted(transaction, scope.with_storage_defaults(item), base.get(item.id))
         try:
-            _make(transaction, lacking)
+            _make(database, _lacking(scope, line, group, base))
             break
         except EngineError as error:
             if error.kind is not ErrorKind.CONFLICT and group is not groups[-1]:
@@ -104,9 +107,39 @@ def make_ahead(transaction: Transaction, scope: Scope, table: Table) -> None:
     )
 
 
-def _make(transaction: Transaction, lacking: Wanted) -> None:
+def make_ready(scope: Scope) -> None:
+    """Before a block begins: makes what the tables of a small catalog lack, for it may read before it writes."""
+    database, line = scope.database, scope.line
+    if line.is_trunk or line.record.protected or line.ready == (id(scope.catalog), id(scope.physical)):
+        return
+    tables = list(scope.catalog.tables())
+    if 0 < len(tables) <= AT_ONCE and line.sealed is None:
+        base = {item.id: item for item in database.base_catalog(line).tables()}
+        try:
+            if lacking := _lacking(scope, line, tables, base):
+                database.disk.check()
+                _make(database, lacking)
+        except (BoughError, EngineError):
+            pass  # whoever writes is told
+    line.ready = id(scope.catalog), id(database.physical)
+
+
+def _lacking(scope: Scope, line: Line, tables: list[Table], base: Mapping[int, Table]) -> Wanted:
+    """What does not exist yet of what the tables need on a branch."""
+    database, found = scope.database, dict[str, Callable[[], str]]()
+    physical, keeps_own = database.physical, database.retention > 0
+    for table in tables:
+        if table.storage.base is not None and table.storage.base not in physical.bases:
+            continue
+        needed = wanted(database.engine, table, base.get(table.id), keeps_own=keeps_own)
+        if not all(physical.has(name) for name in needed):
+            stored = scope.with_storage_defaults(table)
+            found |= wanted(database.engine, stored, base.get(table.id), keeps_own=keeps_own)
+    return {name: make for name, make in found.items() if not physical.has(name)}
+
+
+def _make(database: Database, lacking: Wanted) -> None:
     """Makes storage in a transaction of its own. What somebody else is making is left to them."""
-    database = transaction.database
     token = object()
     cursor = database.root.cursor()
     try:

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, gc
+from branching import BoughError, branches, gc, storage
 from branching import ddl_model as d
 from branching.connection import Connection
 
@@ -210,8 +210,25 @@ def test_first_blocks_on_one_branch_that_has_forks_all_commit(
     assert rows(below) == [(1, 11), (3, 30)]
 
 
-def test_a_block_that_has_read_keeps_its_snapshot_or_is_refused(database: branching.Database) -> None:
-    """Room made ahead is no reason to show a block what was committed since it has read."""
+@pytest.mark.parametrize(
+    "writes", ["UPDATE t SET v = v + 1", "DELETE FROM t", "INSERT INTO t VALUES (4, 40)"]
+)
+def test_first_blocks_that_have_read_see_others_commit_and_still_write(
+    database: branching.Database, writes: str
+) -> None:
+    forks = [begin(fork(database, f"b{number}")) for number in range(3)]
+    for block in forks:
+        block.execute(sql(writes))
+        block.commit()
+    assert len({tuple(rows(block)) for block in forks}) == 1 and rows(forks[0]) != START
+
+
+def test_a_block_that_has_read_keeps_its_snapshot_or_is_refused(
+    database: branching.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are too many tables to make room for all of them before a block begins, room made when another
+    writes is no reason to show a block what was committed since it has read."""
+    monkeypatch.setattr(storage, "AT_ONCE", 1)
     block, other = begin(fork(database, "b")), database.connect("b")
     write(other, 1)
     with pytest.raises(BoughError) as refused:
