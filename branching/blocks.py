@@ -65,9 +65,7 @@ def _begin_anew(connection: Connection, transaction: Transaction) -> Transaction
     transaction.rollback()
     begun = connection.transaction = connection.new_transaction(explicit=True)
     begun.rebuilds_indexes = True
-    begun.watch.add(transaction.watch)
-    if transaction.known_instant is not None:
-        begun.pin(transaction.known_instant)
+    begun.follow(transaction)
     return begun
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import blocks, plan_text, temporary
+from branching import blocks, deferred, plan_text, temporary
 from branching.autocommit import TRIES, Autocommit
 from branching.client_errors import client_error
 from branching.database import Database
@@ -118,8 +118,10 @@ class Connection:
     def restart(self) -> None:
         """Begins the open, still unwritten transaction anew: it sees the present."""
         if self.transaction is not None and self.transaction.version is None:
-            self.transaction.rollback()
+            before, self.transaction = self.transaction, None
+            before.rollback()
             self.transaction = self.new_transaction(explicit=True)
+            self.transaction.deferred = before.deferred
 
     def begin(self, read_only: bool = False) -> None:
         self._check_alive()
@@ -130,6 +132,7 @@ class Connection:
         self.transaction = self.new_transaction(explicit=True, read_only=read_only)
 
     def commit(self) -> None:
+        deferred.check_last(self)
         transaction, self.transaction = self.transaction, None
         self.failed = False
         if transaction is None:

@@ -201,6 +201,7 @@ class Ddl(DependantDdl):
 
     def drop_table(self, table: Table, *, cascade: bool) -> None:
         self.drop_dependants(f"table {table.name}", self.dependants(table), cascade=cascade)
+        self.transaction.deferred.refuse(table, "DROP TABLE")
         self.transaction.claim(table.id)
         self.drop_storage(table)
         self.remove(table)
@@ -225,6 +226,7 @@ class Ddl(DependantDdl):
             if isinstance(action, d.RenameTable | d.SetSchema):
                 relation = self._move(relation, action)
             elif isinstance(relation, Table):
+                self.transaction.deferred.refuse(relation, "ALTER TABLE")
                 self.transaction.claim(relation.id)
                 relation = self.free(relation, action)
                 changed = self.alter(relation, action)

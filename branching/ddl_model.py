@@ -148,6 +148,7 @@ class ConstraintDefinition:
     on_delete: Literal["a", "r", "c", "n", "d"] = "a"
     on_update: Literal["a", "r", "c", "n", "d"] = "a"
     not_valid: bool = False
+    deferrable: Literal["", "i", "d"] = ""
 
 
 @dataclass(frozen=True, slots=True)

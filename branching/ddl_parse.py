@@ -161,7 +161,12 @@ def _reference(
             for key in ("delete", "update")
             if holder.args.get(key)
         ]
+    deferrable: Literal["", "i", "d"] = ""
     for option in options:
+        if option == "INITIALLY DEFERRED":
+            deferrable = "d"
+        elif option == "DEFERRABLE":
+            deferrable = deferrable or "i"
         for text, code in _ACTIONS.items():
             if option == f"ON DELETE {text}":
                 on_delete = code
@@ -175,6 +180,7 @@ def _reference(
         ref_columns=ref_columns,
         on_delete=on_delete,
         on_update=on_update,
+        deferrable=deferrable,
     )
 
 
@@ -206,6 +212,7 @@ def named(
         definition.expression.sql(DIALECT) if definition.expression is not None else None,
         on_delete=definition.on_delete,
         on_update=definition.on_update,
+        deferrable=definition.deferrable,
     )
     if definition.references is not None:
         schema, other, key = resolve(definition.references)

@@ -104,7 +104,9 @@ def constraint_text(item: Constraint) -> str:
         )
         if item.on_delete in actions:
             text += f" ON DELETE {actions[item.on_delete]}"
-        return text
+        if item.on_update in actions:
+            text += f" ON UPDATE {actions[item.on_update]}"
+        return text + {"": "", "i": " DEFERRABLE", "d": " DEFERRABLE INITIALLY DEFERRED"}[item.deferrable]
     return f"{head}{'PRIMARY KEY' if item.kind == 'p' else 'UNIQUE'} ({listed})"
 
 

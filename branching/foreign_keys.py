@@ -82,7 +82,7 @@ class ForeignKeys:
             self._follow(self._todo.popleft())
         scope = self._connection.scope()
         for child, constraint, parent, missing in self._parents:
-            self._refuse_orphans(scope, child, constraint, parent, missing, still=True)
+            refuse_orphans(self._transaction, scope, child, constraint, parent, missing, still=True)
         for table, constraint in self._children.values():
             self._check_child(scope, table, constraint)
         for number in range(self._number):
@@ -106,10 +106,14 @@ class ForeignKeys:
                 if isinstance(statement, exp.Delete) and not gone:
                     continue
                 keys = _Keys(moved, step.columns, constraint, gone)
-                if action == "a":
+                if action == "a" and self._waits(child, constraint):
+                    self._defer(child, constraint, table, step, moved, gone)
+                elif action == "a":
                     self._parents.append((child, constraint, table, keys.referring()))
                 elif action == "r":
-                    self._refuse_orphans(scope, child, constraint, table, keys.referring(), still=False)
+                    refuse_orphans(
+                        self._transaction, scope, child, constraint, table, keys.referring(), still=False
+                    )
                 else:
                     self._act(child, constraint, action, keys)
 
@@ -165,31 +169,25 @@ class ForeignKeys:
                 raise constraint_errors.explain(error, child) or error from error
             raise
 
-    def _refuse_orphans(
-        self, scope: Scope, child: Table, constraint: Constraint, parent: Table, missing: str, *, still: bool
+    def _waits(self, table: Table, constraint: Constraint) -> bool:
+        transaction = self._transaction
+        return transaction.explicit and transaction.deferred.is_deferred(table, constraint)
+
+    def _defer(
+        self, child: Table, constraint: Constraint, parent: Table, step: _Step, moved: str, gone: bool
     ) -> None:
-        """23503 if a row refers to a key that went; with ``still``, one that nobody has brought back."""
-        rows = scope.relation_sql(child, scope.line)
-        if still:
-            missing += (
-                f" AND {orphan_predicate(constraint, '_child', scope.relation_sql(parent, scope.line))}"
-            )
-        found = self._transaction.cursor.query(
-            f"SELECT {names.columns(constraint.columns)} FROM ({rows}) AS _child WHERE {missing} LIMIT 1"
-        )
-        if found:
-            raise BoughError(
-                "23503",
-                f'update or delete on table "{parent.name}" violates foreign key constraint "{constraint.name}"'
-                f' on table "{child.name}"',
-                detail=f"Key ({', '.join(constraint.ref_columns)})=({_shown(found[0])}) is still referenced from"
-                f' table "{child.name}".',
-                schema=child.schema,
-                table=child.name,
-                constraint=constraint.name,
-            )
+        """Keeps the keys that went until COMMIT."""
+        transaction = self._transaction
+        name, deferred = transaction.deferred.relation()
+        cursor = transaction.cursor
+        cursor.execute(cursor.engine.replace_temporary(name, f"SELECT * FROM {moved} AS _moved"))
+        referring = _Keys(name, step.columns, constraint, gone).referring()
+        transaction.deferred = deferred.parent(child, constraint, parent, referring)
 
     def _check_child(self, scope: Scope, table: Table, constraint: Constraint) -> None:
+        if self._waits(table, constraint):
+            self._transaction.deferred = self._transaction.deferred.child(table, constraint)
+            return
         parent = scope.target(Name(constraint.ref_table or "", constraint.ref_schema))
         transaction = self._transaction
         transaction.refer(parent.id)
@@ -275,6 +273,36 @@ def orphan_predicate(constraint: Constraint, child: str, parent_sql: str) -> str
     return f"{present} AND NOT EXISTS (SELECT 1 FROM ({parent_sql}) AS _parent WHERE {match})"
 
 
+def refuse_orphans(
+    transaction: Transaction,
+    scope: Scope,
+    child: Table,
+    constraint: Constraint,
+    parent: Table,
+    missing: str,
+    *,
+    still: bool,
+) -> None:
+    """23503 if a row refers to a key that went; with ``still``, one that nobody has brought back."""
+    rows = scope.relation_sql(child, scope.line)
+    if still:
+        missing += f" AND {orphan_predicate(constraint, '_child', scope.relation_sql(parent, scope.line))}"
+    found = transaction.cursor.query(
+        f"SELECT {names.columns(constraint.columns)} FROM ({rows}) AS _child WHERE {missing} LIMIT 1"
+    )
+    if found:
+        raise BoughError(
+            "23503",
+            f'update or delete on table "{parent.name}" violates foreign key constraint "{constraint.name}"'
+            f' on table "{child.name}"',
+            detail=f"Key ({', '.join(constraint.ref_columns)})=({_shown(found[0])}) is still referenced from"
+            f' table "{child.name}".',
+            schema=child.schema,
+            table=child.name,
+            constraint=constraint.name,
+        )
+
+
 def refuse_missing(scope: Scope, cursor: Any, table: Table, constraint: Constraint, which: str) -> None:
     """23503 if one of the table's rows ``which`` has no parent."""
     parent = scope.target(Name(constraint.ref_table or "", constraint.ref_schema))
@@ -299,4 +327,4 @@ def _shown(key: tuple[Any, ...]) -> str:
     return ", ".join(str(value) for value in key)
 
 
-__all__ = ["ForeignKeys", "orphan_predicate", "referrers", "refuse_missing"]
+__all__ = ["ForeignKeys", "orphan_predicate", "referrers", "refuse_missing", "refuse_orphans"]

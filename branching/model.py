@@ -45,6 +45,9 @@ class Constraint:
     ref_columns: tuple[str, ...] = ()
     on_delete: Literal["a", "r", "c", "n", "d"] = "a"  # as pg_constraint.confdeltype
     on_update: Literal["a", "r", "c", "n", "d"] = "a"
+    deferrable: Literal["", "i", "d"] = (
+        ""  # a foreign key that may wait for COMMIT: initially immediate, or deferred
+    )
 
 
 @dataclass(frozen=True, slots=True)

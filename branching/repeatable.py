@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from branching.deferred import Deferred
 from branching.engine.base import Cursor
 from branching.engine.log import Log
 from branching.table_uses import TableUser
@@ -34,10 +35,18 @@ class Repeatable(TableUser):
         self.sequences: set[str] = set()  # counters made here
         self.drawn: dict[str, int] = {}  # the last number that a write took from a sequence
         self.defaults: dict[int, tuple[Any, exp.Expr]] = {}  # that draw, by column, as they were last put in
+        self.deferred = Deferred()  # what foreign keys have still to ask
         self.marked = False  # a savepoint has been set
         self.lost = False  # its engine transaction is gone, and what it had done with it
         self.pinned = False  # the engine's transaction is not the first: reading must be told the time
         self.known_instant: str | None = None  # when the block began, if that has been asked
+
+    def follow(self, before: Repeatable) -> None:
+        """The block was begun with ``before``, which had done nothing yet."""
+        self.watch.add(before.watch)
+        self.deferred = before.deferred
+        if before.known_instant is not None:
+            self.pin(before.known_instant)
 
     def look(self) -> Watch | None:
         """What watches over the next statement of a block; None outside."""

@@ -37,7 +37,7 @@ _PIN = f"SELECT 1 FROM {MANIFEST_SCHEMA}.branches LIMIT 1"  # the engine's snaps
 # What a transaction knows of its changes, and forgets when they are undone.
 _STATE = (
     "changes", "bases", "storage", "records", "afterwards", "inserted", "updated", "deleted", "forgets", "catalog",
-    "_unarmed", "_deleted_noted", "_newly_touched", "doubtful", "sequences",
+    "_unarmed", "_deleted_noted", "_newly_touched", "doubtful", "sequences", "deferred",
 )  # fmt: skip
 
 
@@ -100,6 +100,7 @@ def go_back(connection: Connection, mark: Mark) -> None:
         connection.begin(transaction.read_only)
         assert connection.transaction is not None
         connection.transaction.pin(mark.instant)
+        connection.transaction.deferred = mark.state["deferred"]
     elif mark.place.broken is not None or not same:
         reason = mark.place.broken or "the transaction has been begun anew since"
         raise BoughError(

@@ -131,6 +131,7 @@ class Writes:
         for table in tables:
             self._connection.writer(transaction, self._connection.scope(), ()).prepare(table)
         for table in tables:
+            transaction.deferred.refuse(table, "TRUNCATE")
             transaction.claim(table.id)
             scope = self._connection.scope()
             if any(True for _ in referrers(scope, table)):

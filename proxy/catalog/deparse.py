@@ -115,7 +115,7 @@ def constraint_text(table: Table, constraint: Constraint, *, pretty: bool) -> st
         text += f" ON UPDATE {_ACTIONS[constraint.on_update]}"
     if constraint.on_delete != "a":
         text += f" ON DELETE {_ACTIONS[constraint.on_delete]}"
-    return text
+    return text + {"": "", "i": " DEFERRABLE", "d": " DEFERRABLE INITIALLY DEFERRED"}[constraint.deferrable]
 
 
 def index_text(table: Table, index: Index, *, pretty: bool) -> str:

@@ -133,15 +133,24 @@ def _not_nulls(snapshot: Snapshot) -> Iterator[tuple[Table, str, str]]:
 
 def table_constraints(snapshot: Snapshot, owner: str) -> pa.Table:
     rows = [
-        (t.schema, c.name, t.schema, t.name, _KINDS[c.kind], "YES" if c.kind == "u" else None)
+        (
+            t.schema,
+            c.name,
+            t.schema,
+            t.name,
+            _KINDS[c.kind],
+            "YES" if c.kind == "u" else None,
+            "YES" if c.deferrable else "NO",
+            "YES" if c.deferrable == "d" else "NO",
+        )
         for t, c in _constraints(snapshot)
     ]
-    rows += [(t.schema, name, t.schema, t.name, "CHECK", None) for t, name, _ in _not_nulls(snapshot)]
+    rows += [
+        (t.schema, name, t.schema, t.name, "CHECK", None, "NO", "NO") for t, name, _ in _not_nulls(snapshot)
+    ]
     varying = ("constraint_schema", "constraint_name", "table_schema", "table_name", "constraint_type",
-        "nulls_distinct")  # fmt: skip
-    return arrow(
-        _I + "table_constraints", varying, rows, is_deferrable="NO", initially_deferred="NO", enforced="YES"
-    )
+        "nulls_distinct", "is_deferrable", "initially_deferred")  # fmt: skip
+    return arrow(_I + "table_constraints", varying, rows, enforced="YES")
 
 
 def _referenced(snapshot: Snapshot, table: Table, constraint: Constraint) -> Table | None:

@@ -165,7 +165,8 @@ class Snapshot(Objects):
     def _pg_constraint(self) -> pa.Table:
         varying = (
             "oid", "conname", "connamespace", "contype", "conrelid", "conindid", "confrelid", "confupdtype",
-            "confdeltype", "confmatchtype", "connoinherit", "conkey", "confkey", "conbin",
+            "confdeltype", "confmatchtype", "connoinherit", "conkey", "confkey", "conbin", "condeferrable",
+            "condeferred",
         )  # fmt: skip
         rows: list[tuple[object, ...]] = []
         behind = {(key.table.id, key.columns): key.oid for key in reversed(self.keys) if key.constraint}
@@ -186,9 +187,10 @@ class Snapshot(Objects):
                 numbers(referenced, constraint.ref_columns) if referenced else None,
                 deparse.check_text(constraint.expression, table.columns,
                 pretty=False) if constraint.expression else None,
+                bool(constraint.deferrable), constraint.deferrable == "d",
             ))  # fmt: skip
         return arrow(
-            "pg_catalog.pg_constraint", varying, rows, condeferrable=False, condeferred=False,
+            "pg_catalog.pg_constraint", varying, rows,
             convalidated=True,
             contypid=0, conparentid=0, conislocal=True, coninhcount=0,
         )  # fmt: skip

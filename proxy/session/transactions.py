@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from branching import savepoints
+from branching import deferred, savepoints
 from branching.errors import BoughError
 from branching.savepoints import Mark
 from proxy.gucs import no_serializable
 from proxy.session.outcome import Outcome, done
-from proxy.sql.statements import Kind, Transaction
+from proxy.sql.statements import Kind, SetConstraints, Transaction
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -189,6 +189,16 @@ class Transactions:
             session.connection.rollback()
             session.connection.begin(what.read_only)
             self.read_only = what.read_only
+
+    def set_constraints(self, what: SetConstraints) -> Outcome:
+        """SET CONSTRAINTS: when deferrable foreign keys are checked, for the rest of the block."""
+        connection = self._session.connection
+        assert connection is not None
+        if self.block == "none":
+            connection.notices.append("WARNING: SET CONSTRAINTS can only be used in transaction blocks")
+        else:
+            deferred.set_constraints(connection, what.names, deferred=what.deferred)
+        return done("SET CONSTRAINTS")
 
     # -- savepoints ---------------------------------------------------------------------------------------------
 

@@ -28,7 +28,6 @@ _IDLE = {
     Kind.LISTEN: "LISTEN",
     Kind.UNLISTEN: "UNLISTEN",
     Kind.NOTIFY: "NOTIFY",
-    Kind.SET_CONSTRAINTS: "SET CONSTRAINTS",
 }
 
 
@@ -59,6 +58,8 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
         return session.transactions.run(kind, what)
     if isinstance(what, s.Savepoint):
         return session.transactions.savepoint(kind, what.name)
+    if isinstance(what, s.SetConstraints):
+        return session.transactions.set_constraints(what)
     if isinstance(what, s.SetVariable):
         if what.value is None:
             _reset(session, what.name)

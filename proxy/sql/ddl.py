@@ -308,6 +308,7 @@ def constraint(node: Any) -> ddl.ConstraintDefinition:
         on_delete=_fk_action(node.fk_del_action),
         on_update=_fk_action(node.fk_upd_action),
         not_valid=bool(node.skip_validation),
+        deferrable=("d" if node.initdeferred else "i" if node.deferrable else "") if kind == "f" else "",
     )
 
 

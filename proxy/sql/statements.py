@@ -188,6 +188,14 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class SetConstraints:
+    """SET CONSTRAINTS names (None: ALL) DEFERRED or IMMEDIATE."""
+
+    names: tuple[Name, ...] | None
+    deferred: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """LISTEN, UNLISTEN (``name`` None for ``*``), NOTIFY."""
 
@@ -285,6 +293,7 @@ Utility = (
     | ShowVariable
     | Transaction
     | Savepoint
+    | SetConstraints
     | Prepare
     | Execute
     | Deallocate

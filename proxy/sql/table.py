@@ -8,7 +8,8 @@ means and that we do not have (PARTITION BY, INHERITS, EXCLUDE) are refused.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
@@ -29,6 +30,7 @@ _DROPPED = {
     "CONSTR_NULL", "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED",
     "CONSTR_ATTR_IMMEDIATE", "CONSTR_ATTR_ENFORCED",
 }  # fmt: skip
+_DEFERS = {"CONSTR_ATTR_DEFERRABLE": "DEFERRABLE", "CONSTR_ATTR_DEFERRED": "INITIALLY DEFERRED"}
 _TABLE_CONSTRAINTS = {"CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_UNIQUE", "CONSTR_PRIMARY"}
 _PLAIN = {
     "CONSTR_NOTNULL", "CONSTR_DEFAULT", "CONSTR_CHECK", "CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_FOREIGN",
@@ -88,14 +90,27 @@ def added_column(text: str) -> tuple[exp.ColumnDef, tuple[model.ConstraintDefini
     column = _column(node.tableElts[0], without=moved)
     extra = []
     for constraint in moved:
-        definition = ddl.constraint(constraint)
+        definition = replace(
+            ddl.constraint(constraint), deferrable=_deferrable(node.tableElts[0], constraint)
+        )
         if not definition.columns and definition.kind != "c":
-            definition = model.ConstraintDefinition(
-                definition.kind, definition.name, (node.tableElts[0].colname,), definition.expression,
-                definition.references, definition.ref_columns, definition.on_delete, definition.on_update,
-            )  # fmt: skip
+            definition = replace(definition, columns=(node.tableElts[0].colname,))
         extra.append(definition)
     return column, tuple(extra)
+
+
+def _deferrable(column: Any, constraint: Any) -> Literal["", "i", "d"]:
+    """What the words behind a column's constraint say of it."""
+    found: Literal["", "i", "d"] = ""
+    items = list(column.constraints)
+    for item in items[items.index(constraint) + 1 :] if constraint.contype.name == "CONSTR_FOREIGN" else ():
+        if item.contype.name not in _DROPPED:
+            break
+        if item.contype.name == "CONSTR_ATTR_DEFERRED":
+            found = "d"
+        elif item.contype.name == "CONSTR_ATTR_DEFERRABLE":
+            found = found or "i"
+    return found
 
 
 def create_table(node: Any) -> exp.Create:
@@ -140,8 +155,11 @@ def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
         if what == "CONSTR_IDENTITY":
             identity = constraint.generated_when
             options = ddl.sequence_options(constraint.options)
-        elif what in _DROPPED or constraint in without:
+        elif constraint in without:
             continue
+        elif what in _DROPPED:
+            if what in _DEFERS and parts and "REFERENCES" in parts[-1]:
+                parts[-1] += f" {_DEFERS[what]}"
         elif what in _PLAIN:
             parts.append(grammar.deparse(constraint))
         else:

@@ -261,6 +261,11 @@ def _extension(node: Any, text: str, offset: int) -> Read:
     return _plain(Kind.CREATE_EXTENSION, st.Extension(node.extname, bool(node.if_not_exists)))
 
 
+def _set_constraints(node: Any, _text: str, _offset: int) -> Read:
+    names = None if node.constraints is None else tuple(name_of(item) for item in node.constraints)
+    return _plain(Kind.SET_CONSTRAINTS, st.SetConstraints(names, bool(node.deferred)))
+
+
 def _only(kind: Kind) -> Callable[[Any, str, int], Read]:
     return lambda node, text, offset: _plain(kind, st.Empty())
 
@@ -336,7 +341,7 @@ _READERS: dict[str, Callable[[Any, str, int], Read]] = {
     "AlterDatabaseStmt": _alter_database,
     "AlterDatabaseSetStmt": _alter_database,
     "AlterSystemStmt": _only(Kind.ALTER_SYSTEM),
-    "ConstraintsSetStmt": _only(Kind.SET_CONSTRAINTS),
+    "ConstraintsSetStmt": _set_constraints,
     "CallStmt": _only(Kind.CALL),
     "DoStmt": _only(Kind.DO),
     "GrantStmt": _grant,

@@ -429,3 +429,28 @@ def test_only_in_a_block(server: ThreadServer) -> None:
     with RawClient.ready(server.port) as client:
         for text in ("SAVEPOINT a", "RELEASE a", "ROLLBACK TO a", "SELECT 1; SAVEPOINT a"):
             assert error(client.query(text)).sqlstate == "25P01"
+
+
+def test_deferred_keys_are_kept_through_a_new_beginning(place: Any, name: str) -> None:
+    """SET CONSTRAINTS before the first write, which may begin the block anew, and before a savepoint."""
+    place.execute(f"CREATE TABLE c{name} (i int CONSTRAINT k{name} REFERENCES {name} DEFERRABLE)")
+    place.execute("BEGIN")
+    place.execute("SET CONSTRAINTS ALL DEFERRED")
+    place.execute("SAVEPOINT a")
+    place.execute(f"INSERT INTO c{name} VALUES (9)")
+    fails(place, f"INSERT INTO {name} VALUES (1), (1)", "23505")
+    place.execute("ROLLBACK TO a")
+    place.execute(f"INSERT INTO c{name} VALUES (8)")
+    place.execute("SAVEPOINT b")
+    place.execute(f"INSERT INTO {name} VALUES (8)")
+    place.execute("ROLLBACK TO b")
+    fails(place, "COMMIT", "23503")
+    assert place.execute(f"SELECT count(*) FROM c{name}").fetchone() == (0,)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation), place.transaction():
+        place.execute(f"SET CONSTRAINTS k{name} DEFERRED")
+        place.execute(f"INSERT INTO c{name} VALUES (7)")
+    with place.transaction():
+        place.execute(f"SET CONSTRAINTS k{name} DEFERRED")
+        place.execute(f"INSERT INTO c{name} VALUES (7)")
+        place.execute(f"INSERT INTO {name} VALUES (7)")
+    assert place.execute(f"SELECT count(*) FROM c{name}").fetchone() == (1,)
