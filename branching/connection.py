@@ -164,11 +164,6 @@ class Connection:
             return False
         return True
 
-    def cannot_repeat(self, reason: str) -> None:
-        """The open block is about to write what it could not write again: no later savepoint can be gone back to."""
-        if self.transaction is not None:
-            self.transaction.log.stop(reason)
-
     def interrupt(self) -> None:
         """Stops the running statement, also one that is still being planned; a COMMIT that has begun is left alone.
         From any thread."""

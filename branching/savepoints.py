@@ -114,6 +114,12 @@ def go_back(connection: Connection, mark: Mark) -> None:
     connection.failed = False
 
 
+def cannot_repeat(connection: Connection, reason: str) -> None:
+    """The open block is about to write what it could not write again: no later savepoint can be gone back to."""
+    if connection.transaction is not None:
+        connection.transaction.log.stop(reason)
+
+
 def _stands(connection: Connection, transaction: Transaction) -> bool:
     """Whether the engine still has what the block has done."""
     return not transaction.lost and (not connection.failed or connection.stands())
@@ -252,4 +258,4 @@ def _changed(detail: str) -> BoughError:
     )
 
 
-__all__ = ["Mark", "go_back", "mark"]
+__all__ = ["Mark", "cannot_repeat", "go_back", "mark"]

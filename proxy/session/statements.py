@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import EngineError
+from branching import EngineError, savepoints
 from branching.errors import BoughError
 from branching.model import Catalog
 from branching.names import CATALOG_DATABASE
@@ -334,7 +334,9 @@ class Statements:
         if prepared.kind in WRITES or isinstance(tree, exp.Create):
             self.writing()
             if mentions.commands or mentions.views or self.reads_elsewhere(prepared) or _reads_system(tree):
-                connection.cannot_repeat("the transaction has written rows of a system table or a datasource")
+                savepoints.cannot_repeat(
+                    connection, "the transaction has written rows of a system table or a datasource"
+                )
         if not known and prepared.kind is Kind.SELECT:
             kept = None if mentions.commands else prepared.parsed.text
             known = self._declared(kept, tree)
