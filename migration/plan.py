@@ -209,13 +209,13 @@ def _watermark(
     decided: Sequence[ColumnPlan],
 ) -> str | None:
     """Where an incremental transfer goes on; None for the first, or if the target is gone."""
-    key = request.watermark_key
-    if key is None or journal is None:
+    key, earlier = request.watermark_key, request.earlier_watermark_key
+    if key is None or earlier is None or journal is None:
         return None
     unsettled = journal.unsettled(request.source_label, request.target_label, request.branch)
     if unsettled is not None:
         settle(journal, unsettled, target)
-    stored = journal.watermark(*key) if existing is not None else None
+    stored = (journal.watermark(*key) or journal.watermark(*earlier)) if existing is not None else None
     if stored is None or request.branch is None:
         return stored
     column = next(column for column in decided if column.name == request.cursor)

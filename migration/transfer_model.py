@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Path, Source
 from migration.errors import MigrationError
+from migration.query_text import normalised
 
 TransferMode = Literal["replace", "append", "upsert", "create", "incremental"]
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
@@ -221,11 +222,21 @@ class TransferRequest:
 
     @property
     def watermark_key(self) -> tuple[str, str, str] | None:
-        """What an incremental transfer's watermark belongs to: source, target, cursor. A branch as a source is part of
-        it; one as a target is not, because its own rows say how far they are (``watermarks``)."""
+        """What an incremental transfer's watermark belongs to: source, target, cursor; a query however it is formatted.
+        A branch as a source is part of it; one as a target is not, because its own rows say how far they are
+        (``watermarks``)."""
+        return self._watermark_of(normalised(self.source.query))
+
+    @property
+    def earlier_watermark_key(self) -> tuple[str, str, str] | None:
+        """The same with the query as it is written, as a journal may still have it."""
+        return self._watermark_of(self.source.query)
+
+    def _watermark_of(self, query: str) -> tuple[str, str, str] | None:
         if self.cursor is None:
             return None
-        source = self.source_label + (f"@{self.source_branch}" if self.source_branch else "")
+        label = self.source_label if self.source.path else f"{self.source_name}: {query}"
+        source = label + (f"@{self.source_branch}" if self.source_branch else "")
         return source, self.target_label, self.cursor
 
     @property

@@ -24,6 +24,7 @@ from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
 from migration.plan import plan
+from migration.query_text import normalised
 from migration.transfer import run
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import resume
@@ -147,6 +148,52 @@ def test_incremental_moves_what_is_new_and_keeps_its_watermark(world: World) -> 
     assert (result.rows_transferred, result.source_row_count) == (1, 1)
     assert world.rows("SELECT count(*) FROM u") == [(ROWS + 1,)]
     assert world.journal.watermark("source.main.t", "target.main.u", "id") == str(ROWS + 1)
+
+
+def test_a_query_that_is_formatted_anew_keeps_its_watermark(world: World) -> None:
+    first = "select id,name, m from main.t\nwhere name <> 'x  y';"
+    assert world.run("incremental", cursor="id", source=Source(query=first)).rows_transferred == ROWS
+    again = "SELECT id, name,m\n  FROM main.t WHERE name<>'x  y'"
+    assert world.run("incremental", cursor="id", source=Source(query=again)).rows_transferred == 0
+    other = "SELECT id, name, m FROM main.t WHERE name <> 'x y'"  # another literal: another query
+    assert world.request("incremental", cursor="id", source=Source(query=other)).watermark_key != (
+        world.request("incremental", cursor="id", source=Source(query=again)).watermark_key
+    )
+    # a watermark from before queries were evened out
+    world.change(f"INSERT INTO t VALUES ({ROWS + 1}, 'new', 1)")
+    item = world.request("incremental", cursor="id", source=Source(query=first), target=("main", "v"))
+    world.rows("CREATE TABLE v AS SELECT * FROM u")
+    world.journal.finish(
+        world.journal.begin(source="", target="", mode=""),
+        watermark_of=item.earlier_watermark_key,
+        watermark=str(ROWS),
+    )
+    result = world.run("incremental", cursor="id", source=Source(query=first), target=("main", "v"))
+    assert result.rows_transferred == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("select a from t", "SELECT  a\nFROM t ;", True),
+        ("SELECT f(a)::int+1 FROM t", "SELECT f ( a ) :: int + 1 FROM t", True),
+        ("SELECT a FROM t", "SELECT a FROM T", False),
+        ("SELECT A FROM t", "SELECT a FROM t", False),
+        ("SELECT 'a  b'", "SELECT 'a b'", False),
+        ('SELECT "a  b" FROM t', 'SELECT "a b" FROM t', False),
+        ("SELECT `a  b` FROM t", "SELECT `a b` FROM t", False),
+        ("SELECT 'it''s  a'", "SELECT 'it''s a'", False),
+        ("SELECT [a  b] FROM t", "SELECT [a b] FROM t", False),
+        ("SELECT a -- x\n, b", "SELECT a -- x , b", False),
+        ("SELECT a # x\n, b", "SELECT a # x , b", False),
+        ("SELECT 5--3\n", "SELECT 5--4\n", False),
+        ("SELECT '\\'  || 'x'", "SELECT '\\' || 'x'", False),
+        ("SELECT $a$ x  y $a$", "SELECT $a$ x y $a$", False),
+        ("SELECT 1.5", "SELECT 1 .5", False),
+    ],
+)
+def test_only_what_means_nothing_is_evened_out(one: str, other: str, same: bool) -> None:
+    assert (normalised(one) == normalised(other)) is same
 
 
 def test_incremental_by_timestamp_with_a_key_writes_the_last_instant_again(world: World) -> None:
