@@ -245,6 +245,7 @@ class _Work:
 
     def failed(self, error: BaseException) -> BaseException:
         """Cleans up and says what happened; the error to raise."""
+        self.monitor.disarm()  # who watches would interrupt the cleaning up too
         if self.published:
             return error
         if isinstance(error, Stopped) or (self.monitor.is_cancelled and not is_cancelled(error)):

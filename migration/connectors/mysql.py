@@ -226,7 +226,9 @@ class MysqlReader(SqlReader):
             yield from packets(self.session)
             finished = True
         finally:
-            if not finished and self.session.open and self.session._result is not None:
+            left = self.session._result
+            # An error is the last thing of a result: whoever read on would wait for ever.
+            if not finished and self.session.open and left is not None and left.unbuffered_active:
                 self.connector.kill(self.session)
                 with contextlib.suppress(pymysql.Error):
                     for _ in packets(self.session):

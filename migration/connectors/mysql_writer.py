@@ -24,7 +24,7 @@ from migration.connectors.mysql_catalog import remote_table, table_columns
 from migration.connectors.mysql_errors import CODES, NO_LOCAL
 from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
 from migration.connectors.queries import quoted
-from migration.connectors.writing import SqlWriter
+from migration.connectors.writing import SqlWriter, is_staging
 from migration.errors import MigrationError
 from migration.model import TableSpec
 
@@ -137,20 +137,25 @@ class MysqlWriter(SqlWriter):
         fits: tuple[Fit, ...] | None = None
         rows = size = 0
         method = "LOAD DATA LOCAL INFILE"
-        with tempfile.TemporaryDirectory(prefix="bough-") as home, self.transaction():
+        # A staging table is dropped or its piece deleted where rows break off. So its batches are committed one by one:
+        # the server would take as long to undo a million rows as to take them.
+        alone = is_staging(path) and not self.in_transaction
+        whole = contextlib.nullcontext() if alone else self.transaction()
+        with tempfile.TemporaryDirectory(prefix="bough-") as home, whole:
             file = FilePath(home) / "rows.csv"
             for batch in batches:
                 if fits is None:
                     fits = fit(batch.schema, self.describe(path))
                 ready = fit_batch(batch, fits)
-                if method.startswith("LOAD"):
-                    content = file_content(ready, fits)
-                    file.write_bytes(content)
-                    size += len(content)
-                    if not self._load(path, file, fits, ready.num_rows):
-                        method = "multi-row INSERT"
-                if not method.startswith("LOAD"):
-                    self._insert_values(path, ready, fits)
+                with self.transaction():
+                    if method.startswith("LOAD"):
+                        content = file_content(ready, fits)
+                        file.write_bytes(content)
+                        size += len(content)
+                        if not self._load(path, file, fits, ready.num_rows):
+                            method = "multi-row INSERT"
+                    if not method.startswith("LOAD"):
+                        self._insert_values(path, ready, fits)
                 rows += ready.num_rows
         return WriteResult(rows, size, method)
 

@@ -399,3 +399,44 @@ def test_rows_that_stay_keep_their_children(opened: Opened) -> None:
         assert writer.rows("SELECT of FROM child") == [(2,)]  # type: ignore[attr-defined]
         writer.execute("DROP TABLE child")  # other tests drop the table it refers to
     assert alike(whole(connector), before.slice(0, 1))
+
+
+@pytest.mark.parametrize("engine", [pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def test_batches_of_a_staging_table_are_committed_one_by_one(opened: Opened) -> None:
+    """So that a cancel does not wait until a million rows are undone; any other table has all rows or none."""
+    connector = opened("read_write")
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"id": pa.array([1, 2])})
+        yield pa.record_batch({"id": pa.array([3])})
+        raise KeyboardInterrupt
+
+    with connector.writer() as writer:
+        for name, kept in (("x__stg_1", 3), ("x", 0)):
+            writer.execute(f"CREATE OR REPLACE TABLE {name} (id bigint)")
+            with pytest.raises(KeyboardInterrupt):
+                writer.write((name,), broken())
+            assert writer.count((name,)) == kept
+        writer.begin()
+        with pytest.raises(KeyboardInterrupt):  # a transaction of the caller's is the caller's to end
+            writer.write(("x__stg_1",), broken())
+        writer.rollback()
+        assert writer.count(("x__stg_1",)) == 3
+        for name in ("x__stg_1", "x"):
+            writer.drop((name,))
+
+
+@pytest.mark.parametrize("engine", [pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def test_rows_that_are_interrupted_end_at_once(opened: Opened) -> None:
+    """The server's error is the last thing of a result: nobody waits for more."""
+    connector = opened("read_only")
+    with connector.reader() as reader:
+        batches = reader.read(Source(query="SELECT seq AS id FROM seq_1_to_100000000"), batch_rows=1000)
+        assert next(iter(batches)).num_rows == 1000
+        began = time.perf_counter()
+        connector.interrupt()
+        with pytest.raises(MigrationError) as refusal:
+            for _ in batches:
+                pass
+    assert refusal.value.sqlstate == "57014"
+    assert time.perf_counter() - began < 30  # it waited for ever

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from migration import staging as stagings
 from migration import transfer as transfers
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -351,6 +353,22 @@ def test_cancelling_removes_staging(world: World) -> None:
     assert world.rows() == OLD
     assert world.tables() == ["u"]
     assert world.journal.entries()[0].state == "cancelled"
+
+
+def test_nobody_interrupts_the_cleaning_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who watches for the cancel interrupts both engines until it is over: not when staging is dropped."""
+    watching: list[bool] = []
+    drop = stagings.drop_quietly
+
+    def watched(target: Connector, staging: tuple[str, ...]) -> None:
+        watching.append(any(thread.name == "transfer-watcher" for thread in threading.enumerate()))
+        drop(target, staging)
+
+    monkeypatch.setattr(stagings, "drop_quietly", watched)
+    calls = iter(range(1000))
+    with pytest.raises(MigrationError):
+        run(plan(world.request(), world.source, world.target), cancelled=lambda: next(calls) >= 2)
+    assert watching == [False]
 
 
 def test_ranges_are_committed_one_by_one_and_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
