@@ -20,7 +20,7 @@ from branching.physical import BaseTable
 if TYPE_CHECKING:
     from branching.dml_branch import BranchWrite
 
-EMPTIED = 10_000  # rows below a branch from which on TRUNCATE makes an empty copy
+EMPTIED = 10_000  # rows from which on a table that is emptied is replaced by an empty one
 
 
 def copy_of(table: Table, number: int) -> BaseTable:
@@ -58,15 +58,11 @@ def _take(write: BranchWrite, imaged: Table, rows: str, where: str, values: Sequ
     write.cursor.execute(text, values)
 
 
-def empty(write: BranchWrite, table: Table) -> bool:
-    """Empties a table that the transaction has claimed; False where it is too small for a copy to be worth it."""
+def empty(write: BranchWrite, table: Table) -> None:
+    """Empties a table that the transaction has claimed."""
     transaction, line = write.transaction, write.scope.line
-    base = transaction.physical.bases.get(table.storage.base or 0)
-    if base is None or write.cursor.query(f"SELECT count(*) FROM {base.sql}")[0][0] < EMPTIED:
-        return False
+    base = transaction.physical.bases[table.storage.base or 0]
     transaction.write()
-    rows = write.scope.relation_sql(table, line)
-    transaction.deleted += write.cursor.query(f"SELECT count(*) FROM ({rows}) AS _rows")[0][0]
     write.open(table)
     if (imaged := write.imaged(table)) is not None:
         if line.record.inherited:
@@ -80,7 +76,6 @@ def empty(write: BranchWrite, table: Table) -> bool:
     transaction.put_base(copy)
     transaction.add_storage(copy.name)
     transaction.change(Change(over_copy(table, copy, write.scope.database.next_id())))
-    return True
 
 
 __all__ = ["EMPTIED", "copy_of", "empty", "over_copy", "take_images"]

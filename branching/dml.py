@@ -141,10 +141,6 @@ class Write:
             return self.merge(tree, table, alias)
         raise BoughError("0A000", "this kind of write is not supported")
 
-    def truncate(self, tree: exp.Delete, table: Table) -> None:
-        """Deletes all rows of a table that the transaction has claimed."""
-        self.run(tree)
-
     def prepare(self, table: Table) -> None:
         """Before anything of a write to ``table`` is done: what is better done outside its transaction."""
 

@@ -115,10 +115,6 @@ class BranchWrite(Write):
         self.transaction.deleted += written.count
         return written
 
-    def truncate(self, tree: exp.Delete, table: Table) -> None:
-        if not copied.empty(self, table):
-            self.run(tree)
-
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
         version = self.transaction.write()
         visible = self.scope.relation_sql(table, self.scope.line, hidden=True)

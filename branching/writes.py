@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, counters, ddl_model, temporary
+from branching import constraint_errors, counters, ddl_model, emptying, temporary
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
 from branching.ddl_trunk import TrunkDdl
@@ -58,7 +58,11 @@ class Writes:
         if table is not None:
             keys.prepare(write, scope, table, statement)
         try:
-            written = write.run(tree)
+            written = None
+            if table is not None and emptying.takes_all(tree):
+                written = emptying.deleted(write, table, lambda: self._ddl(transaction))
+            if written is None:
+                written = write.run(tree)
         except EngineError as error:
             if table is not None and error.kind is ErrorKind.CONSTRAINT:
                 raise constraint_errors.explain(error, table) or error from error
@@ -137,7 +141,9 @@ class Writes:
             if any(True for _ in referrers(scope, table)):
                 transaction.remove_keys(table.id)
             target = exp.table_(table.name, db=table.schema, quoted=True)
-            self._connection.writer(transaction, scope, ()).truncate(exp.Delete(this=target), table)
+            write = self._connection.writer(transaction, scope, ())
+            if not emptying.truncated(write, table, lambda: self._ddl(transaction)):
+                write.run(exp.Delete(this=target))
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():
                     if sequence.owned_by and sequence.owned_by[0] == table.id:

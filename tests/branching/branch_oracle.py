@@ -207,6 +207,7 @@ class Oracle:
         connection.execute("SET default_null_order = 'NULLS_LAST'")
 
     def close(self) -> None:
+        copied.EMPTIED = 10_000
         self._end_sessions()
         self.database.close()
         self.plain.close()
@@ -675,7 +676,7 @@ class Oracle:
         return f"DELETE FROM {q(tab.name)} WHERE {self.predicate(rnd, tab)}"
 
     def _truncate(self, rnd: Random, tab: Tab) -> str | None:
-        copied.EMPTIED = rnd.choice((0, 10_000))  # with an empty copy, or with a mask for every row
+        copied.EMPTIED = rnd.choice((0, 10_000))  # at once, or row by row; also what DELETE does from now on
         return f"TRUNCATE {q(tab.name)}" if rnd.random() < 0.4 else None
 
     def _merge(self, rnd: Random, tab: Tab) -> str | None:

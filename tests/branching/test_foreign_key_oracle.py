@@ -22,7 +22,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, gc, merge_apply
+from branching import Author, BoughError, branches, copied, gc, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.detach import Limits
@@ -122,6 +122,7 @@ class KeyOracle:
         self.path = directory / "keys.duckdb"
         self.database = branching.open(self.path)
         self.rnd = rnd
+        copied.EMPTIED = rnd.choice((0, 10_000))  # whether tables that are emptied are replaced
         self.log: list[str] = []
         self.steps = self.number = 0
         self.shape = Shape({"p": ("id", "v"), "c": ("id", "a", "b", "v"), "g": ("id", "a", "v")})
@@ -146,6 +147,7 @@ class KeyOracle:
             self._run(main, self._create(table, keys))
 
     def close(self) -> None:
+        copied.EMPTIED = 10_000
         self._end()
         self.database.close()
 

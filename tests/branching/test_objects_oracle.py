@@ -23,7 +23,7 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, gc, merge_apply
+from branching import Author, BoughError, branches, copied, gc, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.detach import Limits
@@ -85,12 +85,14 @@ class ObjectsOracle:
         self.path = directory / "objects.duckdb"
         self.database = branching.open(self.path)
         self.rnd = rnd
+        copied.EMPTIED = rnd.choice((0, 10_000))  # whether tables that are emptied are replaced
         self.log: list[str] = []
         self.steps = self.number = 0
         self.last: dict[int, int] = {}  # by counter: the last number it gave
         self.branches = {"main": Branch(Objects({"public"}))}
 
     def close(self) -> None:
+        copied.EMPTIED = 10_000
         self._end()
         self.database.close()
 
