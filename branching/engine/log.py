@@ -72,7 +72,7 @@ class Log:
                 f"the transaction has written more than the {self._limit >> 20} MB that are kept for it"
             )
             return
-        self.steps.append(Step(kind, self._texts.setdefault(text, text), values, answer, size))
+        self.steps.append(Step(kind, self._texts.setdefault(text, text), tuple(values), answer, size))
 
     def returned(self, rows: Sequence[Any]) -> None:
         """The rows that the last step gave."""
