@@ -24,6 +24,7 @@ from migration.errors import MigrationError
 from migration.layout import ColumnStatistics
 from migration.measures_sql import source_clause
 from migration.model import ColumnSpec
+from migration.types import fixed_bytes
 
 EXACT_ROWS = 5_000_000
 _CANDIDATES = 8  # columns whose most frequent value is counted
@@ -39,17 +40,6 @@ _ESTIMATE = {
     "doris": "approx_count_distinct({})",
     "spark": "approx_count_distinct({})",
     "trino": "approx_distinct({})",
-}
-_WIDTH = {
-    "bool": 1,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "int32": 4,
-    "uint32": 4,
-    "float32": 4,
-    "date": 4,
 }
 
 
@@ -110,9 +100,7 @@ def _scan(
         filled = int(values.pop("filled") or 0)
         width = values.pop("width", None)
         values["nulls"] = rows - filled
-        values["avg_bytes"] = (
-            float(width) / rows if width is not None else float(_WIDTH.get(column.type.kind, 8))
-        )
+        values["avg_bytes"] = float(width) / rows if width is not None else float(fixed_bytes(column.type))
         if "distinct" in values:
             values["distinct"] = min(int(values["distinct"] or 0), filled)
     return found

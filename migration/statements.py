@@ -54,6 +54,11 @@ _REACHING = re.compile(
     r"|deltalake|hudi|iceberg|input|mergetreeindex|python|arrowstream)"
 )
 
+# What is explained has to be a query itself: with ANALYZE it runs.
+_EXPLAIN = re.compile(
+    r"(?is)(?:\s|--[^\n]*\n|/\*(?!M?!).*?\*/)*EXPLAIN\s+(?:(?:ANALYZE|VERBOSE|EXTENDED|QUERY\s+PLAN|PLAN|AST|SYNTAX|PIPELINE|ESTIMATE|"
+    r"FORMAT\s*=\s*\w+|\([^()]*\))\s+)*(?P<what>(?:SELECT|WITH|FROM|VALUES|TABLE|\()\W*.*)"
+)
 # The clauses of CREATE TABLE that PostgreSQL's parser does not know; what is checked is the statement without them.
 _LAYOUTS = {
     "greenplum": re.compile(r"(?i)\bDISTRIBUTED\s+(?:BY\s*\([^()]*\)|RANDOMLY|REPLICATED)"),
@@ -75,8 +80,12 @@ def check_query(text: str, dialect: str) -> None:
     if contract(dialect).sqlglot in ("postgres", "redshift"):
         _check_postgres_query(_one_postgres(text))
         return
+    explained = _EXPLAIN.match(text)
+    if explained is not None and explained["what"]:
+        check_query(explained["what"], dialect)
+        return
     tree = _one(text, dialect)
-    if not isinstance(tree, exp.Query | exp.Describe | exp.Show):
+    if not isinstance(tree, exp.Query | exp.Values | exp.Describe | exp.Show):
         raise _writes(f"{tree.key.upper()} is no query")
     for node in tree.walk():
         if isinstance(node, (*_WRITES, *_FORBIDDEN)):
@@ -128,7 +137,7 @@ def _one(text: str, dialect: str) -> Any:
         if any(comment.startswith(("!", "M!")) for token in tokens for comment in token.comments):
             raise MigrationError("0A000", "executable comments are not supported", hint="Remove /*! ... */.")
         trees = [tree for tree in sqlglot.parse(text, read=item.sqlglot) if tree is not None]
-    except sqlglot.errors.SqlglotError as reason:
+    except (sqlglot.errors.SqlglotError, IndexError, AttributeError, TypeError, ValueError) as reason:
         raise MigrationError("42601", f"this is no statement of {item.name}", detail=str(reason)) from None
     return _single(trees)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migration.connectors.base import Connector, Path, RemoteTable, Source
+from migration.connectors.telling import told
 from migration.ddl import errors, render
 from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
@@ -168,8 +169,11 @@ class Tools:
         if limit < 1:
             raise MigrationError("22023", "limit must be greater than zero")
         rows: Rows = []
-        with self._open(datasource).reader() as reader:
-            for batch in reader.read(Source(query=self._translate(datasource, query)), limit=limit + 1):
+        connector, source = self._open(datasource), Source(query=self._translate(datasource, query))
+        with connector.reader() as reader:
+            answer = told(reader, source, connector.dialect)
+            batches = reader.read(source, limit=limit + 1) if answer is None else answer.to_batches()
+            for batch in batches:
                 rows += batch.to_pylist()
         return {"rows": rows[:limit], "row_count": len(rows[:limit]), "truncated": len(rows) > limit}
 

@@ -32,6 +32,7 @@ __all__ = [
     "byte_string",
     "decimal",
     "enum",
+    "fixed_bytes",
     "instant",
     "integer_range",
     "json",
@@ -83,6 +84,9 @@ Kind = Literal[
 Unit = Literal["chars", "bytes"]
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_FIXED_BYTES = {
+    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "float32": 4, "date": 4,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,11 @@ def enum(*values: str) -> CanonicalType:
 def unknown(name: str) -> CanonicalType:
     """A type we have no meaning for; ``name`` is the source's spelling."""
     return CanonicalType("unknown", name=name)
+
+
+def fixed_bytes(type_: CanonicalType) -> int:
+    """The bytes that a value of a type of fixed width takes in a row, about; 8 where the type says nothing."""
+    return _FIXED_BYTES.get(type_.kind, 8)
 
 
 def integer_range(kind: Kind) -> tuple[int, int]:

@@ -36,6 +36,7 @@ from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
+from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
 from migration.ddl_quoting import quote_text
@@ -181,6 +182,11 @@ class DbapiReader(SqlReader):
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.connector.rows(self.session, text)
+
+    def answer(self, text: str) -> Answer:
+        """What SHOW, EXPLAIN or DESCRIBE says."""
+        with self.connector.errors(), contextlib.closing(self.connector.run(self.session, text)) as cursor:
+            return of_cursor(cursor)
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         self.check(source)

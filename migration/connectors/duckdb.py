@@ -28,6 +28,7 @@ from migration.connectors.files import database_file, database_files
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
+from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
@@ -159,6 +160,11 @@ class DuckdbReader(SqlReader):
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.sql(text).fetchall()  # type: ignore[no-any-return]
+
+    def answer(self, text: str) -> Answer:
+        """What SHOW, EXPLAIN or DESCRIBE says."""
+        with self.connector.errors():
+            return of_cursor(self.session.execute(text))
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         self.check(source)

@@ -39,6 +39,7 @@ from migration.connectors.mysql_lines import exported, packets
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
+from migration.connectors.telling import Answer, of_cursor
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -184,6 +185,12 @@ class MysqlReader(SqlReader):
         with self.connector.errors(), self.session.cursor() as cursor:
             cursor.execute(text)
             return list(cursor.fetchall())
+
+    def answer(self, text: str) -> Answer:
+        """What SHOW, EXPLAIN or DESCRIBE says."""
+        with self.connector.errors(), self.session.cursor() as cursor:
+            cursor.execute(text)
+            return of_cursor(cursor)
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         self.check(source)

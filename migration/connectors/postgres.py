@@ -41,6 +41,7 @@ from migration.connectors.postgres_publishing import PostgresPublisher
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
+from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.writing import is_staging
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
@@ -204,6 +205,11 @@ class PostgresReader(SqlReader):
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.execute(text.encode()).fetchall()
+
+    def answer(self, text: str) -> Answer:
+        """What SHOW or EXPLAIN says."""
+        with self.connector.errors():
+            return of_cursor(self.session.execute(text.encode()))
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         self.check(source)

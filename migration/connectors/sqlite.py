@@ -37,6 +37,7 @@ from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import declared_type, table_spec
+from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
@@ -166,6 +167,11 @@ class SqliteReader(SqlReader):
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.execute(text).fetchall()
+
+    def answer(self, text: str) -> Answer:
+        """What EXPLAIN says."""
+        with self.connector.errors():
+            return of_cursor(self.session.execute(text))
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         if source.path:

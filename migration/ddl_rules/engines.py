@@ -17,6 +17,7 @@ from migration.ddl_rules.base import (
     unique_keys,
     warning,
 )
+from migration.types import fixed_bytes
 from migration.types_parse import is_nullable_type
 
 _MYSQL_UNSIZED = (
@@ -33,16 +34,6 @@ _MYSQL_UNSIZED = (
 _MYSQL_ROW = 65535
 _MYSQL_INDEX = 3072
 _UTF8MB4 = 4
-_FIXED_BYTES = {
-    "bool": 1,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "int32": 4,
-    "uint32": 4,
-    "float32": 4,
-}
 
 
 def greenplum(subject: Subject) -> Iterator[Violation]:
@@ -185,7 +176,7 @@ def _mysql_bytes(subject: Subject, name: str) -> int | None:
         return type_.length + 2
     if type_.kind == "decimal" and type_.precision:
         return type_.precision // 2 + 1
-    return _FIXED_BYTES.get(type_.kind, 8)
+    return fixed_bytes(type_)
 
 
 def clickhouse(subject: Subject) -> Iterator[Violation]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from branching.errors import BoughError
 from migration import reconcile
+from migration.connectors import telling
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
 from migration.errors import MigrationError
@@ -206,9 +207,18 @@ class RemoteCommands:
         cursor = self.session.service.database.root.cursor()
         cursor.set_time_zone(self.session.setting("TimeZone") or "UTC")
         try:
+            reader = connector.reader()
+            answer = telling.told(reader, Source(query=query), connector.dialect)
+            if answer is not None:
+                reader.close()
+                cursor.close()
+                self.release(connector)
+                columns = [(name, "VARCHAR") for name in answer.column_names]
+                rows = list(zip(*(each.to_pylist() for each in answer.columns), strict=True))
+                return table(columns, rows, lambda sent: f"SELECT {sent}")
             return remote_rows.outcome(
                 cursor,
-                connector.reader(),
+                reader,
                 Source(query=query),
                 lambda: self.release(connector),
                 numbers=True,

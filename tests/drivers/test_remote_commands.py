@@ -534,6 +534,22 @@ def test_a_schema_comes_into_a_branch_with_its_numbers(client: psycopg.Connectio
     client.execute("DROP SCHEMA more CASCADE")
 
 
+def test_a_query_may_show_and_explain(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> None:
+    client.execute(
+        f"CREATE DATASOURCE e_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'e.duckdb'}', role 'read_write')"
+    )
+    client.execute(f"EXECUTE ON e_{name} AS $$ CREATE TABLE told (a int, b text) $$")
+    rows = _rows(client, f"QUERY e_{name} AS $$ DESCRIBE told $$")
+    assert [(row["column_name"], row["column_type"]) for row in rows] == [("a", "INTEGER"), ("b", "VARCHAR")]
+    assert "Seq Scan" in str(_rows(client, f"QUERY e_{name} AS $$ EXPLAIN SELECT a FROM told $$"))
+    assert _rows(client, f"QUERY e_{name} AS $$ VALUES (1), (2) $$") == [{"col0": 1}, {"col0": 2}]
+    assert _refused(client, f"QUERY e_{name} AS $$ EXPLAIN ANALYZE DELETE FROM told $$").sqlstate == "25006"
+    assert "told" in str(
+        _rows(client, f"SELECT * FROM read_query(query => 'SHOW TABLES', datasource => 'e_{name}')")
+    )
+    client.execute(f"DROP DATASOURCE e_{name}")
+
+
 def test_views_of_a_schema_move_between_branches_and_files(
     client: psycopg.Connection[Any], tmp_path: Path, name: str
 ) -> None:

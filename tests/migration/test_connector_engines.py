@@ -15,6 +15,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, ReadColumn, Source
+from migration.connectors.telling import told
 from migration.datasources import datasource
 from migration.errors import MigrationError
 
@@ -440,3 +441,45 @@ def test_rows_that_are_interrupted_end_at_once(opened: Opened) -> None:
                 pass
     assert refusal.value.sqlstate == "57014"
     assert time.perf_counter() - began < 30  # it waited for ever
+
+
+TELLING = {
+    "postgres": ("SHOW search_path", "EXPLAIN (FORMAT JSON) SELECT * FROM t", "EXPLAIN ANALYZE SELECT 1"),
+    "mariadb": ("SHOW COLUMNS FROM t", "EXPLAIN SELECT * FROM t", "DESC t", "SHOW CREATE TABLE t"),
+    "duckdb": ("SHOW TABLES", "EXPLAIN SELECT * FROM t", "DESCRIBE t"),
+    "sqlite": ("EXPLAIN QUERY PLAN SELECT * FROM t",),
+}
+RELATIONS = ("VALUES (1), (2)", "WITH a AS (SELECT 1 AS n UNION ALL SELECT 2) SELECT * FROM a", "TABLE t")
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+        "duckdb",
+        "sqlite",
+    ],
+)
+def test_show_and_explain_are_told_as_texts(opened: Opened, engine: str) -> None:
+    opened("read_write")
+    connector = opened("read_only")
+    with connector.reader() as reader:
+        for text in TELLING[engine]:
+            found = told(reader, Source(query=f"-- why\n /* so */ {text}"), connector.dialect)
+            assert found is not None and found.num_rows > 0
+            assert all(type_ == pa.string() for type_ in found.schema.types)
+        for text in (
+            "EXPLAIN DELETE FROM t",
+            "EXPLAIN ANALYZE DELETE FROM t",
+            "EXPLAIN SELECT 1; DROP TABLE t",
+        ):
+            with pytest.raises(MigrationError) as refusal:
+                told(reader, Source(query=text), connector.dialect)
+            assert refusal.value.sqlstate in ("25006", "42601")
+        for text in RELATIONS:
+            if (engine, text[:5]) in (("mariadb", "VALUE"), ("mariadb", "TABLE"), ("sqlite", "TABLE")):
+                continue  # they have no such statement
+            source = Source(query=text)
+            assert told(reader, source, connector.dialect) is None
+            assert sum(batch.num_rows for batch in reader.read(source)) in (2, 3)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -17,11 +18,14 @@ import pytest
 from servers import Server
 
 from migration.connectors import connect, postgres_load
-from migration.connectors.base import Connector
+from migration.connectors.base import Connector, Source
 from migration.connectors.postgres import PostgresConnector, PostgresWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.journal import Journal
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferRequest
 from migration.undertaking import resume
 
 ROWS = 100_000
@@ -259,3 +263,22 @@ def test_a_process_killed_while_keys_are_away_loses_none(
     assert writer.describe(("public", "kept")).primary_key == ("id",)
     assert writer.rows("SELECT count(*), min(id), max(id) FROM kept") == [(40_000, 0, 39_999)]
     writer.drop(("public", "kept"))
+
+
+@pytest.mark.parametrize(("rows", "size"), [(0, 0), (1, 24), (16, 390)])
+def test_bytes_are_those_of_the_rows_however_few(
+    writer: PostgresWriter, tmp_path: Path, rows: int, size: int
+) -> None:
+    """Two octets of a row's head, four of each value's length, the values; nothing of what begins and ends a COPY."""
+    with duckdb.connect(str(tmp_path / "few.duckdb")) as session:
+        session.execute(
+            f"CREATE TABLE few AS SELECT i::BIGINT AS id, 'name ' || i AS name FROM range({rows}) AS r(i)"
+        )
+    with closing(connect(datasource("few", "duckdb", {"path": str(tmp_path / "few.duckdb")}))) as duck:
+        journal = Journal()
+        request = TransferRequest(Source(path=("main", "few")), ("public", "few"))
+        result = run(plan(request, duck, writer.connector), journal=journal)
+        entry = journal.entry(result.transfer_id)
+    assert entry is not None
+    assert (result.rows_transferred, result.bytes, entry.bytes) == (rows, size, size)
+    writer.drop(("public", "few"))
