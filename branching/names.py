@@ -6,6 +6,7 @@ RID = "_bough_rid"  # a row's identity: survives updates of its key, never reuse
 VERSION = "_bough_ver"  # the version that wrote the row
 BRANCH = "_bough_branch"  # in delta tables: whose row it is
 PLACE = "_bough_place"  # where the engine has a row of the trunk now: good for this transaction only
+SERIAL_SEQUENCE = "bough_serial_sequence"  # a call for the sequence of a column, where a sequence is named
 PLACE_COLUMN = "rowid"  # what engines call that, and show as a column that no table has
 ENDED = "_bough_end"  # in history: the version that replaced or deleted the row
 HIDDEN = frozenset({RID, VERSION, BRANCH, ENDED})

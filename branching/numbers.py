@@ -84,12 +84,9 @@ class Numbers:
                 raise BoughError("55000", "lastval is not yet defined in this session")
             counter = self._last
         elif name == "currval" and len(call.expressions) == 1 and not call.meta.get("physical"):
-            text = call.expressions[0]
-            while isinstance(text, exp.Cast):
-                text = text.this
-            if not isinstance(text, exp.Literal) or not text.is_string:
+            sequence = meant(call, scope)
+            if sequence is None:
                 return False
-            sequence = scope.sequence(text.this)
             counter = sequence.physical
             if counter not in self._drawn:
                 raise BoughError(
@@ -101,6 +98,34 @@ class Numbers:
         known = self._known.get(counter) or f"currval({literal(counter)})"
         call.replace(exp.Var(this=f"CAST({known} AS BIGINT)"))
         return True
+
+
+def meant(call: exp.Anonymous, scope: Scope) -> SequenceObject | None:
+    """The sequence that a call names, also as that of a column; None where the column has none."""
+    named = call.expressions[0] if call.expressions else None
+    while isinstance(named, exp.Cast):
+        named = named.this
+    if isinstance(named, exp.Anonymous) and named.name == names.SERIAL_SEQUENCE:
+        return _of_column(scope, *(item.name for item in named.expressions))
+    if not isinstance(named, exp.Literal) or not named.is_string:
+        raise BoughError(
+            "0A000",
+            f"{call.name}() needs the sequence's name as a literal",
+            hint="Write nextval('schema.sequence'), or pg_get_serial_sequence('table', 'column') in its place.",
+        )
+    return scope.sequence(named.this)
+
+
+def _of_column(scope: Scope, relation: str, name: str) -> SequenceObject | None:
+    found = scope.named(relation)
+    if found is None:
+        raise BoughError("42P01", f'relation "{relation}" does not exist')
+    _, catalog, table = found
+    columns = {column.name: column for column in getattr(table, "columns", ())}
+    if name not in columns:
+        raise BoughError("42703", f'column "{name}" of relation "{table.name}" does not exist')
+    owner = table.id, columns[name].id
+    return next((item for item in catalog.sequences() if item.owned_by == owner), None)
 
 
 def given(tree: exp.Expr, columns: Sequence[str]) -> Sequence[str]:

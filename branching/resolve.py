@@ -30,7 +30,7 @@ from branching.engine.base import LOGICAL_DIALECT
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
-from branching.numbers import Numbers
+from branching.numbers import Numbers, meant
 from branching.physical import Physical
 from branching.setval import only_forward
 from branching.timetravel import Reached
@@ -293,19 +293,12 @@ class Scope:
                 continue
             if call.name.lower() not in _SEQUENCE_FUNCTIONS or call.meta.get("physical"):
                 continue
-            arguments = call.expressions
-            text = arguments[0] if arguments else None
-            while isinstance(text, exp.Cast):
-                text = text.this
-            if not isinstance(text, exp.Literal) or not text.is_string:
-                raise BoughError(
-                    "0A000",
-                    f"{call.name}() needs the sequence's name as a literal",
-                    hint="Write nextval('schema.sequence').",
-                )
-            sequence = self.sequence(text.this)
+            sequence = meant(call, self)
+            if sequence is None:
+                call.replace(exp.cast(exp.null(), "BIGINT"))
+                continue
             self.drew.append((sequence.physical, call.name.lower() == "nextval"))
-            arguments[0].replace(exp.Literal.string(sequence.physical))
+            call.expressions[0].replace(exp.Literal.string(sequence.physical))
             call.meta["physical"] = True
             self.elsewhere = only_forward(call, sequence, self.database) or self.elsewhere
 
@@ -321,11 +314,15 @@ class Scope:
         columns = tuple(replace(column, default=self.default_sql(column.default)) for column in table.columns)
         return replace(table, columns=columns)
 
-    def sequence(self, text: str) -> Sequence:
-        """The sequence a ``nextval('…')`` means."""
+    def named(self, text: str) -> tuple[Line, Catalog, Relation] | None:
+        """The relation that a name in a string means, as ``find`` gives it."""
         table = exp.to_table(text, dialect="postgres")
         name = table_name(table)
-        found = self.find(Name(_fold(table.this), name.schema and _fold(table.args["db"]), name.catalog))
+        return self.find(Name(_fold(table.this), name.schema and _fold(table.args["db"]), name.catalog))
+
+    def sequence(self, text: str) -> Sequence:
+        """The sequence a ``nextval('…')`` means."""
+        found = self.named(text)
         if found is None or not isinstance(found[2], Sequence):
             raise BoughError("42P01", f'relation "{text}" does not exist')
         return found[2]

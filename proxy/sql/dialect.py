@@ -17,6 +17,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
+from proxy.sql import sequence_names
 from proxy.sql.respell import catalog_sql
 from proxy.sql.split import separate_parameters
 
@@ -61,4 +62,5 @@ def read_postgres(text: str) -> exp.Expr:
         for node in tree.find_all(exp.Anonymous, exp.Identifier, exp.Var):
             if isinstance(node.this, str) and node.this.endswith(_MARK):
                 node.set("this", node.this[:-1])
+    sequence_names.plain(tree)
     return tree

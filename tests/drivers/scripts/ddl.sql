@@ -196,7 +196,7 @@ alter sequence s2 rename to s2b;;
 select nextval('s2b');;
 select setval('s1', 40);;
 select nextval('s1');;
-select setval('s1', 40, false);;
+select setval('s1', 50, false);;
 select nextval('s1');;
 create table t (id int default nextval('s1'), v text);;
 insert into t (v) values ('a') returning id;;
