@@ -354,6 +354,25 @@ class ObjectDdl:
                 )
                 self.put(replace(table, indexes=(*table.indexes, renamed)))
 
+    def _comment_on_part(self, statement: d.CommentOn) -> None:
+        """Of an index, or of a constraint of a table."""
+        text, wanted = statement.text, statement.column
+        if statement.kind == "index":
+            found = self._index(statement.name)
+            if found is None:
+                raise undefined(statement.name)
+            table, index = found
+            said = replace(index, comment=text)
+            self.put(replace(table, indexes=tuple(said if i.id == index.id else i for i in table.indexes)))
+            return
+        owner = self.find(statement.name)
+        if not isinstance(owner, Table):
+            raise undefined(statement.name)
+        if all(item.name != wanted for item in owner.constraints):
+            raise BoughError("42704", f'constraint "{wanted}" for table "{owner.name}" does not exist')
+        items = (replace(c, comment=text) if c.name == wanted else c for c in owner.constraints)
+        self.put(replace(owner, constraints=tuple(items)))
+
     def _comment(self, statement: d.CommentOn) -> None:
         text = statement.text
         if statement.kind == "schema":
@@ -361,6 +380,9 @@ class ObjectDdl:
             if schema is None:
                 raise BoughError("3F000", f'schema "{statement.name}" does not exist')
             self.put(replace(schema, comment=text))
+            return
+        if statement.kind in ("index", "constraint"):
+            self._comment_on_part(statement)
             return
         if statement.kind not in ("table", "view", "column", "sequence"):
             raise BoughError("0A000", f"COMMENT ON {statement.kind.upper()} is not supported")

@@ -176,7 +176,7 @@ def _merge_constraints(
         if item is None:
             return None
         return (item.kind, _by_ids(table, item.columns), _plain(item.expression, table, base), item.ref_schema,
-                item.ref_table, item.ref_columns, item.on_delete, item.on_update)  # fmt: skip
+                item.ref_table, item.ref_columns, item.on_delete, item.on_update, item.deferrable)  # fmt: skip
 
     bases, sources, targets = known(base), known(source), known(target)
     found: list[Constraint] = []
@@ -193,7 +193,8 @@ def _merge_constraints(
         listed = _renamed(table, item.columns, columns)
         if listed is not None:
             expression = _follow_renames(item.expression, table, columns)
-            found.append(replace(item, columns=listed, expression=expression))
+            comment = _comment(merge, f"constraint {name}", before, theirs, ours)
+            found.append(replace(item, columns=listed, expression=expression, comment=comment))
     return tuple(found)
 
 
@@ -240,8 +241,24 @@ def _merge_indexes(
             table, item = source, theirs
         listed = _renamed(table, item.columns, columns)
         if listed is not None:
-            found.append(replace(item, columns=listed))
+            comment = _comment(merge, f"index {item.name}", before, theirs, ours)
+            found.append(replace(item, columns=listed, comment=comment))
     return tuple(found)
+
+
+def _comment(
+    merge: Merge,
+    what: str,
+    before: Constraint | Index | None,
+    theirs: Constraint | Index | None,
+    ours: Constraint | Index | None,
+) -> str | None:
+    if theirs is None or ours is None:
+        there = theirs or ours
+        return there.comment if there is not None else None
+    old = before.comment if before is not None else None
+    text: str | None = merge.choose(f"comment of {what}", old, theirs.comment, ours.comment)
+    return text
 
 
 # -- everything that has no rows --------------------------------------------------------------------------------

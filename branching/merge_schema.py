@@ -14,12 +14,13 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
-from branching.ddl_edit import mentions, replace_column
+from branching.ddl_edit import mentions
 from branching.ddl_trunk import TrunkDdl
 from branching.engine.versioned import column_definition
 from branching.errors import BoughError
 from branching.manifest import Change
 from branching.merge_plan import CatalogPlan
+from branching.merge_said import bare, exactly
 from branching.merge_values import conversion, initial
 from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, quote
@@ -48,9 +49,9 @@ def alterations(
     final_ids = {column.name: column.id for column in want.columns}
 
     def same(left: Constraint, right: Constraint) -> bool:
-        return replace(left, columns=(), expression=None) == replace(right, columns=(), expression=None) and [
-            ids.get(name) for name in left.columns
-        ] == [final_ids.get(name) for name in right.columns]
+        return bare(left) == bare(right) and [ids.get(name) for name in left.columns] == [
+            final_ids.get(name) for name in right.columns
+        ]
 
     kept: set[str] = set()
     for constraint in have.constraints:
@@ -166,6 +167,7 @@ def _definition(constraint: Constraint) -> d.ConstraintDefinition:
         constraint.ref_columns,
         constraint.on_delete,
         constraint.on_update,
+        deferrable=constraint.deferrable,
     )
 
 
@@ -273,7 +275,7 @@ def reshape(
             if changed is not current:
                 ddl.put(changed)
     current = by_id(ddl, identifier)
-    exact = _exactly(current, merged)
+    exact = exactly(current, merged)
     if exact != current:
         ddl.put(exact)
     return exact
@@ -313,19 +315,6 @@ def loosened(
         constraints=tuple(c for c in merged.constraints if c.kind == "f" or free(c.columns, c.expression)),
         indexes=tuple(index for index in merged.indexes if free(index.columns)),
     )
-
-
-def _exactly(current: Table, merged: Table) -> Table:
-    """What is only said and not stored: comments, declared types, identity."""
-    wanted = {column.id: column for column in merged.columns}
-    for column in current.columns:
-        if column.id in wanted:
-            want = wanted[column.id]
-            current = replace_column(
-                current,
-                replace(column, comment=want.comment, declared=want.declared, identity=want.identity),
-            )
-    return replace(current, comment=merged.comment)
 
 
 def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:

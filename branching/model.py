@@ -45,9 +45,9 @@ class Constraint:
     ref_columns: tuple[str, ...] = ()
     on_delete: Literal["a", "r", "c", "n", "d"] = "a"  # as pg_constraint.confdeltype
     on_update: Literal["a", "r", "c", "n", "d"] = "a"
-    deferrable: Literal["", "i", "d"] = (
-        ""  # a foreign key that may wait for COMMIT: initially immediate, or deferred
-    )
+    comment: str | None = None
+    # A foreign key that may wait for COMMIT: initially immediate, or deferred.
+    deferrable: Literal["", "i", "d"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Index:
     name: str
     columns: tuple[str, ...]  # column names or expressions
     unique: bool = False
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Key:
     columns: tuple[str, ...]
     unique: bool
     constraint: Constraint | None = None
+    comment: str | None = None
 
     @property
     def index(self) -> Index:
@@ -82,7 +83,16 @@ class Objects:
                     oid = oids.constraint_index_oid(table.id, position)
                     found.append(Key(oid, constraint.name, table, constraint.columns, True, constraint))
             for index in table.indexes:
-                found.append(Key(oids.object_oid(index.id), index.name, table, index.columns, index.unique))
+                found.append(
+                    Key(
+                        oids.object_oid(index.id),
+                        index.name,
+                        table,
+                        index.columns,
+                        index.unique,
+                        comment=index.comment,
+                    )
+                )
         return found
 
     @cached_property

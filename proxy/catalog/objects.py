@@ -233,6 +233,12 @@ class Snapshot(Objects):
                 for number, column in enumerate(item.columns, 1):
                     if column.comment is not None:
                         rows.append((oid, oids.CLASS_CLASS, number, column.comment))
+        for key in self.keys:
+            if (said := key.comment) is not None:
+                rows.append((key.oid, oids.CLASS_CLASS, 0, said))
+        for oid, _, constraint in self.constraints():
+            if constraint.comment is not None:
+                rows.append((oid, oids.CLASS_CONSTRAINT, 0, constraint.comment))
         for schema in self.catalog.schemas.values():
             if schema.comment is not None and schema.name != "public":
                 rows.append((self.schemas[schema.name], oids.CLASS_NAMESPACE, 0, schema.comment))

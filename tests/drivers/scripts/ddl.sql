@@ -340,10 +340,8 @@ comment on table t is 'table comment';;
 comment on column t.v is 'col ''quoted''';;
 comment on view w is 'v';;
 comment on sequence s is 'sq';;
--- here: 0A000
 comment on index ti is 'ix';;
 comment on schema public is 'pub';;
--- here: 0A000
 comment on constraint t_pkey on t is 'pk';;
 select obj_description('t'::regclass), col_description('t'::regclass, 2);;
 comment on table t is null;;

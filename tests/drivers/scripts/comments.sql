@@ -1,0 +1,31 @@
+=== comments on parts of a table
+create table p (id int primary key, v int, constraint positive check (v > 0));;
+create index pv on p (v);;
+create table c (id int, p int constraint cp references p deferrable initially deferred);;
+create sequence s;;
+create view w as select id from p;;
+create schema z;;
+--run
+comment on index pv is 'fast';;
+comment on constraint positive on p is 'no debts';;
+comment on constraint cp on c is 'later';;
+comment on constraint p_pkey on p is 'key';;
+comment on sequence s is 'numbers';;
+comment on view w is 'ids';;
+comment on schema z is 'last';;
+comment on index nosuch is 'x';;
+comment on constraint nosuch on p is 'x';;
+comment on constraint cp on nosuch is 'x';;
+select obj_description('pv'::regclass, 'pg_class'), obj_description('s'::regclass), obj_description('w'::regclass);;
+select conname, obj_description(oid, 'pg_constraint') from pg_constraint where conname in ('positive','cp','p_pkey') order by 1;;
+select description from pg_description where description in ('fast','no debts','later','key','numbers','ids','last') order by 1;;
+alter table p rename column v to w;;
+alter table p add column n int default 5;;
+alter index pv rename to pw;;
+alter table c rename constraint cp to cq;;
+select conname, obj_description(oid, 'pg_constraint') from pg_constraint where conname in ('positive','cq') order by 1;;
+select obj_description('pw'::regclass, 'pg_class');;
+comment on index pw is null;;
+comment on constraint positive on p is null;;
+select obj_description('pw'::regclass, 'pg_class');;
+select conname, obj_description(oid, 'pg_constraint') from pg_constraint where conname in ('positive','cq') order by 1;;
