@@ -138,6 +138,9 @@ def _candidates(attempt: Attempt, plan: TablePlan, before: Table) -> list[str]:
     """SELECTs of the identities of rows that may differ; none where the parent has not changed the table."""
     line, parent = attempt.source, attempt.brings
     assert parent is not None and plan.target is not None
+    if before.storage.base != plan.target.storage.base:  # the parent has another table now, or a copy
+        sides = attempt.sides.visible(before, line), target_sql(attempt, plan)
+        return [f"SELECT {RID} FROM ({side}) AS _side" for side in sides]
     physical, tables = attempt.transaction.physical, (before, plan.target)
     bases = sorted({table.storage.base for table in tables if table.storage.base is not None})
     forks = [line.record.fork]

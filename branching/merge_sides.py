@@ -119,7 +119,8 @@ class Sides:
 
     def _between(self, base: Table, source: Table | None, base_line: Line) -> Rows:
         line = self.source
-        if source is not None and self._copied(base, source):
+        if source is not None and base.storage.base != source.storage.base:
+            # One side has a copy, or the trunk has put another table in its place: nothing tells which rows differ.
             both = self.visible(base, base_line), self.visible(source, line)
             return Rows(" UNION ".join(f"SELECT {RID} FROM ({side}) AS _side" for side in both), *both)
         found = [
@@ -138,12 +139,6 @@ class Sides:
         if source is not None:
             now = f"SELECT * FROM ({self.visible(source, line)}) AS _now WHERE {only}"
         return Rows(rids, before, now)
-
-    def _copied(self, base: Table, source: Table) -> bool:
-        """Whether one side has a copy of the table that the other has not: nothing tells which rows differ."""
-        return base.storage.base != source.storage.base and any(
-            overlay.reads_copy(table, self.physical) for table in (base, source)
-        )
 
     def _is_written(self, base: int | None) -> TypeGuard[int]:
         return base is not None and not self.physical.bases[base].is_copy

@@ -11,9 +11,10 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, gc, merge_apply
+from branching import Author, BoughError, branches, diff_rows, gc, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection, Statement
+from branching.diff import Named
 
 MANY = 10_000
 EMPTY = d.Truncate((d.Name("t"),))
@@ -167,3 +168,20 @@ def test_on_a_branch_no_row_keeps_a_mask(database: branching.Database) -> None:
     ] * len(masks)
     done = merge_apply.merge(database, "b", "main", author=Author("me"))
     assert done.rows[0].deleted == MANY and count(database.connect()) == 0
+
+
+def test_a_diff_knows_of_rows_that_went_with_a_table_that_was_replaced(database: branching.Database) -> None:
+    branches.create(database, "b", "main", role="me")
+    main = database.connect()
+    run(main, "DELETE FROM t WHERE id > 10")
+    key = d.ConstraintDefinition("u", "other", ("v", "id"))
+    run(main, d.AlterTable(d.Name("t"), (d.AddConstraint(key),)))  # which makes the table again
+    run(main, "DELETE FROM t WHERE id > 5")
+    run(main, d.AlterTable(d.Name("t"), (d.DropConstraint("other"),)))
+    gc.collect(database)
+    wanted = diff_rows.Wanted("b", Named("t"), "main", direct=True)
+    assert len(diff_rows.rows(database, wanted)[1]) == MANY - 6
+    run(main, EMPTY)
+    assert len(diff_rows.rows(database, wanted)[1]) == MANY
+    done = merge_apply.refresh(database, "b", author=Author("me"))
+    assert done.rows[0].deleted == MANY and count(database.connect("b")) == 0
