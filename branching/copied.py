@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from branching import inherited, names
 from branching.manifest import Change
-from branching.model import Storage, Table
+from branching.model import Column, Storage, Table
 from branching.names import DATA_SCHEMA, VERSION
 from branching.physical import BaseTable
 
@@ -27,6 +27,18 @@ def copy_of(table: Table, number: int) -> BaseTable:
     """A copy of a table, by its number: it does not exist yet."""
     columns = {column.id: f"c{column.id}" for column in table.columns}
     return BaseTable(number, DATA_SCHEMA, names.copy(number), columns)
+
+
+def with_gone(table: Table, imaged: Table | None) -> Table:
+    """``table`` and, behind its own, the columns of it in the branch's base that the branch has dropped since: what is
+    below has them still, and images of its rows are taken from the copy."""
+    there = {column.id for column in table.columns}
+    gone = [
+        Column(column.id, f"{names.HIDDEN_PREFIX}gone_{column.id}", column.type)
+        for column in (imaged.columns if imaged is not None else ())
+        if column.id not in there
+    ]
+    return replace(table, columns=(*table.columns, *gone)) if gone else table
 
 
 def over_copy(table: Table, copy: BaseTable, shape: int) -> Table:
@@ -71,11 +83,12 @@ def empty(write: BranchWrite, table: Table) -> None:
             take_images(write, table, imaged, "true")
         else:
             _take(write, imaged, write.unmasked(imaged), "true")
-    copy = copy_of(table, write.scope.database.next_id())
-    write.cursor.execute(write.cursor.engine.create_copy(copy, table))
+    wide = with_gone(table, imaged)
+    copy = copy_of(wide, write.scope.database.next_id())
+    write.cursor.execute(write.cursor.engine.create_copy(copy, wide))
     transaction.put_base(copy)
     transaction.add_storage(copy.name)
     transaction.change(Change(over_copy(table, copy, write.scope.database.next_id())))
 
 
-__all__ = ["EMPTIED", "copy_of", "empty", "over_copy", "take_images"]
+__all__ = ["EMPTIED", "copy_of", "empty", "over_copy", "take_images", "with_gone"]

@@ -21,11 +21,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from branching import manifest, names, timetravel
-from branching.copied import copy_of, over_copy
+from branching.copied import copy_of, over_copy, with_gone
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.engine.points import Point
@@ -33,8 +33,8 @@ from branching.lines import Line, TableUse
 from branching.manifest import Author, Change, Commit
 from branching.model import Storage, Table
 from branching.names import BRANCH, DATA_SCHEMA, RID, VERSION, quote
-from branching.overlay import visible
-from branching.physical import BaseTable
+from branching.overlay import own, unmasked, visible
+from branching.physical import BaseTable, Physical
 
 M = names.MANIFEST_SCHEMA
 SHARE = 0.15  # of a table's rows, from which on a copy is made
@@ -108,7 +108,7 @@ def _heavy(database: Database, limits: Limits) -> Iterator[tuple[Line, Table]]:
                     count
                     and table.id in line.touched
                     and count >= limits.share * _size(database, cursor, table)
-                    and _keeps_columns(database, line, table)
+                    and _wide(database, line, table) is not None
                 ):
                     yield line, table
     finally:
@@ -120,11 +120,41 @@ def _size(database: Database, cursor: Cursor, table: Table) -> int:
     return 0 if base is None else int(cursor.query(f"SELECT count(*) FROM {base.sql}")[0][0])
 
 
-def _keeps_columns(database: Database, line: Line, table: Table) -> bool:
-    """Whether all columns of the table in the branch's base are still there: images can be taken from the copy."""
+def _wide(database: Database, line: Line, table: Table) -> Table | None:
+    """What a copy of the table holds: also columns that the branch has dropped, as images will be taken from the copy.
+    None where they can no longer be told, or a column has another type now."""
     base = next((item for item in database.base_catalog(line).tables() if item.id == table.id), None)
+    if base is None:
+        return table
     types = {column.id: column.type for column in table.columns}
-    return base is None or all(types.get(column.id) == column.type for column in base.columns)
+    if any(types.get(column.id, column.type) != column.type for column in base.columns):
+        return None
+    wide = with_gone(table, base)
+    stored = database.physical.bases.get(table.storage.base or 0)
+    if wide is table or stored is None:
+        return table if wide is table else None
+    now = {column.id: column.name for column in wide.columns[len(table.columns) :]}
+    computed = dict(base.storage.below) if base.storage.base == table.storage.base else {}
+    below = tuple(
+        (now[column.id], computed[column.name])
+        for column in base.columns
+        if column.id in now and column.name in computed
+    )
+    told = {name for name, _ in below}
+    if any(number not in stored.columns and name not in told for number, name in now.items()):
+        return None
+    return replace(wide, storage=replace(table.storage, below=(*table.storage.below, *below)))
+
+
+def _rows(wide: Table, table: Table, line: Line, physical: Physical) -> str:
+    """All rows that the branch sees; its own have had their images taken before a column of theirs went."""
+    if wide is table:
+        return visible(table, line, physical, plain=False, touched=True, hidden=True)
+    below = unmasked(wide, line, physical, plain=False)
+    gone = wide.columns[len(table.columns) :]
+    items = [quote(column.name) for column in table.columns]
+    items += [f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in gone]
+    return f"{below} UNION ALL SELECT {', '.join(items)}, {RID}, {VERSION} FROM ({own(table, line)}) AS _own"
 
 
 def _free(line: Line) -> bool:
@@ -145,14 +175,16 @@ def _copy(database: Database, line: Line, table: Table) -> _Made | None:
                     return None
             if line.catalog.find(table.schema, table.name) is not table or not _has_room(database):
                 return None
-            base = copy_of(table, database.next_id())
+            if (wide := _wide(database, line, table)) is None:
+                return None
+            base = copy_of(wide, database.next_id())
             fork, physical = line.record.fork, database.physical
             cursor.begin()
             head = _head(cursor, line)
-        rows = visible(table, line, physical, plain=False, touched=True, hidden=True)
-        cursor.execute(cursor.engine.create_copy(base, table))
+        rows = _rows(wide, table, line, physical)
+        cursor.execute(cursor.engine.create_copy(base, wide))
         stored = ", ".join(quote(name) for name in base.columns.values())
-        items = ", ".join(quote(column.name) for column in table.columns)
+        items = ", ".join(quote(column.name) for column in wide.columns)
         cursor.execute(
             f"INSERT INTO {base.sql} ({stored}, {RID}, {VERSION})"
             f" SELECT {items}, {RID}, {VERSION} FROM ({rows}) AS _rows ORDER BY {RID}"

@@ -166,6 +166,53 @@ def test_what_was_before_it_is_read_while_the_retention_lasts_and_refused_behind
     assert lab.all("b") == then
 
 
+def test_a_table_that_lost_a_column_gets_a_copy_that_images_can_be_taken_from(lab: Lab) -> None:
+    lab.alter("b", d.DropColumn("a"), d.RenameColumn("v", "w"))
+    lab.sql("b", "update t set w = 'changed' where id < 8")
+    before, start = lab.all("b"), lab.all("main")
+    assert collect(lab)[0] == DONE
+    assert lab.all("b") == before
+    lab.fork("c", "b")
+    lab.sql("b", "update t set w = 'later' where id > 16")
+    lab.sql("b", "delete from t where id = 15")
+    expected = lab.all("b")
+    lab.sql("main", "insert into t values (50, 1, 'main')")
+    lab.restart()
+    assert lab.all("b") == expected and lab.all("c") == before
+    lab.merge(strategy="branch_wins")  # main has written the column that went
+    assert lab.all("main") == sorted([*expected, (50, "main")])
+    lab.connections.pop("c").close()
+    branches.discard(lab.database, "c")
+    merge_apply.revert(lab.database, lab.last, AUTHOR)
+    assert lab.sql("main", "select id, a, v from t order by id") == [*start, (50, 1, "main")]
+
+
+def test_a_reset_behind_the_copy_of_a_table_that_lost_a_column(lab: Lab) -> None:
+    start = lab.all("main")
+    lab.alter("b", d.DropColumn("a"))
+    lab.sql("b", "update t set v = 'changed' where id < 8")
+    collect(lab)
+    lab.sql("b", "delete from t")
+    lab.connections.pop("b").close()
+    reset(lab.database, "b")
+    lab.connections["b"] = lab.database.connect("b")
+    assert lab.all("b") == start
+
+
+def test_a_branch_that_lost_a_column_and_all_rows_of_a_large_table_goes_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "EMPTIED", 1)
+    lab.alter("b", d.DropColumn("a"))
+    lab.sql("b", "delete from t")
+    lab.sql("b", "insert into t values (1, 'x'), (2, 'y')")
+    lab.sql("b", "update t set v = 'z' where id = 1")
+    lab.sql("b", "delete from t where id = 2")
+    assert lab.all("b") == [(1, "z")]
+    lab.merge()
+    assert lab.all("main") == [(1, "z")]
+
+
 def test_the_past_between_two_copies_has_each_row_once(lab: Lab) -> None:
     """What went from the second copy is still below in the first."""
     lab.database.retention = 3600
