@@ -12,6 +12,7 @@ from branching import names
 from branching.engine import duckdb_guard
 from branching.engine.base import Cursor, EngineError
 from branching.engine.capabilities import Capabilities
+from branching.engine.duckdb_forms import text_form
 from branching.engine.versioned import VersionedRows
 from branching.names import BRANCH, RID, VERSION
 
@@ -108,6 +109,9 @@ class DuckDBEngine(VersionedRows):
     def row_text(self, cells: Mapping[str, str]) -> str:
         items = ", ".join(f"{names.literal(name)}: {value}" for name, value in cells.items())
         return f"CAST({{{items}}} AS VARCHAR)"
+
+    def spelled(self, type_text: str, value: str) -> str:
+        return text_form(type_text, value)
 
     def explain(self, sql: str, *, analyze: bool = False, as_json: bool = False) -> str:
         return f"EXPLAIN {'ANALYZE ' if analyze else ''}{'(FORMAT json) ' if as_json else ''}{sql}"

@@ -140,6 +140,9 @@ class FakeEngine(VersionedRows):
     def row_text(self, cells: Mapping[str, str]) -> str:
         return f"row_text({', '.join(f'{names.literal(name)}, {value}' for name, value in cells.items())})"
 
+    def spelled(self, type_text: str, value: str) -> str:
+        return f"CAST({value} AS TEXT)"
+
     def digest(self, rows: str, columns: Sequence[str]) -> str:
         listed = names.columns(list(columns)) or "1"
         return f"SELECT {listed} FROM ({rows}) AS _rows ORDER BY {listed}"

@@ -87,6 +87,9 @@ class Engine(Protocol):
     def row_text(self, cells: Mapping[str, str]) -> str:
         """An expression for a whole row as text, of its columns' expressions by name."""
 
+    def spelled(self, type_text: str, value: str) -> str:
+        """An expression for the text that clients are shown of ``value``, an expression of an engine's type."""
+
     def digest(self, rows: str, columns: Sequence[str]) -> str:
         """A query whose answer is alike for the same ``rows`` in any order, and differs for others."""
 

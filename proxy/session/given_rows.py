@@ -96,7 +96,7 @@ def prepare(session: Session, name: str, source: Source, given: Sequence[int]) -
         for number, type_ in enumerate(types)
     )
     return PreparedStatement(
-        name, source, first.prepared, types=types, lasting=False, rows=rows, given=tuple(given)
+        name, source, first.prepared, types=types, read_in=first.read_in, rows=rows, given=tuple(given)
     )
 
 

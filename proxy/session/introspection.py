@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace as changed
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlglot import exp
 
@@ -26,6 +26,7 @@ from proxy.session.outcome import Columns, described, of_shown
 from proxy.session.parameters import columns_of
 from proxy.session.remote_relations import refuse_in_definition
 from proxy.sql.literals import in_definition
+from proxy.sql.texts import with_texts
 from proxy.types import BY_NAME, from_engine
 
 if TYPE_CHECKING:
@@ -211,7 +212,12 @@ def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.E
     if isinstance(what, ddl_model.CreateView) and views.mentioned(what.query):
         raise BoughError("0A000", "a view cannot read the system views of schema bough")
     connection = session.prepare_connection()
-    return in_definition(what, columns_of(connection.catalog, session.search_path(), connection.temporary))
+    known = columns_of(connection.catalog, session.search_path(), connection.temporary)
+    what = in_definition(what, known)
+    if isinstance(what, ddl_model.CreateView):
+        texts = with_texts(what.query, known, connection.database.engine.spelled)
+        return what if texts is None else changed(what, query=cast(exp.Query, texts))
+    return what
 
 
 __all__ = ["changed", "context", "rewrite"]

@@ -25,7 +25,7 @@ class PreparedStatement:
     columns: Columns | None = None
     described: Any = None  # the catalog that ``columns`` were found in
     told: Columns | None = None  # what the client was last told of it
-    lasting: bool = True  # it was read without a look at the catalog
+    read_in: Any = None  # the catalog and temporary tables that it was read in; None: any
     rows: ParameterRows | None = None  # ``prepared`` is the first row of so many
     given: tuple[int, ...] = ()  # the types the client gave for ``rows``
 

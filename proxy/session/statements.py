@@ -33,13 +33,14 @@ from proxy.session.analysis import WRITES, Analysis, analysis, tag_of
 from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
 from proxy.session.parameters import columns_of, declared, engine_types, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
+from proxy.session.readings import read_again, readings
 from proxy.session.remote_relations import check_places
 from proxy.session.shadow import with_values
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext, with_macros
-from proxy.sql.literals import with_types
+from proxy.sql.in_place import in_place
 from proxy.sql.parameters import parameter_types, typed_parameters
-from proxy.sql.prepare import Prepared, prepared_of
+from proxy.sql.prepare import Prepared
 from proxy.sql.split import Source
 from proxy.sql.statements import Kind
 
@@ -95,9 +96,7 @@ class Statements:
         inferred: list[str | None] = []
         elsewhere = self.reads_elsewhere(prepared)
         known_columns = columns_of(connection.catalog, self._session.search_path(), connection.temporary)
-        typed = with_types(prepared.parsed, known_columns)
-        if typed is not None:
-            prepared = prepared_of(typed)
+        prepared, depends = in_place(prepared, known_columns, connection.database.engine.spelled)
         if prepared.parameter_count:
             if elsewhere and prepared.tree is not None:
                 known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
@@ -108,7 +107,10 @@ class Statements:
         count = max(prepared.parameter_count, len(given))
         cast = declared(prepared.parsed.tree) if prepared.parsed.tree is not None and count else {}
         types = oids(given, inferred, count, cast)
-        statement = PreparedStatement(name, source, prepared, types=types, lasting=typed is None)
+        read_in = readings(self._session) if depends else None
+        statement = PreparedStatement(
+            name, source, prepared, types=types, read_in=read_in, given=tuple(given)
+        )
         if len(source.text) < _LONGEST_KEPT and not elsewhere:
             if len(self._read) >= _KEPT_SIMPLE:
                 self._read.pop(next(iter(self._read)))
@@ -141,6 +143,7 @@ class Statements:
         connection = self._session.prepare_connection()
         if statement.command is not None:
             return introspection.command_columns(self._session, statement.command)
+        read_again(self._session, statement)
         prepared = statement.prepared
         if prepared is None:
             return None
@@ -202,7 +205,7 @@ class Statements:
         if whole is not None and (outcome := given_rows.run(self._session, source)) is not None:
             return outcome
         statement = self.prepare("", source)
-        if whole is not None and statement.prepared and statement.lasting and len(whole) < _LONGEST_KEPT:
+        if whole is not None and statement.prepared and not statement.read_in and len(whole) < _LONGEST_KEPT:
             if len(self.simple) >= _KEPT_SIMPLE:
                 self.simple.pop(next(iter(self.simple)))
             self.simple[whole] = statement
@@ -225,6 +228,7 @@ class Statements:
             session.branch_schemas.merging.before(statement)
             if statement.command is not None:
                 return self.command(with_values(statement.command, values))
+            read_again(session, statement)
             prepared = statement.prepared
             assert prepared is not None
             self._allow(prepared)
@@ -375,10 +379,6 @@ class Statements:
         self._session.transactions.need_writable()
 
     # -- statements that hold other statements --------------------------------------------------------------------
-
-    def inner(self, source: Source, values: Sequence[Any] = ()) -> Outcome:
-        """Runs the statement inside another (EXECUTE, DECLARE)."""
-        return self.run(self.prepare("", source), values, None)
 
     def named(self, name: str) -> PreparedStatement:
         found = self.prepared.get(name)

@@ -161,7 +161,7 @@ def declare(session: Session, what: s.Declare) -> Outcome:
         )
     if what.name in session.statements.cursors:
         raise BoughError("42P03", f'cursor "{what.name}" already exists')
-    outcome = session.statements.inner(what.inner)
+    outcome = session.statements.run(session.statements.prepare("", what.inner), [], None)
     if what.hold:
         outcome.materialise()
     session.statements.cursors[what.name] = SqlCursor(what.name, outcome, what.hold)

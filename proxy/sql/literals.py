@@ -7,20 +7,29 @@ of a parameter in its place is; strings that both read alike are left alone.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 from sqlglot import exp
 
 from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
+from branching.errors import BoughError
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
 from proxy.sql.rules.types import types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
-_CANDIDATE = re.compile(rf"\\|'\s*\{{|'\s*(?:{'|'.join(_WORDS)})\s*'", re.IGNORECASE)
+_NUMBER = r"\s*[-+]?[\d._]*[.exX_][-+\w.]*\s*"  # one that is not digits alone
+MAY_DIFFER = re.compile(
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|\s*(?:{'|'.join(_WORDS)})\s*)'", re.IGNORECASE
+)
+_IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
+_INTEGERS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
+_FLOATS = {"FLOAT": "real", "DOUBLE": "double precision"}
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
@@ -32,7 +41,7 @@ def with_types(parsed: Parsed, columns_of: ColumnsOf) -> Parsed | None:
     >>> found.tree.expression.sql("postgres")
     "VALUES (CAST('\\\\x00ff' AS BYTEA))"
     """
-    if parsed.tree is None or _CANDIDATE.search(parsed.text) is None:
+    if parsed.tree is None or MAY_DIFFER.search(parsed.text) is None:
         return None
     tree = parsed.tree.copy()
     if not _retype(tree, TypesInPlace(tree, columns_of)):
@@ -105,16 +114,44 @@ def _wanted(literal: exp.Literal, in_place: TypesInPlace) -> str | None:
 
 def _may_differ(text: str) -> bool:
     folded = text.strip().lower()
-    return "\\" in text or folded.startswith("{") or folded in _WORDS
+    return (
+        "\\" in text
+        or folded.startswith("{")
+        or folded in _WORDS
+        or not text.isascii()
+        or _IS_NUMBER.fullmatch(text) is not None
+    )
 
 
 def _differs(text: str, type_: str) -> bool:
-    """Whether the engine would read a string otherwise than Postgres where a value of ``type_`` is due."""
+    """Whether the engine would read a string otherwise than Postgres where a value of ``type_`` is due.
+
+    What is no value to Postgres is refused here, where the engine would make one of it.
+    """
     folded = text.strip().lower()
+    if type_ in _INTEGERS and _IS_NUMBER.fullmatch(text):
+        raise BoughError("22P02", f'invalid input syntax for type {_INTEGERS[type_]}: "{text}"')
+    if type_ in _FLOATS:
+        _check_range(text, type_)
     if type_ == "BLOB":
-        return "\\" in text
+        return "\\" in text or not text.isascii()
     if type_.endswith("[]"):
         return folded.startswith("{")
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
     return type_ in _MOMENTS and folded in _WORDS[:4]
+
+
+def _check_range(text: str, type_: str) -> None:
+    """A number too large or too small for its type would be infinite, or nothing."""
+    try:
+        number = float(text)
+    except ValueError:
+        return  # the engine says so
+    if type_ == "FLOAT" and math.isfinite(number) and number:
+        with np.errstate(all="ignore"):
+            number = float(np.float32(number))
+    folded = text.lower()
+    lost = not number and re.search(r"[1-9]", folded.partition("e")[0]) is not None
+    if lost or (math.isinf(number) and "inf" not in folded):
+        raise BoughError("22003", f'"{text}" is out of range for type {_FLOATS[type_]}')

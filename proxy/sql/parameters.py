@@ -67,13 +67,17 @@ class TypesInPlace:
     """What a constant or parameter of ``tree`` would be read as, from where it stands."""
 
     def __init__(self, tree: exp.Expr, columns_of: ColumnsOf, own: Mapping[str, str] | None = None) -> None:
-        self._scope = _Columns(tree, columns_of)
+        self._scope = _CertainColumns(tree, columns_of)
         if own is not None:  # of the table whose definition this is
             self._scope.add("", own)
 
     def of(self, node: exp.Expr) -> str | None:
         """The engine's type; None if nothing tells."""
         return _type_of(node, self._scope)
+
+    def of_expression(self, node: exp.Expr) -> str | None:
+        """The engine's type of an expression itself; None if it is not known."""
+        return _expression_type(node, self._scope)
 
 
 class _Columns:
@@ -101,6 +105,52 @@ class _Columns:
 
     def table(self, table: exp.Expr) -> Mapping[str, str]:
         return self._by_alias.get(table.name.lower(), {})
+
+
+class _CertainColumns(_Columns):
+    """The same without a guess by the name alone: the column's own query, or one around it, names its table."""
+
+    def __init__(self, tree: exp.Expr, columns_of: ColumnsOf) -> None:
+        super().__init__(tree, columns_of)
+        self._columns_of = columns_of
+        self._names = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+
+    def of(self, column: exp.Column) -> str | None:
+        name, node = _folded(column.this) or "", column.find_ancestor(*_NAMING)
+        if node is None:
+            return self._by_alias.get("", {}).get(name)  # in a definition
+        while node is not None:
+            sources = _sources(node)
+            if column.table:
+                sources = [item for item in sources if item.alias_or_name.lower() == column.table.lower()]
+            found = [self._of_source(item, name) for item in sources]
+            if None in found:
+                return None
+            if known := [type_ for type_ in found if type_]:
+                return known[0] if len(known) == 1 else None
+            node = node.find_ancestor(*_NAMING)
+        return None
+
+    def _of_source(self, source: exp.Expr, name: str) -> str | None:
+        """The type of a column of a source, '' if it has none of that name; None if nobody knows."""
+        if not isinstance(source, exp.Table) or source.name.lower() in self._names:
+            return None
+        columns = self._columns_of(_folded(source.args.get("db")), _folded(source.this) or "")
+        return None if columns is None else columns.get(name, "")
+
+
+_NAMING = (exp.Select, exp.Update, exp.Delete, exp.Merge, exp.Insert)
+
+
+def _sources(node: exp.Expr) -> list[exp.Expr]:
+    """What a statement takes columns from."""
+    if isinstance(node, exp.Insert):
+        return [_target(node)] if isinstance(node.this, exp.Schema | exp.Table) else []
+    from_, using = node.args.get("from_"), node.args.get("using")
+    found = [node.this] if not isinstance(node, exp.Select) and node.this is not None else []
+    found += [from_.this] if from_ is not None else []
+    found += using if isinstance(using, list) else [using] if isinstance(using, exp.Expr) else []
+    return found + [join.this for join in node.args.get("joins") or ()]
 
 
 def _folded(node: exp.Expr | None) -> str | None:
@@ -240,6 +290,7 @@ _KNOWN_RESULTS: dict[type[exp.Expr], str] = {
     exp.Count: "BIGINT",
     exp.Extract: "DECIMAL(38,10)",
     exp.DPipe: TEXT,
+    exp.Avg: "DOUBLE",
 }
 _NAMED_RESULTS = {
     "lower": TEXT, "upper": TEXT, "length": "INTEGER", "trim": TEXT, "md5": TEXT, "left": TEXT, "right": TEXT,

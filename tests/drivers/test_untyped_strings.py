@@ -94,6 +94,82 @@ def test_a_statement_is_read_again_where_the_type_has_changed(connection: psycop
     assert rows(connection, "SELECT x FROM bins ORDER BY x NULLS FIRST") == [(None,), (r"\x4142",)]
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "text"),
+    [
+        ("float8", "2", "2"), ("float8", "'inf'", "Infinity"), ("float8", "'NaN'", "NaN"), ("float8", "0.1", "0.1"),
+        ("float8", "1e300", "1e+300"), ("real", "16777216", "1.6777216e+07"), ("bytea", r"'\x00FF'", r"\x00ff"),
+        ("int[]", "'{1,NULL}'", "{1,NULL}"), ("text[]", "ARRAY['a b', 'c', NULL]", '{"a b",c,NULL}'),
+        ("interval", "'14 months -1 day'", "1 year 2 mons -1 days"), ("numeric", "1.50", "1.5"),
+        ("numeric(8,2)", "1.5", "1.50"), ("bigint", "9007199254740993", "9007199254740993"),
+        ("boolean", "'on'", "true"), ("text", r"'a\b'", r"a\b"),
+        ("bool[]", "'{t,f}'", "{t,f}"), ("float8[]", "ARRAY[1.0, 2.5]::float8[]", "{1,2.5}"),
+    ],
+)  # fmt: skip
+def test_casts_to_text_are_spelled_as_for_clients(
+    connection: psycopg.Connection, type_: str, value: str, text: str
+) -> None:
+    for _ in range(2):  # the second table is another one, to the same texts
+        for kind, given, shown in (("int", "5", "5"), (type_, value, text)):
+            connection.execute(f"CREATE TABLE shown (i int, c {kind})".encode())
+            connection.execute(f"INSERT INTO shown VALUES (1, {given})".encode())
+            asked = (
+                "SELECT c::text FROM shown",
+                "SELECT CAST(s.c AS varchar) FROM shown AS s",
+                "SELECT (SELECT shown.c::text FROM bins RIGHT JOIN (SELECT 1 AS k) AS o ON false) FROM shown",
+                "SELECT c::text FROM shown WHERE c::text = '" + shown.replace("'", "''") + "'",
+                "SELECT c::text FROM shown GROUP BY c::text ORDER BY c::text",
+            )
+            for query in asked:
+                assert rows(connection, query) == [(shown,)], query
+                cursor = connection.execute(query.encode(), prepare=True)
+                assert cursor.fetchall() == [(shown,)]
+            connection.execute(
+                "CREATE VIEW view_of AS SELECT c::text AS t, left(c::varchar, 3) AS l FROM shown"
+            )
+            assert rows(connection, "SELECT t, l FROM view_of") == [(shown, shown[:3])]
+            connection.execute("DROP VIEW view_of")
+            connection.execute("DROP TABLE shown")
+
+
+def test_joined_texts_and_columns_whose_type_is_not_certain(connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE shown (i int, d float8, c bytea)")
+    connection.execute("INSERT INTO shown VALUES (1, 3, '\\x41'::bytea)")
+    assert rows(connection, "SELECT 'd=' || d || ';' FROM shown") == [("d=3;",)]
+    assert rows(connection, "SELECT d || '' FROM (SELECT i AS d FROM shown) AS s") == [("1",)]
+    assert rows(connection, "SELECT c::text FROM (SELECT i AS c FROM shown) AS s") == [("1",)]
+    assert rows(connection, "WITH shown AS (SELECT 7 AS c) SELECT c::text FROM shown") == [("7",)]
+    assert rows(connection, "SELECT encode(c || c, 'hex') FROM shown") == [("4141",)]
+    connection.execute("DROP TABLE shown")
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "code"),
+    [
+        ("i", "1.5", "22P02"), ("i", "1e3", "22P02"), ("i", "0x10", "22P02"), ("i", "1_000", "22P02"),
+        ("d", "1e400", "22003"), ("d", "1e-400", "22003"), ("r", "1e40", "22003"), ("r", "-1e-50", "22003"),
+    ],
+)  # fmt: skip
+def test_numbers_that_the_engine_would_make_others_of(
+    connection: psycopg.Connection, column: str, text: str, code: str
+) -> None:
+    connection.execute("CREATE TABLE shown (i int, d float8, r real)")
+    for statement in (
+        f"INSERT INTO shown ({column}) VALUES ('{text}')",
+        f"UPDATE shown SET {column} = '{text}'",
+        f"SELECT * FROM shown WHERE {column} = '{text}'",
+    ):
+        with pytest.raises(psycopg.DataError) as caught:
+            connection.execute(statement.encode())
+        assert caught.value.sqlstate == code
+    connection.execute("INSERT INTO shown (d, r) VALUES ('0e5', ' 2.50 '), ('-inf', '1e-40')")
+    assert rows(connection, "SELECT d::text, r::text FROM shown ORDER BY d") == [
+        ("-Infinity", "1e-40"),
+        ("0", "2.5"),
+    ]
+    connection.execute("DROP TABLE shown")
+
+
 def test_what_is_no_value_is_refused(connection: psycopg.Connection) -> None:
     for text in (r"INSERT INTO bins (x) VALUES ('\xabc')", r"INSERT INTO bins (x) VALUES ('\9')"):
         with pytest.raises(psycopg.DataError):

@@ -1,0 +1,26 @@
+"""A statement read once more with the catalog at hand: its strings (``literals``) and its casts to text (``texts``)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from proxy.sql.literals import MAY_DIFFER, with_types
+from proxy.sql.parameters import ColumnsOf
+from proxy.sql.prepare import Prepared, prepared_of
+from proxy.sql.texts import TextForm, with_texts
+
+_MAY_BE_TEXT = re.compile(r"::|\|\||\bcast\s*\(", re.IGNORECASE)
+
+
+def in_place(prepared: Prepared, columns_of: ColumnsOf, form: TextForm) -> tuple[Prepared, bool]:
+    """The statement as the catalog has it, and whether another catalog could have made it another."""
+    text = prepared.parsed.text
+    strings, casts = MAY_DIFFER.search(text) is not None, _MAY_BE_TEXT.search(text) is not None
+    if strings and (typed := with_types(prepared.parsed, columns_of)) is not None:
+        prepared = prepared_of(typed)
+    if casts and prepared.tree is not None and not prepared.catalog:
+        spelled = with_texts(prepared.tree, columns_of, form)
+        if spelled is not None:
+            prepared = replace(prepared, tree=spelled)
+    return prepared, strings or casts
