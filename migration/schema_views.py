@@ -54,6 +54,7 @@ class SchemaViews:
 
 
 NO_VIEWS = SchemaViews()
+_OURS = ("HV00N", "57014")  # nobody could be asked: no view's fault
 
 
 def plan_views(
@@ -70,19 +71,24 @@ def plan_views(
     as_tables = [
         name for name in _chosen(options.views_as_tables, views, "views_as_tables") if name not in skipped
     ]
-    relations = {
-        entry.name: Relation(
-            entry.name, source.describe((entry.schema, entry.name)).spec.columns, (*target_schema, entry.name)
-        )
-        for entry in entries
-        if entry.name not in skipped and entry.kind in ("table", "view", "materialized view")
-    }
-    wanted = [entry for name, entry in views.items() if name not in skipped and name not in as_tables]
+    relations: dict[str, Relation] = {}
+    texts: dict[str, ViewText] = {}
+    reasons: dict[str, str] = {}
+    for entry in entries:
+        if entry.name in skipped or entry.kind not in ("table", "view", "materialized view"):
+            continue
+        try:
+            columns = source.describe((entry.schema, entry.name)).spec.columns
+        except MigrationError as error:
+            if entry.name not in views or error.sqlstate in _OURS:
+                raise
+            reasons[entry.name] = f"it cannot be described: {error.message}"
+        else:
+            relations[entry.name] = Relation(entry.name, columns, (*target_schema, entry.name))
+    wanted = [views[name] for name in views if name in relations and name not in as_tables]
     tables = (
         {entry.name for entry in _there(target, target_schema) if entry.kind == "table"} if wanted else set()
     )
-    texts: dict[str, ViewText] = {}
-    reasons: dict[str, str] = {}
     for entry in wanted:
         try:
             texts[entry.name] = _text(entry, source, target, schema, relations)
@@ -174,7 +180,12 @@ def _text(
 ) -> ViewText:
     if entry.kind == "materialized view":
         raise Untranslatable("it is materialized")
-    text = source.definition((entry.schema, entry.name))
+    try:
+        text = source.definition((entry.schema, entry.name))
+    except MigrationError as error:
+        if error.sqlstate in _OURS:
+            raise
+        raise Untranslatable(f"{source.dialect} does not give its text: {error.message}") from None
     if text is None:
         raise Untranslatable(f"{source.dialect} does not give its text")
     columns = [column.name for column in relations[entry.name].columns]

@@ -59,13 +59,14 @@ _EXPLAIN = re.compile(
     r"(?is)(?:\s|--[^\n]*\n|/\*(?!M?!).*?\*/)*EXPLAIN\s+(?:(?:ANALYZE|VERBOSE|EXTENDED|QUERY\s+PLAN|PLAN|AST|SYNTAX|PIPELINE|ESTIMATE|"
     r"FORMAT\s*=\s*\w+|\([^()]*\))\s+)*(?P<what>(?:SELECT|WITH|FROM|VALUES|TABLE|\()\W*.*)"
 )
-# The clauses of CREATE TABLE that PostgreSQL's parser does not know; what is checked is the statement without them.
+# The clauses that PostgreSQL's parser does not know; what is checked is the statement without them.
 _LAYOUTS = {
     "greenplum": re.compile(r"(?i)\bDISTRIBUTED\s+(?:BY\s*\([^()]*\)|RANDOMLY|REPLICATED)"),
     "redshift": re.compile(
         r"(?i)\bDISTSTYLE\s+(?:AUTO|EVEN|KEY|ALL)\b|\bDISTKEY\b(?:\s*\([^()]*\))?|\bENCODE\s+\w+"
         r"|\b(?:COMPOUND\s+|INTERLEAVED\s+)?SORTKEY\b(?:\s*\([^()]*\)|\s+AUTO\b)?|\bBACKUP\s+(?:YES|NO)\b"
         r"|\b(?:GENERATED\s+BY\s+DEFAULT\s+AS\s+)?IDENTITY\s*\([^()]*\)"
+        r"|(?<=CHAR)\s*\(\s*MAX\s*\)"
     ),
 }
 
@@ -78,7 +79,7 @@ def check_query(text: str, dialect: str) -> None:
     migration.errors.MigrationError: the statement would write
     """
     if contract(dialect).sqlglot in ("postgres", "redshift"):
-        _check_postgres_query(_one_postgres(text))
+        _check_postgres_query(_one_postgres(text, dialect))
         return
     explained = _EXPLAIN.match(text)
     if explained is not None and explained["what"]:

@@ -124,6 +124,11 @@ class RedshiftConnector(DbapiConnector):
         oid = catalog.oid_of(rows, path)
         return () if oid is None else catalog.columns_of(rows, oid)
 
+    def definition(self, path: Path) -> str | None:
+        """A view's text, every name in full; tables have none."""
+        with self.session() as session:
+            return catalog.view_text(lambda text: self.rows(session, text), path)
+
     def columns_of_query(self, cursor: Any) -> tuple[ColumnSpec, ...]:
         result = cursor.pgresult
         fields = range(result.nfields)

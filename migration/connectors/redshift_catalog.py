@@ -125,6 +125,19 @@ def attachments(rows: Rows, oid: str) -> tuple[str, ...]:
     return tuple(what for what, query in _ATTACHED if rows(query.format(oid=oid)))
 
 
+def view_text(rows: Rows, path: Path) -> str | None:
+    """CREATE VIEW with every name in full, None for what is no view. The search path is another afterwards."""
+    oid = oid_of(rows, path)
+    if oid is None:
+        return None
+    rows("SELECT set_config('search_path', 'pg_catalog', false)")
+    found = rows(
+        "SELECT pg_catalog.quote_ident(relname), pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class "
+        f"WHERE oid = {oid} AND relkind = 'v'"
+    )
+    return f"CREATE VIEW {found[0][0]} AS {found[0][1]}" if found else None
+
+
 def types_of(rows: Rows, pairs: Sequence[tuple[int, int]]) -> list[str]:
     """The names of types, from their oids and modifiers."""
     if not pairs:

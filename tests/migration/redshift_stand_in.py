@@ -32,7 +32,7 @@ _CLAUSES = re.compile(
 )
 # What Redshift does not have, as far as somebody who knows PostgreSQL would write it.
 _LACKING = re.compile(
-    r"(?is)\bTO\s+STDOUT\b|\bFROM\s+STDIN\b|pg_export_snapshot|to_regclass|::regclass|set_config|WITH\s+ORDINALITY"
+    r"(?is)\bTO\s+STDOUT\b|\bFROM\s+STDIN\b|pg_export_snapshot|to_regclass|::regclass|WITH\s+ORDINALITY"
     r"|\bLATERAL\b|\bFILTER\s*\(|client_connection_check|bytea_output|IntervalStyle|standard_conforming|pg_enum"
     r"|attidentity|attgenerated|\bTRUNCATE\b|INCLUDING\s+ALL|\bON\s+CONFLICT\b|\bRETURNING\b|FROM\s*\(\s*VALUES"
     r"|pg_get_serial_sequence|SESSION\s+CHARACTERISTICS|regexp_matches|string_agg|\bUNLOGGED\b|::oid"
@@ -121,6 +121,7 @@ class _Session:
             self.refused("the stand-in cannot read this COPY")
         else:
             text = _CLAUSES.sub("", text)
+            text = re.sub(r"(?i)(?<=CHAR)\(MAX\)", "", text)
             text = re.sub(r"(?i)\bVARBYTE\s*\(\d+\)", "varbyte", text)
             text = re.sub(r"(?i)SET enable_case_sensitive_identifier TO true", "SELECT 1", text)
             text = text.replace("SELECT pg_last_copy_count()", f"SELECT {self.counted}")

@@ -21,6 +21,8 @@ from migration.connectors.redshift_load import csv_bytes
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.plan import plan
+from migration.schema_transfer import requests, run_schema
+from migration.schema_views import plan_views
 from migration.secrets import MASK
 from migration.statements import check_statement
 from migration.transfer import run
@@ -226,6 +228,24 @@ def test_a_table_moves_there_and_back(shift: Connector, duck: Connector) -> None
         assert reader.fetch(
             "SELECT count(*) AS n FROM (SELECT id, name, m, seen FROM main.s EXCEPT SELECT * FROM main.back)"
         ).to_pylist() == [{"n": 0}]
+
+
+def test_views_move_with_their_schema(shift: Connector, duck: Connector) -> None:
+    made(shift, PLAIN)
+    with shift.writer() as writer:
+        writer.execute(
+            "CREATE VIEW public.named AS SELECT id, upper(name) AS name FROM public.t WHERE name > 'a'"
+        )
+    options = TransferOptions(verify="L3")
+    for source, schema, target, into in ((shift, "public", duck, "there"), (duck, "there", shift, "back")):
+        views = plan_views(schema, source, target, (into,), options)
+        items = requests(schema, source, (into,), options, views=views)
+        results = list(run_schema(items, source, target, views=views))
+        assert [(each.target_table, each.verdict) for each in results] == [
+            (f"{into}.t", "pass"), (f"{into}.named", "pass"),
+        ]  # fmt: skip
+    assert {entry.name: entry.kind for entry in shift.tables("back")} == {"t": "table", "named": "view"}
+    shift.execute("DROP SCHEMA back CASCADE")
 
 
 def test_nothing_stays_in_s3_when_a_load_fails(shift: Connector, red: StandIn) -> None:

@@ -258,6 +258,29 @@ def test_a_materialized_view_moves_as_a_table_or_not_at_all(pg: Connector, tmp_p
         assert moved(pg, "shop", target, "copied", views_as_tables=("m",))["m"].rows_transferred == 1
 
 
+def test_a_view_that_is_broken_is_refused_by_name(tmp_path: Path) -> None:
+    statements = (
+        *TABLES,
+        "CREATE TABLE gone (a int)",
+        "CREATE VIEW broken AS SELECT * FROM gone",
+        "DROP TABLE gone",
+    )
+    with (
+        closing(made_duckdb(tmp_path / "a.duckdb", *statements)) as source,
+        closing(made_duckdb(tmp_path / "b.duckdb")) as target,
+    ):
+        source.execute("CREATE VIEW above AS SELECT count(*) AS n FROM bills")
+        with pytest.raises(MigrationError) as refusal:
+            moved(source, "main", target, "copied")
+        assert refusal.value.sqlstate == "0A000"
+        assert "broken" in refusal.value.message and "above" not in refusal.value.message
+        assert set(moved(source, "main", target, "copied", skip_views=("broken",))) == {
+            "bills",
+            "customers",
+            "above",
+        }
+
+
 def test_explain_names_the_views(shop: Connector, tmp_path: Path) -> None:
     with closing(made_duckdb(tmp_path / "b.duckdb")) as target:
         options = TransferOptions(skip_views=("born",))
