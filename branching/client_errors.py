@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
+from branching.model import Catalog
+
+_SEQUENCE = re.compile(r'sequence "([^"]+)"')
 
 
-def client_error(error: EngineError) -> BoughError | EngineError:
+def client_error(error: EngineError, catalog: Catalog | None = None) -> BoughError | EngineError:
+    """What a client is told. ``catalog``: whose names its objects have there, not their storage's."""
     if error.kind is ErrorKind.CONFLICT:
         return BoughError(
             "40001",
@@ -16,6 +22,11 @@ def client_error(error: EngineError) -> BoughError | EngineError:
         )
     if error.kind is ErrorKind.INTERRUPTED:
         return BoughError("57014", "canceling statement due to user request")
+    if catalog is not None and (found := _SEQUENCE.search(error.message)) is not None:
+        names = {item.physical.rpartition(".")[2]: item.name for item in catalog.sequences()}
+        if (name := names.get(found[1])) is not None:
+            told = error.message.replace(found[0], f'sequence "{name}"')
+            return EngineError(error.kind, error.exception, told, error.sql, error.broken)
     return error
 
 

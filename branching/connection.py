@@ -303,7 +303,7 @@ class Connection:
             return self._write(statement, parameters, key)
         except EngineError as error:
             self.failed = self.transaction is not None
-            raise client_error(error) from error
+            raise client_error(error, self.catalog) from error
         except BaseException:
             self.failed = self.transaction is not None
             raise

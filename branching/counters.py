@@ -52,22 +52,27 @@ def alter(ddl: ObjectDdl, sequence: Sequence, options: d.SequenceOptions) -> Non
     _own_counter(ddl, changed, value, called=called)
 
 
+def increment(options: d.SequenceOptions, otherwise: int) -> int:
+    """The INCREMENT that ``options`` ask for. 22023 for zero."""
+    if options.increment == 0:
+        raise BoughError("22023", "INCREMENT must not be zero")
+    return otherwise if options.increment is None else options.increment
+
+
 def _changed(sequence: Sequence, options: d.SequenceOptions) -> Sequence:
     """The sequence as it is to be, with its counter of before."""
     kind = options.type or sequence.type
     was, limit = INTEGER_RANGE[sequence.type], INTEGER_RANGE[kind]
-    increment = options.increment if options.increment is not None else sequence.increment
-    if increment == 0:
-        raise BoughError("22023", "INCREMENT must not be zero")
+    step = increment(options, sequence.increment)
     minimum, maximum = sequence.minimum, sequence.maximum
     if options.minimum is not None:
         minimum = options.minimum
     elif options.no_minimum or (kind != sequence.type and minimum == -was - 1):
-        minimum = 1 if increment > 0 else -limit - 1
+        minimum = 1 if step > 0 else -limit - 1
     if options.maximum is not None:
         maximum = options.maximum
     elif options.no_maximum or (kind != sequence.type and maximum == was):
-        maximum = limit if increment > 0 else -1
+        maximum = limit if step > 0 else -1
     for what, bound in (("MINVALUE", minimum), ("MAXVALUE", maximum)):
         if not -limit - 1 <= bound <= limit:
             shown = {"BIGINT": "bigint", "INTEGER": "integer", "SMALLINT": "smallint"}[kind]
@@ -79,7 +84,7 @@ def _changed(sequence: Sequence, options: d.SequenceOptions) -> Sequence:
         sequence,
         type=kind,
         start=start,
-        increment=increment,
+        increment=step,
         minimum=minimum,
         maximum=maximum,
         cycle=sequence.cycle if options.cycle is None else options.cycle,

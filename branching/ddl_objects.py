@@ -201,7 +201,7 @@ class ObjectDdl:
             number += 1
             wanted = f"{name}{number}"
         kind = options.type or (column_type if column_type in counters.INTEGER_RANGE else "BIGINT")
-        increment = options.increment or 1
+        increment = counters.increment(options, 1)
         limit = counters.INTEGER_RANGE.get(kind, counters.INTEGER_RANGE["BIGINT"])
         minimum = options.minimum if options.minimum is not None else (1 if increment > 0 else -limit - 1)
         maximum = options.maximum if options.maximum is not None else (limit if increment > 0 else -1)

@@ -454,3 +454,19 @@ def test_deferred_keys_are_kept_through_a_new_beginning(place: Any, name: str) -
         place.execute(f"INSERT INTO c{name} VALUES (7)")
         place.execute(f"INSERT INTO {name} VALUES (7)")
     assert place.execute(f"SELECT count(*) FROM c{name}").fetchone() == (1,)
+
+
+def test_going_back_can_be_cancelled(place: Any, name: str) -> None:
+    place.execute("BEGIN")
+    for number in range(100, 400):
+        place.execute(f"INSERT INTO {name} VALUES (%s)", (number,))
+    place.execute("SAVEPOINT here")
+    place.execute("SAVEPOINT timed")
+    place.execute("SET LOCAL statement_timeout = '20ms'")
+    with pytest.raises(psycopg.Error):
+        place.execute("SELECT 1 / 0")
+    for _ in range(2):
+        fails(place, "ROLLBACK TO timed", "57014")
+        fails(place, "SELECT 1", "25P02")
+    assert place.execute("ROLLBACK").statusmessage == "ROLLBACK"
+    assert rows(place, name) == [1]

@@ -194,3 +194,15 @@ select nextval('nosuch'::regclass);;
 begin;;
 insert into t (id, n) values (nextval('t_id_seq'::regclass), currval(pg_get_serial_sequence('t','id'))) returning id;;
 rollback;;
+=== where a sequence ends
+create sequence big maxvalue 2;;
+--run
+select nextval('big');;
+select nextval('big');;
+select nextval('big');;
+select setval('big', 10);;
+create sequence bad maxvalue 1;;
+create sequence bad minvalue 5 start 1;;
+create sequence bad increment 0;;
+create table t (id int default nextval('big'));;
+insert into t values (default);;
