@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from bigquery_stand_in import Service, bigquery_service
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -24,11 +24,7 @@ from migration.reconcile import Side, reconcile
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
-if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.cloud.bigquery") is None:
-    pytest.skip("google-cloud-bigquery is not installed", allow_module_level=True)
-
-from bigquery_stand_in import Service, bigquery_service  # it needs no package, but makes sense only with one
-
+pytest.importorskip("google.cloud.bigquery")
 pytestmark = [pytest.mark.bigquery, pytest.mark.filterwarnings("ignore")]
 TABLE = (
     "CREATE TABLE d.t (id INT64 NOT NULL, name STRING(20), amount NUMERIC(18,4), seen DATETIME, moment TIMESTAMP, "
