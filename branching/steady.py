@@ -73,7 +73,7 @@ def settle_temporary(transaction: Transaction, scope: Scope, tree: exp.Expr, nam
         transaction.doubtful[name] = True
 
 
-def settle_definition(transaction: Transaction, statement: d.Ddl) -> None:
+def settle_definition(transaction: Transaction, statement: d.Ddl, scope: Scope) -> None:
     """Before a change of definitions in a block."""
     if not transaction.explicit or not isinstance(statement, d.AlterTable):
         return
@@ -85,10 +85,21 @@ def settle_definition(transaction: Transaction, statement: d.Ddl) -> None:
             unsteady = (
                 isinstance(action, d.AlterType) and action.using is not None and _unsteady(action.using)
             )
-        if unsteady:
+        if unsteady and _has_rows(transaction, scope, statement.name):
             transaction.log.stop(
                 "the transaction has put drawn values into a column of a table that has rows"
             )
+
+
+def _has_rows(transaction: Transaction, scope: Scope, name: d.Name) -> bool:
+    """Whether a new column has rows to fill; where that is not a table of the branch, it is taken to have."""
+    if scope.is_temporary(name):
+        return True
+    found = scope.find(name)
+    if found is None or not isinstance(found[2], Table):
+        return True
+    rows = scope.relation_sql(found[2], scope.line)
+    return bool(transaction.cursor.query(f"SELECT 1 FROM ({rows}) AS _rows LIMIT 1"))
 
 
 def _unsteady(tree: exp.Expr) -> bool:

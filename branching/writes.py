@@ -40,7 +40,7 @@ class Writes:
         if isinstance(statement, ddl_model.Truncate):
             return self._truncate(transaction, statement)
         if not isinstance(statement, exp.Expr):
-            settle_definition(transaction, statement)
+            settle_definition(transaction, statement, self._connection.scope())
             if not temporary.ddl(self._connection, statement):
                 self._ddl(transaction).run(statement)
             return Result()

@@ -456,6 +456,27 @@ def test_deferred_keys_are_kept_through_a_new_beginning(place: Any, name: str) -
     assert place.execute(f"SELECT count(*) FROM c{name}").fetchone() == (1,)
 
 
+def test_columns_that_draw_are_added_to_a_table_without_rows(place: Any, name: str) -> None:
+    place.execute("BEGIN")
+    place.execute(f"CREATE TABLE d{name} (i int)")
+    place.execute(f"CREATE VIEW v{name} AS SELECT now() AS at")
+    place.execute(f"ALTER TABLE d{name} ADD COLUMN at timestamptz DEFAULT now(), ADD COLUMN id serial")
+    place.execute(f"INSERT INTO d{name} (i) VALUES (1)")
+    place.execute("SAVEPOINT here")
+    place.execute(f"INSERT INTO d{name} (i) VALUES (2)")
+    fails(place, "SELECT 1 / 0", "22012")
+    place.execute("ROLLBACK TO here")
+    place.execute(f"INSERT INTO d{name} (i) VALUES (3)")
+    place.execute("COMMIT")
+    place.execute(f"INSERT INTO d{name} (i) VALUES (4)")
+    found = place.execute(
+        f"SELECT i, id, at, at < (SELECT at FROM v{name}) FROM d{name} ORDER BY i"
+    ).fetchall()
+    assert [row[0] for row in found] == [1, 3, 4] and found[0][1] == 1 < found[1][1] < found[2][1]
+    assert found[0][2] == found[1][2] < found[2][2]
+    assert all(row[3] for row in found)
+
+
 def test_going_back_can_be_cancelled(place: Any, name: str) -> None:
     place.execute("BEGIN")
     for number in range(100, 400):
