@@ -264,7 +264,7 @@ def test_readers_see_every_table_whole_while_it_is_altered(database: branching.D
         ]
         text = exp.DataType.build("VARCHAR", dialect="duckdb")
         try:
-            for _ in range(4):
+            for _ in range(2):
                 for branch in ("main", "b"):
                     with closing(database.connect(branch)) as connection:
                         for action in (
