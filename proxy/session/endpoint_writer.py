@@ -20,7 +20,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from branching import Connection, names, pins
-from branching.ddl_model import CommentOn, CreateView, Drop, Name
+from branching.ddl_model import CommentOn, CreateView, Drop, Name, Truncate
 from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
@@ -198,7 +198,8 @@ class LocalWriter(SqlWriter):
             rows = self._merge(staging, target, found, key)
             notes = (f"kept because of: foreign key of {', '.join(referring)}",)
         elif mode == "replace":
-            self._run(parsed(f"DELETE FROM {self.q(target)}"))
+            with translated():
+                self.connection.execute(Truncate((table_name(target),)))
             rows = self._insert(staging, target)
         else:
             rows = self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
