@@ -306,6 +306,7 @@ def test_5000_live_branches(database: branching.Database, tmp_path: Path) -> Non
 
 
 def test_whoever_may_still_see_what_has_gone_is_known(database: branching.Database) -> None:
+    database.commit_log.flush()  # which a thread of its own would do just now
     one, other = database.connect(), database.connect()
     assert not one.cursor.others_read()
     result = other.execute(sql("SELECT i FROM range(1000000) r(i)"))
