@@ -361,7 +361,7 @@ class Oracle:
         )
 
     def wrote(self, session: Session, tab: Tab | None) -> None:
-        """A statement of the session has written a table, or (None) definitions."""
+        """A statement of the session has written a table or its definition, or (None) a view or macro."""
 
     def committed(self, session: Session) -> None:
         """The session's block has committed."""
@@ -750,7 +750,7 @@ class Oracle:
         )
         if both is not None:
             catalog[tab.name] = tab
-            self.wrote(session, None)
+            self.wrote(session, tab)
 
     def drop_table(self, rnd: Random) -> None:
         session = self._pick_session(rnd, write=True)
@@ -765,7 +765,7 @@ class Oracle:
             lambda: session.model.execute(f"DROP TABLE {q(tab.name)}"),
         )
         if both is not None:
-            self.wrote(session, None)
+            self.wrote(session, tab)
             del catalog[tab.name]
             for name in [name for name, uid in views.items() if uid == tab.uid]:
                 del views[name]
@@ -840,7 +840,7 @@ class Oracle:
 
         both = self._both(session, label, lambda: session.bough.execute(statement), model)
         if both is not None:
-            self.wrote(session, None)
+            self.wrote(session, tab)
             del catalog[tab.name]
             catalog[changed.name] = changed
 

@@ -1,4 +1,4 @@
-"""The oracle's further steps: merges, refreshes, reverts, diffs, macros, comments, export, and crashes inside a step.
+"""The oracle's further steps: merges, refreshes, reverts, diffs, macros, comments, files, and crashes inside a step.
 
 What a merge makes of two sides that both changed is the business of the merge oracles, which follow every row. Here the
 histories are wilder (definitions, nested forks, resets, collection, crashes, transactions), and the laws are those that
@@ -6,7 +6,8 @@ need no identity of rows:
 
 * where only the branch has changed since the two parted, a merge makes the target what the branch is, and its revert
   makes the target what it was; where only the parent has, a refresh makes the branch what the parent is;
-* where both have, tables that only one side has written are that side's, and merging again changes nothing;
+* where both have, tables that only one side has written are that side's, definitions that only one side has changed
+  are that side's, and merging again changes nothing;
 * a refused merge changes nothing;
 * a diff turns one side into the other: what it takes away was there, and with what it brings it is the other;
 * whatever happens inside a step, a copy of the file made between any two of its engine transactions has every branch
@@ -37,7 +38,8 @@ from branching.engine.duckdb_export import export
 from branching.engine.duckdb_load import load
 
 AUTHOR = Author("oracle")
-_EVERYTHING = -1  # written: definitions, or more than one table
+_EVERYTHING = -1  # written: more than is known
+_NO_TABLE = 0  # written: a view or a macro
 
 
 @dataclass
@@ -97,7 +99,7 @@ class MergingOracle(Oracle):
                 model.facts.parent_touched |= tables
 
     def wrote(self, session: Session, tab: Tab | None) -> None:
-        tables = {_EVERYTHING if tab is None else tab.uid}
+        tables = {_NO_TABLE if tab is None else tab.uid}
         if session.open:
             session.touched |= tables
         else:
@@ -164,8 +166,9 @@ class MergingOracle(Oracle):
         one_sided = facts.parent_writes == self.of(parent).writes
         same = source.catalog == source.origin_catalog == target.catalog
         same = same and source.views == source.origin_views == target.views
-        if not one_sided and not same:
-            return  # definitions of both sides are the schema oracle's
+        merged = None if one_sided or same else self._three_way(name, parent)
+        if not one_sided and not same and merged is None:
+            return  # what becomes of one table that both sides have changed is the schema oracle's
         strategy = "abort" if one_sided else rnd.choice(("abort", "branch_wins", "main_wins"))
         self.log.append(f"MERGE {name} INTO {parent} {strategy}{' (one-sided)' if one_sided else ''}")
         before = replace(
@@ -183,8 +186,10 @@ class MergingOracle(Oracle):
         if one_sided:
             self._becomes(parent, source)
         else:
+            if merged is not None:
+                self._takes_definitions(parent, *merged)
             self._adopt(name, parent)
-        touched = {_EVERYTHING} if source.catalog != source.origin_catalog else set(facts.touched)
+        touched = set(facts.touched)
         self._based(name, source)
         self.noted(parent, touched)
         self.of(name).parent_writes, self.of(name).parent_touched = self.of(parent).writes, set()
@@ -203,6 +208,62 @@ class MergingOracle(Oracle):
             raise Mismatch(f"merging {name} again: {again.rows}")
         self.compare(parent)
 
+    def _three_way(self, name: str, parent: str) -> tuple[dict[str, Tab], dict[str, int]] | None:
+        """The definitions after a merge, where each object was changed on one side only; None if that is not so."""
+        source, target, facts = self.branches[name], self.branches[parent], self.of(name)
+        base, theirs, ours = (
+            {tab.uid: tab for tab in catalog.values()}
+            for catalog in (source.origin_catalog, source.catalog, target.catalog)
+        )
+        tables: list[Tab] = []
+        for uid in dict.fromkeys([*ours, *theirs, *base]):
+            chosen = _changed_once(base.get(uid), theirs.get(uid), ours.get(uid))
+            if chosen is _BOTH:
+                return None
+            if chosen is not None:
+                tables.append(chosen)
+            written = facts.touched if uid not in ours else facts.parent_touched
+            if chosen is None and uid in (ours | theirs) and written & {uid, _EVERYTHING}:
+                return None  # dropped on one side, written on the other
+        views: dict[str, int] = {}
+        for view in dict.fromkeys([*target.views, *source.views, *source.origin_views]):
+            kept = _changed_once(
+                source.origin_views.get(view), source.views.get(view), target.views.get(view)
+            )
+            if kept is _BOTH:
+                return None
+            if kept is not None:
+                views[view] = kept
+        catalog = {tab.name: tab for tab in tables}
+        known = {tab.uid for tab in tables}
+        if len(catalog) < len(tables) or any(uid > 0 and uid not in known for uid in views.values()):
+            return None
+        renamed = {
+            uid
+            for uid, tab in base.items()
+            for side in (ours, theirs)
+            if uid in side and side[uid].name != tab.name
+        }
+        fresh = {uid for view, uid in views.items() if view not in source.origin_views}
+        return (
+            None if renamed & fresh else (catalog, views)
+        )  # a new view over a table that the other side renames
+
+    def _takes_definitions(self, parent: str, catalog: dict[str, Tab], views: dict[str, int]) -> None:
+        """The parent's model has these definitions; the rows of tables that are not as they were are Bough's."""
+        target = self.branches[parent]
+        before, schema = {tab.uid: tab for tab in target.catalog.values()}, f"m{self.next()}"
+        same = {name: tab for name, tab in catalog.items() if before.get(tab.uid) == tab}
+        self._copy(same, target.schema, schema)
+        connection = self._audit(parent)
+        for name, tab in catalog.items():
+            if name not in same:
+                self.plain.execute(f"CREATE TABLE {schema}.{q(name)} ({tab.model_body()})")
+                marks = ", ".join(f"CAST(? AS {col.type})" for col in tab.cols)
+                for row in connection.execute(_whole(name)).fetchall():
+                    self.plain.execute(f"INSERT INTO {schema}.{q(name)} VALUES ({marks})", list(row))
+        target.schema, target.catalog, target.views = schema, dict(catalog), dict(views)
+
     def _adopt(self, name: str, parent: str) -> None:
         """Both sides have changed: the rows are taken from Bough, after the laws have been asked."""
         source, target, facts = self.branches[name], self.branches[parent], self.of(name)
@@ -213,7 +274,8 @@ class MergingOracle(Oracle):
             got = connection.execute(_whole(tab.name)).fetchall()
             whole = f"SELECT * FROM {{}}.{q(tab.name)}"
             ours = self.plain.execute(whole.format(target.schema)).fetchall()
-            theirs = self.plain.execute(whole.format(source.schema)).fetchall()
+            alike = source.catalog.get(tab.name) == tab
+            theirs = self.plain.execute(whole.format(source.schema)).fetchall() if alike else []
             mine, other = (
                 facts.touched & {tab.uid, _EVERYTHING},
                 facts.parent_touched & {tab.uid, _EVERYTHING},
@@ -222,7 +284,7 @@ class MergingOracle(Oracle):
                 raise Mismatch(
                     f"{parent}.{tab.name} changed by a merge of a branch that had not written it: {got}, {ours}"
                 )
-            known = facts.parent_writes is not None
+            known = facts.parent_writes is not None and alike
             if known and not other and bag(got) != bag(theirs):
                 raise Mismatch(f"{parent}.{tab.name} is not what only {name} had written: {got}, {theirs}")
             self.plain.execute(f"DELETE FROM {schema}.{q(tab.name)}")
@@ -496,6 +558,16 @@ class MergingOracle(Oracle):
             finally:
                 connection.close()
         return found
+
+
+_BOTH: Any = object()
+
+
+def _changed_once(base: Any, theirs: Any, ours: Any) -> Any:
+    """What a merge makes of an object that one side has changed, at most; _BOTH if both have."""
+    if theirs in (base, ours):
+        return ours
+    return theirs if ours == base else _BOTH
 
 
 def _whole(table: str) -> exp.Expr:
