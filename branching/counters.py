@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from branching import ddl_model as d
 from branching import names
-from branching.ddl_edit import sequences_in
+from branching.ddl_edit import replace_column, sequences_in
 from branching.errors import BoughError
 from branching.model import Sequence
 from branching.resolve import parse
@@ -138,4 +138,7 @@ def _own_counter(ddl: ObjectDdl, sequence: Sequence, value: int, *, called: bool
         table = next(item for item in ddl.catalog.tables() if item.id == number)
         column = table.column(name)
         assert column is not None and column.default is not None
-        ddl.put(ddl.alter(table, d.SetDefault(name, parse(column.default).copy())))
+        changed = ddl.alter(table, d.SetDefault(name, parse(column.default).copy()))
+        now = changed.column(name)
+        assert now is not None
+        ddl.put(replace_column(changed, replace(now, default=column.default)))  # in the words it had

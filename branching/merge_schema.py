@@ -21,7 +21,7 @@ from branching.errors import BoughError
 from branching.manifest import Change
 from branching.merge_plan import CatalogPlan
 from branching.merge_said import bare, exactly
-from branching.merge_values import conversion, initial
+from branching.merge_values import added_with, conversion, initial
 from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, quote
 from branching.resolve import DIALECT, Scope
@@ -80,7 +80,7 @@ def alterations(
                 replace(mine[column.id], name=column.name), column, renamed, known, replaced
             )
         else:
-            steps.append(Step(d.AddColumn(column_tree(column)), column.id))
+            steps += _added(column, known)
             if column.not_null:
                 steps.append(Step(d.SetNotNull(column.name)))
     for constraint in want.constraints:
@@ -104,6 +104,17 @@ def alterations(
     if want.name != have.name:
         steps.append(Step(d.RenameTable(want.name)))
     return steps
+
+
+def _added(column: Column, known: tuple[Table, ...]) -> list[Step]:
+    """Adds a column with what its rows were given on the other side, whatever its default is now."""
+    value = added_with(column, known)
+    if value is None:
+        return [Step(d.AddColumn(column_tree(column)), column.id)]
+    first = Step(d.AddColumn(column_tree(replace(column, default=value))), column.id)
+    if column.default is None:
+        return [first, Step(d.DropDefault(column.name))]
+    return [first, Step(d.SetDefault(column.name, sqlglot.parse_one(column.default, dialect=DIALECT)))]
 
 
 def _renames(have: Table, wanted: dict[int, Column]) -> list[Step]:

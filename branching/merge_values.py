@@ -54,6 +54,17 @@ def initial(column: Column) -> str:
     return f"CAST(({default}) AS {column.type})"
 
 
+def added_with(column: Column, changed: tuple[Table, ...]) -> str | None:
+    """The constant that rows got in a column when it was added, where one of ``changed`` knows: its default may have
+    changed since, or give another value by now."""
+    for table in changed:
+        known = next((c for c in table.columns if c.id == column.id and c.type == column.type), None)
+        recipe = _recipe(table, known) if known is not None and known.generated is None else None
+        if recipe is not None and sqlglot.parse_one(recipe, dialect=DIALECT).find(exp.Column) is None:
+            return recipe
+    return None
+
+
 def _recipe(table: Table, column: Column) -> str | None:
     """How the branch has worked out a column that was not there, or was of another type.
 
@@ -105,4 +116,4 @@ def any_of(conditions: list[str]) -> str:
     return f"({' OR '.join(conditions)})" if conditions else "false"
 
 
-__all__ = ["any_of", "conversion", "distinct", "initial", "lifted", "names"]
+__all__ = ["added_with", "any_of", "conversion", "distinct", "initial", "lifted", "names"]

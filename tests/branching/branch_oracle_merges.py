@@ -222,6 +222,11 @@ class MergingOracle(Oracle):
                 return None
             if chosen is not None:
                 tables.append(chosen)
+                kept = {col.name for col in chosen.cols}
+                lost = uid in base and any(col.name not in kept for col in base[uid].cols)
+                both = facts.touched & {uid, _EVERYTHING} and facts.parent_touched & {uid, _EVERYTHING}
+                if lost and (both or facts.parent_writes is None):
+                    return None  # the other side may have written the column that goes
             written = facts.touched if uid not in ours else facts.parent_touched
             if chosen is None and uid in (ours | theirs) and written & {uid, _EVERYTHING}:
                 return None  # dropped on one side, written on the other

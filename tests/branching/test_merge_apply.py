@@ -407,3 +407,29 @@ def test_a_view_stands_over_the_table_that_took_the_place_of_its_own(lab: Lab) -
     lab.connections["c"].execute(d.Drop("table", (d.Name("t"),), cascade=True))
     lab.merge("c")
     lab.fails("42P01", lab.sql, "main", "select n from w")
+
+
+@pytest.mark.parametrize("then", [d.DropDefault("n"), d.SetDefault("n", exp.Literal.number(7))])
+@pytest.mark.parametrize("target", ["main", "b"])
+def test_rows_get_what_a_column_was_added_with_whatever_its_default_is_now(
+    lab: Lab, then: Any, target: str
+) -> None:
+    lab.sql("main", "create table p (id integer primary key, v varchar)")
+    lab.sql("main", "insert into p values (1, 'x'), (2, 'y')")
+    lab.fork("c")
+    if target == "b":
+        lab.connections.pop("c").close()
+        branches.discard(lab.database, "c")
+        lab.fork("bb")
+        lab.sql("bb", "insert into p values (3, 'z')")
+        lab.fork("c", "bb")
+    into = "main" if target == "main" else "bb"
+    lab.alter("c", d.AddColumn(column("n integer default 5")), then, table="p")
+    lab.sql("c", "update p set v = 'changed' where id = 2")
+    lab.sql(into, "insert into p values (9, 'there')")
+    expected = lab.sql("c", "select * from p order by id")
+    lab.merge("c", into)
+    assert lab.sql(into, "select * from p where id < 9 order by id") == expected
+    lab.sql(into, "insert into p (id) values (10)")
+    now = None if isinstance(then, d.DropDefault) else 7
+    assert lab.sql(into, "select n from p where id >= 9 order by id") == [(5,), (now,)]
