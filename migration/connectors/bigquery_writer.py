@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from google.cloud import bigquery
 
-from migration.connectors.base import Mode, Path, Published, WriteResult
+from migration.connectors.base import Path, Published, WriteResult
 from migration.connectors.bigquery_load import schema_of, written
-from migration.connectors.dbapi import DbapiWriter, merged
 from migration.connectors.fitting import fit_batch
+from migration.connectors.merging import MergingWriter
 from migration.connectors.queries import quoted
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from migration.connectors.bigquery import BigqueryConnector
 
 
-class BigqueryWriter(DbapiWriter):
+class BigqueryWriter(MergingWriter):
     """A session that writes; each statement and each load stands for itself."""
 
     transactions = False
@@ -106,14 +106,6 @@ class BigqueryWriter(DbapiWriter):
 
     def create_like(self, staging: Path, target: Path) -> None:
         self.execute(f"CREATE TABLE {self.q(staging)} LIKE {self.q(target)}")
-
-    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
-        if mode != "upsert" or not self.exists(target):
-            return super().publish(staging, target, mode, key)
-        self.check_key(staging, key)
-        rows = merged(self, staging, target, key, self._names(staging))
-        self.drop(staging)
-        return Published("MERGE", atomic=True, rows=rows)
 
     def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
         held = self.dependants(target)

@@ -379,21 +379,6 @@ class DbapiWriter(SqlWriter):
         self.connector.closed(self.session)
 
 
-def merged(writer: SqlWriter, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> int:
-    """MERGE: one statement that updates the keys that are there and inserts the others."""
-    rest = [quoted(name, writer.item) for name in names if name not in key]
-    columns = [quoted(name, writer.item) for name in names]
-    update = (
-        f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = s.{name}' for name in rest)} " if rest else ""
-    )
-    writer.execute(
-        f"MERGE INTO {writer.q(target)} AS t USING {writer.q(staging)} AS s ON {writer.match('t', 's', key)} "
-        f"{update}WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) "
-        f"VALUES ({', '.join(f's.{name}' for name in columns)})"
-    )
-    return writer.count(staging)
-
-
 def finite(array: pa.Array) -> bool:
     """False if a float column holds NaN or an infinity."""
     return array.null_count == len(array) or bool(pc.all(pc.is_finite(array)).as_py())

@@ -23,9 +23,10 @@ import snowflake.connector
 from snowflake.connector import errors as driver_errors
 
 from migration.connectors.arrow import arrow_type
-from migration.connectors.base import Mode, Path, Published, ReadColumn, RemoteTable, Source, Writer
+from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, Writer
 from migration.connectors.convert import from_values, unfit
-from migration.connectors.dbapi import DbapiConnector, DbapiReader, DbapiWriter, merged
+from migration.connectors.dbapi import DbapiConnector, DbapiReader
+from migration.connectors.merging import MergingWriter
 from migration.connectors.queries import quoted_path
 from migration.datasources import Datasource
 from migration.errors import MigrationError
@@ -194,7 +195,7 @@ class _Reader(DbapiReader):
             return Source(path=self.connector.found(self.session, source.path))
 
 
-class SnowflakeWriter(DbapiWriter):
+class SnowflakeWriter(MergingWriter):
     """One session that writes."""
 
     connector: SnowflakeConnector
@@ -227,14 +228,6 @@ class SnowflakeWriter(DbapiWriter):
     def rename(self, path: Path, new: Path) -> None:
         # A bare new name would move the table to the session's schema.
         self.execute(f"ALTER TABLE {self.q(path)} RENAME TO {quoted_path((*path[:-1], new[-1]), self.item)}")
-
-    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
-        if mode != "upsert" or not self.exists(target):
-            return super().publish(staging, target, mode, key)
-        self.check_key(staging, key)
-        rows = merged(self, staging, target, key, self._names(staging))
-        self.drop(staging)
-        return Published("MERGE", atomic=True, rows=rows)
 
 
 def _type(item: Any) -> CanonicalType:

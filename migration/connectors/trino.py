@@ -24,7 +24,8 @@ from trino import exceptions
 
 from migration.connectors.base import Mode, Path, Published, ReadColumn, Writer
 from migration.connectors.convert import from_texts, from_values
-from migration.connectors.dbapi import DbapiConnector, DbapiWriter, merged
+from migration.connectors.dbapi import DbapiConnector, DbapiWriter
+from migration.connectors.merging import merged
 from migration.connectors.queries import quoted_path
 from migration.datasources import Datasource
 from migration.dialects import contract
