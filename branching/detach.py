@@ -131,8 +131,10 @@ def _wide(database: Database, line: Line, table: Table) -> Table | None:
         return None
     wide = with_gone(table, base)
     stored = database.physical.bases.get(table.storage.base or 0)
-    if wide is table or stored is None:
-        return table if wide is table else None
+    if wide is table:
+        return table
+    if stored is None or line.record.inherited:
+        return None  # rows that are part of the base have images, and would be in the copy too
     now = {column.id: column.name for column in wide.columns[len(table.columns) :]}
     computed = dict(base.storage.below) if base.storage.base == table.storage.base else {}
     below = tuple(

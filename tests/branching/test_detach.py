@@ -272,3 +272,17 @@ def test_the_list_of_branches_still_counts_its_changes(lab: Lab) -> None:
     collect(lab)
     after = listed()
     assert after.rows_changed == before.rows_changed and after.bytes > before.bytes
+
+
+def test_rows_of_its_base_are_read_once_where_a_column_was_dropped(lab: Lab) -> None:
+    lab.sql("b", "update t set a = 7")
+    collect(lab)
+    lab.fork("c", "b")
+    start = lab.all("c")
+    lab.alter("c", d.DropColumn("a"))
+    lab.sql("c", "update t set v = 'changed' where id < 8")
+    collect(lab)
+    lab.connections.pop("c").close()
+    reset(lab.database, "c")
+    lab.connections["c"] = lab.database.connect("c")
+    assert lab.all("c") == start
