@@ -358,25 +358,20 @@ class TrunkDdl(Ddl):
         changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         return self._rebuild(table, changed, {column.name: f"CAST({value} AS {kind})"})
 
-    def emptied(self, table: Table) -> Table:
-        """The table over a new, empty base."""
-        return self._rebuild(table, table, None)
-
-    def _rebuild(self, table: Table, changed: Table, values: dict[str, str] | None) -> Table:
-        """A new base in the shape of ``changed``, with the old rows and identities; an empty one without ``values``."""
+    def _rebuild(self, table: Table, changed: Table, values: dict[str, str]) -> Table:
+        """A new base in the shape of ``changed`` with the rows and identities of the old one."""
         old = self._base(table)
         self._drop_indexes(table, old)
         old = self._rename_base(old, f"{names.HIDDEN_PREFIX}old_{old.id}")
         made = self.create_storage(replace(changed, storage=Storage(None, self.next_id())))
         new = self._base(made)
-        if values is not None:
-            kept = [c for c in changed.columns if c.generated is None]
-            by_id = {column.id: column.name for column in table.columns}
-            items = [values.get(c.name) or quote(by_id[c.id]) for c in kept]
-            self.cursor.execute(
-                f"INSERT INTO {new.sql} ({names.columns([c.name for c in kept])}, {RID}, {VERSION})"
-                f" SELECT {', '.join(items)}, {RID}, {VERSION} FROM {old.sql}"
-            )
+        kept = [c for c in changed.columns if c.generated is None]
+        by_id = {column.id: column.name for column in table.columns}
+        items = [values.get(c.name) or quote(by_id[c.id]) for c in kept]
+        self.cursor.execute(
+            f"INSERT INTO {new.sql} ({names.columns([c.name for c in kept])}, {RID}, {VERSION})"
+            f" SELECT {', '.join(items)}, {RID}, {VERSION} FROM {old.sql}"
+        )
         if not self._keeps():
             self._remove_base(old)
         self._make_indexes(made)
