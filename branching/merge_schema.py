@@ -109,7 +109,7 @@ def alterations(
 def _added(column: Column, known: tuple[Table, ...]) -> list[Step]:
     """Adds a column with what its rows were given on the other side, whatever its default is now."""
     value = added_with(column, known)
-    if value is None or (column.default is not None and value == initial(column)):
+    if value is None:
         return [Step(d.AddColumn(column_tree(column)), column.id)]
     first = Step(d.AddColumn(column_tree(replace(column, default=value))), column.id)
     if column.default is None:

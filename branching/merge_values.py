@@ -55,14 +55,28 @@ def initial(column: Column) -> str:
 
 
 def added_with(column: Column, changed: tuple[Table, ...]) -> str | None:
-    """The constant that rows got in a column when it was added, where one of ``changed`` knows: its default may have
-    changed since, or give another value by now."""
+    """The constant that rows got in a column when it was added, where one of ``changed`` knows and the default is
+    another by now, or gives another value."""
     for table in changed:
         known = next((c for c in table.columns if c.id == column.id and c.type == column.type), None)
         recipe = _recipe(table, known) if known is not None and known.generated is None else None
         if recipe is not None and sqlglot.parse_one(recipe, dialect=DIALECT).find(exp.Column) is None:
-            return recipe
+            given = _constant(recipe)
+            still = given is not None and column.default is not None and given == _constant(column.default)
+            return None if still else recipe
     return None
+
+
+def _constant(text: str) -> str | None:
+    """The value of a constant without its type and spelling; None if it is none, or not written plainly."""
+    node: exp.Expr = sqlglot.parse_one(text, dialect=DIALECT)
+    while isinstance(node, exp.Cast | exp.Paren):
+        node = node.this
+    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
+        return f"-{node.this.name}"
+    if isinstance(node, exp.Boolean):
+        return str(node.this).lower()
+    return node.name if isinstance(node, exp.Literal) else None
 
 
 def _recipe(table: Table, column: Column) -> str | None:
