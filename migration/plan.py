@@ -137,8 +137,8 @@ def _plan(
     journal: Journal | None,
 ) -> TransferPlan:
     table = _source_table(request, source, reader)
-    version = _version(target)
     existing = _existing(request, target)
+    version = _version(target)
     shape = None if existing is None or _is_redefined(request) else existing
     options = request.options
     decided = column_plans.decide(table.columns, options, source.dialect, target.dialect, shape, version)
@@ -236,7 +236,10 @@ def _source_table(request: TransferRequest, source: Connector, reader: Reader) -
 
 
 def _version(connector: Connector) -> str | None:
-    match = _VERSION.search(connector.version())
+    known: str | None = getattr(
+        connector, "seen_version", None
+    )  # looking for the table may have told already
+    match = _VERSION.search(known or connector.version())
     return match.group() if match else None
 
 

@@ -83,12 +83,14 @@ class DuckdbConnector(SqlConnector[Any]):
     def describe(self, path: Path) -> RemoteTable:
         with self.session() as session:
             spec = table_spec(session, path)
-        entry = next(
-            (entry for entry in self.tables() if spec and (entry.schema, entry.name) == spec.path), None
-        )
-        if spec is None or entry is None:
-            raise self.missing(path)
-        return RemoteTable(spec, entry.kind, entry.rows)
+            if spec is None:
+                raise self.missing(path)
+            rows = session.execute(
+                "SELECT estimated_size FROM duckdb_tables() WHERE database_name = current_database() "
+                "AND schema_name = $1 AND table_name = $2",
+                list(spec.path),
+            ).fetchall()
+        return RemoteTable(spec, "table", rows[0][0]) if rows else RemoteTable(spec, "view")
 
     def definition(self, path: Path) -> str | None:
         schema, name = schema_and_name(path)

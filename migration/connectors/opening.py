@@ -47,6 +47,7 @@ class SqlConnector(ABC, Generic[S]):
         self.read_only = datasource.read_only
         self._secrets = datasource.secret_texts()
         self._sessions: list[S] = []  # open driver sessions, for interrupt
+        self.seen_version: str | None = None  # what the last session was told, where sessions are told
 
     @abstractmethod
     def version(self) -> str:

@@ -156,6 +156,7 @@ class PostgresConnector(PostgresObjects):
         except psycopg.Error as reason:
             raise self.failed("HV00N", reason) from None
         self._sessions.append(session)
+        self.seen_version = session.info.parameter_status("server_version")
         return session
 
     def prepare(self) -> str:
