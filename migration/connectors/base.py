@@ -156,8 +156,7 @@ class Reader(Protocol):
         """The rows in batches; ``columns`` None means all. No row: no batch. One read at a time."""
 
     def fetch(self, query: str) -> pa.Table:
-        """A small result (a profile, a checksum) in canonical form; one SELECT, put together by the caller from what
-        ``describe`` has taken: nobody looks whether it only reads."""
+        """A small result (a profile, a checksum) in canonical form; one SELECT, put together by the caller."""
 
     def keeps_extremes(self, source: Source) -> bool:
         """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""

@@ -154,6 +154,8 @@ class DuckdbConnector(SqlConnector[Any]):
 class DuckdbReader(SqlReader):
     """One read-only transaction."""
 
+    engine_refuses_writes = True
+
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
         with connector.errors():

@@ -190,6 +190,8 @@ class PostgresConnector(PostgresObjects):
 class PostgresReader(SqlReader):
     """One snapshot."""
 
+    engine_refuses_writes = True
+
     def __init__(
         self, connector: PostgresConnector, session: psycopg.Connection[Any], snapshot: str | None
     ) -> None:

@@ -23,6 +23,7 @@ class SqlReader(ABC):
     item: DialectContract
     consistent = True
     snapshot: str | None = None
+    engine_refuses_writes = False  # its transaction is read-only to the engine
     _checked = ""  # the query that was read last: describing and reading it parses it once
 
     @abstractmethod
@@ -74,12 +75,11 @@ class SqlReader(ABC):
         return self.stream(text, chosen, batch_rows, batch_bytes)
 
     def fetch(self, query: str) -> pa.Table:
-        """A small result in canonical form.
-
-        ``query`` is text of ours. A query of a user's stands in it as a whole, and was checked when it was described.
-        """
+        """A small result in canonical form."""
         source = Source(query=query)
-        self._checked = query
+        if self.engine_refuses_writes:  # it is text of ours; to read it again costs more than many an answer
+            self._checked = query
+        self.check(source)
         columns = self.columns(source)
         schema = pa.schema([pa.field(column.name, arrow_type(column.type)) for column in columns])
         return pa.Table.from_batches(list(self.read(source, columns)), schema)
