@@ -172,9 +172,9 @@ def test_wide_rows_are_read_and_encoded_a_few_at_a_time() -> None:
     pieces = list(slices(batch))
     assert max(piece.nbytes for piece in pieces) <= ENCODED_BYTES
     assert pa.Table.from_batches(pieces).equals(pa.Table.from_batches([batch]))
-    narrow = pa.record_batch([pa.nulls(20_000, pa.int64())], names=["n"])
+    narrow = pa.record_batch([pa.nulls(40_000, pa.int64())], names=["n"])
     assert [piece.num_rows for piece in slices(narrow)] == [
         ENCODED_ROWS,
         ENCODED_ROWS,
-        20_000 - 2 * ENCODED_ROWS,
+        40_000 - 2 * ENCODED_ROWS,
     ]
