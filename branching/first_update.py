@@ -8,13 +8,12 @@ alone that give one answer. Every other UPDATE touches, and runs as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from branching import names, overlay
-from branching.dml import Written, condition, is_volatile, key_columns, rewritten_by_engine
+from branching.dml import Written, condition, is_volatile, rewritten_by_engine
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION, quote
 
@@ -36,7 +35,9 @@ def update(write: BranchWrite, tree: exp.Update, table: Table, alias: str) -> Wr
         or line.record.inherited
         or overlay.reads_copy(table, physical)
         or not changes.keys() <= {name.lower() for name in table.stored}
-        or _is_bound(table, changes)
+        or rewritten_by_engine(
+            table, list(changes)
+        )  # a key's or an index's column is checked, and marked, as usual
     ):
         return None
     version = write.transaction.take()
@@ -73,12 +74,6 @@ def update(write: BranchWrite, tree: exp.Update, table: Table, alias: str) -> Wr
     )
     write.transaction.updated += count
     return Written(count)
-
-
-def _is_bound(table: Table, changes: Mapping[str, exp.Expr]) -> bool:
-    """Whether a key or an index has a column that changes: those are checked, and marked, by the usual way."""
-    keyed = {name.lower() for _, columns in key_columns(table) for name in columns}
-    return bool(keyed & changes.keys()) or rewritten_by_engine(table, list(changes))
 
 
 def _changes(tree: exp.Update) -> dict[str, exp.Expr] | None:

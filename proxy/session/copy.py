@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
@@ -131,16 +131,12 @@ class CopyIn:
             self.spool.add(batch)
         if not self.spool.rows:
             return 0
-        connection = self.session.prepare_connection()
-        connection.sources[ROWS] = self.spool.table()
         try:
-            return connection.execute(self.insert).rowcount or 0
+            return bring_in(self.session, self.insert, self.spool.table())
         except EngineError as error:
             raise self._placed(from_engine(error.exception, error.message)) from error
         except BoughError as error:
             raise self._placed(error) from error
-        finally:
-            connection.sources.clear()
 
     def _placed(self, error: BoughError) -> BoughError:
         if error.context is None:
@@ -243,6 +239,16 @@ def insert_from(session: Session, what: Copy, columns: Sequence[CopyColumn]) -> 
     )
     named = [exp.to_identifier(column.name, quoted=True) for column in columns]
     return exp.Insert(this=exp.Schema(this=target, expressions=named), expression=query)
+
+
+def bring_in(session: Session, insert: exp.Insert, rows: Any) -> int:
+    """Runs an INSERT made by ``insert_from`` over rows in Arrow; how many went in."""
+    connection = session.prepare_connection()
+    connection.sources[ROWS] = rows
+    try:
+        return connection.execute(insert).rowcount or 0
+    finally:
+        connection.sources.clear()
 
 
 def _value(column: CopyColumn, x: str) -> str:

@@ -158,13 +158,7 @@ def _insert(
     into = Copy(_name(target), None, names, from_client=True, filename=None, program=False)
     insert = copy.insert_from(session, into, columns)
     session.statements.writing()
-    connection = session.prepare_connection()
-    connection.sources[copy.ROWS] = rows
-    try:
-        connection.execute(insert)
-    finally:
-        connection.sources.clear()
-    return done(f"INSERT 0 {rows.num_rows}")
+    return done(f"INSERT 0 {copy.bring_in(session, insert, rows)}")
 
 
 def _columns(

@@ -87,7 +87,7 @@ def read_parameters(text: str) -> ParameterRows | None:
     if width > _MOST or (columns and len(columns) != width):
         return None
     alike = _COMMA.join(rf"\$(\d+){re.escape(cast)}" for _, cast in cells)
-    row = re.compile(rf"\(\s*{alike}\s*\)\s*(,|;?\s*\Z)\s*")
+    row = re.compile(rf"\(\s*{alike}\s*\)\s*+(,|;?+\s*+\Z)\s*")
     numbers: list[str] = []
     at = head.end()
     while (match := row.match(text, at)) is not None:
@@ -119,7 +119,7 @@ def read(text: str) -> GivenRows | None:
     width = len(_ONE.findall(first[0]))
     if width > _MOST or (columns and len(columns) != width):
         return None
-    row = re.compile(rf"\(\s*{_COMMA.join([_CELL] * width)}\s*\)\s*(,|;?\s*\Z)\s*", re.IGNORECASE)
+    row = re.compile(rf"\(\s*{_COMMA.join([_CELL] * width)}\s*\)\s*+(,|;?+\s*+\Z)\s*", re.IGNORECASE)
     found, at = [], head.end()
     while (match := row.match(text, at)) is not None:
         found.append(match.groups())

@@ -23,7 +23,7 @@ from proxy.sql.parse import Parsed
 from proxy.sql.rules.types import types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
-_NUMBER = r"\s*[-+]?[\d._]*[.exX_][-+\w.]*\s*"  # one that is not digits alone
+_NUMBER = r"\s*+[-+]?\d*[.exX_][-+\w.]*+\s*"  # one that is not digits alone
 MAY_DIFFER = re.compile(
     rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|\s*(?:{'|'.join(_WORDS)})\s*)'", re.IGNORECASE
 )

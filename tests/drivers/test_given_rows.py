@@ -14,6 +14,7 @@ import pytest
 from server_thread import ThreadServer
 
 from proxy.sql import given_rows
+from proxy.sql.literals import MAY_DIFFER
 
 TYPES = {
     "i": "integer", "b": "bigint", "s": "smallint", "d": "double precision", "r": "real", "n": "numeric(12,3)",
@@ -367,3 +368,11 @@ def test_only_plain_rows_are_read_as_data(text: str) -> None:
     rows = ", ".join(f"({i})" for i in range(200))
     assert given_rows.read(text.format(rows=rows)) is None
     assert given_rows.read(f"INSERT INTO t VALUES {rows}") is not None
+
+
+@pytest.mark.parametrize("filling", [".", "_", "1.", "1", " "])
+def test_long_runs_are_read_once(filling: str) -> None:
+    """Two megabytes that almost match: a pattern that goes back over them would not end before the suite does."""
+    rows = ", ".join(f"({i})" for i in range(100))
+    assert MAY_DIFFER.search(f"SELECT '{filling * 2_000_000}!'") is None
+    assert given_rows.read(f"INSERT INTO t VALUES {rows}{filling * 2_000_000}RETURNING a") is None
