@@ -25,7 +25,7 @@ class Session:
         self.jobs: list[Any] = []
 
     def close(self) -> None:
-        self.client.close()  # type: ignore[no-untyped-call]
+        self.client.close()
 
 
 def column(field: Any) -> ColumnSpec:
@@ -75,14 +75,14 @@ def keys_of(table: Any) -> tuple[KeySpec, ...]:
 def credentials_of(options: Mapping[str, str]) -> google.auth.credentials.Credentials | None:
     """What the datasource brings; None: Google's library looks where it always does."""
     if options.get("auth", "").lower() == "anonymous":  # an emulator
-        return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return google.auth.credentials.AnonymousCredentials()
     text = options.get("credentials_info")
     if "credentials_base64" in options:
         text = base64.b64decode(options["credentials_base64"]).decode()
     scopes = ["https://www.googleapis.com/auth/bigquery"]
     made = service_account.Credentials
     if text is not None:
-        return made.from_service_account_info(json.loads(text), scopes=scopes)  # type: ignore[no-untyped-call,no-any-return]
+        return made.from_service_account_info(json.loads(text), scopes=scopes)
     if "credentials_path" in options:
-        return made.from_service_account_file(options["credentials_path"], scopes=scopes)  # type: ignore[no-untyped-call,no-any-return]
+        return made.from_service_account_file(options["credentials_path"], scopes=scopes)
     return None

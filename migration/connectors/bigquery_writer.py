@@ -83,7 +83,7 @@ class BigqueryWriter(MergingWriter):
         return WriteResult(rows, size, f"load job ({form})")
 
     def _loaded(self, path: Path, names: Sequence[str], form: str, file: Any, size: int) -> int:
-        parquet = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]
+        parquet = bigquery.ParquetOptions()
         parquet.enable_list_inference = True
         with self.connector.errors():
             table = self.connector.found(self.session, path)
