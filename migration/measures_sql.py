@@ -218,6 +218,8 @@ def measure_query(
     for column, type_ in columns:
         kind = measure_class(type_)
         quoted = quote_name(column, contract(dialect))
+        if name == "duckdb" and kind == "clock" and type_.precision in (0, 3):
+            quoted += "::TIMESTAMP"  # epoch_us fails for what is infinite or far away in a coarser type
         found = {**expressions[kind], **(_QUICK.get(name, {}).get(kind, {}) if quick else {})}
         if column in tame:
             found |= _TAME.get(name, {}).get(kind, {})

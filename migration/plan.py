@@ -77,7 +77,7 @@ class TransferPlan:
         """What the connector's ``publish`` is asked for."""
         if self.request.mode == "incremental":
             return "upsert" if self.request.key else "append"
-        return self.request.mode
+        return "recreate" if self.target_exists and _is_redefined(self.request) else self.request.mode
 
     @property
     def publish_method(self) -> str:

@@ -17,13 +17,13 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import cast
 
 import pyarrow as pa
 
 from migration import staging as stagings
 from migration import verify as verification
-from migration.connectors.base import Path, Predicate, Writer
+from migration.connectors.base import Mode, Path, Predicate, Writer
 from migration.errors import MigrationError
 from migration.finishing import finish
 from migration.journal import Journal, Range
@@ -121,7 +121,7 @@ class _Work:
             watermark = watermark_text(item, self._measure()) if item.request.cursor else None
             journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
             assert self.staging is not None
-            mode = cast(Literal["replace", "append", "upsert", "create"], item.write_mode)
+            mode = cast(Mode, item.write_mode)
             result = writer.publish(self.staging, item.request.target, mode, item.request.key)
             self.published = True
             verdict = verification.verdict(checks)
@@ -159,6 +159,8 @@ class _Work:
         self.staging = writer.staging(item.request.target, f"{self.transfer}x{secrets.token_hex(3)}")
         journal.update(self.transfer, staging=self.staging)
         stagings.create(item, writer, self.staging)
+        if item.write_mode == "recreate":
+            writer.check_recreate(self.staging, item.request.target)
         if pieces:
             journal.forget_ranges(self.transfer)
         pieces = _pieces(item)

@@ -31,7 +31,7 @@ from migration.model import ColumnSpec, TableSpec
 from migration.types import CanonicalType
 
 Path = tuple[str, ...]
-Mode = Literal["replace", "append", "upsert", "create"]
+Mode = Literal["replace", "recreate", "append", "upsert", "create"]
 TableKind = Literal["table", "view", "materialized view", "foreign table"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">=", "in", "is null", "is not null"]
 
@@ -204,8 +204,12 @@ class Writer(Protocol):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         """Makes the staged rows the target's: replace, append, upsert by ``key``, or create (42P07 if there).
 
-        The staging table is gone afterwards. A missing target is created from it in every mode.
+        ``recreate`` is a replace that takes the staging table's columns and keys too. The staging table is gone
+        afterwards. A missing target is created from it in every mode.
         """
+
+    def check_recreate(self, staging: Path, target: Path) -> bool:
+        """Whether ``recreate`` gives the target another shape; 2BP01 where something on it would be lost."""
 
     def drop(self, path: Path) -> None:
         """Drops a table if it exists."""

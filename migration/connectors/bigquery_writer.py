@@ -52,6 +52,8 @@ class BigqueryWriter(MergingWriter):
             found = self.connector._listed(self.session, schema)
         return [(row[0], row[1]) for row in found if row[2] == "table"]
 
+    own = frozenset({"keys", "default"})
+
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
             table = self.connector.found(self.session, path)

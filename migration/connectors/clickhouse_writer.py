@@ -45,6 +45,7 @@ _PLAIN = ("Memory", "Log", "TinyLog", "StripeLog")
 class ClickhouseWriter(SqlWriter):
     """One session that writes."""
 
+    swaps_always = True
     transactions = False
     transactional_ddl = False
 
@@ -129,7 +130,7 @@ class ClickhouseWriter(SqlWriter):
             )
         staged = self.count(staging)
         notes = tuple(f"materialized view {view} keeps what it had" for view in found.views)
-        if mode == "replace":
+        if mode in ("replace", "recreate"):
             return self._exchange(staging, target, found, notes, None)
         columns = ", ".join(quoted(name, self.item) for name in self._names(staging))
         if mode == "append" and found.views:

@@ -21,7 +21,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
+from migration.connectors.base import (
+    Path,
+    Published,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    WriteResult,
+)
 from migration.connectors.duckdb_catalog import schema_and_name, table_spec
 from migration.connectors.duckdb_forms import Incoming, exported, imported
 from migration.connectors.files import database_file, database_files
@@ -218,6 +226,8 @@ class DuckdbReader(SqlReader):
 class DuckdbWriter(SqlWriter):
     """One session that writes."""
 
+    own = frozenset({"key or index"})
+
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
 
@@ -257,6 +267,12 @@ class DuckdbWriter(SqlWriter):
         spec = self.describe(path)
         held = ["foreign key"] if inbound else []
         return (*held, *(["key or index"] if spec.keys else []))
+
+    def swap(self, staging: Path, target: Path) -> Published:
+        with self.transaction():  # a table with an index cannot be renamed, so the old one is dropped first
+            self.drop(target)
+            self.rename(staging, target)
+        return Published("drop and rename", atomic=True)
 
     def create_like(self, staging: Path, target: Path) -> None:
         spec = self.describe(target)

@@ -58,6 +58,10 @@ def restored(expression: str, type_: CanonicalType, declared: str) -> str:
     if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
         inner = restored("x", type_.element, declared.removesuffix("[]"))
         return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
+    if type_.kind == "interval":
+        expression = (
+            f"replace({expression}, '+', '')"  # PostgreSQL's after a negative part, which DuckDB cannot read
+        )
     return f"CAST({expression} AS {declared})"
 
 

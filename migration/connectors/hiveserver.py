@@ -246,6 +246,7 @@ class HiveReader(DbapiReader):
 class HiveWriter(DbapiWriter):
     """A session that writes; each statement stands for itself."""
 
+    swaps_always = True
     transactions = False
     connector: HiveConnector
     most_rows = 20_000

@@ -72,6 +72,8 @@ class MysqlWriter(SqlWriter):
         )
         return [(*row,) for row in found]
 
+    own = frozenset({"outgoing foreign key"})
+
     def dependants(self, path: Path) -> tuple[str, ...]:
         name = self.session.escape(path[-1])
         schema = self.session.escape(path[-2]) if len(path) > 1 else "DATABASE()"

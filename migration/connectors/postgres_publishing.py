@@ -75,6 +75,7 @@ class PostgresPublisher(SqlWriter):
 
     connector: SqlConnector[Session]
     session: Session
+    own = frozenset({"sequence", "outgoing foreign key"})
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
@@ -84,7 +85,7 @@ class PostgresPublisher(SqlWriter):
         is_new = not self.exists(target)
         with self.transaction():
             published = super().publish(staging, target, mode, key)
-            if is_new:
+            if is_new or mode == "recreate":
                 with self.connector.errors():
                     own_names(self.session, staging, target, self.item)
         return published

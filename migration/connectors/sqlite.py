@@ -271,6 +271,8 @@ class SqliteWriter(SqlWriter):
     def names(self, schema: str | None) -> list[Path]:
         return [(name,) for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
 
+    own = frozenset({"index"})
+
     def dependants(self, path: Path) -> tuple[str, ...]:
         spec = self.describe(path)
         inbound = self.rows(

@@ -147,6 +147,7 @@ class StarrocksConnector(DbapiConnector):
 class StarrocksWriter(DbapiWriter):
     """One session for statements, and Stream Load for rows."""
 
+    swaps_always = True
     transactions = False
     connector: StarrocksConnector
 
@@ -189,7 +190,7 @@ class StarrocksWriter(DbapiWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         if not self.exists(target) or mode == "create":
             return super().publish(staging, target, mode, key)
-        if mode == "replace":
+        if mode in ("replace", "recreate"):
             if self.connector.dialect == "doris":
                 self.execute(
                     f"ALTER TABLE {self.q(target)} REPLACE WITH TABLE {self.q(staging[-1:])} "

@@ -205,6 +205,7 @@ class TrinoConnector(DbapiConnector):
 class TrinoWriter(DbapiWriter):
     """One session that writes; each statement stands for itself."""
 
+    swaps_always = True
     transactions = False
     connector: TrinoConnector
     most_characters = 500_000  # the server takes a million in one statement
@@ -240,7 +241,7 @@ class TrinoWriter(DbapiWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         if not self.exists(target) or mode == "create":
             return super().publish(staging, target, mode, key)
-        if mode == "replace":
+        if mode in ("replace", "recreate"):
             return self._renamed(staging, target)
         if mode == "upsert":
             self.check_key(staging, key)

@@ -9,6 +9,10 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
    indexes, sequences: ``dependants``) keeps the old table and gets new rows in one transaction. Where other
    tables' foreign keys point at it, its rows are merged by key instead of emptied, so no cascade fires for
    rows that stay.
+4. ``recreate`` puts the staging table in the target's place, so rows keep the types they were verified in. What hangs
+   on the old table would be lost: it is refused (2BP01), unless the old table has that shape already.
+5. Rows are copied into a table that stays only while its columns have the staged types. An assignment would change
+   values that have been verified, without a word: somebody has altered the table meanwhile (40001).
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
@@ -50,6 +54,8 @@ class SqlWriter(ABC):
     transactions = True
     transactional_ddl = True
     in_transaction = False
+    own: frozenset[str] = frozenset()  # of ``dependants``: what a table of another shape brings along itself
+    swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
 
     @abstractmethod
@@ -146,7 +152,9 @@ class SqlWriter(ABC):
                 f'table "{".".join(target)}" already exists',
                 hint="Use MODE replace, append or upsert.",
             )
-        if mode == "replace":
+        if mode == "recreate" and self.check_recreate(staging, target):
+            published = self.swap(staging, target)
+        elif mode in ("replace", "recreate"):
             published = self._replace(staging, target, tuple(key))
         else:
             with self.transaction():
@@ -156,6 +164,22 @@ class SqlWriter(ABC):
             published = Published("INSERT ... SELECT" if mode == "append" else "UPDATE + INSERT", True, rows)
         self.drop(staging)
         return published
+
+    def check_recreate(self, staging: Path, target: Path) -> bool:
+        """Whether a recreated table takes the staged shape; 2BP01 where what hangs on the old one would be lost."""
+        if self.swaps_always:
+            return True
+        held = [what for what in self.dependants(target) if what not in self.own]
+        if not held:
+            return True
+        if same_shape(self.describe(staging), self.describe(target)):
+            return False
+        raise MigrationError(
+            "2BP01",
+            f'table "{".".join(target)}" cannot be recreated: {", ".join(held)}',
+            detail="What hangs on the table would be lost with it, and it has not the source's shape yet.",
+            hint="Leave recreate out to keep the table, drop it first, or transfer into a table of another name.",
+        )
 
     def rename(self, path: Path, new: Path) -> None:
         """Gives a table another name in its schema."""
@@ -195,16 +219,32 @@ class SqlWriter(ABC):
         return Published(method, atomic=True, rows=rows, notes=notes)
 
     def _insert(self, staging: Path, target: Path) -> int:
+        self._check_types(staging, target)
         names = ", ".join(quoted(name, self.item) for name in self._names(staging))
         statement = f"INSERT INTO {self.q(target)} ({names}) SELECT {names} FROM {self.q(staging)}"
         return self.execute(statement) or 0
 
     def _upsert(self, staging: Path, target: Path, key: Sequence[str]) -> int:
         self.check_key(staging, key)
+        self._check_types(staging, target)
         names = self._names(staging)
         rest = [name for name in names if name not in key]
         updated = self.update(staging, target, key, rest) if rest else 0
         return updated + self.insert_missing(staging, target, key, names)
+
+    def _check_types(self, staging: Path, target: Path) -> None:
+        there = {column.name: column for column in self.describe(target).columns}
+        for column in self.describe(staging).columns:
+            now = there.get(column.name)
+            if now is None or now.type != column.type:
+                raise MigrationError(
+                    "40001",
+                    f'table "{".".join(target)}" was altered meanwhile',
+                    detail=f'Column "{column.name}" is {now.declared if now else "gone"}, and its rows were staged '
+                    f"as {column.declared}.",
+                    hint="Run the transfer again.",
+                    column=column.name,
+                )
 
     def insert_missing(self, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> int:
         """Inserts the staged rows whose key the target does not have."""
@@ -292,3 +332,15 @@ class SqlWriter(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def same_shape(one: TableSpec, other: TableSpec) -> bool:
+    """Whether two tables have the same columns and the same keys, whatever their names."""
+    shapes = [
+        (
+            [(column.name, column.type, column.nullable) for column in spec.columns],
+            {(key.kind, key.columns) for key in spec.keys if key.kind in ("primary", "unique")},
+        )
+        for spec in (one, other)
+    ]
+    return shapes[0] == shapes[1]

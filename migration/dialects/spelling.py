@@ -72,7 +72,10 @@ def decimals(precision: int | None = None, scale: int = 0) -> Builder:
         numbers = _numbers(arguments)
         if not numbers:
             return decimal(precision, scale)
-        return decimal(numbers[0], numbers[1] if len(numbers) > 1 else 0)
+        digits, behind = numbers[0], numbers[1] if len(numbers) > 1 else 0
+        if behind < 0:  # PostgreSQL: the last digits before the point are 0
+            digits, behind = digits - behind, 0
+        return decimal(max(digits, behind), behind)  # or the first behind it
 
     return build
 

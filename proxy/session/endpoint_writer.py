@@ -48,6 +48,8 @@ _MARK = "__stg_"
 class LocalWriter(SqlWriter):
     """One session that writes to a branch, in one transaction."""
 
+    swaps_always = True
+
     def __init__(self, connector: LocalConnector, connection: Connection) -> None:
         self.connector, self.connection, self.item = connector, connection, connector.item
         self._definition: exp.Expr | None = None
@@ -189,7 +191,7 @@ class LocalWriter(SqlWriter):
         if not there:
             self._create(target)
             rows = self._insert(staging, target)
-        elif mode == "replace" and self._definition is not None:
+        elif mode == "recreate":
             with translated():
                 self.connection.execute(Drop("table", (table_name(target),)))
             self._create(target)

@@ -1,0 +1,159 @@
+"""A published table has the types that its rows were verified in, or nothing is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, ReadColumn, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+
+TENTHS = "1.23456789"
+
+
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
+MARIADB = pytest.param("mariadb", marks=pytest.mark.mariadb)
+CLICKHOUSE = pytest.param("clickhouse", marks=pytest.mark.clickhouse)
+
+
+@pytest.fixture
+def target(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
+    options = {"role": "read_write"}
+    if engine in ("duckdb", "sqlite"):
+        options["path"] = str(tmp_path / f"target.{engine}")
+        (
+            duckdb.connect(options["path"]) if engine == "duckdb" else (tmp_path / "target.sqlite").open("w")
+        ).close()
+    else:
+        server: Server = request.getfixturevalue(engine)
+        options |= {
+            "host": server.host,
+            "port": str(server.port),
+            "user": server.user,
+            "password": server.password,
+            "database": server.database,
+        }
+    type_ = "mysql" if engine == "mariadb" else engine
+    connector = connect(datasource("there", type_, options))
+    yield connector
+    for statement in ("DROP VIEW IF EXISTS shape_v", "DROP TABLE IF EXISTS shapes"):
+        connector.execute(statement)
+    connector.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Connector]:
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE s (id INTEGER PRIMARY KEY, m DECIMAL(20,8))")
+        connection.execute(f"INSERT INTO s VALUES (1, {TENTHS}), (2, NULL)")
+    connector = connect(datasource("here", "duckdb", {"path": str(file)}))
+    yield connector
+    connector.close()
+
+
+def make(target: Connector, engine: str, scale: int = 2) -> tuple[str, ...]:
+    """A table of one row, which has no room for eight digits where ``scale`` is 2."""
+    if engine == "clickhouse":
+        target.execute(
+            f"CREATE TABLE shapes (id Int32, m Nullable(Decimal(12, {scale}))) ENGINE = MergeTree ORDER BY id"
+        )
+    else:
+        target.execute(f"CREATE TABLE shapes (id int NOT NULL, m decimal(12,{scale}), PRIMARY KEY (id))")
+    target.execute("INSERT INTO shapes VALUES (7, 0.5)")
+    return {"duckdb": ("main", "shapes"), "postgres": ("public", "shapes")}.get(engine, ("shapes",))
+
+
+def moved(source: Connector, target: Connector, path: tuple[str, ...], mode: str, **options: object) -> None:
+    request = TransferRequest(
+        Source(path=("main", "s")),
+        path,
+        mode=mode,  # type: ignore[arg-type]
+        key=("id",) if mode == "upsert" else (),
+        options=TransferOptions(**options),  # type: ignore[arg-type]
+    )
+    assert run(plan(request, source, target)).verdict in ("pass", "inconclusive")
+
+
+def values(target: Connector, path: tuple[str, ...]) -> list[Decimal | None]:
+    with target.reader() as reader:
+        found = reader.describe(Source(path=path))
+        columns = [ReadColumn(column.name, column.type) for column in found]
+        table = pa.Table.from_batches(list(reader.read(Source(path=path), columns, order_by=("id",))))
+    return [None if value is None else Decimal(value) for value in table.column("m").to_pylist()]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite", POSTGRES, MARIADB, CLICKHOUSE])
+def test_recreate_takes_the_types_along(source: Connector, target: Connector, engine: str) -> None:
+    path = make(target, engine)
+    for mode, options in (("replace", {"recreate": True}), ("replace", {"recreate": True}), ("upsert", {})):
+        moved(source, target, path, mode, **options)
+        assert values(target, path) == [Decimal(TENTHS), None]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", POSTGRES])  # elsewhere a view follows the name
+def test_recreate_refuses_where_a_view_would_be_lost(
+    source: Connector, target: Connector, engine: str
+) -> None:
+    path = make(target, engine)
+    target.execute("CREATE VIEW shape_v AS SELECT m FROM shapes")
+    with pytest.raises(MigrationError) as caught:
+        moved(source, target, path, "replace", recreate=True)
+    assert caught.value.sqlstate == "2BP01"
+    assert "view" in caught.value.message
+    assert caught.value.hint
+    assert values(target, path) == [Decimal("0.5")]
+    with target.writer() as writer:
+        assert writer.leftovers() == ()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", POSTGRES])  # elsewhere a view follows the name
+def test_a_view_stays_where_the_shape_is_the_same(source: Connector, target: Connector, engine: str) -> None:
+    path = ("public", "shapes") if engine == "postgres" else ("shapes",)
+    moved(source, target, path, "create")
+    target.execute("CREATE VIEW shape_v AS SELECT count(m) AS n FROM shapes")
+    target.execute("DELETE FROM shapes")
+    moved(source, target, path, "replace", recreate=True)
+    with target.reader() as reader:
+        assert reader.fetch("SELECT n FROM shape_v").to_pylist() == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    "engine", ["duckdb", POSTGRES, MARIADB]
+)  # the others exchange whole tables, or do not type
+@pytest.mark.parametrize("mode", ["replace", "append", "upsert"])
+def test_a_target_altered_meanwhile_takes_no_rows(
+    source: Connector, target: Connector, engine: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(target, engine, scale=8)
+    if engine == "postgres":  # so that replace keeps the table
+        target.execute("GRANT SELECT ON shapes TO public")
+    with target.writer() as writer:
+        kind = type(writer)
+    publish = kind.publish
+    verb = {"mariadb": "MODIFY m decimal(12,2)"}.get(engine, "ALTER m TYPE decimal(12,2)")
+
+    def late(self, *given, **named):  # type: ignore[no-untyped-def]
+        target.execute(f"ALTER TABLE shapes {verb}")
+        return publish(self, *given, **named)
+
+    monkeypatch.setattr(kind, "publish", late)
+    if engine == "mariadb" and mode == "replace":
+        moved(source, target, path, mode)  # the tables change names: the new one has what it was verified in
+        assert values(target, path) == [Decimal(TENTHS), None]
+        return
+    with pytest.raises(MigrationError) as caught:
+        moved(source, target, path, mode)
+    assert caught.value.sqlstate == "40001"
+    assert values(target, path) == [Decimal("0.5")]
