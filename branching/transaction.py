@@ -77,6 +77,7 @@ class Transaction(Repeatable):
         self.confirmed = False
         self._newly_touched: set[int] = set()
         self._defaults_set = False
+        self.indexed: set[int] = set()  # base tables that it has made an index of
         self.rebuilds_indexes = False  # a try before this one found old row versions in the way of an index
         with database.catalog_lock:
             self.epoch = database.epoch
