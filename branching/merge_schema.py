@@ -14,13 +14,13 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching.ddl import Ddl
 from branching.ddl_branch import BranchDdl
-from branching.ddl_edit import mentions
 from branching.ddl_trunk import TrunkDdl
 from branching.engine.versioned import column_definition
 from branching.errors import BoughError
 from branching.manifest import Change
+from branching.merge_loose import same_constraint
 from branching.merge_plan import CatalogPlan
-from branching.merge_said import bare, exactly
+from branching.merge_said import exactly
 from branching.merge_values import added_with, conversion, initial
 from branching.model import Column, Constraint, Index, Schema, Sequence, Storage, Table, View
 from branching.names import RID, quote
@@ -48,15 +48,10 @@ def alterations(
     ids = {column.name: column.id for column in have.columns}
     final_ids = {column.name: column.id for column in want.columns}
 
-    def same(left: Constraint, right: Constraint) -> bool:
-        return bare(left) == bare(right) and [ids.get(name) for name in left.columns] == [
-            final_ids.get(name) for name in right.columns
-        ]
-
     kept: set[str] = set()
     for constraint in have.constraints:
         after = final.get(constraint.name)
-        if after is not None and same(constraint, after):
+        if after is not None and same_constraint(constraint, ids, after, final_ids):
             kept.add(constraint.name)
         elif all(name in ids and ids[name] in wanted for name in constraint.columns):
             steps.append(Step(d.DropConstraint(constraint.name)))
@@ -66,7 +61,9 @@ def alterations(
             ids.get(name, -1) in wanted for name in index.columns if name in ids
         ):
             steps.append(Step(d.Drop("index", (d.Name(index.name, have.schema),)), index=index))
-    for column in have.columns:
+    for column in sorted(
+        have.columns, key=lambda item: item.generated is None
+    ):  # before what they are made of
         if column.id not in wanted:
             steps.append(Step(d.DropColumn(column.name, if_exists=True)))
     steps += _renames(have, wanted)
@@ -297,37 +294,6 @@ def by_id(ddl: Ddl, identifier: int) -> Table:
     return next(table for table in ddl.catalog.tables() if table.id == identifier)
 
 
-def without_new_references(merged: Table, target: Table) -> Table:
-    """``merged`` without foreign keys that the target does not have: what they refer to may not be there yet."""
-    known = {item.name for item in target.constraints}
-    return replace(
-        merged, constraints=tuple(c for c in merged.constraints if c.kind != "f" or c.name in known)
-    )
-
-
-def loosened(
-    merged: Table, filled: frozenset[int], target: Table, replaced: frozenset[int] = frozenset()
-) -> Table:
-    """``merged`` as its rows can be before columns are filled: nothing is asked of those yet."""
-    names_ = {column.name for column in merged.columns if column.id in filled | replaced}
-    free_of_nulls = {column.id for column in target.columns} - replaced
-
-    def free(columns: tuple[str, ...], expression: str | None = None) -> bool:
-        return names_.isdisjoint(columns) and not any(
-            mentions(text, name) for text in (expression,) if text for name in names_
-        )
-
-    return replace(
-        merged,
-        columns=tuple(
-            replace(c, not_null=False) if c.id in filled | replaced and c.id not in free_of_nulls else c
-            for c in merged.columns
-        ),
-        constraints=tuple(c for c in merged.constraints if c.kind == "f" or free(c.columns, c.expression)),
-        indexes=tuple(index for index in merged.indexes if free(index.columns)),
-    )
-
-
 def apply_objects(ddl: Ddl, plan: CatalogPlan, *, late: bool) -> None:
     """What comes before the tables and what comes after them (``late``).
 
@@ -390,6 +356,5 @@ def create(ddl: MergeDdl, table: Table) -> Table:
 
 
 __all__ = [
-    "Step", "alterations", "apply_objects", "by_id", "column_tree", "create", "ddl_for", "loosened", "quote",
-    "reshape", "without_new_references",
+    "Step", "alterations", "apply_objects", "by_id", "column_tree", "create", "ddl_for", "quote", "reshape",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from branching import constraint_errors, manifest, merge_rows, merge_schema, merge_stage, names
+from branching import constraint_errors, manifest, merge_loose, merge_rows, merge_schema, merge_stage, names
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.lines import CatalogRef
@@ -302,10 +302,12 @@ def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, pl
     table = merge_schema.by_id(ddl, target.id)
     stage = attempt.stages.get(position)
     if reshapes(plan):
-        merged = merge_schema.without_new_references(merged, target)
+        merged = merge_loose.without_new_references(merged, target)
         filled = stage.filled if stage is not None else frozenset()
         replaced = attempt.replaced.get(position, frozenset())
-        loose = merge_schema.loosened(merged, filled, target, replaced)
+        writes = stage is not None and stage.counts.changes
+        source = plan.source if writes else None
+        loose = merge_loose.loosened(merged, filled, target, replaced, source=source)
         table = merge_schema.reshape(ddl, table, loose, (plan.source,), replaced)
         lost = filled - {column.id for column in target.columns}
         if lost:
