@@ -34,6 +34,7 @@ from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Catalog, Schema
 from branching.motion import Motion
+from branching.past_catalogs import PastCatalogs
 from branching.physical import BaseTable, Physical
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 FORK_WAIT = 10.0  # seconds a fork waits for running statements
 _ID_BLOCK = 1000
+_NOTHING = Catalog(
+    schemas=MappingProxyType({DEFAULT_SCHEMA: Schema(0, DEFAULT_SCHEMA)})
+)  # what the trunk stands on
 
 
 class Database:
@@ -62,6 +66,7 @@ class Database:
         self.opened = 0  # the last version from before this process had the file
         self.physical = Physical(MappingProxyType({}), frozenset(), self.engine)
         self._changes: dict[int, list[tuple[int, Change]]] = {}
+        self._past = PastCatalogs()
         self._change_versions: dict[tuple[int, int], int] = {}  # (line, seq): the version that changed it
         self.floors: dict[int, int] = {}  # by line, the last version without old images; guarded by the gate
         self._last_write: dict[int, int] = {}
@@ -128,18 +133,15 @@ class Database:
 
     def catalog_at(self, ref: CatalogRef) -> Catalog:
         """A line's catalog after its ``ref.seq``-th change."""
-        if ref.line == TRUNK:
-            catalog = Catalog(schemas=MappingProxyType({DEFAULT_SCHEMA: Schema(0, DEFAULT_SCHEMA)}))
-        else:
-            line = self.lines.get(ref.line) or self.trash[ref.line]
-            catalog = self.catalog_at(line.record.parent_catalog)
         live = self.lines.get(ref.line)
         if live is not None and live.catalog is not _LAZY and live.seq == ref.seq:
             return live.catalog
-        for seq, change in self._changes.get(ref.line, ()):
-            if seq <= ref.seq:
-                catalog = change.apply(catalog)
-        return catalog
+        if ref.line == TRUNK:
+            below = _NOTHING
+        else:
+            line = live or self.trash[ref.line]
+            below = self.catalog_at(line.record.parent_catalog)
+        return self._past.at(below, ref.line, ref.seq, self._changes.get(ref.line, ()))
 
     def changes_of(self, line: Line) -> Iterator[tuple[int, int, Change]]:
         """The line's own changes of its catalog: (seq, version, change)."""
@@ -277,9 +279,9 @@ class Database:
         log = self._changes.setdefault(line.id, [])
         catalog = line.catalog
         for change in changes:
+            self._change_versions[line.id, line.seq + 1] = version
+            log.append((line.seq + 1, change))  # first, so that nobody replays a log without it
             line.seq += 1
-            self._change_versions[line.id, line.seq] = version
-            log.append((line.seq, change))
             catalog = change.apply(catalog)
         line.catalog = catalog
 

@@ -132,7 +132,8 @@ def sequences_in(text: str | None, scope: Scope) -> Iterator[SequenceObject]:
 
 
 def without_column(table: Table, column: Column) -> Table:
-    """The table after DROP COLUMN: constraints and indexes on the column go with it."""
+    """The table after DROP COLUMN: constraints and indexes on the column, or over it, go with it."""
+    known = {item.name for item in table.columns}
     return replace(
         table,
         columns=tuple(item for item in table.columns if item.id != column.id),
@@ -142,7 +143,12 @@ def without_column(table: Table, column: Column) -> Table:
             if column.name not in item.columns
             and not (item.expression is not None and mentions(item.expression, column.name))
         ),
-        indexes=tuple(item for item in table.indexes if column.name not in item.columns),
+        indexes=tuple(
+            item
+            for item in table.indexes
+            if column.name not in item.columns
+            and not any(text not in known and mentions(text, column.name) for text in item.columns)
+        ),
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from branching import detach, manifest, names, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
-from branching.lines import TRUNK
+from branching.lines import TRUNK, CatalogRef
 from branching.model import Catalog, Table
 from branching.names import BRANCH, ENDED, RID, VERSION, quote
 from branching.physical import BaseTable
@@ -75,18 +75,42 @@ def _retained(database: Database) -> list[Table]:
 
 
 def catalogs(database: Database) -> list[Catalog]:
-    """Every catalog that some line, live or discarded, sees or counts its changes from."""
+    """Every catalog that some line, live or discarded, sees or counts its changes from: each once.
+
+    Most branches share theirs. Logs are replayed in their order, so each is gone through once.
+    """
     found: list[Catalog] = []
+    referred: set[CatalogRef] = set()
     for line in [*database.lines.values(), *database.trash.values()]:
         found.append(database.loaded(line).catalog)
         if not line.is_trunk:
-            found.append(database.base_catalog(line))
-            found.append(database.catalog_at(line.record.parent_catalog))
-    return found
+            referred |= {line.record.base_catalog, line.record.parent_catalog}
+    found += [database.catalog_at(ref) for ref in sorted(referred, key=lambda ref: (ref.line, ref.seq))]
+    return list({id(catalog): catalog for catalog in found}.values())
 
 
 def _tables(database: Database) -> list[Table]:
     return [table for catalog in catalogs(database) for table in catalog.tables()] + _retained(database)
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """What some line needs of the file, by number. Asked for without the lock, then again of what is left, with it."""
+
+    bases: frozenset[int | None]
+    shapes: frozenset[int]
+
+    @classmethod
+    def of(cls, database: Database) -> _Needed:
+        tables = _tables(database)
+        return cls(
+            frozenset(table.storage.base for table in tables),
+            frozenset(table.storage.shape for table in tables),
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a line has the shape, or the base, that a branch table's rows are of."""
+        return int(name[1:]) in (self.bases if name[0] == "m" else self.shapes)
 
 
 def _forks(database: Database) -> list[int]:
@@ -194,14 +218,18 @@ def prune_own_history(database: Database) -> Done:
 def drop_old_bases(database: Database) -> Done:
     """Base tables that were dropped or rebuilt on the trunk, and copies, that no line sees any more."""
     done: Done = []
+    needed = _Needed.of(database)
     for base in list(database.physical.bases.values()):
-        if not (base.is_copy or base.name.startswith(f"{names.HIDDEN_PREFIX}old_")):
+        if (
+            not (base.is_copy or base.name.startswith(f"{names.HIDDEN_PREFIX}old_"))
+            or base.id in needed.bases
+        ):
             continue
         with database.catalog_lock:
             with database.gate:
                 if database.pending_forks:
                     return done
-            if base.id in {table.storage.base for table in _tables(database)}:
+            if base.id in _Needed.of(database).bases:
                 continue
             histories = database.physical.histories(base.id)
             if not _drop_base(database, base, histories, whole=True):
@@ -291,22 +319,26 @@ def drop_stale_images(database: Database) -> Done:
 def drop_empty_storage(database: Database) -> Done:
     """Delta, image and mask tables that are empty and of a shape that no line has."""
     done: Done = []
+    needed = _Needed.of(database)
     for name in _branch_tables(database):
+        if _is_held(database, name) and needed.has(name):
+            continue
         if _drop_unused(database, name, lambda name=name: _in_use(database, name)):  # type: ignore[misc]
             done.append(("", f"storage {name} dropped", 0))
     return done
 
 
+def _is_held(database: Database, name: str) -> bool:
+    """Whether a table is kept for the lines that have its shape, though it may be empty."""
+    return name[0] != "e" or database.retention > 0
+
+
 def _in_use(database: Database, name: str) -> bool:
-    number = int(name[1:])
-    tables = _tables(database)
-    if name[0] == "d" and database.physical.has(f"e{number}"):
+    if name[0] == "d" and database.physical.has(f"e{name[1:]}"):
         return True
-    if name[0] == "m":
-        return number in {table.storage.base for table in tables}
-    held = name[0] != "e" or database.retention
-    if held and number in {table.storage.shape for table in tables}:
-        return True
+    needed = _Needed.of(database).has(name)
+    if name[0] == "m" or (needed and _is_held(database, name)):
+        return needed
     cursor = database.root.cursor()
     try:
         return bool(cursor.query(f"SELECT 1 FROM {names.DATA_SCHEMA}.{name} LIMIT 1"))
