@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import one_insert
+from branching import one_insert, temporary
 from branching.client_errors import is_conflict
 from branching.engine.base import EngineError
 from branching.errors import BoughError
@@ -71,6 +71,7 @@ class Autocommit:
             try:
                 result = connection.writes.run(transaction, statement, parameters)
                 if transaction.confirm():
+                    temporary.at_commit(connection)
                     with connection.sealed():
                         transaction.commit()
                     return result

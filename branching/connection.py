@@ -32,7 +32,7 @@ from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
 from branching.errors import BoughError, kept_changing
 from branching.last_use import used
 from branching.manifest import Author
-from branching.model import DEFAULT_SCHEMA, Catalog, Table
+from branching.model import DEFAULT_SCHEMA, Catalog
 from branching.numbers import Numbers
 from branching.plans import Kept, Plan
 from branching.resolve import Scope
@@ -58,8 +58,8 @@ class Connection:
         self.sources: dict[str, Any] = {}  # Arrow tables that the next write reads, by the name it calls them
         self.line = database.any_line(branch)
         self.cursor = database.root.cursor()
-        self.temporary: dict[str, Table] = {}
-        self._temporary_before: dict[str, Table] = {}  # when the open block began
+        self.temporary: dict[str, temporary.TemporaryTable] = {}
+        self._temporary_before: dict[str, temporary.TemporaryTable] = {}  # when the open block began
         self.transaction: Transaction | None = None
         self.failed = False
         self.statement_text: str | None = None
@@ -133,6 +133,7 @@ class Connection:
 
     def commit(self) -> None:
         deferred.check_last(self)
+        temporary.at_commit(self)
         transaction, self.transaction = self.transaction, None
         self.failed = False
         if transaction is None:

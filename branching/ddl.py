@@ -15,8 +15,9 @@ from sqlglot import exp
 
 from branching import ddl_model as d
 from branching import names
-from branching.ddl_dependants import DependantDdl, with_foreign_last
-from branching.ddl_edit import refuse_reserved, sequences_in
+from branching.ddl_dependants import with_foreign_last
+from branching.ddl_edit import refuse_reserved
+from branching.ddl_identity import IdentityDdl
 from branching.ddl_parse import ParsedColumn, named, parse_column, parse_columns
 from branching.errors import BoughError
 from branching.model import (
@@ -38,7 +39,7 @@ from branching.resolve import schema_name, table_name, undefined
 _TYPES: dict[tuple[str, str], str] = {}  # by engine, spellings of built-in types, as met
 
 
-class Ddl(DependantDdl):
+class Ddl(IdentityDdl):
     """One connection's DDL, inside one transaction."""
 
     def run(self, statement: d.Ddl) -> None:
@@ -115,7 +116,7 @@ class Ddl(DependantDdl):
         taken: set[str] = set()
         for definition in with_foreign_last(parsed.constraints):
             table = self._with_constraint(table, definition, taken)
-        self._own_sequences(table)
+        self.own_sequences(table)
         table = self.create_storage(replace(table, storage=Storage(None, self.next_id())))
         self.put(table)
         return table
@@ -184,14 +185,6 @@ class Ddl(DependantDdl):
             changed = self._with_constraint(changed, definition, taken)
         return changed, column
 
-    def _own_sequences(self, table: Table) -> None:
-        """Ties the sequences of serial and identity columns to the table."""
-        for column in table.columns:
-            for sequence in sequences_in(column.default, self.scope):
-                own = sequence.name.rstrip("0123456789") == f"{table.name}_{column.name}_seq"
-                if sequence.owned_by is None and own:
-                    self.put(replace(sequence, owned_by=(table.id, column.id)))
-
     def physical(self, table: Table) -> Table:
         """The table with its defaults naming storage: for CREATE TABLE in the engine."""
         return self.scope.with_storage_defaults(table)
@@ -227,7 +220,12 @@ class Ddl(DependantDdl):
                 relation = self._move(relation, action)
             elif isinstance(relation, Table):
                 self.transaction.deferred.refuse(relation, "ALTER TABLE")
+                if not self.changes_identity(relation, action):
+                    continue
                 self.transaction.claim(relation.id)
+                if isinstance(action, d.SetIdentity):
+                    relation = self.set_identity(relation, action)
+                    continue
                 relation = self.free(relation, action)
                 changed = self.alter(relation, action)
                 if changed is not relation:

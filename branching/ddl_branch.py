@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import history, inherited, names, overlay
+from branching import expression_keys, history, inherited, names, overlay
 from branching.ddl import Ddl
 from branching.ddl_edit import need_column, renamed_column, replace_column, without_column
 from branching.dml import is_volatile
@@ -270,8 +270,8 @@ class BranchDdl(Ddl):
 
     def _check_unique(self, table: Table, name: str, columns: tuple[str, ...]) -> None:
         visible = self.scope.relation_sql(table, self.scope.line)
-        listed = names.columns(columns)
-        present = " AND ".join(f"{quote(column)} IS NOT NULL" for column in columns)
+        items = expression_keys.items(self.transaction, table, columns)
+        listed, present = ", ".join(items), " AND ".join(f"{item} IS NOT NULL" for item in items)
         found = self.cursor.query(
             f"SELECT {listed} FROM ({visible}) AS _t WHERE {present} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
         )

@@ -7,13 +7,13 @@ from sqlglot import exp
 from branching import ddl_model as d
 from branching import macros
 from branching.ddl_edit import qualified
-from branching.ddl_objects import ObjectDdl
+from branching.ddl_indexes import IndexDdl
 from branching.errors import BoughError
 from branching.model import Macro
 from branching.resolve import DIALECT, parse
 
 
-class MacroDdl(ObjectDdl):
+class MacroDdl(IndexDdl):
     """Adds macros to what ``ObjectDdl`` can do."""
 
     def _create_macro(self, statement: d.CreateMacro) -> None:

@@ -130,6 +130,15 @@ class AddIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class SetIdentity:
+    """``identity`` is None where only the sequence is changed."""
+
+    column: str
+    identity: Literal["a", "d"] | None = None
+    options: SequenceOptions = SequenceOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class DropIdentity:
     column: str
     if_exists: bool = False
@@ -185,6 +194,7 @@ Action = (
     | SetNotNull
     | DropNotNull
     | AddIdentity
+    | SetIdentity
     | DropIdentity
     | AddConstraint
     | DropConstraint

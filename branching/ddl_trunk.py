@@ -314,6 +314,9 @@ class TrunkDdl(Ddl):
         if (
             any(item.kind != "f" for item in changed.constraints[len(table.constraints) :])
             or column.generated
+            or (
+                column.not_null and is_volatile(parse(column.default or "NULL"))
+            )  # the engine fails: drawn, then asked
             or self._must_rebuild(table)
         ):
             return self._rebuild(table, changed, {column.name: self.default_sql(column.default) or "NULL"})
@@ -324,7 +327,6 @@ class TrunkDdl(Ddl):
         for history in self.transaction.physical.histories(base.id):
             self.cursor.execute(self.cursor.engine.add_column(history, f"c{column.id} {column.type}"))
         self.transaction.put_base(replace(base, columns={**base.columns, column.id: column.name}))
-        self._own_sequences(changed)
         return self._indexed(self._reshaped(changed))
 
     def _drop_column(self, table: Table, action: d.DropColumn) -> Table:

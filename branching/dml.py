@@ -24,7 +24,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import identity, names, numbers, taken
+from branching import generated, identity, names, numbers, taken
+from branching.ddl_edit import mentions
 from branching.ddl_model import Name
 from branching.direct import refuse_place
 from branching.engine.base import ResultColumn
@@ -122,6 +123,7 @@ class Write:
         refuse_place(tree, table, alias, self.scope.catalog.tables())
         _plain_target_columns(tree)
         self._expand_returning(tree, table, alias)
+        generated.settle(tree, table)
         identity.settle(tree, table, _listed(tree, table))
         self.given = numbers.given(tree, _listed(tree, table))
         settle(self, tree, table, _listed(tree, table))
@@ -179,8 +181,14 @@ class Write:
 
     def native(self, tree: exp.Expr) -> Written:
         """Runs the tree as it now stands."""
+        # Of an UPDATE … FROM the engine counts a row as often as it is met; it returns it once.
+        counted = isinstance(tree, exp.Update) and tree.args.get("from_") and not tree.args.get("returning")
+        if counted:
+            tree.set("returning", exp.Returning(expressions=[exp.Literal.number(1)]))
         binder = self.binder()
         sql = binder.text(tree)
+        if counted:
+            return Written(self.cursor.returning(sql, binder.values).arrow().num_rows)
         if tree.args.get("returning"):
             returned = self.cursor.returning(sql, binder.values)
             rows = returned.rows()
@@ -352,10 +360,10 @@ def _name_keys(tree: exp.Insert, table: Table) -> None:
 
 
 def key_columns(table: Table) -> list[tuple[str, tuple[str, ...]]]:
-    """(constraint or index name, columns) of everything that must be unique."""
+    """(constraint or index name, columns) of all columns that must be unique."""
     keys = [(item.name, item.columns) for item in table.constraints if item.kind in "pu"]
-    keys += [(index.name, index.columns) for index in table.indexes if index.unique]
-    return keys
+    known = {column.name for column in table.columns}
+    return keys + [(i.name, i.columns) for i in table.indexes if i.unique and known.issuperset(i.columns)]
 
 
 def conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...]]:
@@ -369,7 +377,8 @@ def conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...
 def rewritten_by_engine(table: Table, assigned: list[str]) -> bool:
     """Whether the engine runs an UPDATE of these columns as delete and insert."""
     indexed = {name for _, columns in key_columns(table) for name in columns}
-    indexed.update(name for index in table.indexes for name in index.columns)
+    listed = {text for index in table.indexes for text in index.columns}
+    indexed.update(column.name for column in table.columns for text in listed if mentions(text, column.name))
     nested = {c.name for c in table.columns if c.type.endswith("]") or c.type.startswith(("STRUCT", "MAP"))}
     folded = {name.lower() for name in indexed | nested}
     return any(name.lower() in folded for name in assigned)

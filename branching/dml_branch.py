@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import copied, first_update, history, inherited, names, overlay, twice
+from branching import copied, expression_keys, first_update, history, inherited, names, overlay, twice
 from branching.branch_keys import refuse_taken
 from branching.dml import (
     Write,
@@ -78,6 +78,7 @@ class BranchWrite(Write):
         else:
             tree.set("this", target)
         written = self._native_checked(tree, table, key_columns(table))
+        expression_keys.refuse_doubles(self.transaction, self.scope, table)
         self.transaction.inserted += written.count
         return written
 
@@ -99,6 +100,7 @@ class BranchWrite(Write):
             self._aim(tree, delta, alias)
             set_version(tree.expressions, version)
             written = self._native_checked(tree, table, keys)
+        expression_keys.refuse_doubles(self.transaction, self.scope, table)
         self.transaction.updated += written.count
         return written
 
@@ -150,6 +152,7 @@ class BranchWrite(Write):
                     guard = exp.And(this=guard, expression=exp.Paren(this=existing))
                 when.set("condition", guard)
         written = self._native_checked(tree, table, key_columns(table))
+        expression_keys.refuse_doubles(self.transaction, self.scope, table)
         self.transaction.updated += written.count
         return written
 
@@ -157,6 +160,8 @@ class BranchWrite(Write):
 
     def prepare(self, table: Table) -> None:
         make_ahead(self.transaction, self.scope, table)
+        if expression_keys.expression_keys(table):
+            self.transaction.claim(table.id)
 
     def open(self, table: Table) -> None:
         """The branch is about to have rows of its own in ``table``."""

@@ -245,6 +245,8 @@ def _copy_column(name: str, source: str) -> exp.Expr:
 def expand_insert(then: exp.Insert, table: Table) -> None:
     """An INSERT without a column list, spelled out: hidden columns must not be filled."""
     if then.this is None and isinstance(then.expression, exp.Tuple):
+        if not then.expression.expressions:  # DEFAULT VALUES
+            then.expression.set("expressions", [exp.Var(this="DEFAULT") for _ in _settable(table)])
         wanted = _settable(table)[: len(then.expression.expressions)]
         then.set(
             "this", exp.Tuple(expressions=[exp.column(exp.to_identifier(n, quoted=True)) for n in wanted])

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from branching.ddl_edit import mentions, rename_in_expression
 from branching.merge_columns import Merge, merge_columns
 from branching.merge_model import (
     ABORT,
@@ -145,10 +146,10 @@ def _aligned(base: Table, source: Table, target: Table) -> tuple[Table, Table]:
     return renumber(base), renumber(source)
 
 
-def _by_ids(table: Table, columns: tuple[str, ...]) -> tuple[object, ...]:
-    """Column names as ids, so that a rename changes nothing."""
+def _by_ids(table: Table, columns: tuple[str, ...], like: Table | None = None) -> tuple[object, ...]:
+    """Column names as ids, and expressions in the names of ``like``, so that a rename changes nothing."""
     found = {column.name: column.id for column in table.columns}
-    return tuple(found.get(name, name) for name in columns)
+    return tuple(found[name] if name in found else _plain(name, table, like or table) for name in columns)
 
 
 def _renamed(table: Table, columns: tuple[str, ...], merged: tuple[Column, ...]) -> tuple[str, ...] | None:
@@ -157,8 +158,10 @@ def _renamed(table: Table, columns: tuple[str, ...], merged: tuple[Column, ...])
     after = {column.id: column.name for column in merged}
     names: list[str] = []
     for name in columns:
-        if name not in ids:
-            names.append(name)  # an expression
+        if name not in ids:  # an expression
+            if any(c.id not in after and mentions(name, c.name) for c in table.columns):
+                return None
+            names.append(_follow_renames(name, table, merged) or name)
         elif ids[name] not in after:
             return None
         else:
@@ -199,8 +202,6 @@ def _merge_constraints(
 
 
 def _follow_renames(text: str | None, table: Table, columns: tuple[Column, ...]) -> str | None:
-    from branching.ddl_edit import rename_in_expression
-
     after = {column.id: column.name for column in columns}
     for column in table.columns:
         new = after.get(column.id)
@@ -229,9 +230,10 @@ def _merge_indexes(
         before = bases.get(identifier)
         chosen: Any = merge.choose(
             f"index {(ours or theirs or before or Index(0, '', ())).name}",
-            before and (before.name, before.unique, _by_ids(base, before.columns)),
-            theirs and (theirs.name, theirs.unique, _by_ids(source, theirs.columns)),
-            ours and (ours.name, ours.unique, _by_ids(target, ours.columns)),
+            *(
+                index and (index.name, index.unique, _by_ids(table, index.columns, base))
+                for table, index in ((base, before), (source, theirs), (target, ours))
+            ),
         )
         if chosen is None:
             continue

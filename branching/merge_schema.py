@@ -207,7 +207,7 @@ class MergeTrunkDdl(_SameIds, TrunkDdl):
         if column.default is not None:
             default = self.default_sql(column.default)
             self.cursor.execute(f"ALTER TABLE {base.sql} ALTER {quote(column.name)} SET DEFAULT {default}")
-        self._own_sequences(changed)
+        self.own_sequences(changed)
         return self._indexed(self._reshaped(changed))
 
     def fill_others(self, table: Table, columns: frozenset[int], known: str) -> None:

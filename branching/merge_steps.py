@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from branching import constraint_errors, manifest, merge_loose, merge_rows, merge_schema, merge_stage, names
+from branching import (
+    constraint_errors,
+    expression_keys,
+    manifest,
+    merge_loose,
+    merge_rows,
+    merge_schema,
+    merge_stage,
+    names,
+)
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.lines import CatalogRef
@@ -317,6 +326,8 @@ def _write_table(attempt: Attempt, ddl: merge_schema.MergeDdl, position: int, pl
             ddl.fill_others(table, lost, sides.visible(plan.source, attempt.source))
     if stage is not None and stage.counts.changes:
         merge_rows.apply(attempt.transaction, attempt.scope(), stage, table)
+        if not attempt.transaction.line.is_trunk:
+            expression_keys.refuse_doubles(attempt.transaction, attempt.scope(), table)
         if attempt.undo and not changes_schema(attempt):
             merge_rows.keep_undo(attempt.transaction, attempt.merge_id, stage, table)
     if reshapes(plan) and loose != merged:

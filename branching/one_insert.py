@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, identity, manifest, numbers
+from branching import constraint_errors, generated, identity, manifest, numbers
 from branching.dml import Binder, insert_columns
 from branching.dml_trunk import SHORT, insert_target, with_version
 from branching.engine.base import EngineError, ErrorKind
@@ -59,6 +59,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         return None
     try:
         table = scope.target(name)
+        generated.settle(tree, table)
         identity.settle(tree, table, insert_columns(tree, table))
         columns = insert_columns(tree, table)
         given = numbers.given(tree, columns)
@@ -66,7 +67,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     except BoughError:
         return None  # told where the statement is run
     base = scope.physical.bases.get(table.storage.base or 0)
-    if scope.elsewhere or scope.drew:
+    if scope.elsewhere or scope.drew or tree.expression is None:
         return None
     if base is None or any(constraint.kind == "f" for constraint in table.constraints):
         return None

@@ -25,8 +25,8 @@ from branching.engine.base import EngineError, ErrorKind
 from branching.engine.log import OtherAnswer, Place
 from branching.errors import BoughError
 from branching.lines import Line, TableUse
-from branching.model import Table
 from branching.names import MANIFEST_SCHEMA, VERSION
+from branching.temporary import TemporaryTable
 from branching.transaction import Transaction
 from branching.watch import Look
 
@@ -50,7 +50,7 @@ class Mark:
     instant: str
     state: Mapping[str, Any]
     uses: tuple[frozenset[int], ...]
-    temporary: dict[str, Table]
+    temporary: dict[str, TemporaryTable]
 
 
 def mark(connection: Connection) -> Mark:

@@ -8,7 +8,7 @@ from the user, as in Postgres, and never from us.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from branching.connection import Connection
 
 
+@dataclass(frozen=True, slots=True)
+class TemporaryTable(Table):
+    on_commit: str = ""  # drop, delete (its rows), or nothing
+
+
 def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters: Sequence[Any]) -> Result:
     """CREATE TEMP TABLE, also AS a query."""
     made = tree.copy()
@@ -40,7 +45,7 @@ def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters
         made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
     target.replace(exp.Table(this=exp.to_identifier(_short(node.name), quoted=True)))
     count = connection.cursor.execute(connection.cursor.engine.text(made), parameters)
-    _know(connection, node.name, _drawn_defaults(made))
+    _know(connection, node.name, _drawn_defaults(made), tree.meta.get("on_commit", ""))
     return Result(None, count if made.expression is not None else None)
 
 
@@ -63,8 +68,16 @@ def ddl(connection: Connection, statement: d.Ddl) -> bool:
         for action in statement.actions:
             altered = _alter(connection, altered, action)
         return True
-    # An index would serve nobody: the table ends with the session.
-    return isinstance(statement, d.CreateIndex) and _is_mine(connection, statement.table)
+    if not isinstance(statement, d.CreateIndex) or not _is_mine(connection, statement.table):
+        return False
+    if statement.unique:
+        raise BoughError(
+            "0A000",
+            f'a unique index on temporary table "{statement.table.name}" is not supported',
+            detail="The engine would keep it under a name that all sessions share.",
+            hint="Declare the columns UNIQUE in CREATE TEMP TABLE.",
+        )
+    return True  # any other would serve nobody: the table ends with the session
 
 
 def truncate(connection: Connection, name: d.Name) -> bool:
@@ -73,6 +86,16 @@ def truncate(connection: Connection, name: d.Name) -> bool:
         return False
     connection.cursor.execute(f"DELETE FROM {names.temporary(name.name)}")
     return True
+
+
+def at_commit(connection: Connection) -> None:
+    """What ON COMMIT says, as the transaction's last act."""
+    for name, table in connection.temporary.items():
+        if table.on_commit == "drop":
+            connection.cursor.execute(f"DROP TABLE {names.temporary(name)}")
+            _forget(connection, name)
+        elif table.on_commit == "delete":
+            connection.cursor.execute(f"DELETE FROM {names.temporary(name)}")
 
 
 def drop_all(connection: Connection) -> None:
@@ -87,6 +110,7 @@ def _alter(connection: Connection, name: str, action: d.Action) -> str:
         if action.to in connection.temporary:
             raise BoughError("42P07", f'relation "{action.to}" already exists')
         connection.cursor.execute(f"ALTER TABLE {table} RENAME TO {quote(_short(action.to))}")
+        connection.temporary = {**connection.temporary, action.to: connection.temporary[name]}
         _forget(connection, name)
         _know(connection, action.to)
         return action.to
@@ -140,9 +164,11 @@ def _drawn_defaults(tree: exp.Expr) -> dict[str, str]:
     }
 
 
-def _know(connection: Connection, name: str, drawn: Mapping[str, str] | None = None) -> None:
+def _know(
+    connection: Connection, name: str, drawn: Mapping[str, str] | None = None, on_commit: str = ""
+) -> None:
     described = connection.cursor.describe(f"SELECT * FROM {names.temporary(name)}")
-    known = connection.temporary.get(name) or Table(0, "pg_temp", name, ())
+    known = connection.temporary.get(name) or TemporaryTable(0, "pg_temp", name, (), on_commit=on_commit)
     defaults = {column.name: column.default for column in known.columns} | dict(drawn or {})
     columns = tuple(
         Column(i, item.name, item.type, default=defaults.get(item.name))

@@ -83,8 +83,13 @@ class VersionedRows:
         items += [self.column(column) for column in table.columns]
         items += self.hidden_columns()
         items += filter(None, (self.constraint(item, branch=True) for item in table.constraints))
+        known = {
+            column.name for column in table.columns
+        }  # keys of expressions are asked for: expression_keys.py
         items += [
-            f"UNIQUE ({BRANCH}, {names.columns(index.columns)})" for index in table.indexes if index.unique
+            f"UNIQUE ({BRANCH}, {names.columns(index.columns)})"
+            for index in table.indexes
+            if index.unique and known.issuperset(index.columns)
         ]
         return f"CREATE TABLE {names.delta(table.storage.shape)} ({', '.join(items)})"
 

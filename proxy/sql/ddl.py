@@ -280,6 +280,11 @@ def _actions(command: Any) -> list[ddl.Action]:
     if what == "AT_AddIdentity":
         identity = cast("Literal['a', 'd']", definition.generated_when)
         return [ddl.AddIdentity(name, identity, sequence_options(definition.options))]
+    if what == "AT_SetIdentity":
+        said = [item.arg.ival for item in definition if item.defname == "generated"]
+        rest = [item for item in definition if item.defname != "generated"]
+        wanted = cast("Literal['a', 'd'] | None", chr(said[0]) if said else None)
+        return [ddl.SetIdentity(name, wanted, sequence_options(rest))]
     if what == "AT_DropIdentity":
         return [ddl.DropIdentity(name, missing_ok)]
     raise refuse(f"ALTER TABLE ({what.removeprefix('AT_')})")

@@ -106,6 +106,11 @@ PATTERNS: tuple[_Pattern, ...] = (
     _p(r"CHECK constraint failed(?: on table| for)? ?(?P<table>[\w\"]*)", "23514", lambda m: (
         f'new row for relation "{m["table"]}" violates check constraint')),
     _p(r"[Vv]iolates foreign key constraint", "23503"),
+    _p(r"DO UPDATE SET clause cannot contain a subquery", "0A000",
+       "a sub-query in ON CONFLICT … DO UPDATE SET is not supported",
+       hint="MERGE INTO takes it, with the values as its source."),
+    _p(r"Multiple assignments to same column (?P<v>\".*?\")", "42601",
+       lambda m: f"multiple assignments to same column {m['v']}"),
     # values
     _p(r"[Dd]ivision by zero", "22012", "division by zero"),
     _p(r"date/time field value out of range|field value out of range", "22008"),

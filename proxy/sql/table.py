@@ -135,12 +135,24 @@ def create_table(node: Any) -> exp.Create:
     if relation.relpersistence == "t":
         properties = exp.Properties(expressions=[exp.TemporaryProperty()])
     target = exp.table_(relation.relname, relation.schemaname, relation.catalogname, quoted=True)
-    return exp.Create(
+    made = exp.Create(
         this=exp.Schema(this=target, expressions=elements),
         kind="TABLE",
         exists=bool(node.if_not_exists),
         properties=properties,
     )
+    return _at_commit(made, node.oncommit.name)
+
+
+def _at_commit(made: exp.Create, said: str) -> exp.Create:
+    """Notes what ON COMMIT says of a temporary table."""
+    what = {"ONCOMMIT_DROP": "drop", "ONCOMMIT_DELETE_ROWS": "delete", "ONCOMMIT_PRESERVE_ROWS": ""}.get(said)
+    if what is not None and made.args.get("properties") is None:
+        raise BoughError(
+            "42P16", "ON COMMIT can only be used on temporary tables", hint="CREATE TEMP TABLE …"
+        )
+    made.meta["on_commit"] = what or ""
+    return made
 
 
 def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
@@ -208,13 +220,14 @@ def create_table_as(node: Any) -> exp.Create:
     properties = None
     if relation.relpersistence == "t":
         properties = exp.Properties(expressions=[exp.TemporaryProperty()])
-    return exp.Create(
+    made = exp.Create(
         this=exp.table_(relation.relname, relation.schemaname, relation.catalogname, quoted=True),
         kind="TABLE",
         expression=select,
         exists=bool(node.if_not_exists),
         properties=properties,
     )
+    return _at_commit(made, into.onCommit.name)
 
 
 def from_duckdb(tree: exp.Create) -> exp.Create:

@@ -2,7 +2,8 @@
 
 ``FOR UPDATE``/``FOR SHARE`` go (a conflicting write fails with 40001 under snapshot isolation), as do ``LIMIT
 ALL`` and COLLATE of the default collations; ``BETWEEN SYMMETRIC`` is spelled out; ``LIKE`` gets Postgres'
-default escape character where the pattern could hold one; VALUES lists get the names ``column1`` ….
+default escape character where the pattern could hold one; VALUES lists get the names ``column1`` …; ``SET (a, b) =
+(SELECT …)`` becomes an assignment of each, and MERGE's ``INSERT DEFAULT VALUES`` a list without values.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ def clauses(tree: exp.Expr) -> exp.Expr:
             if isinstance(node.parent, (exp.EQ, exp.Tuple)) and not node.args.get("table"):
                 node.replace(exp.Var(this="DEFAULT"))
             continue
+        if isinstance(node, exp.EQ) and isinstance(node.this, exp.Tuple):
+            _assigned_together(node)
+        if isinstance(node, exp.When):
+            _default_values(node.args["then"])
         if isinstance(node, exp.ComputedColumnConstraint) and not isinstance(node.this, exp.Paren):
             node.set("this", exp.Paren(this=node.this.copy()))
         if isinstance(node, exp.Query):
@@ -40,6 +45,35 @@ def clauses(tree: exp.Expr) -> exp.Expr:
         elif isinstance(node, (exp.Like, exp.ILike)) and not isinstance(node.parent, exp.Escape):
             _escape(node)
     return _values(tree)
+
+
+def _assigned_together(node: exp.EQ) -> None:
+    """``(a, b) = (SELECT …)`` or ``= ROW(…)`` of a SET list."""
+    parent, value = node.parent, node.expression
+    if not isinstance(parent, exp.Update | exp.OnConflict) or node.arg_key != "expressions":
+        return
+    if isinstance(value, exp.Anonymous) and value.name.lower() == "row":
+        node.set("expression", exp.Tuple(expressions=value.expressions))
+    if not isinstance(value, exp.Subquery):
+        return
+    names = [exp.to_identifier(f"v{number}", quoted=True) for number, _ in enumerate(node.this.expressions)]
+    alias = exp.TableAlias(this=exp.to_identifier("_given", quoted=True), columns=names)
+    items = []
+    for name, target in zip(names, node.this.expressions, strict=True):
+        rows = exp.Subquery(this=value.this.copy(), alias=alias.copy())
+        one = exp.select(exp.column(name.copy(), table="_given")).from_(rows)
+        items.append(exp.EQ(this=target.copy(), expression=exp.Subquery(this=one)))
+    kept = [other for item in parent.expressions for other in (items if item is node else [item])]
+    parent.set("expressions", kept)
+
+
+def _default_values(then: exp.Expr) -> None:
+    """``INSERT DEFAULT VALUES``, which is read as a list of the one column ``default``."""
+    if isinstance(then, exp.Insert) and isinstance(then.this, exp.Tuple) and then.expression is None:
+        said = then.this.expressions
+        if len(said) == 1 and isinstance(said[0], exp.Var):
+            then.set("this", None)
+            then.set("expression", exp.Tuple(expressions=[]))
 
 
 def _is_all(value: exp.Expr | None) -> bool:
