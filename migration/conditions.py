@@ -23,6 +23,7 @@ from typing import Any
 
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.measures import MEASURED_DIGITS
 from migration.types import CanonicalType
 
 DIALECTS = ("duckdb", "postgres", "mysql")
@@ -58,7 +59,7 @@ def by_extremes(guard: str, type_: CanonicalType) -> bool:
     if word == "year":
         return type_.kind in _TEMPORAL
     numbers = type_.is_integer or type_.kind in ("float32", "float64")
-    numbers = numbers or (type_.kind == "decimal" and type_.precision is not None)
+    numbers = numbers or (type_.kind == "decimal" and 0 < (type_.precision or 0) <= MEASURED_DIGITS)
     return word in ("finite", "no_nan", "range") and numbers
 
 

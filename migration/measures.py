@@ -43,6 +43,7 @@ from migration.types import CanonicalType
 MeasureClass = Literal["int", "decimal", "wide", "float", "bool", "text", "bytes", "days", "clock", "opaque"]
 FLOAT_LIMIT = 1e290  # a sum of 2^60 such numbers does not overflow
 DECIMAL_DIGITS = 28  # ten digits of room for the number of rows
+MEASURED_DIGITS = 76  # of a decimal; what is longer is measured as text
 SUMMED_DIGITS = 66  # of 76, with the same room
 _WIDE = Context(prec=200)  # the default context rounds to 28 digits
 _INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -54,7 +55,7 @@ def measure_class(type_: CanonicalType) -> MeasureClass:
     if kind in _INTS:
         return "int"
     if kind == "decimal":
-        if type_.precision is None or not 0 <= (type_.scale or 0) <= type_.precision <= 76:
+        if type_.precision is None or not 0 <= (type_.scale or 0) <= type_.precision <= MEASURED_DIGITS:
             return "text"
         return "decimal" if type_.precision <= DECIMAL_DIGITS else "wide"
     if kind in ("int128", "uint128"):

@@ -36,6 +36,10 @@ from branching.names import literal
 FIRST_ROWS = 300
 
 
+LOSES_ROWS = duckdb.__version__ == "2.0.0"  # see ``DuckDBCursor.execute``
+_COUNTED = 10_000  # rows in Python's hands at once
+
+
 def _inserts(sql: str) -> bool:
     """Whether a statement may put rows into a table, a new one among them."""
     return sql.startswith(("INSERT", "MERGE")) or (
@@ -134,7 +138,7 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """In a transaction that has run an INSERT of no rows, DuckDB 2.0.0 loses sight of the rows of a later, parallel
-        INSERT. One with RETURNING is not parallel."""
+        INSERT. One with RETURNING is not parallel, and keeps all its rows in memory: later engines are spared it."""
         count = self._execute(sql, parameters)
         if self.log is not None:
             self.log.add("execute", sql, parameters, count)
@@ -143,12 +147,14 @@ class DuckDBCursor(DuckDBQuestions, Cursor):
     def _execute(self, sql: str, parameters: Parameters) -> int | None:
         inserts = _inserts(sql)
         if inserts and self._empty_insert and "RETURNING" not in sql and not sql.startswith("CREATE"):
-            return len(self.query(f"{sql} RETURNING 1", parameters))
+            with self._errors(sql):
+                answer = self._run(f"{sql} RETURNING 1", parameters)
+                return sum(len(rows) for rows in iter(lambda: answer.fetchmany(_COUNTED), []))
         with self._errors(sql):
             rows = self._run(sql, parameters).fetchall()
         if len(rows) == 1 and len(rows[0]) == 1 and isinstance(rows[0][0], int):
             if inserts and not rows[0][0]:
-                self._empty_insert = True
+                self._empty_insert = LOSES_ROWS
             return rows[0][0]
         return None
 

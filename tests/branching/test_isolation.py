@@ -16,6 +16,7 @@ from branching import BoughError, branch_info, branches, gc
 from branching import ddl_model as d
 from branching.connection import Connection
 from branching.detach import Limits
+from branching.engine import duckdb as duckdb_engine
 
 
 def sql(text: str) -> exp.Expr:
@@ -395,9 +396,13 @@ def test_a_fork_keeps_a_large_table_that_is_written_as_a_whole(database: branchi
     "nothing", ["INSERT INTO u SELECT * FROM t WHERE false", "UPDATE t SET v = 1 WHERE id < 0"]
 )
 @pytest.mark.parametrize("on", ["main", "branch"])
+@pytest.mark.parametrize(
+    "loses", [False, True]
+)  # whether the engine is taken for one that would not see them
 def test_rows_are_seen_after_a_statement_that_found_none(
-    database: branching.Database, nothing: str, on: str
+    database: branching.Database, nothing: str, on: str, loses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(duckdb_engine, "LOSES_ROWS", loses or duckdb_engine.LOSES_ROWS)
     first = database.connect()
     first.execute(sql("INSERT INTO t SELECT i, 0 FROM range(10, 150010) AS r(i)"))
     other = fork(database, "branch")

@@ -92,6 +92,7 @@ FROM_POSTGRES = [
     Case("numeric whole", "numeric(38,0)", ("9" * 38,), ("9" * 38,)),
     Case("numeric unbounded", "numeric", ("1e-20", "123456789012345678901234567890.5"), ("0.00000000000000000001", "123456789012345678901234567890.5"), "VARCHAR"),
     Case("numeric 50 digits", "numeric(50,5)", ("1" * 45 + ".12345",), ("1" * 45 + ".12345",), "VARCHAR"),
+    Case("numeric 300 digits", "numeric(300,0)", ("1" * 300, "NULL"), ("1" * 300, "NULL"), "VARCHAR"),
     Case("numeric in hundreds", "numeric(5,-2)", ("12345", "-9999900"), ("12300", "-9999900"), "DECIMAL(7,0)"),
     Case("numeric of thousandths", "numeric(3,5)", ("0.00999",), (".00999",), "DECIMAL(5,5)"),
     Case("numeric NaN", "numeric(10,2)", ("'NaN'",), REFUSED),
