@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from branching import detach, manifest, names, timetravel
+from branching import detach, manifest, names, past_rows, timetravel
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError
 from branching.lines import TRUNK, CatalogRef
@@ -90,7 +90,8 @@ def catalogs(database: Database) -> list[Catalog]:
 
 
 def _tables(database: Database) -> list[Table]:
-    return [table for catalog in catalogs(database) for table in catalog.tables()] + _retained(database)
+    found = [table for catalog in catalogs(database) for table in catalog.tables()] + _retained(database)
+    return [*found, *past_rows.forms_of_bases(database)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ those it had replaced by then, plus its own of then: what it still has, and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from branching import names, overlay
@@ -204,6 +204,20 @@ def _shapes(database: Database, line: Line, table: Table) -> list[Table]:
         if wanted <= {c.id for c in item.columns}:
             found.setdefault(item.storage.shape, item)
     return list(found.values())
+
+
+def forms_of_bases(database: Database) -> Iterator[Table]:
+    """The forms of tables that rows of some branch's base are read from: its copy of a table, once it has one.
+
+    They are none of the present, where the branch has dropped the table, nor of the base.
+    """
+    for line in [*database.lines.values(), *database.trash.values()]:
+        if line.is_trunk or not line.record.inherited:
+            continue
+        changed = {c.item.id for _, _, c in database.changes_of(line) if isinstance(c.item, Table)}
+        for table in database.base_catalog(line).tables() if changed else ():
+            if table.id in changed:
+                yield from _shapes(database, line, table)
 
 
 def _nothing(table: Table) -> str:

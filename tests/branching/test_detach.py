@@ -249,6 +249,30 @@ def test_a_large_table_that_is_emptied_reads_an_empty_copy_at_once(
     reset(lab.database, "b")
 
 
+@pytest.mark.parametrize("emptied", [False, True])
+def test_the_rows_of_a_base_are_in_the_copy_when_its_table_is_dropped(
+    lab: Lab, emptied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "EMPTIED", 1)
+    lab.fork("c", "b")
+    start = lab.all("c")
+    lab.sql("c", "delete from t where id = 7")
+    if emptied:
+        lab.connections["c"].execute(d.Truncate((d.Name("t"),)))
+    collect(lab)
+    lab.sql("c", "update t set a = a + 1 where id < 3")
+    lab.connections["c"].execute(d.Drop("table", (d.Name("t"),)))
+    collect(lab)
+    lab.restart()
+    collect(lab)
+    lab.connections.pop("c").close()
+    reset(lab.database, "c")
+    lab.connections["c"] = lab.database.connect("c")
+    assert lab.all("c") == start
+    collect(lab)
+    assert not stored(lab, "c") or lab.all("c") == start
+
+
 def test_what_went_wrong_is_told_and_changes_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     before = lab.all("b")
     broken = "CREATE TABLE bough_data.nonsense (x NO_SUCH_TYPE)"
