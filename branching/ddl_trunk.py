@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from branching import constraint_errors, names
@@ -67,11 +68,8 @@ class TrunkDdl(Ddl):
             for base in self.transaction.physical.bases.values()
             if base.schema.lower() == file_schema(table.schema).lower()
         }
-        name, number = table.name, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{table.name}_{number}"
-        return name
+        numbered = (f"{table.name}_{number}" for number in itertools.count(2))
+        return next(name for name in itertools.chain([table.name], numbered) if name.lower() not in taken)
 
     def drop_storage(self, table: Table) -> None:
         base = self._base(table)
@@ -242,7 +240,7 @@ class TrunkDdl(Ddl):
 
     def _drop_indexes(self, table: Table, base: BaseTable) -> None:
         for index in table.indexes:
-            self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(_file_name(index))}")
+            self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(index.name)}")
 
     def _indexed(self, table: Table) -> Table:
         """The table with its indexes made again: in place where the engine can."""
@@ -284,7 +282,7 @@ class TrunkDdl(Ddl):
         known = {column.name for column in table.columns}
         items = ", ".join(quote(text) if text in known else f"({text})" for text in index.columns)
         unique = "UNIQUE " if index.unique else ""
-        self.cursor.execute(f"CREATE {unique}INDEX {quote(_file_name(index))} ON {base.sql} ({items})")
+        self.cursor.execute(f"CREATE {unique}INDEX {quote(index.name)} ON {base.sql} ({items})")
         self.transaction.indexed.add(base.id)
 
     def create_index_storage(self, table: Table, index: Index) -> Table:
@@ -303,7 +301,7 @@ class TrunkDdl(Ddl):
 
     def drop_index_storage(self, table: Table, index: Index) -> Table:
         base = self._base(table)
-        self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(_file_name(index))}")
+        self.cursor.execute(f"DROP INDEX IF EXISTS {quote(base.schema)}.{quote(index.name)}")
         return self._reshaped(table) if index.unique else table
 
     def _add_column(self, table: Table, action: d.AddColumn) -> Table:
@@ -367,20 +365,25 @@ class TrunkDdl(Ddl):
         changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         return self._rebuild(table, changed, {column.name: f"CAST({value} AS {kind})"})
 
-    def _rebuild(self, table: Table, changed: Table, values: dict[str, str]) -> Table:
-        """A new base in the shape of ``changed`` with the rows and identities of the old one."""
+    def emptied(self, table: Table) -> Table:
+        """The table over a new, empty base."""
+        return self._rebuild(table, table, None)
+
+    def _rebuild(self, table: Table, changed: Table, values: dict[str, str] | None) -> Table:
+        """A new base in the shape of ``changed``, with the old rows and identities; an empty one without ``values``."""
         old = self._base(table)
         self._drop_indexes(table, old)
         old = self._rename_base(old, f"{names.HIDDEN_PREFIX}old_{old.id}")
         made = self.create_storage(replace(changed, storage=Storage(None, self.next_id())))
         new = self._base(made)
-        kept = [c for c in changed.columns if c.generated is None]
-        by_id = {column.id: column.name for column in table.columns}
-        items = [values.get(c.name) or quote(by_id[c.id]) for c in kept]
-        self.cursor.execute(
-            f"INSERT INTO {new.sql} ({names.columns([c.name for c in kept])}, {RID}, {VERSION})"
-            f" SELECT {', '.join(items)}, {RID}, {VERSION} FROM {old.sql}"
-        )
+        if values is not None:
+            kept = [c for c in changed.columns if c.generated is None]
+            by_id = {column.id: column.name for column in table.columns}
+            items = [values.get(c.name) or quote(by_id[c.id]) for c in kept]
+            self.cursor.execute(
+                f"INSERT INTO {new.sql} ({names.columns([c.name for c in kept])}, {RID}, {VERSION})"
+                f" SELECT {', '.join(items)}, {RID}, {VERSION} FROM {old.sql}"
+            )
         if not self._keeps():
             self._remove_base(old)
         self._make_indexes(made)
@@ -394,7 +397,3 @@ class TrunkDdl(Ddl):
     def drop_schema_storage(self, name: str) -> None:
         if not self._keeps():  # or forks may read tables in it, or draw from a sequence
             self.cursor.execute(f"DROP SCHEMA IF EXISTS {quote(name)} CASCADE")
-
-
-def _file_name(index: Index) -> str:
-    return index.name

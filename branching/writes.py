@@ -60,7 +60,7 @@ class Writes:
         try:
             written = None
             if table is not None and emptying.takes_all(tree):
-                written = emptying.deleted(write, table)
+                written = emptying.deleted(write, table, lambda: self._ddl(transaction))
             if written is None:
                 written = write.run(tree)
         except EngineError as error:
@@ -142,7 +142,7 @@ class Writes:
                 transaction.remove_keys(table.id)
             target = exp.table_(table.name, db=table.schema, quoted=True)
             write = self._connection.writer(transaction, scope, ())
-            if not emptying.truncated(write, table):
+            if not emptying.truncated(write, table, lambda: self._ddl(transaction)):
                 write.run(exp.Delete(this=target))
             if statement.restart_identity:
                 for sequence in scope.catalog.sequences():

@@ -11,11 +11,17 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches
+from branching import BoughError, branches, copied
 from branching import ddl_model as d
 from branching.connection import Connection
 
-Statement = exp.Expr | d.AlterTable | d.CreateIndex | d.Drop
+Statement = exp.Expr | d.AlterTable | d.CreateIndex | d.Drop | d.Truncate
+
+
+@pytest.fixture(autouse=True)
+def _small_tables_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is emptied is replaced by an empty table, as large ones are."""
+    monkeypatch.setattr(copied, "EMPTIED", 0)
 
 
 def sql(text: str) -> exp.Expr:
@@ -53,6 +59,10 @@ CASES: dict[str, list[Statement]] = {
         index("i", "n"),
         alter("n", check("c"), check("c2")),
         alter("n", check("c3")),
+    ],
+    "index, emptied twice": [
+        index("i", "n"),
+        *[d.Truncate((d.Name("n"),)), sql("INSERT INTO n VALUES (7, 7)")] * 2,
     ],
     "index, drop": [index("i", "n"), d.Drop("table", (d.Name("n"),))],
     "index, dropped, rename": [
@@ -139,7 +149,9 @@ def test_random_blocks(tmp_path: Path, seed: int) -> None:
         try:
             for _ in range(random_.randint(1, 5)):
                 made += 1
-                kind = random_.choice(["index", "drop", "rename", "add", "check", "write", "type", "null"])
+                kind = random_.choice(
+                    ["index", "drop", "rename", "add", "check", "write", "type", "null", "empty"]
+                )
                 indexes = connection.catalog.find("public", name)
                 if kind == "index":
                     connection.execute(index(f"i{made}", name))
@@ -154,6 +166,8 @@ def test_random_blocks(tmp_path: Path, seed: int) -> None:
                     connection.execute(alter(name, check(f"k{made}")))
                 elif kind == "type":
                     connection.execute(alter(name, d.AlterType("y", exp.DataType.build("BIGINT", "duckdb"))))
+                elif kind == "empty":
+                    connection.execute(d.Truncate((d.Name(name),)))
                 elif kind == "null":
                     connection.execute(alter(name, d.SetNotNull("y")))
                 else:
