@@ -382,7 +382,8 @@ def open_database(
             manifest.insert_branch(root, manifest.trunk_record(manifest.now()))
             root.commit()
         database.load()
-        engine.adopt(database, progress)
+        if not root.made:
+            engine.adopt(database, progress)
     except BaseException:
         root.rollback()
         root.close()

@@ -130,6 +130,7 @@ class Cursor(Protocol):
 
     log: Log | None = None  # where it notes what it has carried out
     zone: str = "UTC"  # in which it reads and shows instants
+    made: bool = False  # by its very open, out of nothing: there is nothing in the database to adopt
 
     @property
     def engine(self) -> Engine: ...

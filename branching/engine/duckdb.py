@@ -377,8 +377,10 @@ def connect(
     engine: DuckDBEngine | None = None,
 ) -> DuckDBCursor:
     """Opens ``path`` (a file, created if missing, or ``:memory:``). Raises OpenError with one clear line."""
+    made = True
     if path != ":memory:":
         target = Path(path)
+        made = not (target.exists() or Path(f"{path}.wal").exists())
         if target.is_dir():
             raise OpenError(f'"{path}" is a directory, not a database file')
         if not target.parent.is_dir():
@@ -391,4 +393,6 @@ def connect(
             connection.execute(f"SET {name} = '{value}'")
     except duckdb.Error as error:
         raise open_error(path, error) from error
-    return DuckDBCursor(connection, Instance(), engine or DuckDBEngine())
+    cursor = DuckDBCursor(connection, Instance(), engine or DuckDBEngine())
+    cursor.made = made
+    return cursor

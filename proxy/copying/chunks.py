@@ -36,7 +36,7 @@ _EXACT = Context(prec=40)
 _BLOCK = 1024 * 1024
 _FIRST_DAY = -719_162  # 0001-01-01: Postgres has no year 0
 # Lengths of timestamps whose every reading is the same here and there: Arrow would take an hour without minutes.
-_NAIVE = pa.array([10, 16, 19, *range(21, 27)], pa.int32())
+_NAIVE = (10, 16, 19, *range(21, 27))
 _EMPTY = re.compile(rb"\n\r?\n")
 _LONG_ZERO = b"0" * 30  # a float that has become 0 was written with an exponent, or with many of these
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
@@ -270,7 +270,9 @@ def _vectorised(column: CopyColumn, values: pa.Array) -> pa.Array | None:
         if _stamped(column):
             lengths = pc.binary_length(values)
             zoned = column.info.name == "timestamptz"
-            usual = pc.greater_equal(lengths, 20) if zoned else pc.is_in(lengths, _NAIVE)
+            usual = (
+                pc.greater_equal(lengths, 20) if zoned else pc.is_in(lengths, pa.array(_NAIVE, pa.int32()))
+            )
             if pc.all(usual).as_py() is False:
                 return None
             stamps = pc.cast(values, column.arrow)

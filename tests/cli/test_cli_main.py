@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,12 @@ def test_config_shows_values_and_sources(
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out.startswith("bough ")
+
+
+def test_a_start_does_not_read_pandas() -> None:
+    """It is there where the sample is, takes a quarter second to read, and is used by nobody here."""
+    program = "import sys, proxy.server.listener; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_the_sample_is_not_made_when_the_port_is_taken(
