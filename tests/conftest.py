@@ -5,27 +5,73 @@ Where an engine (PostgreSQL, MariaDB, …) is missing, its tests are skipped on 
 
 Property tests have no deadline, because a busy machine is no bug; under ``CI=true`` they are the same
 each time.
+
+Of tests marked ``once_each`` the quick suite runs as many combinations as it needs to have every test, and every value
+of every parameter of it, once; it takes the values of a fixture (main, a branch) in turn. ``make test-all`` and CI run
+every combination.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from effort import enough, examples
 from hypothesis import HealthCheck, settings
 
 CI = os.environ.get("CI") == "true"
 settings.register_profile(
-    "bough", deadline=None, derandomize=CI, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "bough",
+    max_examples=examples(100),
+    deadline=None,
+    derandomize=CI,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("bough")
 ENGINES = ("postgres", "mariadb", "clickhouse", "snowflake", "spark", "docker")
+
+
+if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
+    # As in many containers. Programs that the tests start would compile all of Bough each time: they share a cache.
+    _cache = tempfile.mkdtemp(prefix="bough-bytecode-")
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = _cache
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("once_each") and not item.get_closest_marker("slow"):
+            modules.setdefault(item.path, []).append(item)
+    for tests in modules.values():
+        quick = enough([_values(item) for item in tests])
+        for number, item in enumerate(tests):
+            if number not in quick:
+                item.add_marker("slow")
+
+
+def _values(item: pytest.Item) -> frozenset[object]:
+    """A test and what its parameters have. Those of a fixture are the same for all tests of the module."""
+    test = item.nodeid.split("[")[0]
+    given = (
+        {name: id(value) for name, value in item.callspec.params.items()} if hasattr(item, "callspec") else {}
+    )
+    found: set[object] = {test}
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        found.add((test, *((name.strip(), given.pop(name.strip())) for name in names)))
+    return frozenset(found | set(given.items()))
 
 
 @pytest.hookimpl(wrapper=True)

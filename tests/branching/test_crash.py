@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+from effort import seeds
 
 import branching
 from branching import ddl_model as d
@@ -85,7 +86,7 @@ def verify(path: Path, said: list[list[str]]) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_killed_at_a_random_instant(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "d.duckdb"
     prepare(path)
@@ -102,7 +103,7 @@ def test_killed_at_many_random_instants(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("point", "number"),
-    [("before commit", 9), ("after commit", 12), ("statement", 61)],
+    [("before commit", 9), ("after commit", 12), pytest.param("statement", 61, marks=pytest.mark.slow)],
 )
 def test_killed_between_two_engine_calls(tmp_path: Path, point: str, number: int) -> None:
     path = tmp_path / "d.duckdb"

@@ -14,6 +14,8 @@ from branching import BoughError, EngineError, branches
 from branching import ddl_model as d
 from branching.connection import Connection
 
+pytestmark = pytest.mark.once_each
+
 
 def sql(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, dialect="duckdb")

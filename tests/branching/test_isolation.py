@@ -18,6 +18,8 @@ from branching.connection import Connection
 from branching.detach import Limits
 from branching.engine import duckdb as duckdb_engine
 
+pytestmark = pytest.mark.once_each
+
 
 def sql(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, dialect="duckdb")

@@ -16,6 +16,8 @@ from branching import branches, conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
+pytestmark = pytest.mark.once_each
+
 T = d.Name("t")
 
 

@@ -12,6 +12,8 @@ from branching import conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
+pytestmark = pytest.mark.once_each
+
 
 @pytest.fixture(params=["main", "p"])
 def parent(request: Any) -> str:

@@ -13,6 +13,8 @@ from sqlglot import exp
 from branching import branches, merge_apply
 from branching import ddl_model as d
 
+pytestmark = pytest.mark.once_each
+
 INTEGER = d.AlterType("v", exp.DataType.build("INTEGER"))
 
 

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 from branch_oracle_merges import MergingOracle as Oracle
-from effort import examples
+from effort import examples, seeds
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -69,7 +69,7 @@ def _oracle(directory: Path, seed: int) -> Iterator[tuple[Oracle, Random]]:
         oracle.close()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_histories_from_seeds(tmp_path: Path, seed: int) -> None:
     with _oracle(tmp_path, seed) as (oracle, random):
         for _ in range(50):

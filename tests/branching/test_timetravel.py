@@ -18,6 +18,8 @@ from branching.connection import Connection
 from branching.detach import Limits
 from branching.reset import reset
 
+pytestmark = pytest.mark.once_each
+
 HOUR = 3600
 
 

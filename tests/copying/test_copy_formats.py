@@ -21,6 +21,8 @@ from proxy.copying.columns import CopyColumn as Column
 from proxy.copying.spool import Spool
 from proxy.types import from_engine
 
+pytestmark = pytest.mark.once_each
+
 ROOT = duckdb.connect()
 ROOT.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()
 SOURCE = ROOT.cursor()

@@ -14,6 +14,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.once_each
+
 Session = psycopg.Connection[Any]
 
 

@@ -14,6 +14,8 @@ from psycopg import sql
 from psycopg.types.json import Json, Jsonb
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.once_each
+
 UTC = dt.UTC
 VALUES: list[tuple[str, list[Any]]] = [
     ("boolean", [True, False]),

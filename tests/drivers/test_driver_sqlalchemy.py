@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from server_thread import ThreadServer
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+pytestmark = pytest.mark.once_each
+
 
 class Base(DeclarativeBase):
     pass

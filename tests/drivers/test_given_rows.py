@@ -11,10 +11,13 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
+from effort import seeds
 from server_thread import ThreadServer
 
 from proxy.sql import given_rows
 from proxy.sql.literals import MAY_DIFFER
+
+pytestmark = pytest.mark.once_each
 
 TYPES = {
     "i": "integer", "b": "bigint", "s": "smallint", "d": "double precision", "r": "real", "n": "numeric(12,3)",
@@ -86,7 +89,7 @@ def both(
 
 
 @pytest.mark.parametrize("where", ["main", "branch"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6, quick=2))
 def test_rows_are_those_of_the_slow_way(
     server: ThreadServer,
     name: str,
@@ -246,7 +249,7 @@ def value(name: str, draw: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("where", ["main", "branch"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6, quick=2))
 def test_parameters_are_those_of_the_slow_way(
     server: ThreadServer,
     name: str,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from effort import seeds
 from raw_client import RawClient, error, kinds, only, tags, values
 from server_thread import ThreadServer
 
@@ -466,7 +467,8 @@ def test_cancel_keys(server: ThreadServer, raw: RawClient) -> None:
     assert values(raw.query("SELECT 2")) == [(b"2",)]
 
 
-def test_a_cancel_is_never_lost(server: ThreadServer, raw: RawClient) -> None:
+@pytest.mark.parametrize("numbers", seeds([range(3), range(3, 9)]), ids=["at once", "later"])
+def test_a_cancel_is_never_lost(server: ThreadServer, raw: RawClient, numbers: range) -> None:
     """Once is enough: while it is planned, between two steps of the engine, while its rows go out."""
     (key,) = only(raw.started, BackendKeyData)
     session = server.server.service.sessions[key.process]
@@ -476,7 +478,7 @@ def test_a_cancel_is_never_lost(server: ThreadServer, raw: RawClient) -> None:
         (Query(f"COPY ({endless}) TO STDOUT"),),
         (Parse("", endless, ()), Bind("", "", (), (), ()), Execute("", 0), Sync()),
     ]
-    for number in range(9):
+    for number in numbers:
         raw.send(*starts[number % 3])
         while session.state != "active":
             time.sleep(0)

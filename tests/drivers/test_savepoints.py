@@ -12,6 +12,8 @@ import sqlalchemy.orm
 from raw_client import RawClient, error
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.once_each
+
 
 @pytest.fixture(params=["main", "branch"])
 def place(

@@ -12,7 +12,7 @@ from effort import examples
 from server_thread import ThreadServer
 
 ACCOUNTS = 12
-BLOCKS = 25
+BLOCKS = examples(25)
 
 
 def block(connection: psycopg.Connection[Any], name: str, choice: random.Random, number: int) -> None:

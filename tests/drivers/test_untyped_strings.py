@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.once_each
+
 
 @pytest.fixture(params=["main", "branch"])
 def connection(
@@ -94,40 +96,52 @@ def test_a_statement_is_read_again_where_the_type_has_changed(connection: psycop
     assert rows(connection, "SELECT x FROM bins ORDER BY x NULLS FIRST") == [(None,), (r"\x4142",)]
 
 
-@pytest.mark.parametrize(
-    ("type_", "value", "text"),
-    [
-        ("float8", "2", "2"), ("float8", "'inf'", "Infinity"), ("float8", "'NaN'", "NaN"), ("float8", "0.1", "0.1"),
-        ("float8", "1e300", "1e+300"), ("real", "16777216", "1.6777216e+07"), ("bytea", r"'\x00FF'", r"\x00ff"),
-        ("int[]", "'{1,NULL}'", "{1,NULL}"), ("text[]", "ARRAY['a b', 'c', NULL]", '{"a b",c,NULL}'),
-        ("interval", "'14 months -1 day'", "1 year 2 mons -1 days"), ("numeric", "1.50", "1.5"),
-        ("numeric(8,2)", "1.5", "1.50"), ("bigint", "9007199254740993", "9007199254740993"),
-        ("boolean", "'on'", "true"), ("text", r"'a\b'", r"a\b"),
-        ("bool[]", "'{t,f}'", "{t,f}"), ("float8[]", "ARRAY[1.0, 2.5]::float8[]", "{1,2.5}"),
-    ],
-)  # fmt: skip
-def test_casts_to_text_are_spelled_as_for_clients(
-    connection: psycopg.Connection, type_: str, value: str, text: str
-) -> None:
-    for _ in range(2):  # the second table is another one, to the same texts
-        for kind, given, shown in (("int", "5", "5"), (type_, value, text)):
-            connection.execute(f"CREATE TABLE shown (i int, c {kind})".encode())
-            connection.execute(f"INSERT INTO shown VALUES (1, {given})".encode())
+CASTS = [
+    ("float8", "2", "2"), ("float8", "'inf'", "Infinity"), ("float8", "'NaN'", "NaN"), ("float8", "0.1", "0.1"),
+    ("float8", "1e300", "1e+300"), ("real", "16777216", "1.6777216e+07"), ("bytea", r"'\x00FF'", r"\x00ff"),
+    ("int[]", "'{1,NULL}'", "{1,NULL}"), ("text[]", "ARRAY['a b', 'c', NULL]", '{"a b",c,NULL}'),
+    ("interval", "'14 months -1 day'", "1 year 2 mons -1 days"), ("numeric", "1.50", "1.5"),
+    ("numeric(8,2)", "1.5", "1.50"), ("bigint", "9007199254740993", "9007199254740993"),
+    ("boolean", "'on'", "true"), ("text", r"'a\b'", r"a\b"),
+    ("bool[]", "'{t,f}'", "{t,f}"), ("float8[]", "ARRAY[1.0, 2.5]::float8[]", "{1,2.5}"),
+]  # fmt: skip
+
+
+def test_casts_to_text_are_spelled_as_for_clients(connection: psycopg.Connection) -> None:
+    """Of all types at once. Each table is another one to the same texts: integers, and then each its own type."""
+    for _ in range(2):
+        for columns in ([("int", "5", "5")] * len(CASTS), CASTS):
+            kinds = ", ".join(f"c{n} {kind}" for n, (kind, _, _) in enumerate(columns))
+            connection.execute(f"CREATE TABLE shown (i int, {kinds})".encode())
+            connection.execute(
+                f"INSERT INTO shown VALUES (1, {', '.join(row[1] for row in columns)})".encode()
+            )
+
+            def each(form: str, between: str = ", ") -> str:
+                return between.join(form.replace("?", f"c{n}") for n in range(len(CASTS)))
+
+            texts = tuple(shown for _, _, shown in columns)
+            found = " AND ".join(
+                f"c{n}::text = '" + shown.replace("'", "''") + "'" for n, shown in enumerate(texts)
+            )
+            aside = each("(SELECT shown.?::text FROM bins RIGHT JOIN (SELECT 1 AS k) AS o ON false)")
             asked = (
-                "SELECT c::text FROM shown",
-                "SELECT CAST(s.c AS varchar) FROM shown AS s",
-                "SELECT (SELECT shown.c::text FROM bins RIGHT JOIN (SELECT 1 AS k) AS o ON false) FROM shown",
-                "SELECT c::text FROM shown WHERE c::text = '" + shown.replace("'", "''") + "'",
-                "SELECT c::text FROM shown GROUP BY c::text ORDER BY c::text",
+                f"SELECT {each('?::text')} FROM shown",
+                f"SELECT {each('CAST(s.? AS varchar)')} FROM shown AS s",
+                f"SELECT {aside} FROM shown",
+                f"SELECT {each('?::text')} FROM shown WHERE {found}",
+                f"SELECT {each('?::text')} FROM shown GROUP BY {each('?::text')} ORDER BY {each('?::text')}",
             )
             for query in asked:
-                assert rows(connection, query) == [(shown,)], query
+                assert rows(connection, query) == [texts], query
                 cursor = connection.execute(query.encode(), prepare=True)
-                assert cursor.fetchall() == [(shown,)]
-            connection.execute(
-                "CREATE VIEW view_of AS SELECT c::text AS t, left(c::varchar, 3) AS l FROM shown"
-            )
-            assert rows(connection, "SELECT t, l FROM view_of") == [(shown, shown[:3])]
+                assert cursor.fetchall() == [texts]
+            seen = each("?::text AS t?, left(?::varchar, 3) AS l?")
+            connection.execute(f"CREATE VIEW view_of AS SELECT {seen} FROM shown".encode())
+            assert rows(connection, f"SELECT {each('t?')} FROM view_of") == [texts]
+            assert rows(connection, f"SELECT {each('l?')} FROM view_of") == [
+                tuple(text[:3] for text in texts)
+            ]
             connection.execute("DROP VIEW view_of")
             connection.execute("DROP TABLE shown")
 

@@ -23,6 +23,8 @@ from proxy import types
 from proxy.types.calendar import clock
 from proxy.types.intervals import engine_interval
 
+pytestmark = pytest.mark.once_each
+
 ROOT = duckdb.connect()
 ROOT.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()
 
