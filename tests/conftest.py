@@ -13,7 +13,6 @@ every combination.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import subprocess
@@ -40,12 +39,15 @@ settings.load_profile("bough")
 ENGINES = ("postgres", "mariadb", "clickhouse", "snowflake", "spark", "docker")
 
 
-if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
-    # As in many containers. Programs that the tests start would compile all of Bough each time: they share a cache.
-    _cache = tempfile.mkdtemp(prefix="bough-bytecode-")
-    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+if sys.dont_write_bytecode and sys.pycache_prefix is None:
+    # As in many containers: nothing beside the sources. But each process of a run, and each program that a test starts,
+    # would compile all of Bough and of the tests anew, so what is compiled is kept where pytest keeps its own.
+    sys.dont_write_bytecode, sys.pycache_prefix = (
+        False,
+        str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode"),
+    )
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = _cache
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from effort import seeds
 from server_process import ProcessServer
 from server_thread import ThreadServer
 
@@ -139,21 +140,13 @@ def test_two_branches_of_one_table_both_survive_their_merges(tools: Tools) -> No
     assert tools("branch_list") == []
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "INSERT INTO users VALUES (1, 'again', 1)",
-        "INSERT INTO users VALUES (9, 'rob', 1)",
-        "INSERT INTO users VALUES (9, NULL, 1)",
-        "INSERT INTO users VALUES (9, 'new', -1)",
-    ],
-)
-def test_constraints_survive_a_merge(tools: Tools, statement: str) -> None:
+def test_constraints_survive_a_merge(tools: Tools) -> None:
     branch = tools.create()
     tools.on(branch, "UPDATE users SET name = 'rob' WHERE id = 2")
     tools("branch_merge", branch_id=branch)
-    with pytest.raises(RuntimeError, match="violates"):
-        tools("query", sql=statement)
+    for values in ("1, 'again', 1", "9, 'rob', 1", "9, NULL, 1", "9, 'new', -1"):
+        with pytest.raises(RuntimeError, match="violates"):
+            tools("query", sql=f"INSERT INTO users VALUES ({values})")
     tools("query", sql="INSERT INTO users (id, name) VALUES (9, 'new')")
     assert tools.users()[-1] == (9, "new", 7)
     indexes = tools("query", sql="SELECT indexname FROM pg_indexes WHERE tablename = 'users'")
@@ -358,20 +351,20 @@ def test_the_pair_is_a_merge(client: psycopg.Connection[Any]) -> None:
     client.execute(f'DROP SCHEMA "{SCHEMA}" CASCADE')
 
 
-@pytest.mark.parametrize(
-    "following",
-    [
-        "SELECT 1",
-        "BRANCH LIST",
-        "BEGIN",
-        "SET branch = 'main'",
-        f"SET search_path = '{SCHEMA},main'",
-        'DROP TABLE IF EXISTS main."users"',
-        f'CREATE TABLE main.copied AS SELECT * FROM "{SCHEMA}"."users"',
-        f'DROP SCHEMA "{SCHEMA}" CASCADE',
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'",
-    ],
+FOLLOWING = (
+    "SELECT 1",
+    "BEGIN",
+    f'DROP SCHEMA "{SCHEMA}" CASCADE',
+    'DROP TABLE IF EXISTS main."users"',
+    "BRANCH LIST",
+    "SET branch = 'main'",
+    f"SET search_path = '{SCHEMA},main'",
+    f'CREATE TABLE main.copied AS SELECT * FROM "{SCHEMA}"."users"',
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'",
 )
+
+
+@pytest.mark.parametrize("following", seeds(FOLLOWING, quick=4))
 def test_a_held_drop_is_carried_out_by_anything_else(
     own: ThreadServer, client: psycopg.Connection[Any], following: str
 ) -> None:
@@ -480,7 +473,11 @@ def test_a_table_made_anew_meanwhile_is_not_dropped(
 
 
 @pytest.mark.parametrize(
-    "drop", ["DROP TABLE main.users", "DROP TABLE users", "DROP TABLE IF EXISTS users", f"{DROP} CASCADE"]
+    "drop",
+    seeds(
+        ("DROP TABLE users", f"{DROP} CASCADE", "DROP TABLE main.users", "DROP TABLE IF EXISTS users"),
+        quick=2,
+    ),
 )
 def test_any_other_drop_drops_at_once(own: ThreadServer, client: psycopg.Connection[Any], drop: str) -> None:
     _branch(client, "UPDATE users SET points = 11 WHERE id = 1")
@@ -620,15 +617,16 @@ def test_a_branch_schema_on_a_branch_is_forked_from_it(client: psycopg.Connectio
     assert _users(client, "main.public.users") == ROWS
 
 
-@pytest.mark.parametrize("schema", ["branch_0123456789abc", "branch_0123456789AB", "branch_x", "branches"])
-def test_other_schemas_are_ordinary(client: psycopg.Connection[Any], schema: str) -> None:
-    client.execute(f'CREATE SCHEMA "{schema}"')
-    client.execute(f'CREATE VIEW "{schema}".users AS SELECT * FROM main.users')
-    client.execute(f"SET search_path = '{schema},main'")
-    assert _here(client)[0] == "main"
-    assert _users(client) == ROWS
-    client.execute(f'DROP SCHEMA "{schema}" CASCADE')
-    assert client.execute("SELECT count(*) FROM bough.branches").fetchall() == [(1,)]
+def test_other_schemas_are_ordinary(client: psycopg.Connection[Any]) -> None:
+    for schema in ("branch_0123456789abc", "branch_0123456789AB", "branch_x", "branches"):
+        client.execute(f'CREATE SCHEMA "{schema}"')
+        client.execute(f'CREATE VIEW "{schema}".users AS SELECT * FROM main.users')
+        client.execute(f"SET search_path = '{schema},main'")
+        assert _here(client)[0] == "main"
+        assert _users(client) == ROWS
+        client.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        assert client.execute("SELECT count(*) FROM bough.branches").fetchall() == [(1,)]
+        client.execute("SET search_path = 'main'")
 
 
 @pytest.mark.parametrize("setting", ["hatidata_branch_schemas", "branch_isolation_enabled"])

@@ -108,42 +108,38 @@ CASTS = [
 
 
 def test_casts_to_text_are_spelled_as_for_clients(connection: psycopg.Connection) -> None:
-    """Of all types at once. Each table is another one to the same texts: integers, and then each its own type."""
-    for _ in range(2):
-        for columns in ([("int", "5", "5")] * len(CASTS), CASTS):
-            kinds = ", ".join(f"c{n} {kind}" for n, (kind, _, _) in enumerate(columns))
-            connection.execute(f"CREATE TABLE shown (i int, {kinds})".encode())
-            connection.execute(
-                f"INSERT INTO shown VALUES (1, {', '.join(row[1] for row in columns)})".encode()
-            )
+    """Of all types at once. Each table is another one to the same texts: of integers, of all types, of integers."""
+    integers = [("int", "5", "5")] * len(CASTS)
+    for columns in (integers, CASTS, integers):
+        kinds = ", ".join(f"c{n} {kind}" for n, (kind, _, _) in enumerate(columns))
+        connection.execute(f"CREATE TABLE shown (i int, {kinds})".encode())
+        connection.execute(f"INSERT INTO shown VALUES (1, {', '.join(row[1] for row in columns)})".encode())
 
-            def each(form: str, between: str = ", ") -> str:
-                return between.join(form.replace("?", f"c{n}") for n in range(len(CASTS)))
+        def each(form: str, between: str = ", ") -> str:
+            return between.join(form.replace("?", f"c{n}") for n in range(len(CASTS)))
 
-            texts = tuple(shown for _, _, shown in columns)
-            found = " AND ".join(
-                f"c{n}::text = '" + shown.replace("'", "''") + "'" for n, shown in enumerate(texts)
-            )
-            aside = each("(SELECT shown.?::text FROM bins RIGHT JOIN (SELECT 1 AS k) AS o ON false)")
-            asked = (
-                f"SELECT {each('?::text')} FROM shown",
-                f"SELECT {each('CAST(s.? AS varchar)')} FROM shown AS s",
-                f"SELECT {aside} FROM shown",
-                f"SELECT {each('?::text')} FROM shown WHERE {found}",
-                f"SELECT {each('?::text')} FROM shown GROUP BY {each('?::text')} ORDER BY {each('?::text')}",
-            )
-            for query in asked:
-                assert rows(connection, query) == [texts], query
-                cursor = connection.execute(query.encode(), prepare=True)
-                assert cursor.fetchall() == [texts]
-            seen = each("?::text AS t?, left(?::varchar, 3) AS l?")
-            connection.execute(f"CREATE VIEW view_of AS SELECT {seen} FROM shown".encode())
-            assert rows(connection, f"SELECT {each('t?')} FROM view_of") == [texts]
-            assert rows(connection, f"SELECT {each('l?')} FROM view_of") == [
-                tuple(text[:3] for text in texts)
-            ]
-            connection.execute("DROP VIEW view_of")
-            connection.execute("DROP TABLE shown")
+        texts = tuple(shown for _, _, shown in columns)
+        found = " AND ".join(
+            f"c{n}::text = '" + shown.replace("'", "''") + "'" for n, shown in enumerate(texts)
+        )
+        aside = each("(SELECT shown.?::text FROM bins RIGHT JOIN (SELECT 1 AS k) AS o ON false)")
+        asked = (
+            f"SELECT {each('?::text')} FROM shown",
+            f"SELECT {each('CAST(s.? AS varchar)')} FROM shown AS s",
+            f"SELECT {aside} FROM shown",
+            f"SELECT {each('?::text')} FROM shown WHERE {found}",
+            f"SELECT {each('?::text')} FROM shown GROUP BY {each('?::text')} ORDER BY {each('?::text')}",
+        )
+        for query in asked:
+            assert rows(connection, query) == [texts], query
+            cursor = connection.execute(query.encode(), prepare=True)
+            assert cursor.fetchall() == [texts]
+        seen = each("?::text AS t?, left(?::varchar, 3) AS l?")
+        connection.execute(f"CREATE VIEW view_of AS SELECT {seen} FROM shown".encode())
+        assert rows(connection, f"SELECT {each('t?')} FROM view_of") == [texts]
+        assert rows(connection, f"SELECT {each('l?')} FROM view_of") == [tuple(text[:3] for text in texts)]
+        connection.execute("DROP VIEW view_of")
+        connection.execute("DROP TABLE shown")
 
 
 def test_joined_texts_and_columns_whose_type_is_not_certain(connection: psycopg.Connection) -> None:

@@ -29,6 +29,8 @@ from branching import (
 from branching import ddl_model as d
 from branching.reset import reset
 
+pytestmark = pytest.mark.once_each
+
 ME = Author("tester")
 NAME = "engines.db"
 

@@ -272,11 +272,18 @@ STEPS: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
 ]
 
 
+QUICK_STEPS = ("write", "inside publish")
 SLOW_MODES = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("append", "upsert")]
 
 
 @pytest.mark.parametrize("mode", ["replace", *SLOW_MODES])
-@pytest.mark.parametrize(("step", "breaks"), STEPS, ids=[name for name, _ in STEPS])
+@pytest.mark.parametrize(
+    ("step", "breaks"),
+    [
+        pytest.param(*step, id=step[0], marks=() if step[0] in QUICK_STEPS else pytest.mark.slow)
+        for step in STEPS
+    ],
+)
 def test_a_failure_at_any_step_leaves_the_old_rows(
     world: World, step: str, breaks: Callable[[pytest.MonkeyPatch], None], mode: TransferMode
 ) -> None:

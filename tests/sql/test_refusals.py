@@ -85,8 +85,8 @@ REFUSED = [
     ("FROM t SELECT " + "row(" * 60 + "1" + ")" * 60, "54001"),
     ("SELECT * FROM " + "(SELECT * FROM " * 12_000 + "t" + ") q" * 12_000, "54001"),  # ended the process
     ("SELECT a" + "[1]" * 3000, "54001"),
-    ("SELECT " + "+".join(["1"] * 200_000), "54001"),
-    (" UNION ALL ".join(["SELECT 1"] * 50_000), "54001"),
+    ("SELECT " + "+".join(["1"] * 100_000), "54001"),
+    (" UNION ALL ".join(["SELECT 1"] * 25_000), "54001"),
 ]
 
 
