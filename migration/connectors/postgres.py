@@ -23,6 +23,7 @@ import asyncpg
 import psycopg
 import pyarrow as pa
 
+from migration.connectors import libpq
 from migration.connectors.base import (
     Path,
     ReadColumn,
@@ -60,22 +61,6 @@ _SETTINGS = {
 }
 _MANY = 50_000  # rows from which a connection of its own is worth opening
 _BLOCK_ROWS, _BLOCK_BYTES = 16_384, 2 << 20  # what is parsed at once: it should fit the processor's cache
-_CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
-_CONNECTION = {
-    "host": "host",
-    "port": "port",
-    "user": "user",
-    "password": "password",
-    "database": "dbname",
-    "service": "service",
-    "passfile": "passfile",
-    "application_name": "application_name",
-    "sslmode": "sslmode",
-    "sslrootcert": "sslrootcert",
-    "sslcert": "sslcert",
-    "sslkey": "sslkey",
-    "sslpassword": "sslpassword",
-}
 
 
 def connect(datasource: Datasource, options: dict[str, str]) -> PostgresConnector:
@@ -131,22 +116,12 @@ class PostgresConnector(PostgresObjects):
     def interrupt(self) -> None:
         for copy in tuple(self.copies):
             copy.cancel()
-        for session in tuple(self._sessions):
-            with contextlib.suppress(psycopg.Error):
-                session.cancel_safe(timeout=5)
+        libpq.cancelled(self._sessions)
 
     def open(self) -> psycopg.Connection[Any]:
         """A session of its own, its texts made unambiguous."""
-        given = {_CONNECTION[name]: text for name, text in self.options.items() if name in _CONNECTION}
-        given.setdefault("application_name", "bough")
-        if "service" not in given:
-            given.setdefault("host", "127.0.0.1")
         try:
-            session = psycopg.connect(
-                **given,  # type: ignore[arg-type]
-                connect_timeout=max(2, round(self.datasource.connect_timeout)),
-                autocommit=True,
-            )
+            session = libpq.opened(self.datasource, self.options, {"host": "127.0.0.1"})
             session.execute(self.prepare().encode())
             if session.info.server_version >= WATCH_SINCE * 10_000:
                 with contextlib.suppress(psycopg.errors.InvalidParameterValue):  # not every system can tell
@@ -178,8 +153,8 @@ class PostgresConnector(PostgresObjects):
             yield
         except psycopg.Error as reason:
             shown = reason.diag.message_primary or str(reason)
-            code = reason.sqlstate or ("HV00N" if isinstance(reason, psycopg.OperationalError) else "HV000")
-            error = self.failed(_CODES.get(code, code), shown, reason.diag.message_hint)
+            code = libpq.code_of(reason)
+            error = self.failed(code, shown, reason.diag.message_hint)
             if reason.diag.message_detail:
                 error.detail = self.failed(code, reason.diag.message_detail).message
             error.table, error.column = reason.diag.table_name, reason.diag.column_name
@@ -253,9 +228,8 @@ class PostgresReader(SqlReader):
             except Stopped:
                 raise self.connector.failed("57014", "canceling statement due to user request") from None
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as reason:
-                code = getattr(reason, "sqlstate", None) or "HV00N"
                 hint = getattr(reason, "hint", None)
-                raise self.connector.failed(_CODES.get(code, code), reason, hint) from None
+                raise self.connector.failed(libpq.code_of(reason), reason, hint) from None
             finally:
                 self.connector.copies.remove(copy)
         statement = f"COPY ({text}) TO STDOUT (FORMAT csv)".encode()

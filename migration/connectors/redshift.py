@@ -25,6 +25,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.types.string import TextLoader
 
+from migration.connectors import libpq
 from migration.connectors import redshift_catalog as catalog
 from migration.connectors.base import Path, ReadColumn, RemoteTable, TableEntry, WriteResult
 from migration.connectors.convert import from_texts
@@ -45,20 +46,6 @@ _SETTINGS = {
     "datestyle": "'ISO, YMD'",
     "extra_float_digits": "2",
     "enable_case_sensitive_identifier": "true",  # else names in quotes are folded too
-}
-_CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
-_CONNECTION = {
-    "host": "host",
-    "port": "port",
-    "user": "user",
-    "password": "password",
-    "database": "dbname",
-    "application_name": "application_name",
-    "sslmode": "sslmode",
-    "sslrootcert": "sslrootcert",
-    "sslcert": "sslcert",
-    "sslkey": "sslkey",
-    "sslpassword": "sslpassword",
 }
 _KINDS = {"r": "table", "v": "view", "m": "materialized view"}
 
@@ -166,22 +153,13 @@ class RedshiftConnector(DbapiConnector):
         return RedshiftWriter(self, self.open())
 
     def interrupt(self) -> None:
-        for session in tuple(self._sessions):
-            with contextlib.suppress(psycopg.Error):
-                session.cancel_safe(timeout=5)
+        libpq.cancelled(self._sessions)
 
     def driver(self) -> Any:
         """A session that gives every value as text and binds none: nothing depends on the driver's types."""
         options = self.options
-        given = {_CONNECTION[name]: value for name, value in options.items() if name in _CONNECTION}
-        given.setdefault("application_name", "bough")
-        given.setdefault("port", "5439")
-        session = psycopg.connect(
-            **given,  # type: ignore[arg-type]
-            client_encoding="utf8",
-            connect_timeout=max(2, round(self.datasource.connect_timeout)),
-            autocommit=True,
-            prepare_threshold=None,
+        session = libpq.opened(
+            self.datasource, options, {"port": "5439"}, client_encoding="utf8", prepare_threshold=None
         )
         adapters = session.adapters
         for loader in (
@@ -196,10 +174,7 @@ class RedshiftConnector(DbapiConnector):
         return session
 
     def code(self, reason: BaseException) -> str:
-        state = getattr(reason, "sqlstate", None)
-        return _CODES.get(state or "", state or "") or (
-            "HV00N" if isinstance(reason, psycopg.OperationalError) else "HV000"
-        )
+        return libpq.code_of(reason)
 
     def objects(self) -> S3Objects:
         """The place in S3; 0A000 where the datasource names none."""
