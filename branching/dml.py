@@ -377,8 +377,12 @@ def conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...
 def rewritten_by_engine(table: Table, assigned: list[str]) -> bool:
     """Whether the engine runs an UPDATE of these columns as delete and insert."""
     indexed = {name for _, columns in key_columns(table) for name in columns}
-    listed = {text for index in table.indexes for text in index.columns}
-    indexed.update(column.name for column in table.columns for text in listed if mentions(text, column.name))
+    listed, known = (
+        {text for index in table.indexes for text in index.columns},
+        {c.name for c in table.columns},
+    )
+    indexed |= listed & known
+    indexed.update(name for name in known for expression in listed - known if mentions(expression, name))
     nested = {c.name for c in table.columns if c.type.endswith("]") or c.type.startswith(("STRUCT", "MAP"))}
     folded = {name.lower() for name in indexed | nested}
     return any(name.lower() in folded for name in assigned)

@@ -488,8 +488,17 @@ class MergingOracle(Oracle):
         if notes:
             raise Mismatch(f"import of {name}: {notes}")
         target.unlink()
+        self._name_uniques(name)
         self.noted(name, written)
         self.compare(name)
+
+    def _name_uniques(self, branch: str) -> None:
+        """A file does not keep the names of constraints: a table that is new to the branch has others."""
+        catalog = self.branches[branch].catalog
+        for table in self.database.line(branch).catalog.tables():
+            names = {item.columns: item.name for item in table.constraints if item.kind == "u"}
+            tab = catalog[table.name]
+            catalog[table.name] = replace(tab, unique_names=tuple(names[key] for key in tab.uniques))
 
     def _edit(self, rnd: Random, tab: Tab) -> str:
         """A statement that does the same whatever the order of the rows is."""

@@ -196,3 +196,12 @@ def test_a_kept_plan_gives_way_to_a_temporary_table_of_the_name(connection: Conn
     assert connection.execute(tree, key="kept").fetchall() == [(0,)]
     connection.execute(d.Drop("table", (d.Name("t"),)))
     assert connection.execute(tree, key="kept").fetchall() == [(3,)]
+
+
+def test_an_indexed_column_may_have_any_name(connection: Connection) -> None:
+    connection.execute(sql('CREATE TABLE odd ("q""t" INTEGER, "a b" INTEGER, "select" INTEGER)'))
+    for number, column in enumerate(('q"t', "a b", "select")):
+        connection.execute(d.CreateIndex(f"i{number}", d.Name("odd"), (column,)))
+    connection.execute(sql("INSERT INTO odd VALUES (1, 1, 1)"))
+    connection.execute(sql('UPDATE odd SET "q""t" = 2, "a b" = 3, "select" = 4'))
+    assert rows(connection, "SELECT * FROM odd") == [(2, 3, 4)]
