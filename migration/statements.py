@@ -139,8 +139,13 @@ def _one(text: str, dialect: str) -> Any:
             raise MigrationError("0A000", "executable comments are not supported", hint="Remove /*! ... */.")
         trees = [tree for tree in sqlglot.parse(text, read=item.sqlglot) if tree is not None]
     except (sqlglot.errors.SqlglotError, IndexError, AttributeError, TypeError, ValueError) as reason:
-        raise MigrationError("42601", f"this is no statement of {item.name}", detail=str(reason)) from None
+        raise MigrationError("42601", f"this is no statement of {item.name}", detail=_plain(reason)) from None
     return _single(trees)
+
+
+def _plain(reason: Exception) -> str:
+    """What a parser says, without the terminal's escapes that underline a word."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(reason))
 
 
 def _single(statements: Any) -> Any:

@@ -6,13 +6,16 @@ Rules:
    spellings work: ``source_datasource`` and ``source_database``, ``datasource`` and ``database``.
 2. A tool does nothing that the SQL surface does not do, by the same code: no second door.
 3. Reading tools read: a statement that could write is refused by grammar and again by the engine.
-4. Errors are ``MigrationError``s with SQLSTATE, DETAIL and HINT, not texts in a result.
+4. A table's name may begin with its datasource, as in the SQL surface; it is looked for nowhere else then.
+5. ``execute_ddl`` takes no DML and ``execute_write`` no DDL: who is allowed one may not be allowed the other.
+6. Errors are ``MigrationError``s with SQLSTATE, DETAIL and HINT, not texts in a result.
 
 ``Tools(connectors, journal)`` needs only a function from a name to an opened connector, and the names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,11 +27,13 @@ from migration.errors import MigrationError
 from migration.etl import validated
 from migration.journal import Journal
 from migration.layout import suggest_from_json
+from migration.statements import check_statement
 from migration.transfer_model import TransferMode, TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
 
 Rows = list[dict[str, Any]]
 Run = Callable[[TransferRequest, Connector, Connector], TransferResult]
+_EMPTYING = re.compile(r"(?i)\s*TRUNCATE\b")  # DDL to some engines, a deletion to all users
 MAX_ROWS = 1000  # what read_query returns unless told otherwise
 
 ALIASES: Mapping[str, str] = {
@@ -81,9 +86,10 @@ class Tools:
     ) -> dict[str, Any]:
         """Moves a query's rows into a table: created if missing, verified, old or new and never between."""
         pairs = {"batch_size": str(batch_size), **(options or {})}
+        target_datasource, path = self._target(target_datasource, split_path(target_table))
         request = TransferRequest(
             Source(query=self._translate(source_datasource, source_sql)),
-            split_path(target_table),
+            path,
             mode,
             tuple(key),
             options=TransferOptions.from_pairs(list(pairs.items())),
@@ -111,6 +117,15 @@ class Tools:
                 "transferred_row_count": result["transferred_row_count"],
             },
         }
+
+    def _target(self, datasource: str, path: Path) -> tuple[str, Path]:
+        """``pg.public.t`` without a datasource, or with that one, is the table ``public.t`` of ``pg``."""
+        first = path[0]
+        if len(path) < 2 or first not in self._names or datasource not in ("local", first):
+            return datasource, path
+        if len(path) == 2 and first in self._open(datasource).schemas():
+            return datasource, path
+        return first, path[1:]
 
     def get_migration_capabilities(self, datasource: str) -> dict[str, Any]:
         """What a target requires, forbids and prefers; ``supported`` is false for a dialect nobody knows."""
@@ -181,6 +196,7 @@ class Tools:
         self, query: str, datasource: str = "local", dry_run: bool = False, validate: bool = False
     ) -> dict[str, Any]:
         """One DDL statement; a dry run leaves nothing behind. ``validate``: of a CREATE TABLE … AS, see ``etl``."""
+        self._expect("ddl", query, datasource)
         if validate:
             done, checks = validated(self._open(datasource), query, dry_run=dry_run)
             return {"tag": done.tag, "committed": done.committed, "checks": checks}
@@ -198,6 +214,7 @@ class Tools:
     ) -> dict[str, Any]:
         """One writing statement; the number of rows is judged before it is committed. ``validate``: of an INSERT …
         SELECT, see ``etl``."""
+        self._expect("dml", query, datasource)
         guard = None
         if min_rows is not None or max_rows is not None:
             guard = (min_rows or 0, max_rows if max_rows is not None else 1 << 62)
@@ -207,6 +224,19 @@ class Tools:
         else:
             done = self._open(datasource).execute(query, dry_run=dry_run, rows_between=guard)
         return {"tag": done.tag, "rows_affected": done.rows, "committed": done.committed, "checks": checks}
+
+    def _expect(self, kind: str, query: str, datasource: str) -> None:
+        try:
+            found = check_statement(query, self._open(datasource).dialect)
+        except MigrationError:
+            return  # whoever runs it has the words for that
+        if {kind, found} == {"ddl", "dml"} and not _EMPTYING.match(query):
+            other = "execute_write" if kind == "ddl" else "execute_ddl"
+            raise MigrationError(
+                "42601",
+                f"execute_{'ddl' if kind == 'ddl' else 'write'} takes no {found.upper()}",
+                hint=f"SELECT * FROM bough.{other}(sql => …, datasource => '{datasource}') runs it.",
+            )
 
     def _dialect(self, name: str) -> tuple[str, str | None]:
         """A datasource's dialect and version, or a dialect by its own name."""

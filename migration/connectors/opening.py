@@ -139,6 +139,8 @@ class SqlConnector(ABC, Generic[S]):
         if sqlstate == "HV00N":
             hint = hint or f"TEST DATASOURCE {self.name} after mending host, port, user or password."
             detail, first = text, f'cannot connect to datasource "{self.name}"'
+        if sqlstate == "HV00R":
+            hint = hint or f"SHOW TABLES FROM {self.name} lists them."
         return MigrationError(sqlstate, first, detail=detail, hint=hint)
 
     def missing(self, path: Iterable[str]) -> MigrationError:

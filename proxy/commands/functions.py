@@ -54,6 +54,7 @@ class FunctionForm:
     make: Callable[[Arguments], Command]
     command: type[Command]
     synonyms: Mapping[str, str] = field(default_factory=lambda: _SYNONYMS)
+    yielding: frozenset[str] = frozenset()  # synonyms that say nothing where the parameter itself is given
 
     @property
     def signature(self) -> str:
@@ -85,8 +86,11 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
     if len(positional) > len(form.parameters):
         raise _arguments(form, f"it takes at most {len(form.parameters)} arguments, not {len(positional)}")
     arguments: Arguments = dict(zip(form.parameters, positional, strict=False))
+    said = {*arguments, *(key.lower() for key in named)}
     for key, value in named.items():
         folded = form.parameter(key)
+        if key.lower() in form.yielding and folded in said:
+            continue
         if folded is None:
             raise _arguments(form, f'it has no argument "{key}"')
         if folded in arguments:
@@ -357,7 +361,13 @@ def _functions() -> Mapping[str, FunctionForm]:
             forms[name] = form
     for tool in TOOLS.values():
         form = FunctionForm(
-            f"bough.{tool.name}", tool.parameters, tool.required, _tool(tool.name), CallTool, tool.synonyms
+            f"bough.{tool.name}",
+            tool.parameters,
+            tool.required,
+            _tool(tool.name),
+            CallTool,
+            tool.synonyms,
+            tool.yielding,
         )
         forms[form.name] = forms[tool.name] = form
     for name, ours, parameters in _HATIDATA:

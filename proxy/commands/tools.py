@@ -23,6 +23,7 @@ class Tool:
     required: int
     result: Columns | None
     synonyms: Mapping[str, str]
+    yielding: frozenset[str] = frozenset()
 
 
 _SPELLINGS = {
@@ -117,7 +118,11 @@ def _tools() -> Mapping[str, Tool]:
     found = {}
     for name, parameters, required, result in _TABLE:
         synonyms = {**_SPELLINGS, "sql": "ddl"} if name == "validate_ddl" else _SPELLINGS
-        found[name] = Tool(name, tuple(parameters.split()), required, result, MappingProxyType(synonyms))
+        # Some callers name the datasource and its database; a text is judged the same in any database of it.
+        yielding = frozenset({"database"}) if name == "validate_ddl" else frozenset[str]()
+        found[name] = Tool(
+            name, tuple(parameters.split()), required, result, MappingProxyType(synonyms), yielding
+        )
     return MappingProxyType(found)
 
 

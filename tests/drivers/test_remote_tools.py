@@ -260,3 +260,62 @@ def test_asyncpg_describes_a_tool_before_it_runs(
         await connection.close()
 
     asyncio.run(run())
+
+
+def test_a_target_may_be_named_with_its_datasource(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    query = "SELECT 7 AS n"
+    for number, more in enumerate(({}, {"target_database": lake}, {"target_datasource": lake})):
+        table = f"{lake}.main.named_{number}"
+        made = _call(client, "transfer_query_result", source_sql=query, target_table=table, **more)[0]
+        assert (made["target_datasource"], made["target_table"]) == (lake, f"main.named_{number}")
+        assert client.execute(f"SELECT n FROM {table}").fetchall() == [{"n": 7}]
+    made = _call(client, "transfer_query_result", source_sql=query, target_table=f"public.named_{name}")[0]
+    assert made["target_datasource"] == "local"
+
+
+def test_ddl_and_writes_are_two_tools(client: psycopg.Connection[Any], lake: str) -> None:
+    for datasource in ("local", lake):
+        to = {"datasource": datasource}
+        _call(client, "execute_ddl", sql="CREATE TABLE kinds (a integer)", **to)
+        for tool, sql in (("execute_write", "DROP TABLE kinds"), ("execute_ddl", "DELETE FROM kinds")):
+            error = _refused(client, tool, sql=sql, **to)
+            assert error.sqlstate == "42601"
+            assert "bough.execute_" in (error.diag.message_hint or "")
+        assert (
+            _call(client, "execute_write", sql="INSERT INTO kinds VALUES (1)", **to)[0]["rows_affected"] == 1
+        )
+        if datasource == "local":
+            for tool in ("execute_write", "execute_ddl"):
+                _call(client, tool, sql="TRUNCATE kinds", **to)
+        _call(client, "execute_ddl", sql="DROP TABLE kinds", **to)
+
+
+def test_a_ddl_is_validated_whatever_database_is_named_with_its_datasource(
+    client: psycopg.Connection[Any], lake: str
+) -> None:
+    ddl = "CREATE TABLE t (id bigint)"
+    for more in ({"datasource": lake}, {"database": lake}, {"datasource": lake, "database": "main"}):
+        assert _call(client, "validate_ddl", ddl=ddl, target_table="t", **more)[0]["validated"] is True
+
+
+@pytest.mark.postgres
+def test_rows_without_columns_are_counted(
+    client: psycopg.Connection[Any], request: pytest.FixtureRequest, name: str
+) -> None:
+    server = request.getfixturevalue("postgres")
+    client.execute(
+        f"CREATE DATASOURCE bare_{name} TYPE postgres OPTIONS (host '{server.host}', port '{server.port}',"
+        f" user '{server.user}', database '{server.database}')"
+    )
+    cursor = client.execute(f"QUERY bare_{name} AS $$ SELECT FROM generate_series(1, 3) $$")
+    assert cursor.statusmessage == "SELECT 3"
+    assert not cursor.description
+    assert cursor.rowcount == 3
+
+
+def test_a_parsers_words_have_no_escapes(client: psycopg.Connection[Any], lake: str) -> None:
+    error = _refused(client, "read_query", sql="SELECT 1 INTO OUTFILE 'x'", datasource=lake)
+    assert error.sqlstate == "42601"
+    assert "\x1b" not in str(error.diag.message_detail)
