@@ -103,7 +103,11 @@ def test_killed_at_many_random_instants(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("point", "number"),
-    [("before commit", 9), ("after commit", 12), pytest.param("statement", 61, marks=pytest.mark.slow)],
+    [
+        ("after commit", 12),
+        pytest.param("before commit", 9, marks=pytest.mark.slow),
+        pytest.param("statement", 61, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_between_two_engine_calls(tmp_path: Path, point: str, number: int) -> None:
     path = tmp_path / "d.duckdb"

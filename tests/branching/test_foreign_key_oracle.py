@@ -20,6 +20,7 @@ from random import Random
 
 import pytest
 import sqlglot
+from effort import seeds
 
 import branching
 from branching import Author, BoughError, branches, copied, gc, merge_apply
@@ -479,7 +480,7 @@ def _oracle(directory: Path, seed: int) -> Iterator[KeyOracle]:
         oracle.close()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_keys_hold_as_in_the_model(tmp_path: Path, seed: int) -> None:
     with _oracle(tmp_path, seed) as oracle:
         for _ in range(25):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from effort import seeds
 
 import branching
 from branching import Author, branches, conflicts, diff, merge_apply
@@ -110,7 +111,7 @@ def run(worker: subprocess.Popen[bytes], path: Path, what: str, number: int) -> 
 
 
 SLOW = ("refresh", "revert", "restore", "open", "continue", "settled", "gc")
-WAYS = ["merge", "detach", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW)]
+WAYS = seeds(("merge", "detach", *SLOW))
 
 
 @pytest.mark.parametrize("what", WAYS)

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from effort import seeds
 
 import branching
 from branching import Author, BoughError, branches, copied, gc, merge_apply
@@ -540,7 +541,7 @@ def _oracle(directory: Path, seed: int) -> Iterator[ObjectsOracle]:
         oracle.close()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_objects_are_those_of_the_model(tmp_path: Path, seed: int) -> None:
     with _oracle(tmp_path, seed) as oracle:
         for _ in range(40):

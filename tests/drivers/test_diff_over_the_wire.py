@@ -135,7 +135,7 @@ def test_what_changed_counted_in_cells(client: Client) -> None:
     assert ask(client, "SELECT cells_added, new_cell_count FROM bough.diff_stat('t')") == [(2 * 4 + 9, 44)]
 
 
-@pytest.mark.parametrize("seed", seeds(8, quick=2))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_statements_make_a_fork_of_the_base_equal(client: Client, seed: int) -> None:
     """Rows that come and go by chance, many of them equal; applied to a fork of the base nothing is left to see."""
     chance = random.Random(seed)

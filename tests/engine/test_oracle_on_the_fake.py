@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from effort import seeds
 
 from branching.engine.fake import FakeEngine
 
@@ -21,7 +22,7 @@ from branch_oracle import Oracle
 TYPES = ("INTEGER", "VARCHAR", "TIMESTAMP")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_histories_from_seeds(tmp_path: Path, seed: int) -> None:
     oracle = Oracle(tmp_path, retention=3600 * seed, engine=FakeEngine(), types=TYPES)
     random = Random(seed)
