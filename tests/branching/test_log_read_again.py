@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+from effort import seeds
 from sqlglot import exp
 
 import branching
@@ -105,6 +106,7 @@ def begun(path: Path, *, fork: bool) -> Connection:
     return connection
 
 
+@pytest.mark.once_each
 @pytest.mark.parametrize("fork", [False, True])
 @pytest.mark.parametrize("block", [False, True])
 @pytest.mark.parametrize("case", CASES)
@@ -138,7 +140,7 @@ def test_actions_of_one_statement(tmp_path: Path) -> None:
     assert state(tmp_path / "aside" / path.name) == state(path)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12, quick=2))
 def test_random_blocks(tmp_path: Path, seed: int) -> None:
     (tmp_path / "aside").mkdir()
     path = tmp_path / "d.duckdb"
