@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import sqlglot
+from sqlglot import exp
+
 from branching import names
 from branching.diff import Comparison, Named, Pair, SchemaDiff, comparison
 from branching.diff_past import NOW, Moments
 from branching.model import Catalog, Column, Constraint, Index, Macro, Sequence, Table, View
 from branching.names import quote
+from branching.resolve import DIALECT
 
 if TYPE_CHECKING:
     from branching.connection import Connection
@@ -155,7 +159,11 @@ def _named(catalog: Catalog) -> dict[tuple[str, str, str], object]:
 def object_sql(item: object) -> str | None:
     """What makes a view, macro or sequence."""
     if isinstance(item, View):
-        return f"CREATE OR REPLACE VIEW {quote(item.schema)}.{quote(item.name)} AS {item.sql}"
+        listed = [column.name for column in item.columns]
+        query = sqlglot.parse_one(item.sql, dialect=DIALECT)
+        own = isinstance(query, exp.Query) and listed == query.named_selects
+        columns = "" if own or not listed else f" ({names.columns(listed)})"
+        return f"CREATE OR REPLACE VIEW {quote(item.schema)}.{quote(item.name)}{columns} AS {item.sql}"
     if isinstance(item, Macro):
         body = f"TABLE {item.body}" if item.is_table else item.body
         parameters = ", ".join(quote(name) for name in item.parameters)

@@ -318,3 +318,13 @@ def test_a_serial_column_of_the_branch_is_read_and_never_asked_for_a_number(
     }
     assert diff_statements.sql(main, "b") == first
     assert sql(b, "select id, k from t order by id") == given
+
+
+def test_the_statements_name_a_views_columns(pair: tuple[Connection, Connection]) -> None:
+    main, branch = pair
+    query = sqlglot.parse_one("SELECT count(*), max(id) FROM t", dialect="duckdb")
+    assert isinstance(query, exp.Query)
+    branch.execute(d.CreateView(d.Name("counted"), query, ("x", "y")))
+    made = next(text for text in diff_statements.sql(main, "b") if "VIEW" in text)
+    tree = sqlglot.parse_one(made, dialect="duckdb")
+    assert [item.name for item in tree.this.expressions] == ["x", "y"]
