@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import names
+from branching import lengths, names
 from branching.ddl_dependants import with_foreign_last
 from branching.ddl_edit import refuse_reserved
 from branching.ddl_identity import IdentityDdl
@@ -177,6 +177,7 @@ class Ddl(IdentityDdl):
         column = parsed.column
         if column.name.startswith(names.HIDDEN_PREFIX):
             raise BoughError("42939", f'column name "{column.name}" is reserved')
+        lengths.refuse_default(column)
         if parsed.sequence is not None:
             column = self._serial(table.schema, table.name, column, parsed.sequence)
         changed = replace(table, columns=(*table.columns, column))

@@ -13,15 +13,15 @@ import sqlglot
 from sqlglot import exp
 
 from branching import ddl_model as d
-from branching import expression_keys, history, inherited, names, overlay
+from branching import expression_keys, history, inherited, lengths, names, overlay
 from branching.ddl import Ddl
 from branching.ddl_edit import need_column, renamed_column, replace_column, without_column
-from branching.dml import is_volatile
 from branching.dml_branch import BranchWrite
 from branching.errors import BoughError
 from branching.model import Column, Constraint, Index, Storage, Table
 from branching.names import BRANCH, RID, VERSION, quote
 from branching.resolve import DIALECT
+from branching.volatility import is_volatile
 
 
 class BranchDdl(Ddl):
@@ -225,22 +225,42 @@ class BranchDdl(Ddl):
         column = need_column(table, action.column)
         kind = self.engine_type(action.type.sql(DIALECT))
         value = action.using.sql(DIALECT) if action.using is not None else quote(column.name)
-        cast = f"CAST({value} AS {kind})"
+        changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         visible = self.scope.relation_sql(table, self.scope.line)
+        value = lengths.retyped(self.cursor, f"({visible})", need_column(changed, column.name), value)
+        if kind == column.type:
+            if value != quote(column.name):
+                self._assign(table, column, value)
+            return replace_column(self._current(table), need_column(changed, column.name))
+        cast = f"CAST({value} AS {kind})"
         self.cursor.query(
             f"SELECT count({cast}) FROM ({visible}) AS _t"
         )  # fails here if a value does not fit
         self._image_inherited(table)  # a cast may lose what a value was
-        changed = replace_column(table, replace(column, type=kind, declared=action.declared))
         below = [item for item in table.storage.below if item[0] != column.name]
         if table.storage.base is not None:
             # The rows that the branch sees do fit; ones it has replaced need not, and are computed all the same.
             over = self._over_below(table, value)
             fitting = (
-                f"TRY_CAST({over} AS {kind})" if action.using is None else f"TRY(CAST({over} AS {kind}))"
+                f"TRY_CAST({over} AS {kind})"
+                if value == quote(column.name)
+                else f"TRY(CAST({over} AS {kind}))"
             )
             below.append((column.name, fitting))
         return self._reshape(table, changed, tuple(below), {column.name: cast})
+
+    def _assign(self, table: Table, column: Column, value: str) -> None:
+        """Gives all rows another value of the same type: their change, which a merge brings like any other."""
+        tree = exp.Update(
+            this=exp.table_(table.name, db=table.schema, quoted=True),
+            expressions=[
+                exp.EQ(
+                    this=exp.column(exp.to_identifier(column.name, quoted=True)),
+                    expression=sqlglot.parse_one(value, dialect=DIALECT),
+                )
+            ],
+        )
+        BranchWrite(self.transaction, self.scope, ()).run(tree)
 
     # -- checks over all rows -------------------------------------------------------------------------------------
 

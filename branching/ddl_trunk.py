@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from branching import constraint_errors, names
+from branching import constraint_errors, lengths, names
 from branching import ddl_model as d
 from branching.ddl import Ddl
 from branching.ddl_edit import (
@@ -26,13 +26,13 @@ from branching.ddl_edit import (
     replace_column,
     without_column,
 )
-from branching.dml import is_volatile
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Column, Index, Storage, Table
 from branching.names import RID, VERSION, quote
 from branching.physical import BaseTable
 from branching.resolve import DIALECT, parse
+from branching.volatility import is_volatile
 
 
 def file_schema(name: str) -> str:
@@ -86,9 +86,9 @@ class TrunkDdl(Ddl):
             self.cursor.execute(f"DROP TABLE {history}")
         self.transaction.remove_base(base.id)
 
-    def _set_aside(self, base: BaseTable) -> None:
+    def _set_aside(self, base: BaseTable) -> BaseTable:
         """Out of the way of new tables, still readable by forks."""
-        self._rename_base(base, f"{names.HIDDEN_PREFIX}old_{base.id}")
+        return self._rename_base(base, f"{names.HIDDEN_PREFIX}old_{base.id}")
 
     def _rename_base(self, base: BaseTable, name: str) -> BaseTable:
         """The table under another name. One with an index of this transaction's is copied: aside, it is only read."""
@@ -146,8 +146,10 @@ class TrunkDdl(Ddl):
                 replace_column(table, column),
                 f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}",
             )
-        if isinstance(action, d.DropDefault):
+        if isinstance(action, d.DropDefault | d.DropIdentity):
             column = replace(need_column(table, action.column), default=None)
+            if isinstance(action, d.DropIdentity):
+                column = replace(column, identity="")
             return self._native(
                 table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} DROP DEFAULT"
             )
@@ -203,11 +205,6 @@ class TrunkDdl(Ddl):
                 table,
                 changed,
                 f"ALTER COLUMN {quote(column.name)} SET DEFAULT {self.default_sql(column.default)}",
-            )
-        if isinstance(action, d.DropIdentity):
-            column = replace(need_column(table, action.column), identity="", default=None)
-            return self._native(
-                table, replace_column(table, column), f"ALTER COLUMN {quote(column.name)} DROP DEFAULT"
             )
         raise BoughError("0A000", "this ALTER TABLE action is not supported")
 
@@ -309,12 +306,12 @@ class TrunkDdl(Ddl):
         if added is None:
             return table
         changed, column = added
+        # A column that is drawn and NOT NULL is too much for the engine.
+        drawn = column.not_null and is_volatile(parse(column.default or "NULL"))
         if (
             any(item.kind != "f" for item in changed.constraints[len(table.constraints) :])
             or column.generated
-            or (
-                column.not_null and is_volatile(parse(column.default or "NULL"))
-            )  # the engine fails: drawn, then asked
+            or drawn
             or self._must_rebuild(table)
         ):
             return self._rebuild(table, changed, {column.name: self.default_sql(column.default) or "NULL"})
@@ -362,7 +359,11 @@ class TrunkDdl(Ddl):
         column = need_column(table, action.column)
         kind = self.engine_type(action.type.sql(DIALECT))
         value = action.using.sql(DIALECT) if action.using is not None else quote(column.name)
-        changed = replace_column(table, replace(column, type=kind, declared=action.declared))
+        retyped = replace(column, type=kind, declared=action.declared)
+        changed = replace_column(table, retyped)
+        value = lengths.retyped(self.cursor, self._base(table).sql, retyped, value)
+        if action.using is None and kind == column.type and value == quote(column.name):
+            return changed
         return self._rebuild(table, changed, {column.name: f"CAST({value} AS {kind})"})
 
     def emptied(self, table: Table) -> Table:
@@ -371,9 +372,8 @@ class TrunkDdl(Ddl):
 
     def _rebuild(self, table: Table, changed: Table, values: dict[str, str] | None) -> Table:
         """A new base in the shape of ``changed``, with the old rows and identities; an empty one without ``values``."""
-        old = self._base(table)
-        self._drop_indexes(table, old)
-        old = self._rename_base(old, f"{names.HIDDEN_PREFIX}old_{old.id}")
+        self._drop_indexes(table, self._base(table))
+        old = self._set_aside(self._base(table))
         made = self.create_storage(replace(changed, storage=Storage(None, self.next_id())))
         new = self._base(made)
         if values is not None:

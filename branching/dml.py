@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import generated, identity, names, numbers, taken
+from branching import generated, identity, lengths, names, numbers, taken
 from branching.ddl_edit import mentions
 from branching.ddl_model import Name
 from branching.direct import refuse_place
@@ -36,10 +36,8 @@ from branching.names import VERSION, quote
 from branching.resolve import Scope, table_name
 from branching.steady import settle, settle_temporary
 from branching.transaction import Transaction
+from branching.volatility import is_volatile
 
-_VOLATILE = frozenset(
-    {"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "setseed", "setval"}
-)
 STAGE = "_bough_stage"
 SOURCE = "_bough_source"
 
@@ -127,6 +125,8 @@ class Write:
         identity.settle(tree, table, _listed(tree, table))
         self.given = numbers.given(tree, _listed(tree, table))
         settle(self, tree, table, _listed(tree, table))
+        if not isinstance(tree, exp.Merge):  # whose lists are spelled out later
+            self.limit(tree, table)
         if isinstance(tree, exp.Insert):
             _name_keys(tree, table)
             taken.refuse(self, tree, table, _listed(tree, table), key_columns(table))
@@ -142,6 +142,17 @@ class Write:
                 )
             return self.merge(tree, table, alias)
         raise BoughError("0A000", "this kind of write is not supported")
+
+    def limit(self, tree: exp.Expr, table: Table) -> None:
+        """Holds the tree to the lengths that columns declare."""
+
+        def width(query: exp.Expr) -> int:
+            binder = self.binder()
+            return len(self.cursor.describe(with_prefix(tree, binder) + binder.text(query), binder.values))
+
+        values = self.parameters
+        listed = _listed(tree, table)
+        lengths.settle(self.scope, tree, table, listed, width, lambda place, limit: limit.fits(values[place]))
 
     def prepare(self, table: Table) -> None:
         """Before anything of a write to ``table`` is done: what is better done outside its transaction."""
@@ -176,6 +187,7 @@ class Write:
         alias, own = node.alias or node.name, self.scope.temporary[name.name]
         refuse_place(tree, own, alias, self.scope.catalog.tables())
         settle_temporary(self.transaction, self.scope, tree, name.name)
+        self.limit(tree, own)
         node.replace(raw_target(names.temporary(name.name), alias))
         return self.native(tree)
 
@@ -249,18 +261,6 @@ def returning_query(tree: exp.Expr) -> exp.Expr | None:
         return None
     node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     return exp.select(*[item.copy() for item in returning.expressions]).from_(node.copy()).limit(0)
-
-
-def is_volatile(*nodes: exp.Expr | None) -> bool:
-    """Whether evaluating the nodes twice may give two answers."""
-    for node in nodes:
-        if node is None:
-            continue
-        for function in node.find_all(exp.Func):
-            name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
-            if name.lower() in _VOLATILE or isinstance(function, exp.Rand | exp.Uuid):
-                return True
-    return False
 
 
 def reads(engine: Engine, source: exp.Expr | None, storage: str, times: int = 1) -> bool:
@@ -377,12 +377,10 @@ def conflict_keys(conflict: exp.OnConflict, table: Table) -> list[tuple[str, ...
 def rewritten_by_engine(table: Table, assigned: list[str]) -> bool:
     """Whether the engine runs an UPDATE of these columns as delete and insert."""
     indexed = {name for _, columns in key_columns(table) for name in columns}
-    listed, known = (
-        {text for index in table.indexes for text in index.columns},
-        {c.name for c in table.columns},
-    )
+    known = {column.name for column in table.columns}
+    listed = {text for index in table.indexes for text in index.columns}
     indexed |= listed & known
-    indexed.update(name for name in known for expression in listed - known if mentions(expression, name))
+    indexed.update(name for text in listed - known for name in known if mentions(text, name))
     nested = {c.name for c in table.columns if c.type.endswith("]") or c.type.startswith(("STRUCT", "MAP"))}
     folded = {name.lower() for name in indexed | nested}
     return any(name.lower() in folded for name in assigned)

@@ -28,7 +28,6 @@ from branching.dml import (
     Written,
     condition,
     insert_columns,
-    is_volatile,
     key_columns,
     raw_target,
     reads,
@@ -44,6 +43,7 @@ from branching.engine.base import EngineError, ErrorKind
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
 from branching.storage import ensure_delta, make_ahead
+from branching.volatility import is_volatile
 
 
 class BranchWrite(Write):
@@ -129,6 +129,7 @@ class BranchWrite(Write):
                 set_version(then.expressions, version)
             elif isinstance(then, exp.Insert):
                 expand_insert(then, table)
+        self.limit(tree, table)
         binder = self.binder()
         delta = names.delta(table.storage.shape)
         if any(not when.args.get("matched") and when.args.get("source") for when in whens):

@@ -17,7 +17,6 @@ from branching.dml import (
     Write,
     Written,
     condition,
-    is_volatile,
     key_columns,
     raw_target,
     sources,
@@ -26,6 +25,7 @@ from branching.dml import (
 from branching.errors import BoughError
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION, quote
+from branching.volatility import is_volatile
 
 _MOVED = "_bough_moved"
 

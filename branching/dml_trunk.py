@@ -13,7 +13,6 @@ from branching.dml import (
     Written,
     condition,
     insert_columns,
-    is_volatile,
     key_columns,
     raw_target,
     reads,
@@ -27,6 +26,7 @@ from branching.dml_moved import move, moves_keys
 from branching.model import Table
 from branching.names import RID, VERSION
 from branching.physical import BaseTable
+from branching.volatility import is_volatile
 
 _LARGE = 100_000  # rows of a table from which a write that names no key takes the table for itself
 SHORT = 20  # rows of a VALUES list that carry their version in the text
@@ -113,6 +113,7 @@ class TrunkWrite(Write):
                 set_version(then.expressions, version)
             elif isinstance(then, exp.Insert):
                 expand_insert(then, table)
+        self.limit(tree, table)
         armed = transaction.arm(base.id)
         by_source = any(not when.args.get("matched") and when.args.get("source") for when in whens)
         binder = self.binder()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from branching import names, overlay
-from branching.dml import Written, condition, is_volatile, rewritten_by_engine
+from branching.dml import Written, condition, rewritten_by_engine
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION, quote
+from branching.volatility import is_volatile
 
 if TYPE_CHECKING:
     from branching.dml_branch import BranchWrite

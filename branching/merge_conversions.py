@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlglot
 
-from branching.dml import is_volatile
+from branching import lengths
 from branching.merge_attempt import Attempt, target_sql
 from branching.merge_plan import BRANCH, TablePlan
 from branching.merge_stage import Stage
@@ -19,6 +19,7 @@ from branching.merge_verify import Violation, text_of
 from branching.model import Column, Table
 from branching.names import RID, quote
 from branching.resolve import DIALECT
+from branching.volatility import is_volatile
 
 _MOST = 1000
 
@@ -53,7 +54,13 @@ def _violation(table: Table, column: Column, key: str | None, value: str) -> Vio
     shown = value if len(value) <= 100 else value[:100] + "…"
     detail = f'"{shown}" in column "{column.name}" is no {(column.declared or column.type).lower()}'
     return Violation(
-        table.schema, table.name, f"{table.name}_{column.name}_type", "type", key, detail, "22P02"
+        table.schema,
+        table.name,
+        f"{table.name}_{column.name}_type",
+        "type",
+        key,
+        detail,
+        "22P02" if lengths.limit_of(column) is None else "22001",
     )
 
 
@@ -84,7 +91,7 @@ def _of_target(
     target = plan.target
     assert target is not None and plan.source is not None
     ours = _with_id(target, column)
-    if ours is None or ours.type == column.type:
+    if ours is None or (ours.type == column.type and not lengths.is_narrower(column, ours)):
         return []
     value = f"CAST(_row.{quote(ours.name)} AS VARCHAR)"
     same, joined = "false", ""
@@ -97,7 +104,7 @@ def _of_target(
             same = f"({same} OR _row.{RID} IN (SELECT trid FROM {stage.sql} WHERE NOT in_source OR {own}))"
         same = f"_row.{RID} IN ({stage.rids('update', 'delete')}) AND {same}"
         joined = f" LEFT JOIN ({images}) AS _base ON _base.{RID} = _row.{RID}"
-    fits = lifted(target, column, "_row", (plan.source, target))
+    fits = lengths.or_null(lifted(target, column, "_row", (plan.source, target)), column)
     return attempt.cursor.query(
         f"SELECT {value}, {_key(target, plan)}, {same} AS replaced FROM ({target_sql(attempt, plan)}) AS _row{joined}"
         f" WHERE _row.{quote(ours.name)} IS NOT NULL AND ({fits}) IS NULL ORDER BY replaced LIMIT {_MOST}"
@@ -110,7 +117,7 @@ def _of_source(
     source, target = plan.source, plan.target
     assert source is not None and target is not None
     theirs = _with_id(source, column)
-    if theirs is None or theirs.type == column.type:
+    if theirs is None or (theirs.type == column.type and not lengths.is_narrower(column, theirs)):
         return []
     rows = attempt.sides.rows(plan.base, source)
     value = f"CAST(_row.{quote(theirs.name)} AS VARCHAR)"
@@ -121,7 +128,7 @@ def _of_source(
             f"_base.{RID} IS NULL OR CAST(_base.{quote(before.name)} AS VARCHAR) IS DISTINCT FROM {value}"
         )
         joined = f" LEFT JOIN ({rows.base}) AS _base ON _base.{RID} = _row.{RID}"
-    fits = lifted(source, column, "_row", (source, target))
+    fits = lengths.or_null(lifted(source, column, "_row", (source, target)), column)
     return attempt.cursor.query(
         f"SELECT {value}, {_key(source, plan)} FROM ({rows.source}) AS _row{joined}"
         f" WHERE _row.{RID} IN (SELECT rid FROM {stage.sql} WHERE in_source) AND _row.{quote(theirs.name)} IS NOT NULL"

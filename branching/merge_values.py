@@ -14,10 +14,10 @@ import sqlglot
 from sqlglot import exp
 
 from branching import names
-from branching.dml import is_volatile
 from branching.model import Column, Table
 from branching.names import quote
 from branching.resolve import DIALECT
+from branching.volatility import is_volatile
 
 _STORED = re.compile(r"c(\d+)")
 

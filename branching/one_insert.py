@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, generated, identity, manifest, numbers
+from branching import constraint_errors, generated, identity, lengths, manifest, numbers
 from branching.dml import Binder, insert_columns
 from branching.dml_trunk import SHORT, insert_target, with_version
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
+from branching.lengths import Limit
 from branching.model import Table
 from branching.names import VERSION
 from branching.physical import BaseTable
@@ -46,6 +47,7 @@ class OneInsert:
     base: BaseTable
     scope: Scope
     given: Sequence[str]  # columns that the statement has values for
+    measured: tuple[tuple[int, Limit], ...]  # parameters, by place, that must be so short
 
 
 def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
@@ -53,6 +55,12 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     if not scope.line.is_trunk or not isinstance(tree, exp.Insert) or not _is_simple(tree):
         return None
     tree = tree.copy()
+    measured: list[tuple[int, Limit]] = []
+
+    def note(place: int, limit: Limit) -> bool:
+        measured.append((place, limit))
+        return True
+
     node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     name = table_name(node)
     if scope.is_temporary(name):
@@ -61,6 +69,7 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         table = scope.target(name)
         generated.settle(tree, table)
         identity.settle(tree, table, insert_columns(tree, table))
+        lengths.settle(scope, tree, table, insert_columns(tree, table), lambda _query: 0, note)  # no query
         columns = insert_columns(tree, table)
         given = numbers.given(tree, columns)
         scope.resolve(tree, skip=node)
@@ -76,7 +85,9 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
         return None
     tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
     binder = Binder(scope.database.engine, range(parameters + 1))
-    return OneInsert(binder.text(tree), tuple(binder.values), rows, table, base, scope, given)
+    return OneInsert(
+        binder.text(tree), tuple(binder.values), rows, table, base, scope, given, tuple(measured)
+    )
 
 
 def _is_simple(tree: exp.Insert) -> bool:
@@ -94,6 +105,8 @@ def run(
     connection: Connection, planned: OneInsert, parameters: Sequence[Any], token: object
 ) -> Result | None:
     """Carries it out; None if it has to go the long way, with nothing done."""
+    if not all(limit.fits(parameters[place]) for place, limit in planned.measured):
+        return None  # cut, or refused
     database, line = connection.database, connection.line
     database.disk.check()
     transaction = Transaction(

@@ -45,7 +45,8 @@ def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters
         made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
     target.replace(exp.Table(this=exp.to_identifier(_short(node.name), quoted=True)))
     count = connection.cursor.execute(connection.cursor.engine.text(made), parameters)
-    _know(connection, node.name, _drawn_defaults(made), tree.meta.get("on_commit", ""))
+    declared = {item.name: item.meta.get("declared") for item in made.find_all(exp.ColumnDef)}
+    _know(connection, node.name, _drawn_defaults(made), declared, tree.meta.get("on_commit", ""))
     return Result(None, count if made.expression is not None else None)
 
 
@@ -116,11 +117,18 @@ def _alter(connection: Connection, name: str, action: d.Action) -> str:
         return action.to
     connection.cursor.execute(f"ALTER TABLE {table} {_clause(action)}")
     changed: dict[str, str] = {}
+    declared: dict[str, str | None] = {}
     if isinstance(action, d.AddColumn):
         changed = _drawn_defaults(action.column)
+        declared = {action.column.name: action.column.meta.get("declared")}
+    elif isinstance(action, d.AlterType):
+        declared = {action.column: action.declared}
+    elif isinstance(action, d.RenameColumn):
+        known = connection.temporary[name].column(action.column)
+        declared = {action.to: known.declared if known is not None else None}
     elif isinstance(action, d.SetDefault) and is_unsteady(text := action.default.sql(DIALECT)):
         changed = {action.column: text}
-    _know(connection, name, changed)
+    _know(connection, name, changed, declared)
     return name
 
 
@@ -165,13 +173,18 @@ def _drawn_defaults(tree: exp.Expr) -> dict[str, str]:
 
 
 def _know(
-    connection: Connection, name: str, drawn: Mapping[str, str] | None = None, on_commit: str = ""
+    connection: Connection,
+    name: str,
+    drawn: Mapping[str, str] | None = None,
+    declared: Mapping[str, str | None] | None = None,
+    on_commit: str = "",
 ) -> None:
     described = connection.cursor.describe(f"SELECT * FROM {names.temporary(name)}")
     known = connection.temporary.get(name) or TemporaryTable(0, "pg_temp", name, (), on_commit=on_commit)
     defaults = {column.name: column.default for column in known.columns} | dict(drawn or {})
+    said = {column.name: column.declared for column in known.columns} | dict(declared or {})
     columns = tuple(
-        Column(i, item.name, item.type, default=defaults.get(item.name))
+        Column(i, item.name, item.type, default=defaults.get(item.name), declared=said.get(item.name))
         for i, item in enumerate(described, 1)
     )
     connection.temporary = {**connection.temporary, name: replace(known, columns=columns)}

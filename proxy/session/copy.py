@@ -222,9 +222,9 @@ def copied_of(table: Table, wanted: Sequence[str]) -> list[Column]:
 def insert_from(session: Session, what: Copy, columns: Sequence[CopyColumn]) -> exp.Insert:
     """``INSERT INTO t (columns) SELECT …`` from the received rows, which are called by number."""
     assert what.target is not None
-    items = ", ".join(_value(column, quote(str(n))) for n, column in enumerate(columns))
+    items = [_value(column, quote(str(n))) for n, column in enumerate(columns)]
     source: exp.Expr = exp.Table(this=exp.Var(this=ROWS))
-    query = exp.select(exp.Var(this=items)).from_(source)
+    query = exp.select(*items).from_(source)
     if what.where is not None:
         rows = exp.Subquery(
             this=query, alias=exp.TableAlias(this=exp.to_identifier(what.target.name, quoted=True))
@@ -251,12 +251,12 @@ def bring_in(session: Session, insert: exp.Insert, rows: Any) -> int:
         connection.sources.clear()
 
 
-def _value(column: CopyColumn, x: str) -> str:
+def _value(column: CopyColumn, x: str) -> exp.Expr:
     """A received column as the table's."""
     if column.nested:
         x = f"CAST({x} AS JSON)"
     value = f"CAST({x} AS {column.type})" if column.cast else x
-    return f"{value} AS {quote(column.name)}"
+    return exp.alias_(exp.Var(this=value), column.name, quoted=True)
 
 
 def _condition(session: Session, what: Copy, columns: Sequence[CopyColumn]) -> exp.Where:

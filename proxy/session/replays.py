@@ -26,9 +26,9 @@ from typing import Any
 from sqlglot import exp
 
 from branching import Database
-from branching.dml import is_volatile
 from branching.shadow import Answer, Comparison
 from branching.snapshot import Reading
+from branching.volatility import is_volatile
 from proxy.session.errors import error_response
 from proxy.settings import Settings
 

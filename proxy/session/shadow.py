@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from branching import EngineError, ResultColumn
-from branching.dml import is_volatile
 from branching.errors import BoughError
 from branching.shadow import Answer, Comparison
 from branching.snapshot import Reading
+from branching.volatility import is_volatile
 from proxy.commands import Command
 from proxy.commands import branch as c
 from proxy.session.outcome import Outcome, described, table

@@ -112,6 +112,7 @@ PATTERNS: tuple[_Pattern, ...] = (
     _p(r"Multiple assignments to same column (?P<v>\".*?\")", "42601",
        lambda m: f"multiple assignments to same column {m['v']}"),
     # values
+    _p(r"value too long for type [\w ]+\(\d+\)", "22001", lambda m: m.group(0)),
     _p(r"[Dd]ivision by zero", "22012", "division by zero"),
     _p(r"date/time field value out of range|field value out of range", "22008"),
     _p(r"invalid (?:date|timestamp|time|interval) (?:field )?format: \"(?P<v>.*?)\"", "22007",

@@ -163,6 +163,67 @@ SCRIPTS = {
         SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1
         """,
     ),
+    "declared lengths": (
+        """
+        CREATE TABLE v (id serial PRIMARY KEY, a varchar(3), b varchar(5) DEFAULT 'ok', c varchar, n int);
+        INSERT INTO v (a) VALUES ('abc'), ('ab     '), (NULL);
+        CREATE TABLE source (x text, y text);
+        INSERT INTO source VALUES ('u', 'v'), ('w   ', 'too long')
+        """,
+        """
+        INSERT INTO v (a) VALUES ('abcd');
+        INSERT INTO v (a) VALUES ('é日本'), (123), ('x   ');
+        INSERT INTO v (a) VALUES (1234);
+        INSERT INTO v (a) VALUES ('abc '), ('abcd');
+        INSERT INTO v (a, b) SELECT x, y FROM source;
+        INSERT INTO v (a, b) SELECT x, left(y, 5) FROM source ORDER BY x DESC;
+        INSERT INTO v (a, b) SELECT * FROM source WHERE x = 'u';
+        INSERT INTO v (a, b) SELECT DISTINCT x, 'abc   ' FROM source UNION ALL SELECT 'z', 'y';
+        INSERT INTO v SELECT 100, x FROM source WHERE x = 'u';
+        WITH s AS (SELECT * FROM source) INSERT INTO v (b) SELECT y FROM s;
+        UPDATE v SET a = a || 'zzz';
+        UPDATE v SET a = a || '   ' WHERE length(a) < 3;
+        UPDATE v SET (a, b) = ('q', '123456');
+        UPDATE v SET a = (SELECT max(y) FROM source);
+        UPDATE v SET a = s.x FROM source AS s WHERE v.id = 1 AND s.x = 'u';
+        UPDATE v SET b = DEFAULT;
+        INSERT INTO v (id, a) VALUES (1, 'new') ON CONFLICT (id) DO UPDATE SET a = excluded.a || v.a;
+        INSERT INTO v (id, a) VALUES (1, 'new') ON CONFLICT (id) DO UPDATE SET a = excluded.a;
+        MERGE INTO v USING source AS s ON v.a = s.x WHEN MATCHED THEN UPDATE SET b = s.y;
+        MERGE INTO v USING source AS s ON v.a = s.y WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.x, s.y);
+        MERGE INTO v USING source AS s ON v.a = s.y WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.x, left(s.y, 5));
+        ALTER TABLE v ALTER c SET DEFAULT 'text', ALTER b SET DEFAULT 'abc   ';
+        INSERT INTO v (a) VALUES ('d');
+        ALTER TABLE v ALTER b SET DEFAULT 'too long';
+        INSERT INTO v (a) VALUES ('d');
+        INSERT INTO v DEFAULT VALUES;
+        INSERT INTO v (a, b) VALUES ('d', DEFAULT);
+        ALTER TABLE v ALTER b DROP DEFAULT;
+        ALTER TABLE v ALTER a TYPE varchar(2);
+        UPDATE v SET a = 'ab ' WHERE length(a) > 2;
+        ALTER TABLE v ALTER a TYPE varchar(2);
+        INSERT INTO v (a) VALUES ('abc');
+        ALTER TABLE v ALTER a TYPE varchar(4);
+        INSERT INTO v (a) VALUES ('abcd');
+        ALTER TABLE v ALTER b TYPE varchar(1) USING left(b, 1);
+        ALTER TABLE v ALTER a TYPE text USING upper(a);
+        INSERT INTO v (a) VALUES ('as long as it likes');
+        UPDATE v SET n = 100;
+        ALTER TABLE v ALTER n TYPE varchar(2);
+        ALTER TABLE v ALTER n TYPE varchar(3);
+        ALTER TABLE v ADD d varchar(2) DEFAULT 'xyz';
+        ALTER TABLE v ADD d varchar(2) DEFAULT 'xy';
+        ALTER TABLE v RENAME d TO e;
+        UPDATE v SET e = e || 'z';
+        CREATE TEMP TABLE t (a varchar(2));
+        INSERT INTO t VALUES ('abc');
+        INSERT INTO t VALUES ('ab    ');
+        ALTER TABLE t RENAME a TO b;
+        UPDATE t SET b = 'xyz';
+        SELECT * FROM t;
+        ALTER TABLE v DROP COLUMN id
+        """,
+    ),
     "rows are cleaned, then constrained": (
         "CREATE TABLE c (a int, b int); INSERT INTO c VALUES (1, NULL), (2, 5), (2, 6), (3, -1), (NULL, 8)",
         """

@@ -16,7 +16,7 @@ OWN_WORDS = re.compile(
 )
 # Words that are about names of functions, not spoken to an engine: who may call what is decided by name.
 ABOUT = {
-    "dml.py": {"setval"},  # functions whose value changes
+    "volatility.py": {"setval"},  # functions whose value changes
     "names.py": {"rowid"},  # a column that is none of a client's
     "repeatable.py": {"setval"},  # functions whose value changes
     "resolve.py": {"setval"},  # functions that take a sequence's name
