@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from migration.conditions import in_words, is_implied, source_guards
+from migration.conditions import in_words, is_implied, source_guards, spared
 from migration.connectors.base import ReadColumn
 from migration.ddl_quoting import quote_name, quote_text
 from migration.dialects import DialectContract, contract
@@ -42,6 +42,7 @@ class ColumnPlan:
     target: CanonicalType
     nullable: bool = True
     allowed: bool = False
+    required: bool = False  # by a target that exists
     broken: tuple[Finding, ...] = ()
 
     @property
@@ -119,6 +120,8 @@ def _one(
     elif column.name in options.as_text:
         if contract(source_dialect).family == "postgres-like":
             read, expression = text(), f"CAST({quoted} AS text)"
+        elif source_guards(read, source_dialect):
+            read, expression = text(), _as_text(quoted, read)
         wanted = map_canonical(text(), contract(target_dialect), version).target_type
     there = None
     if existing is not None:
@@ -165,6 +168,7 @@ def _one(
         target,
         column.nullable,
         column.name in options.allow_lossy,
+        there is not None and not there.nullable,
     )
 
 
@@ -173,6 +177,11 @@ def _cast(quoted: str, type_: CanonicalType, item: DialectContract) -> str:
     if item.name == "clickhouse":  # its CAST wraps numbers that do not fit
         return f"accurateCast({quoted}, {quote_text(spelled, item)})"
     return f"CAST({quoted} AS {spelled})"
+
+
+def _as_text(quoted: str, type_: CanonicalType) -> str:
+    """MySQL's dates and times as it writes them, those of no calendar among them; an instant with its zone."""
+    return f"CONCAT({quoted}, 'Z')" if type_.kind == "instant" else f"CAST({quoted} AS CHAR)"
 
 
 def _hopeless(plan: ColumnPlan) -> bool:
@@ -190,13 +199,32 @@ def questions(plans: Sequence[ColumnPlan], source_dialect: str) -> list[Question
     return [q for q in found if not is_implied(q.guard, q.type, source_dialect)]
 
 
-def judged(plans: Sequence[ColumnPlan], profile: Profile) -> tuple[ColumnPlan, ...]:
+def judged(plans: Sequence[ColumnPlan], profile: Profile, source_dialect: str) -> tuple[ColumnPlan, ...]:
     """The plans with the profile's findings; HV004 if a value would be lost that nobody gave up."""
     result = [replace(plan, broken=profile.broken(plan.name)) for plan in plans]
     refused = [(plan, plan.broken) for plan in result if plan.broken and not _may_break(plan)]
+    refused = refused or [(plan, plan.broken) for plan in result if plan.required and _loses_to_null(plan)]
     if refused:
         raise _refusal(refused)
-    return tuple(result)
+    return tuple(_spared(plan, source_dialect) for plan in result)
+
+
+def _loses_to_null(plan: ColumnPlan) -> bool:
+    """Whether values that do not fit become NULL; those too long or too fine are cut."""
+    words = {finding.guard.partition(":")[0] for finding in plan.broken}
+    return plan.allowed and bool(words - {"fraction", "no_nul", "chars", "octets"})
+
+
+def _spared(plan: ColumnPlan, source_dialect: str) -> ColumnPlan:
+    """A column whose values cannot all be read leaves those behind at the source, and may be NULL then."""
+    if _loses_to_null(plan):
+        plan = replace(plan, nullable=True)
+    guards = source_guards(plan.read, source_dialect)
+    if plan.expression is not None or not any(finding.guard in guards for finding in plan.broken):
+        return plan
+    quoted = quote_name(plan.name, contract(source_dialect))
+    expression = spared(plan.read, quoted, source_dialect)
+    return plan if expression == quoted else replace(plan, expression=expression)
 
 
 def _may_break(plan: ColumnPlan) -> bool:
@@ -225,12 +253,19 @@ def _refusal(refused: Sequence[tuple[ColumnPlan, tuple[Finding, ...]]]) -> Migra
         )
     else:
         message = f'column "{plan.name}" cannot be moved without loss: {plan.mapping.reason or plan.detail}'
+    if plan.required and _loses_to_null(plan):
+        message = f'column "{plan.name}" of the target is NOT NULL: values {what} would become NULL'
     name = f'"{plan.name}"' if not plan.name.isidentifier() else plan.name
+    if plan.required and _loses_to_null(plan):
+        hint = f"SKIP ({name}), CAST ({name} AS type), or let the target's column be NULL first."
+    else:
+        hint = None
     return MigrationError(
         "HV004",
         message,
         detail="; ".join(facts) + ".",
-        hint=f"CAST ({name} AS type), SKIP ({name}), AS TEXT ({name}) or ALLOW LOSSY ({name}): "
+        hint=hint
+        or f"CAST ({name} AS type), SKIP ({name}), AS TEXT ({name}) or ALLOW LOSSY ({name}): "
         f"WITH (cast '{name} AS type'), WITH (skip '{name}'), WITH (as_text '{name}'), "
         f"WITH (allow_lossy '{name}').",
         column=plan.name,

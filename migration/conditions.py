@@ -86,6 +86,8 @@ def is_proven(guard: str, type_: CanonicalType, measured: Mapping[str, Any]) -> 
 
 def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
     """What must hold for a source's column to travel in canonical form at all."""
+    if contract(dialect).name == "mysql":
+        return ("calendar",) if type_.kind in _TEMPORAL else ("time:0..24",) if type_.kind == "time" else ()
     if contract(dialect).family != "postgres-like":
         return ()
     if type_.kind == "list":
@@ -96,6 +98,16 @@ def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
     if type_.kind in ("timestamp", "instant"):
         return ("year:-290307..294247",)
     return ()
+
+
+def spared(type_: CanonicalType, column: str, dialect: str) -> str:
+    """``column`` (quoted) with NULL in place of what cannot travel in canonical form."""
+    if contract(dialect).name != "mysql":  # elsewhere the reader's form holds them, for the transform to drop
+        return column
+    broken = [
+        text for guard in source_guards(type_, dialect) if (text := offence(guard, type_, column, dialect))
+    ]
+    return f"CASE WHEN {' OR '.join(broken)} THEN NULL ELSE {column} END" if broken else column
 
 
 def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str | None:
@@ -121,9 +133,14 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
 
 def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
     """What MySQL is asked about its texts; anything else is judged here."""
+    word, _, argument = guard.partition(":")
+    if word == "calendar":  # zero dates, days of month 0, and what ALLOW_INVALID_DATES lets in
+        day, last = f"DAYOFMONTH({column})", f"DAYOFMONTH(LAST_DAY(CONCAT(LEFT({column}, 8), '01')))"
+        return f"(MONTH({column}) = 0 OR {day} = 0 OR ({day} > 28 AND {day} > {last}))"
+    if guard == "time:0..24":
+        return f"({column} < '00:00:00' OR {column} > '24:00:00')"
     if type_.kind != "text":
         return None
-    word, _, argument = guard.partition(":")
     text = f"CONVERT({column} USING utf8mb4)"
     if word == "no_nul":  # by bytes: in most collations NUL is ignored, and so found everywhere
         return f"LOCATE(CHAR(0), CAST({text} AS BINARY)) > 0"
@@ -316,6 +333,7 @@ def in_words(guard: str) -> str:
         "no_nan": "NaN",
         "no_nul": "with a NUL character",
         "no_null": "NULL",
+        "calendar": "no dates of the calendar",
         "json_unique_keys": "objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",
         "dimensions": "arrays of more than one dimension, or not counted from 1",

@@ -163,7 +163,7 @@ def _plan(
         asked,
         measured if contract(source.dialect).name in MEASURED else (),
     )
-    decided = column_plans.judged(decided, profile)
+    decided = column_plans.judged(decided, profile, source.dialect)
     notes: list[str] = []
     layout = None
     statements: tuple[str, ...] = ()

@@ -78,8 +78,20 @@ def take(
         rows, found, measure = reader.count(source), _NOTHING, None
     else:
         rows, found, measure = _pushed(reader, source, dialect, there, measured)
-    findings = [*found, *(_judged_here(reader, source, here) if here else ())]
+    spoilt = {
+        item.column: quote_name(item.column, contract(dialect))
+        for item in found
+        if item.count and item.guard in conditions.source_guards(_type_of(item.column, asked), dialect)
+    }
+    spared = {
+        name: conditions.spared(_type_of(name, asked), column, dialect) for name, column in spoilt.items()
+    }
+    findings = [*found, *(_judged_here(reader, source, here, spared) if here else ())]
     return Profile(rows, tuple(findings), measure)
+
+
+def _type_of(column: str, questions: Sequence[Question]) -> CanonicalType:
+    return next(question.type for question in questions if question.column == column)
 
 
 def _condition(question: Question, dialect: str) -> str | None:
@@ -159,13 +171,18 @@ def _with_samples(
     return found
 
 
-def _judged_here(reader: Reader, source: Source, questions: Sequence[Question]) -> list[Finding]:
-    """Reads the columns in question and judges them by DuckDB and Python, batch by batch."""
+def _judged_here(
+    reader: Reader, source: Source, questions: Sequence[Question], spared: Mapping[str, str]
+) -> list[Finding]:
+    """Reads the columns in question and judges them by DuckDB and Python, batch by batch. ``spared`` are expressions
+    for those that hold what cannot be read."""
     columns = {question.column: question.type for question in questions}
     counts: dict[Question, int] = dict.fromkeys(questions, 0)
     samples: dict[Question, list[str]] = {question: [] for question in questions}
     with open_engine(threads=1) as engine:
-        for batch in reader.read(source, [ReadColumn(name, type_) for name, type_ in columns.items()]):
+        for batch in reader.read(
+            source, [ReadColumn(name, type_, spared.get(name)) for name, type_ in columns.items()]
+        ):
             arrays = dict(zip(columns, batch.columns, strict=True))
             for question in questions:
                 array = arrays[question.column]

@@ -48,7 +48,11 @@ def new_table(
                 notes.append(f'column "{column.name}": default {column.default} is not kept')
         columns.append(
             replace(
-                column, type=column_plan.target, declared=column_plan.mapping.target_type, default=default
+                column,
+                type=column_plan.target,
+                declared=column_plan.mapping.target_type,
+                default=default,
+                nullable=column_plan.nullable,
             )
         )
     return TableSpec(

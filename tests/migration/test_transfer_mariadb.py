@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg
+import pymysql
 import pytest
 from servers import Server
 
@@ -110,3 +112,73 @@ def test_a_text_too_long_for_the_target_is_counted(maria: Connector, pg: Connect
     pg.execute("CREATE TABLE judged (s varchar(4))")
     with pytest.raises(MigrationError, match="longer than 4 characters in 1 row"):
         plan(request(mariadb), maria, pg)
+
+
+ODD_DATES = (
+    "INSERT INTO judged VALUES (1, '0000-00-00', '838:59:59', '0000-00-00'), (2, '2024-02-31', '-00:00:01', NULL), "
+    "(3, '2024-00-10', NULL, '2024-02-30 01:02:03'), (4, '2024-02-29', '24:00:00', '2024-12-31 23:59:59.5'), "
+    "(5, NULL, '23:59:59.999999', NULL)"
+)
+
+
+def make_odd_dates(maria: Connector, mariadb: Server, nullable: str = "") -> None:
+    """Dates that MariaDB stores and no calendar has, and times of no day."""
+    with pymysql.connect(
+        host=mariadb.host, port=mariadb.port, user=mariadb.user, password=mariadb.password, autocommit=True
+    ) as session:
+        cursor = session.cursor()
+        cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES'")
+        cursor.execute(f"USE {mariadb.database}")
+        cursor.execute(f"CREATE TABLE judged (id int, d date {nullable}, t time(6), s datetime(6))")
+        cursor.execute(
+            ODD_DATES if not nullable else "INSERT INTO judged VALUES (1, '0000-00-00', NULL, NULL)"
+        )
+
+
+def test_dates_of_no_calendar_are_counted_and_can_be_given_up(
+    maria: Connector, pg: Connector, mariadb: Server, postgres: Server
+) -> None:
+    make_odd_dates(maria, mariadb)
+    with pytest.raises(MigrationError) as refusal:
+        plan(request(mariadb), maria, pg)
+    assert refusal.value.sqlstate == "HV004"
+    for words in (
+        "3 values no dates of the calendar, such as 0000-00-00",
+        "2 values outside a day",
+        '"s": 2 values',
+    ):
+        assert words in (refusal.value.detail or "")
+    assert "ALLOW LOSSY" in (refusal.value.hint or "")
+    lossy = replace(request(mariadb), options=TransferOptions(allow_lossy=("d", "t", "s"), verify="L4"))
+    assert run(plan(lossy, maria, pg)).verdict == "pass"
+    with pg.reader() as reader:
+        found = reader.fetch("SELECT d::text, t::text, s::text FROM judged ORDER BY id").to_pylist()
+    assert [tuple(row.values()) for row in found] == [
+        (None, None, None),
+        (None, None, None),
+        (None, None, None),
+        ("2024-02-29", "24:00:00", "2024-12-31 23:59:59.5"),
+        (None, "23:59:59.999999", None),
+    ]
+    pg.execute("DROP TABLE judged")
+    text = replace(request(mariadb), options=TransferOptions(as_text=("d", "t", "s"), verify="L4"))
+    assert run(plan(text, maria, pg)).verdict == "pass"
+    with pg.reader() as reader:
+        found = reader.fetch("SELECT d, t, s FROM judged WHERE id < 3 ORDER BY id").to_pylist()
+    assert [tuple(row.values()) for row in found] == [
+        ("0000-00-00", "838:59:59.000000", "0000-00-00 00:00:00.000000"),
+        ("2024-02-31", "-00:00:01.000000", None),
+    ]
+
+
+def test_what_is_given_up_may_be_null_in_a_new_table_only(
+    maria: Connector, pg: Connector, mariadb: Server
+) -> None:
+    make_odd_dates(maria, mariadb, "NOT NULL")
+    lossy = replace(request(mariadb), options=TransferOptions(allow_lossy=("d",)))
+    assert run(plan(lossy, maria, pg)).verdict == "pass"
+    pg.execute("DROP TABLE judged")
+    pg.execute("CREATE TABLE judged (id int, d date NOT NULL, t time, s timestamp)")
+    with pytest.raises(MigrationError, match="the target is NOT NULL") as refusal:
+        plan(lossy, maria, pg)
+    assert refusal.value.sqlstate == "HV004"
