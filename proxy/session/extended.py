@@ -91,6 +91,9 @@ class Extended:
         self, statement: PreparedStatement, bound: Sequence[Any] | None = None
     ) -> Columns | None:
         """The statement's columns; without a visit of the pool where they were found before and still hold."""
+        prepared = statement.prepared
+        if statement.command is None and prepared is not None and prepared.is_silent:
+            return None
         connection = self._session.connection
         if (
             statement.columns is not None

@@ -147,10 +147,10 @@ class Statements:
         prepared = statement.prepared
         if prepared is None:
             return None
-        if prepared.parsed.tree is None and prepared.statement is None:
-            return utility.describe(self._session, prepared)
-        if not prepared.returns_rows or prepared.parsed.tree is None:
+        if prepared.is_silent:
             return None
+        if prepared.parsed.tree is None:
+            return utility.describe(self._session, prepared)
         if statement.columns is not None and statement.described is connection.catalog:
             return statement.columns
         values: list[Any] = [None] * prepared.parameter_count

@@ -60,6 +60,11 @@ class Prepared:
         return self.parsed.returns_rows
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it has no rows to return, whatever the catalog holds."""
+        return not self.returns_rows if self.parsed.tree is not None else self.statement is not None
+
+    @property
     def notices(self) -> tuple[str, ...]:
         return self.parsed.notices
 
