@@ -34,7 +34,7 @@ SPELLINGS = spellings(
         "smallint|int2|smallserial|serial2": of("int16"),
         "integer|int|int4|serial|serial4": of("int32"),
         "bigint|int8|bigserial|serial8": of("int64"),
-        "numeric|decimal|dec": decimals(),
+        "numeric|decimal|dec": decimals(shifts=True),
         "real|float4": of("float32"),
         "double precision|float8": of("float64"),
         "float": floats("float64"),

@@ -65,17 +65,20 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def decimals(precision: int | None = None, scale: int = 0) -> Builder:
-    """``numeric(p,s)``; without parameters the given default, None = unbounded."""
+def decimals(precision: int | None = None, scale: int = 0, *, shifts: bool = False) -> Builder:
+    """``numeric(p,s)``; without parameters the given default, None = unbounded.
+
+    ``shifts``: as in PostgreSQL the scale may be below 0 or above ``p``, and then some of the digits are always 0.
+    """
 
     def build(arguments: Arguments) -> CanonicalType:
         numbers = _numbers(arguments)
         if not numbers:
             return decimal(precision, scale)
         digits, behind = numbers[0], numbers[1] if len(numbers) > 1 else 0
-        if behind < 0:  # PostgreSQL: the last digits before the point are 0
-            digits, behind = digits - behind, 0
-        return decimal(max(digits, behind), behind)  # or the first behind it
+        if shifts:
+            digits, behind = max(digits - min(behind, 0), behind), max(behind, 0)
+        return decimal(digits, behind)
 
     return build
 
