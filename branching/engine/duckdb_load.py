@@ -249,7 +249,12 @@ def _alike(old: Table, new: Table) -> bool:
             if item.kind != "f"
         }
         listed = [(c.name, c.type, c.not_null, c.default is None, c.generated is None) for c in table.columns]
-        return listed, rules, {(index.name, index.columns, index.unique) for index in table.indexes}
+        known = {column.name for column in table.columns}
+        indexes = {
+            (i.name, tuple(t if t in known else _plain(t) for t in i.columns), i.unique)
+            for i in table.indexes
+        }
+        return listed, rules, indexes
 
     return shape(old) == shape(new)
 

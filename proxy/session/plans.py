@@ -21,11 +21,12 @@ def explain(session: Session, what: Explain) -> Outcome:
     prepared = statements.prepare("", what.inner).prepared
     if prepared is None or prepared.tree is None:
         raise BoughError("0A000", "EXPLAIN of this statement is not supported")
-    if what.analyze and prepared.kind is not Kind.SELECT:
+    if prepared.kind is not Kind.SELECT:
         raise BoughError(
             "0A000",
-            "EXPLAIN ANALYZE of a statement that writes is not supported",
-            hint="Run it on a branch: BRANCH CREATE, BRANCH SWITCH, then the statement itself.",
+            f"EXPLAIN{' ANALYZE' if what.analyze else ''} of a statement that writes is not supported",
+            detail="It is carried out in several steps, which keep what branches need.",
+            hint="EXPLAIN the SELECT that finds its rows; or run it on a branch: BRANCH CREATE, BRANCH SWITCH.",
         )
     tree = prepared.tree
     scans = RemoteScans(session, tree.copy(), ()) if statements.reads_elsewhere(prepared) else None

@@ -12,7 +12,9 @@ import sqlglot
 
 import branching
 from branching import branches, diff
+from branching import ddl_model as d
 from branching.connection import Connection
+from branching.model import Table
 from proxy.cli.main import main
 from proxy.sql import macros, parse, translate
 
@@ -210,3 +212,25 @@ def test_a_served_file_is_said_to_be_in_use(file: Path, tmp_path: Path) -> None:
         database.close()
     assert done.returncode == 1
     assert "in use by another process" in done.stderr and "TRANSFER" in done.stderr
+
+
+def test_a_table_that_nobody_edited_stays_the_same(file: Path, tmp_path: Path) -> None:
+    """With an index over an expression, which the engine spells its own way, and a length, which it does not know."""
+    out = tmp_path / "out.duckdb"
+    database = branching.open(file, prepare=macros.install)
+    connection = database.connect("main")
+    tree = sqlglot.parse_one("CREATE TABLE tags (a VARCHAR NOT NULL, n INTEGER)", dialect="duckdb")
+    tree.this.expressions[0].meta["declared"] = "character varying(3)"
+    connection.execute(tree)
+    lower = sqlglot.parse_one("lower(a)", dialect="duckdb")
+    connection.execute(d.CreateIndex("tags_lower", d.Name("tags"), (lower,), unique=True))
+    run(connection, "INSERT INTO tags VALUES ('x', 1), ('y', 2)")
+    database.close()
+    assert main(["export", str(file), "--to", str(out)]) == 0
+    assert main(["import", str(out), "--into", str(file), "--branch", "same"]) == 0
+    database = branching.open(file, prepare=macros.install)
+    connection = database.connect("main")
+    assert [row for row in diff.summary(connection, "same", "main") if row.table == "tags"] == []
+    same = database.connect("same").catalog.find("public", "tags")
+    assert isinstance(same, Table) and same.columns[0].declared == "character varying(3)"
+    database.close()

@@ -309,3 +309,14 @@ def test_script(server: ThreadServer, expected: psycopg.Connection[Any], script:
             main.execute(f"BRANCH DISCARD {name} WITH (force true)")
         assert _tables(main) == after
         main.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.mark.parametrize("analyze", ["", "ANALYZE "])
+@pytest.mark.parametrize("text", ["INSERT INTO x VALUES (1)", "UPDATE x SET n = 2", "DELETE FROM x"])
+def test_the_plan_of_a_write_is_refused_in_words(server: ThreadServer, text: str, analyze: str) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS x (n int)")
+        with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+            connection.execute(f"EXPLAIN {analyze}{text}".encode())
+        assert caught.value.diag.message_hint and caught.value.diag.message_detail
+        assert connection.execute("SELECT count(*) FROM x").fetchone() == (0,)
