@@ -262,7 +262,7 @@ def step_sql(table: Table, step: Step, after: Table) -> str:
     if isinstance(action, d.RenameColumn):
         return f"{head}RENAME COLUMN {quote(action.column)} TO {quote(action.to)}"
     if isinstance(action, d.AlterType):
-        using = f" USING {action.using.sql(DIALECT)}" if action.using is not None else ""
+        using = f" USING {_strict(action.using).sql(DIALECT)}" if action.using is not None else ""
         kind = action.declared or action.type.sql(DIALECT)
         return f"{head}ALTER COLUMN {quote(action.column)} TYPE {kind}{using}"
     if isinstance(action, d.SetDefault):
@@ -298,3 +298,14 @@ def _constraint(definition: d.ConstraintDefinition) -> Constraint:
         definition.on_delete,
         definition.on_update,
     )
+
+
+def _strict(tree: exp.Expr) -> exp.Expr:
+    """A conversion in words that Postgres has: a value that does not fit is an error, and not NULL."""
+    tree = exp.Paren(this=tree.copy())
+    for node in reversed(list(tree.walk())):
+        if isinstance(node, exp.TryCast):
+            node.replace(exp.Cast(this=node.this, to=node.to))
+        elif isinstance(node, exp.Try) or (isinstance(node, exp.Anonymous) and node.name.upper() == "TRY"):
+            node.replace(node.this if isinstance(node, exp.Try) else node.expressions[0])
+    return tree.unnest()

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from branching.ddl_edit import mentions
 from branching.merge_said import bare
-from branching.merge_values import added_with
+from branching.merge_values import added_with, constant
 from branching.model import Column, Constraint, Table
 
 
@@ -67,7 +67,8 @@ def _as_lax_as(merged: Table, target: Table, source: Table) -> Table:
         if column.id in known:
             ready = known[column.id].not_null
         else:
-            ready = column.default is not None and added_with(column, (source,)) is None
+            given = column.default is not None and constant(column.default) is not None
+            ready = given and added_with(column, (source,)) is None
         return column if ready else replace(column, not_null=False)
 
     ids = {column.name: column.id for column in merged.columns}

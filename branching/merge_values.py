@@ -61,13 +61,13 @@ def added_with(column: Column, changed: tuple[Table, ...]) -> str | None:
         known = next((c for c in table.columns if c.id == column.id and c.type == column.type), None)
         recipe = _recipe(table, known) if known is not None and known.generated is None else None
         if recipe is not None and sqlglot.parse_one(recipe, dialect=DIALECT).find(exp.Column) is None:
-            given = _constant(recipe)
-            still = given is not None and column.default is not None and given == _constant(column.default)
+            given = constant(recipe)
+            still = given is not None and column.default is not None and given == constant(column.default)
             return None if still else recipe
     return None
 
 
-def _constant(text: str) -> str | None:
+def constant(text: str) -> str | None:
     """The value of a constant without its type and spelling; None if it is none, or not written plainly."""
     node: exp.Expr = sqlglot.parse_one(text, dialect=DIALECT)
     while isinstance(node, exp.Cast | exp.Paren):
@@ -130,4 +130,4 @@ def any_of(conditions: list[str]) -> str:
     return f"({' OR '.join(conditions)})" if conditions else "false"
 
 
-__all__ = ["added_with", "any_of", "conversion", "distinct", "initial", "lifted", "names"]
+__all__ = ["added_with", "any_of", "constant", "conversion", "distinct", "initial", "lifted", "names"]

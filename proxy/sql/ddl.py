@@ -104,6 +104,7 @@ def _index(node: Any) -> Read:
         raise refuse("a partial index", "Create the index without WHERE.")
     if node.accessMethod not in (None, "btree", "hash", "art"):
         raise refuse(f"index access method {node.accessMethod}", "Leave USING out.")
+    refuse_not_distinct(node)
     columns = tuple(item.name or _expression(item.expr) for item in node.indexParams)
     payload = ddl.CreateIndex(
         node.idxname, name_of(node.relation), columns, bool(node.unique), bool(node.if_not_exists)
@@ -303,6 +304,7 @@ def constraint(node: Any) -> ddl.ConstraintDefinition:
     kind = _CONSTRAINT_KINDS.get(node.contype.name)
     if kind is None or node.indexname:
         raise refuse(f"constraint {node.contype.name.removeprefix('CONSTR_')}")
+    refuse_not_distinct(node)
     return ddl.ConstraintDefinition(
         kind,
         node.conname,
@@ -315,6 +317,14 @@ def constraint(node: Any) -> ddl.ConstraintDefinition:
         not_valid=bool(node.skip_validation),
         deferrable=("d" if node.initdeferred else "i" if node.deferrable else "") if kind == "f" else "",
     )
+
+
+def refuse_not_distinct(node: Any) -> None:
+    """Of a constraint or an index."""
+    if node.nulls_not_distinct:
+        raise refuse(
+            "UNIQUE NULLS NOT DISTINCT", "Declare the columns NOT NULL, or leave NULLS NOT DISTINCT out."
+        )
 
 
 def _fk_action(value: Any) -> Literal["a", "r", "c", "n", "d"]:

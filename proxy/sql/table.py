@@ -164,6 +164,7 @@ def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
     parts: list[str] = []
     for constraint in node.constraints or ():
         what = constraint.contype.name
+        ddl.refuse_not_distinct(constraint)
         if what == "CONSTR_IDENTITY":
             identity = constraint.generated_when
             options = ddl.sequence_options(constraint.options)
@@ -191,6 +192,7 @@ def _column(node: Any, without: Any = ()) -> exp.ColumnDef:
 def _constraint(node: Any) -> exp.Expr:
     if node.contype.name not in ("CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_CHECK", "CONSTR_FOREIGN"):
         raise ddl.refuse(f"table constraint {node.contype.name.removeprefix('CONSTR_')}")
+    ddl.refuse_not_distinct(node)
     return _one(grammar.deparse(node))
 
 

@@ -328,3 +328,12 @@ def test_the_statements_name_a_views_columns(pair: tuple[Connection, Connection]
     made = next(text for text in diff_statements.sql(main, "b") if "VIEW" in text)
     tree = sqlglot.parse_one(made, dialect="duckdb")
     assert [item.name for item in tree.this.expressions] == ["x", "y"]
+
+
+def test_a_change_of_type_is_said_in_words_that_postgres_has(pair: tuple[Connection, Connection]) -> None:
+    main, branch = pair
+    branch.execute(
+        d.AlterTable(d.Name("t"), (d.AlterType("a", exp.DataType.build("BIGINT", "duckdb"), "bigint"),))
+    )
+    made = [text for text in diff_statements.sql(main, "b") if "TYPE" in text]
+    assert len(made) == 1 and "bigint" in made[0] and "TRY" not in made[0].upper()

@@ -32,8 +32,8 @@ def alter(*actions: d.Action) -> d.AlterTable:
     return d.AlterTable(d.Name("t"), actions)
 
 
-def new_column() -> exp.ColumnDef:
-    found = sqlglot.parse_one("CREATE TABLE x (k INTEGER)", dialect="duckdb").this.expressions[0]
+def new_column(text: str = "k INTEGER") -> exp.ColumnDef:
+    found = sqlglot.parse_one(f"CREATE TABLE x ({text})", dialect="duckdb").this.expressions[0]
     assert isinstance(found, exp.ColumnDef)
     return found
 
@@ -65,6 +65,15 @@ CASES: dict[
         [sql("UPDATE t SET a = 7 WHERE b = 6"), d.CreateIndex("tx", d.Name("t"), ("a",), unique=True)],
         "INSERT INTO t VALUES (7, 1)",
         "23505",
+    ),
+    "new column with a default that is NULL": (
+        [
+            alter(d.AddColumn(new_column("k INTEGER DEFAULT NULL"))),
+            sql("UPDATE t SET k = 10 * coalesce(b, 0)"),
+            alter(d.SetNotNull("k")),
+        ],
+        "INSERT INTO t (a) VALUES (9)",
+        "23502",
     ),
     "new column": (
         [

@@ -320,3 +320,43 @@ def test_the_plan_of_a_write_is_refused_in_words(server: ThreadServer, text: str
             connection.execute(f"EXPLAIN {analyze}{text}".encode())
         assert caught.value.diag.message_hint and caught.value.diag.message_detail
         assert connection.execute("SELECT count(*) FROM x").fetchone() == (0,)
+
+
+def test_the_statements_of_a_diff_change_types(server: ThreadServer) -> None:
+    """They are run on a branch of what they start from, which then has what the other has."""
+    with server.connect() as main:
+        main.execute("CREATE TABLE ty (id int PRIMARY KEY, n numeric(20,5), b bigint, d date, s smallint)")
+        main.execute("INSERT INTO ty VALUES (1, 1.5, 2, '2020-01-01', 3), (2, NULL, NULL, NULL, NULL)")
+        main.execute("BRANCH CREATE retyped")
+        main.execute("BRANCH CREATE again")
+        with server.connect("retyped") as branch, server.connect("again") as again:
+            branch.execute(
+                "ALTER TABLE ty ALTER n TYPE numeric(30,2), ALTER b TYPE text, ALTER d TYPE timestamp,"
+                " ALTER s TYPE int USING s * 2"
+            )
+            for (text,) in main.execute("BRANCH DIFF retyped WITH (format 'sql')").fetchall():
+                again.execute(text.encode())
+            rows = [
+                connection.execute("SELECT * FROM ty ORDER BY id").fetchall()
+                for connection in (branch, again)
+            ]
+            assert rows[0] == rows[1] and rows[0][0][4] == 6
+        for name in ("retyped", "again"):
+            main.execute(f"BRANCH DISCARD {name} WITH (force true)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE nd (x int UNIQUE NULLS NOT DISTINCT)",
+        "CREATE TABLE nd (x int, UNIQUE NULLS NOT DISTINCT (x))",
+        "ALTER TABLE nulls ADD UNIQUE NULLS NOT DISTINCT (x)",
+        "CREATE UNIQUE INDEX nd ON nulls (x) NULLS NOT DISTINCT",
+    ],
+)
+def test_nulls_not_distinct_is_refused(server: ThreadServer, text: str) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS nulls (x int)")
+        with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+            connection.execute(text.encode())
+        assert caught.value.diag.message_hint
