@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from branching import codec
 from branching.engine.base import Cursor
 from branching.engine.points import Point
@@ -21,6 +23,10 @@ from branching.names import MANIFEST_SCHEMA as M
 from branching.physical import BaseTable
 
 FORMAT = 1
+_FEW = 10  # commits up to which they are parameters: each of hundreds takes the engine longer than its row
+_STAGED = "_bough_commits"
+_INT, _TEXT = pa.int64(), pa.string()
+_COMMIT = (_INT, _INT, pa.timestamp("us", "UTC"), *[_TEXT] * 4, _INT, _TEXT, _INT, _INT, _INT, pa.bool_())
 _MARK = "commits_marked"  # key in meta, see commit_log
 
 _TABLES = (
@@ -254,16 +260,25 @@ class Commit:
 
 
 def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
-    places, values = [], []
-    for commit in commits:
-        author = commit.author
-        places.append("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        values += [
-            commit.version, commit.branch, commit.at or now(), author.role, author.application_name,
-            author.agent or None, author.request_id or None, commit.merge, commit.statement,
+    rows = [
+        (
+            commit.version, commit.branch, commit.at or now(), commit.author.role, commit.author.application_name,
+            commit.author.agent or None, commit.author.request_id or None, commit.merge, commit.statement,
             *commit.counts, commit.kept,
-        ]  # fmt: skip
-    cursor.execute(f"INSERT INTO {M}.commits VALUES {', '.join(places)}", values)
+        )
+        for commit in commits
+    ]  # fmt: skip
+    if len(rows) > _FEW:
+        columns = zip(*rows, strict=True)
+        made = [pa.array(values, kind) for values, kind in zip(columns, _COMMIT, strict=True)]
+        cursor.register(_STAGED, pa.table(made, [f"c{number}" for number in range(len(made))]))
+        try:
+            cursor.execute(f"INSERT INTO {M}.commits SELECT * FROM {_STAGED}")
+        finally:
+            cursor.unregister(_STAGED)
+        return
+    places = ", ".join([f"({', '.join('?' * len(_COMMIT))})"] * len(rows))
+    cursor.execute(f"INSERT INTO {M}.commits VALUES {places}", [value for row in rows for value in row])
 
 
 def recover_commits(cursor: Cursor, storage: str, branch: int, mark: int) -> None:
