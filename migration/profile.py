@@ -23,7 +23,7 @@ from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.local_engine import open_engine
 from migration.measures import TableMeasure
-from migration.measures_sql import MeasureQuery, completed, measure_query, row_of, source_clause
+from migration.measures_sql import MeasureQuery, answered, completed, measure_query, row_of, source_clause
 from migration.types import CanonicalType
 
 
@@ -133,10 +133,9 @@ def _counted(
     clause = source_clause(source, dialect)
     head = query.selected if query else ("count(*) AS m0",)
     if query is not None and reader.keeps_extremes(source):
-        text = _apart(query, counts, clause)
+        row = row_of(reader.fetch(_apart(query, counts, clause)))
     else:
-        text = f"SELECT {', '.join([*head, *counts])} FROM {clause}"
-    row = row_of(reader.fetch(text))
+        row = answered(reader.fetch, [*head, *counts], clause)
     size = len(head)
     return row[:size], {q: int(n or 0) for q, n in zip(questions, row[size:], strict=True)}
 

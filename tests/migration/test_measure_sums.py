@@ -213,3 +213,17 @@ def test_a_row_that_moved_in_time_is_found_at_the_usual_level(duck: Connector) -
     )
     after = measured(duck, "t")
     assert [item[:2] for item in differences(before, after) if not item[2]] == [("sum", "seen")]
+
+
+@pytest.mark.postgres
+def test_a_table_of_many_columns_is_measured_in_parts(pg: Connector) -> None:
+    """PostgreSQL takes 1664 expressions in one SELECT, and each of these columns needs four."""
+    columns = [f"c{number} int" for number in range(450)]
+    pg.execute(f"CREATE TABLE many_columns ({', '.join(columns)})")
+    pg.execute("INSERT INTO many_columns (c0, c449) VALUES (1, 7), (2, NULL)")
+    found = measured(pg, "many_columns")
+    pg.execute("DROP TABLE many_columns")
+    assert found.rows == 2
+    assert found.columns["c0"][1] == {"nonnull": 2, "min": 1, "max": 2, "sum": 3}
+    assert found.columns["c449"][1]["sum"] == 7
+    assert found.columns["c448"][1]["nonnull"] == 0
