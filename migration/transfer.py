@@ -121,6 +121,9 @@ class _Work:
             watermark = watermark_text(item, self._measure()) if item.request.cursor else None
             journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
             assert self.staging is not None
+            if item.source.dialect == item.target.dialect != "duckdb":
+                # Where the source is the target, or reads it, its snapshot holds a lock that a rename would wait for.
+                item.close()
             mode = cast(Mode, item.write_mode)
             result = writer.publish(self.staging, item.request.target, mode, item.request.key)
             self.published = True

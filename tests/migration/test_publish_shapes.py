@@ -157,3 +157,12 @@ def test_a_target_altered_meanwhile_takes_no_rows(
         moved(source, target, path, mode)
     assert caught.value.sqlstate == "40001"
     assert values(target, path) == [Decimal("0.5")]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", POSTGRES, MARIADB, CLICKHOUSE])
+def test_a_table_can_be_replaced_by_what_is_read_from_it(target: Connector, engine: str) -> None:
+    path = make(target, engine, scale=8)
+    query = Source(query="SELECT id + 1 AS id, m FROM shapes")
+    for source in (query, Source(path=path)):
+        assert run(plan(TransferRequest(source, path), target, target)).verdict in ("pass", "inconclusive")
+    assert values(target, path) == [Decimal("0.5")]
