@@ -43,7 +43,8 @@ SCRIPTS = {
         UPDATE t SET (a, b) = (SELECT k, v FROM u) WHERE id = 3;
         UPDATE t SET (a, b) = ROW('row', 8) WHERE id = 4;
         UPDATE t SET a = 'p', a = 'q';
-        INSERT INTO t VALUES (5, 'x', 9) ON CONFLICT (id) DO UPDATE SET (a, b) = (excluded.a, excluded.b)
+        INSERT INTO t VALUES (5, 'x', 9) ON CONFLICT (id) DO UPDATE SET (a, b) = (excluded.a, excluded.b);
+        INSERT INTO t VALUES (5, 'x', 10) ON CONFLICT (id) WHERE b > 100 DO UPDATE SET b = excluded.b
         """,
     ),
     "merge": (

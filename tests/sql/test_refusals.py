@@ -31,6 +31,7 @@ REFUSED = [
     ("SELECT * FROM glob('/*')", "42501"),
     ("SELECT * FROM sniff_csv('/etc/passwd')", "42501"),
     ("SELECT * FROM read_csv(getenv('HOME'))", "42501"),
+    ("INSERT INTO t VALUES (1) ON CONFLICT (lower(a)) DO NOTHING", "0A000"),
     ("SELECT * FROM query('SELECT 1')", "0A000"),
     ("SELECT * FROM query_table('bough.x')", "0A000"),
     ("WITH x AS (SELECT * FROM query('SELECT 1')) SELECT * FROM x", "0A000"),

@@ -3,12 +3,15 @@
 ``FOR UPDATE``/``FOR SHARE`` go (a conflicting write fails with 40001 under snapshot isolation), as do ``LIMIT
 ALL`` and COLLATE of the default collations; ``BETWEEN SYMMETRIC`` is spelled out; ``LIKE`` gets Postgres'
 default escape character where the pattern could hold one; VALUES lists get the names ``column1`` …; ``SET (a, b) =
-(SELECT …)`` becomes an assignment of each, and MERGE's ``INSERT DEFAULT VALUES`` a list without values.
+(SELECT …)`` becomes an assignment of each, and MERGE's ``INSERT DEFAULT VALUES`` a list without values; the WHERE that
+picks a partial index for ON CONFLICT goes.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
+
+from branching.errors import BoughError
 
 
 def clauses(tree: exp.Expr) -> exp.Expr:
@@ -24,6 +27,8 @@ def clauses(tree: exp.Expr) -> exp.Expr:
             continue
         if isinstance(node, exp.EQ) and isinstance(node.this, exp.Tuple):
             _assigned_together(node)
+        if isinstance(node, exp.OnConflict):
+            _conflict_target(node)
         if isinstance(node, exp.When):
             _default_values(node.args["then"])
         if isinstance(node, exp.ComputedColumnConstraint) and not isinstance(node.this, exp.Paren):
@@ -65,6 +70,19 @@ def _assigned_together(node: exp.EQ) -> None:
         items.append(exp.EQ(this=target.copy(), expression=exp.Subquery(this=one)))
     kept = [other for item in parent.expressions for other in (items if item is node else [item])]
     parent.set("expressions", kept)
+
+
+def _conflict_target(node: exp.OnConflict) -> None:
+    """``ON CONFLICT (a) WHERE …`` may mean a partial index; there is none, so it means the others."""
+    node.set("index_predicate", None)
+    for key in node.args.get("conflict_keys") or ():
+        if not isinstance(key.this if isinstance(key, exp.Ordered) else key, exp.Column | exp.Identifier):
+            raise BoughError(
+                "0A000",
+                "ON CONFLICT on an expression is not supported",
+                detail="The engine finds conflicts by columns, not by an index over an expression.",
+                hint="MERGE INTO … USING … ON lower(t.a) = lower(s.a) says which rows are the same.",
+            )
 
 
 def _default_values(then: exp.Expr) -> None:
