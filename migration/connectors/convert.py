@@ -172,8 +172,8 @@ def _value(value: Any, type_: CanonicalType, target: pa.DataType) -> Any:
             raise ValueError(f"{value} has more digits than a double holds")
         return float(value)
     if kind == "bytes":
-        if isinstance(value, str):
-            raise ValueError(f"text {value[:40]!r} in a column of bytes")
+        if not isinstance(value, bytes | bytearray | memoryview):  # of a number Python makes as many zeros
+            raise ValueError(f"{str(value)[:40]!r} in a column of bytes")
         return bytes(value)
     if kind == "date":
         return _date(value if isinstance(value, str) else value.isoformat())

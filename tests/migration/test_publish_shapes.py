@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -166,3 +168,17 @@ def test_a_table_can_be_replaced_by_what_is_read_from_it(target: Connector, engi
     for source in (query, Source(path=path)):
         assert run(plan(TransferRequest(source, path), target, target)).verdict in ("pass", "inconclusive")
     assert values(target, path) == [Decimal("0.5")]
+
+
+def test_a_number_among_bytes_is_refused(tmp_path: Path) -> None:
+    """SQLite stores what it is given, whatever the column's type."""
+    file = tmp_path / "bytes.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE b (raw BLOB)")
+        connection.execute("INSERT INTO b VALUES (x'00ff'), (3)")
+        connection.commit()
+    connector = connect(datasource("lite", "sqlite", {"path": str(file)}))
+    with connector.reader() as reader, pytest.raises(MigrationError) as caught:
+        list(reader.read(Source(path=("b",))))
+    connector.close()
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "raw")
