@@ -36,7 +36,8 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
 
 def _statements(item: TransferPlan, staging: Path) -> tuple[str, ...]:
     table, layout = item.target_table, item.layout
-    keys = table.keys
+    own = item.request.target  # a table that refers to itself has only the name of staging yet
+    keys = tuple(replace(key, ref_table=staging) if key.ref_table == own else key for key in table.keys)
     if not item.create_statements:
         keys = tuple(replace(key, name=None) for key in keys if key.kind in ("primary", "unique"))
     named = replace(table, path=staging, keys=keys)

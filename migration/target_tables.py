@@ -56,7 +56,11 @@ def new_table(
             )
         )
     return TableSpec(
-        request.target, tuple(columns), _keys(request, table, columns, profile, notes), table.comment, dialect
+        request.target,
+        tuple(columns),
+        _keys(request, table, columns, profile, dialect, notes),
+        table.comment,
+        dialect,
     )
 
 
@@ -65,6 +69,7 @@ def _keys(
     table: TableSpec,
     columns: Sequence[ColumnSpec],
     profile: Profile,
+    dialect: str,
     notes: list[str],
 ) -> tuple[KeySpec, ...]:
     names = {column.name for column in columns}
@@ -78,7 +83,10 @@ def _keys(
         elif key.kind == "index":
             continue
         elif key.kind == "foreign":
-            if len(key.ref_table) > 1 and key.ref_table[-2] != request.source.path[-2]:
+            to_itself = request.source.path[-len(key.ref_table) :] == key.ref_table
+            if to_itself and dialect == "duckdb" and request.branch is None:
+                notes.append(f"{label} is left out: DuckDB checks it against rows of earlier statements only")
+            elif len(key.ref_table) > 1 and key.ref_table[-2] != request.source.path[-2]:
                 notes.append(f"{label} is left out: {'.'.join(key.ref_table)} is in another schema")
             else:
                 keys.append(replace(key, name=None, ref_table=(*request.target[:-1], key.ref_table[-1])))

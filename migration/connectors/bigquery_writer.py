@@ -113,7 +113,7 @@ class BigqueryWriter(MergingWriter):
         held = self.dependants(target)
         if not held:
             return self.swap(staging, target)
-        names = ", ".join(quoted(name, self.item) for name in self._names(staging))
+        names = ", ".join(quoted(name, self.item) for name in self._moved(staging))
         table = self.q(target)
         self.execute(
             f"BEGIN TRANSACTION; TRUNCATE TABLE {table}; "

@@ -99,7 +99,7 @@ class ClickhouseWriter(SqlWriter):
             self._comment(staging, found.comment.removesuffix(_REPLACED))
 
     def check(self, path: Path, schema: pa.Schema) -> None:
-        self._fits(schema, path)
+        self.moved = tuple(item.column.name for item in self._fits(schema, path))
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
         waiting = iter(batches)
@@ -140,6 +140,7 @@ class ClickhouseWriter(SqlWriter):
         state = self._state(target)
         if mode == "upsert":
             self.check_key(staging, key)
+            self.refuse_in_part(staging, target)
             kept = ", ".join(f"t.{quoted(name, self.item)}" for name in self._names(staging))
             self.execute(
                 f"INSERT INTO {self.q(staging)} ({columns}) SELECT {kept} FROM {self.q(target)} AS t "

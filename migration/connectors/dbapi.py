@@ -305,7 +305,7 @@ class DbapiWriter(SqlWriter):
         self.execute(f"CREATE TABLE {self.q(staging)} LIKE {self.q(target)}")
 
     def check(self, path: Path, schema: pa.Schema) -> None:
-        self._fits(schema, path)
+        self.moved = tuple(item.column.name for item in self._fits(schema, path))
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
         fits, rows, size = None, 0, 0

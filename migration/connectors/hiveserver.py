@@ -303,6 +303,7 @@ class HiveWriter(DbapiWriter):
     def _keep(self, staging: Path, target: Path, key: Sequence[str]) -> None:
         """Adds to the staged rows those of the target whose key is not staged."""
         self.check_key(staging, key)
+        self.refuse_in_part(staging, target)
         names = ", ".join(quoted(name, self.item) for name in self._names(staging))
         self.execute(
             f"INSERT INTO {self.q(staging)} ({names}) SELECT {names} FROM {self.q(target)} AS t "

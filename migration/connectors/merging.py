@@ -32,6 +32,6 @@ class MergingWriter(DbapiWriter):
         if mode != "upsert" or not self.exists(target):
             return super().publish(staging, target, mode, key)
         self.check_key(staging, key)
-        rows = merged(self, staging, target, key, self._names(staging))
+        rows = merged(self, staging, target, key, self._moved(staging))
         self.drop(staging)
         return Published("MERGE", atomic=True, rows=rows)

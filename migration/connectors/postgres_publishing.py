@@ -19,6 +19,7 @@ from migration.connectors.postgres_catalog import find
 from migration.connectors.queries import quoted, quoted_path
 from migration.connectors.writing import SqlWriter
 from migration.dialects import DialectContract
+from migration.errors import MigrationError
 
 Session = psycopg.Connection[Any]
 
@@ -33,7 +34,12 @@ _ATTACHED = (
         "SELECT 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid WHERE d.classid = 'pg_rewrite'::regclass "
         "AND d.refobjid = %s AND r.ev_class <> d.refobjid",
     ),
-    ("trigger", "SELECT 1 FROM pg_trigger WHERE tgrelid = %s AND NOT tgisinternal"),
+    (
+        "trigger",
+        "WITH RECURSIVE t(oid) AS (SELECT %s::oid UNION ALL "
+        "SELECT inhrelid FROM pg_inherits JOIN t ON inhparent = t.oid) "
+        "SELECT 1 FROM pg_trigger JOIN t ON tgrelid = t.oid WHERE NOT tgisinternal",
+    ),
     ("rule", "SELECT 1 FROM pg_rewrite WHERE ev_class = %s"),
     ("policy", "SELECT 1 FROM pg_policy WHERE polrelid = %s"),
     ("grant", "SELECT 1 FROM pg_class WHERE oid = %s AND relacl IS NOT NULL"),
@@ -52,6 +58,25 @@ _ATTACHED = (
         "SELECT 1 FROM pg_constraint WHERE conrelid = %s AND contype = 'f'",
     ),
     (
+        "comment",
+        "SELECT 1 FROM pg_description WHERE objoid = %s AND classoid = 'pg_class'::regclass AND objsubid = 0",
+    ),
+    (
+        "setting of the table",
+        "SELECT 1 FROM pg_class c WHERE oid = %s AND (reloptions IS NOT NULL OR relpersistence <> 'p' "
+        "OR relreplident <> 'd' OR reltablespace <> 0 "
+        "OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = c.oid AND indisclustered))",
+    ),
+    (
+        "setting of a column",
+        "SELECT 1 FROM pg_attribute WHERE attrelid = %s AND attnum > 0 "
+        "AND (attstattarget > 0 OR attoptions IS NOT NULL)",
+    ),
+    (
+        "another owner",
+        "SELECT 1 FROM pg_class WHERE oid = %s AND relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)",
+    ),
+    (
         "row type",
         "SELECT 1 FROM pg_depend d JOIN pg_type t ON t.oid = d.refobjid JOIN pg_class c ON c.reltype = t.oid "
         "WHERE c.oid = %s AND d.deptype = 'n'",
@@ -65,6 +90,10 @@ FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE x.indrelid = %(oid)s AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.oid)
 ORDER BY 1, 2"""
 
+_OVERRIDES = 100_000  # the first version with identity columns
+_CHILDREN = """
+SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+WHERE p.oid = %s AND p.relkind <> 'p' ORDER BY 1 LIMIT 5"""
 _SEQUENCES = """
 SELECT s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.refobjid = %s AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"""
@@ -75,7 +104,9 @@ class PostgresPublisher(SqlWriter):
 
     connector: SqlConnector[Session]
     session: Session
-    own = frozenset({"sequence", "outgoing foreign key"})
+    own = frozenset(
+        {"sequence", "outgoing foreign key", "comment", "setting of the table", "setting of a column"}
+    )
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
@@ -89,6 +120,24 @@ class PostgresPublisher(SqlWriter):
                 with self.connector.errors():
                     own_names(self.session, staging, target, self.item)
         return published
+
+    def overriding(self, target: Path) -> str:
+        if self.session.info.server_version < _OVERRIDES:
+            return ""
+        return "OVERRIDING SYSTEM VALUE "
+
+    def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
+        with self.connector.errors():
+            children = self.session.execute(_CHILDREN.encode(), [find(self.session, target)]).fetchall()
+        if children:
+            names = ", ".join(name for (name,) in children)
+            raise MigrationError(
+                "0A000",
+                f'table "{".".join(target)}" cannot be replaced: other tables inherit from it',
+                detail=f"The rows of {names} would be lost with its own.",
+                hint="Transfer with MODE append or upsert, or into a table without children.",
+            )
+        return super()._replace(staging, target, key)
 
     def swap(self, staging: Path, target: Path) -> Published:
         with self.transaction():

@@ -203,6 +203,7 @@ class StarrocksWriter(DbapiWriter):
         if mode == "upsert":
             self.check_key(staging, key)
             self._check_model(target, key)
+            self.refuse_in_part(staging, target)
         rows = self.count(staging)
         self._insert(staging, target)
         self.drop(staging)

@@ -245,7 +245,7 @@ class TrinoWriter(DbapiWriter):
             return self._renamed(staging, target)
         if mode == "upsert":
             self.check_key(staging, key)
-            rows = merged(self, staging, target, key, self._names(staging))
+            rows = merged(self, staging, target, key, self._moved(staging))
         else:
             rows = self._insert(staging, target)
         self.drop(staging)

@@ -11,8 +11,11 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
    rows that stay.
 4. ``recreate`` puts the staging table in the target's place, so rows keep the types they were verified in. What hangs
    on the old table would be lost: it is refused (2BP01), unless the old table has that shape already.
-5. Rows are copied into a table that stays only while its columns have the staged types. An assignment would change
-   values that have been verified, without a word: somebody has altered the table meanwhile (40001).
+5. A table that exists may have columns that do not move: new rows have their defaults there, and where rows
+   are updated by key they are left alone. An engine that can only put whole rows in the place of others refuses that.
+6. Rows are copied into a table that stays only while its columns have the staged types. An assignment would change
+   values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
+   could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
@@ -28,6 +31,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from migration.connectors.arrival import Arrival
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.fitting import fit
 from migration.connectors.queries import quoted, quoted_path
@@ -57,6 +61,7 @@ class SqlWriter(ABC):
     own: frozenset[str] = frozenset()  # of ``dependants``: what a table of another shape brings along itself
     swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
+    moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
 
     @abstractmethod
     def execute(self, statement: str) -> int | None:
@@ -108,7 +113,7 @@ class SqlWriter(ABC):
 
     def check(self, path: Path, schema: pa.Schema) -> None:
         """HV004 where a column of ``schema`` could not be stored exactly."""
-        fit(schema, self.describe(path))
+        self.moved = tuple(item.column.name for item in fit(schema, self.describe(path)))
 
     def count(self, path: Path) -> int:
         """The number of rows."""
@@ -210,27 +215,50 @@ class SqlWriter(ABC):
                 )
             with self.transaction():
                 self.delete_missing(staging, target, keys)
-                rows = self._upsert(staging, target, keys)
+                rows = self._upsert(staging, target, keys, whole=True)
             return Published("merge by key", atomic=True, rows=rows, notes=notes)
         with self.transaction():
             self.execute(self.empty_statement.format(table=self.q(target)))
-            rows = self._insert(staging, target)
+            rows = self._insert(staging, target, whole=True)
         method = self.empty_statement.partition(" ")[0] + " + INSERT"
         return Published(method, atomic=True, rows=rows, notes=notes)
 
-    def _insert(self, staging: Path, target: Path) -> int:
+    def _insert(self, staging: Path, target: Path, *, whole: bool = False) -> int:
         self._check_types(staging, target)
-        names = ", ".join(quoted(name, self.item) for name in self._names(staging))
-        statement = f"INSERT INTO {self.q(target)} ({names}) SELECT {names} FROM {self.q(staging)}"
-        return self.execute(statement) or 0
+        arrival = Arrival(self, staging, target, self._moved(staging), whole=whole)
+        names = ", ".join(quoted(name, self.item) for name in self._moved(staging))
+        into = f"INSERT INTO {self.q(target)} ({names}) {self.overriding(target)}"
+        rows = self.execute(f"{into}SELECT {names} FROM {self.q(staging)}") or 0
+        arrival.check(rows)
+        return rows
 
-    def _upsert(self, staging: Path, target: Path, key: Sequence[str]) -> int:
+    def _upsert(self, staging: Path, target: Path, key: Sequence[str], *, whole: bool = False) -> int:
         self.check_key(staging, key)
         self._check_types(staging, target)
-        names = self._names(staging)
+        names = self._moved(staging)
+        arrival = Arrival(self, staging, target, names, key=key, whole=whole)
         rest = [name for name in names if name not in key]
         updated = self.update(staging, target, key, rest) if rest else 0
-        return updated + self.insert_missing(staging, target, key, names)
+        arrival.check_updated()
+        inserted = self.insert_missing(staging, target, key, names)
+        arrival.check()
+        return updated + inserted
+
+    def overriding(self, target: Path) -> str:
+        """What an INSERT says between its columns and its query, so that generated columns take numbers given."""
+        return ""
+
+    def refuse_in_part(self, staging: Path, target: Path) -> None:
+        """0A000 where whole rows would take the place of others and columns do not move."""
+        moved = self._moved(staging)
+        left = [name for name in self._names(staging) if name not in moved]
+        if left:
+            raise MigrationError(
+                "0A000",
+                f'an upsert into "{".".join(target)}" would empty columns that do not move: {", ".join(left)}',
+                detail="The engine puts whole rows in the place of others.",
+                hint="Select a value for each of these columns.",
+            )
 
     def _check_types(self, staging: Path, target: Path) -> None:
         there = {column.name: column for column in self.describe(target).columns}
@@ -252,7 +280,8 @@ class SqlWriter(ABC):
         values = ", ".join(f"s.{quoted(name, self.item)}" for name in names)
         match = self.match("t", "s", key)
         inserted = self.execute(
-            f"INSERT INTO {self.q(target)} ({columns}) SELECT {values} FROM {self.q(staging)} AS s "
+            f"INSERT INTO {self.q(target)} ({columns}) {self.overriding(target)}"
+            f"SELECT {values} FROM {self.q(staging)} AS s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.q(target)} AS t WHERE {match})"
         )
         return inserted or 0
@@ -314,6 +343,10 @@ class SqlWriter(ABC):
 
     def _names(self, path: Path) -> list[str]:
         return [column.name for column in self.describe(path).columns]
+
+    def _moved(self, staging: Path) -> list[str]:
+        """The columns whose values came with the rows; the others have their defaults in staging."""
+        return [name for name in self._names(staging) if self.moved is None or name in self.moved]
 
     def _beside(self, target: Path, mark: str, job: str) -> Path:
         if not _JOB.fullmatch(job):

@@ -6,7 +6,7 @@ a query of ours stands in parentheses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from branching.errors import BoughError
 
@@ -200,10 +200,23 @@ def _transfer_schema(reader: Reader) -> commands.TransferSchema:
     source = reader.name("datasource name") if reader.accept("from") else "local"
     reader.expect("to")
     target = reader.path("datasource name")
-    branch = reader.name("branch name") if reader.accept("on", "branch") else None
-    options = _options(reader) if reader.accept("with") else ()
+    branch: str | None = None
+    options: commands.Options = ()
+    for clause in _clauses(reader, ("on", "branch"), ("with",)):
+        if clause == "with":
+            options = _options(reader)
+        else:
+            branch = reader.name("branch name")
     reader.end()
     return commands.TransferSchema(schema, target, source, branch, options)
+
+
+def _clauses(reader: Reader, *clauses: tuple[str, ...]) -> Iterator[str]:
+    """The last word of each clause that is there, taken: in any order, each once."""
+    left = list(clauses)
+    while found := next((words for words in left if reader.accept(*words)), None):
+        left.remove(found)
+        yield found[-1]
 
 
 def _transfer_table(reader: Reader) -> commands.Transfer:
@@ -212,19 +225,22 @@ def _transfer_table(reader: Reader) -> commands.Transfer:
     source = reader.name("datasource name") if reader.accept("from") else "local"
     reader.expect("to")
     target = reader.path("table name")
-    branch = reader.name("branch name") if reader.accept("on", "branch") else None
+    branch: str | None = None
     mode, cursor = "replace", None
     key: tuple[str, ...] = ()
-    if reader.accept("mode"):
-        token = reader.take()  # CREATE is a reserved word
-        mode = check_choice(token.value, MODES, "mode", position=token.start + 1)
-    while (not key and reader.at("key")) or (cursor is None and reader.at("cursor")):  # in either order
-        if reader.accept("key"):
+    options: commands.Options = ()
+    for clause in _clauses(reader, ("on", "branch"), ("mode",), ("key",), ("cursor",), ("with",)):
+        if clause == "branch":
+            branch = reader.name("branch name")
+        elif clause == "mode":
+            token = reader.take()  # CREATE is a reserved word
+            mode = check_choice(token.value, MODES, "mode", position=token.start + 1)
+        elif clause == "key":
             key = reader.columns()
-        else:
-            reader.expect("cursor")
+        elif clause == "cursor":
             cursor = reader.column()
-    options = _options(reader) if reader.accept("with") else ()
+        else:
+            options = _options(reader)
     reader.end()
     return commands.Transfer(origin, target, source, branch, mode, key, cursor, options)
 
@@ -235,18 +251,20 @@ def read_reconcile(reader: Reader) -> Command:
     left = _origin(reader)
     reader.expect("with")
     right = _origin(reader)
-    key = reader.columns() if reader.accept("key") else ()
+    key: tuple[str, ...] = ()
     checks: tuple[str, ...] = ("all",)
-    if reader.accept("checks"):
-        if reader.at_symbol("("):
+    limit = 0.0
+    for clause in _clauses(reader, ("key",), ("checks",), ("tolerance",)):
+        if clause == "key":
+            key = reader.columns()
+        elif clause == "tolerance":
+            token = reader.peek()
+            limit = tolerance(str(reader.number()), token.start + 1)
+        elif reader.at_symbol("("):
             checks = reader.columns()
         elif not reader.accept("all"):
             reader.expect("light")
             checks = ("light",)
-    limit = 0.0
-    if reader.accept("tolerance"):
-        token = reader.peek()
-        limit = tolerance(str(reader.number()), token.start + 1)
     reader.end()
     return commands.Reconcile(left, right, key, checks, limit)
 

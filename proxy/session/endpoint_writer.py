@@ -238,7 +238,11 @@ class LocalWriter(SqlWriter):
     def _create(self, target: Path) -> None:
         assert self._definition is not None
         made = self._definition.copy()
-        made.this.set("this", exp.table_(target[-1], db=target[-2] if len(target) > 1 else None, quoted=True))
+        own = exp.table_(target[-1], db=target[-2] if len(target) > 1 else None, quoted=True)
+        staged = made.this.this.name
+        for named in list(made.find_all(exp.Table)):  # a reference to itself is one to staging yet
+            if named.name == staged:
+                named.replace(own.copy())
         self._run(made)
         for comment in self._comments:
             on_column = str(comment.args["kind"]).upper() == "COLUMN"

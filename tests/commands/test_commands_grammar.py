@@ -120,6 +120,20 @@ RIGHT = [
         "TRANSFER t TO pg.t MODE incremental CURSOR c KEY (a)",
         r.Transfer(r.Origin(("t",)), ("pg", "t"), mode="incremental", key=("a",), cursor="c"),
     ),
+    (
+        "TRANSFER t TO local.t WITH (batch 5) KEY (a) ON BRANCH b MODE upsert",
+        r.Transfer(
+            r.Origin(("t",)), ("local", "t"), branch="b", mode="upsert", key=("a",), options=(("batch", "5"),)
+        ),
+    ),
+    (
+        "TRANSFER SCHEMA s TO local.t WITH (batch 5) ON BRANCH b",
+        r.TransferSchema("s", ("local", "t"), branch="b", options=(("batch", "5"),)),
+    ),
+    (
+        "RECONCILE a WITH b TOLERANCE 0.5 CHECKS LIGHT KEY (k)",
+        r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), ("k",), ("light",), 0.5),
+    ),
     ("TRANSFER SCHEMA s FROM m TO pg", r.TransferSchema("s", ("pg",), "m")),
     ("EXPLAIN TRANSFER t TO pg.t", r.ExplainTransfer(r.Transfer(r.Origin(("t",)), ("pg", "t")))),
     ("RECONCILE a WITH b CHECKS LIGHT", r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), (), ("light",))),
@@ -229,6 +243,7 @@ WRONG = [
     ("CREATE DATABASE b 3", "42601", 'syntax error at or near "3"', 19),
     ("CREATE DATABASE b COLOR red", "42601", 'syntax error at or near "COLOR"', 19),
     ("SUGGEST LAYOUT FOR pg ON ()", "42601", 'syntax error at or near "("', 26),
+    ("TRANSFER t TO pg.t KEY (a) MODE upsert KEY (b)", "42601", 'syntax error at or near "KEY"', 40),
     ("TRANSFER (SELECT 1; DELETE FROM t) TO pg.t", "42601", 'syntax error at or near ";"', 19),
     ("QUERY pg AS ' '", "42601", "syntax error at or near \"' '\"", 13),
     ("QUERY pg AS SELECT 1", "42601", 'syntax error at or near "SELECT"', 13),

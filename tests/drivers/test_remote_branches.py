@@ -55,6 +55,33 @@ def _refused(client: psycopg.Connection[Any], sql: str) -> psycopg.Error:
     return caught.value
 
 
+def test_columns_that_do_not_move_are_left_alone(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    table = f"w_{name}"[:50]
+    client.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, what text, n integer DEFAULT 7, x text)")
+    client.execute(f"INSERT INTO {table} VALUES (1, 'old', 5, 'keep')")
+    client.execute(f"TRANSFER events FROM {lake} TO local.public.{table} MODE upsert KEY (id)")
+    assert _all(client, f"SELECT * FROM {table} ORDER BY id") == [(1, "a", 5, "keep"), (2, "b", 7, None)]
+    client.execute(f"TRUNCATE {table}")
+    client.execute(f"TRANSFER events FROM {lake} TO local.public.{table} MODE append")
+    assert _all(client, f"SELECT * FROM {table} ORDER BY id") == [(1, "a", 7, None), (2, "b", 7, None)]
+
+
+def test_a_table_that_refers_to_itself_moves_into_a_branch(
+    client: psycopg.Connection[Any], lake: str, name: str, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
+        made.execute("CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree (id))")
+        made.execute("INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2)")
+    made.close()
+    schema = f"s_{name}"[:50]
+    client.execute(f"TRANSFER SCHEMA main FROM {lake} TO local.{schema}")
+    client.execute(f"SET search_path TO {schema}")
+    assert _all(client, "SELECT * FROM tree ORDER BY id") == [(1, None), (2, 1), (3, 2)]
+    assert _refused(client, "INSERT INTO tree VALUES (4, 77)").sqlstate == "23503"
+
+
 # -- incremental ------------------------------------------------------------------------------------------------------
 
 
