@@ -23,6 +23,7 @@ from branching.dml import (
     with_prefix,
 )
 from branching.dml_moved import move, moves_keys
+from branching.errors import BoughError
 from branching.model import Table
 from branching.names import RID, VERSION
 from branching.physical import BaseTable
@@ -61,15 +62,8 @@ class TrunkWrite(Write):
                         history.keep(transaction, base, same)
                     # A row that is kept must not stay as it was: both would be read.
                     self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
-        if not tree.args.get("default") and not tree.args.get("by_name"):
-            tree.set("this", insert_target(base, alias, columns))
-        else:
-            tree.set("this", target)
-        if conflict is None and with_version(tree, columns, exp.Literal.number(version)):
-            columns = [*columns, VERSION]
-            tree.set("this", insert_target(base, alias, columns))
-        else:
-            transaction.write()
+        columns = carry_version(tree, columns, exp.Literal.number(version))
+        tree.set("this", target if tree.args.get("by_name") else insert_target(base, alias, columns))
         written = self.native(tree)
         transaction.inserted += written.count
         return written
@@ -103,7 +97,7 @@ class TrunkWrite(Write):
     def merge(self, tree: exp.Merge, table: Table, alias: str) -> Written:
         base = self._base(table)
         transaction = self.transaction
-        version = transaction.write()
+        version = transaction.take()
         twice.refuse_merge(self, tree, base.sql, alias)
         whens = tree.args["whens"].expressions
         for when in whens:
@@ -113,6 +107,7 @@ class TrunkWrite(Write):
                 set_version(then.expressions, version)
             elif isinstance(then, exp.Insert):
                 expand_insert(then, table)
+                _insert_version(then, version)
         self.limit(tree, table)
         armed = transaction.arm(base.id)
         by_source = any(not when.args.get("matched") and when.args.get("source") for when in whens)
@@ -200,6 +195,32 @@ def insert_target(base: BaseTable, alias: str, columns: Sequence[str]) -> exp.Sc
     return exp.Schema(this=raw_target(base.sql, alias), expressions=named)
 
 
+def carry_version(tree: exp.Insert, columns: Sequence[str], version: exp.Expr) -> list[str]:
+    """Has each row of an INSERT bring its version; the columns it fills then. Tables have no default for it: the engine
+    keeps no plan of an INSERT into a table with a default that reads a variable."""
+    source = tree.expression
+    if tree.args.get("default"):
+        tree.set("default", None)
+        tree.set("expression", exp.Values(expressions=[exp.Tuple(expressions=[version])]))
+        return [VERSION]
+    if isinstance(source, exp.Values):
+        if len({len(row.expressions) for row in source.expressions}) > 1:
+            return list(columns)  # which the engine refuses
+        for row in source.expressions:
+            row.append("expressions", version.copy())
+        return [*columns, VERSION]
+    named = exp.alias_(version, VERSION, quoted=True)
+    grouped = source.args.get("group") if isinstance(source, exp.Select) else None
+    if isinstance(source, exp.Select) and not (grouped is not None and grouped.args.get("all")):
+        source.append("expressions", named)
+    else:
+        rows = exp.Subquery(
+            this=source.unnest().copy(), alias=exp.TableAlias(this=exp.to_identifier("_source"))
+        )
+        tree.set("expression", exp.select(exp.Star(), named).from_(rows))
+    return [*columns, VERSION]
+
+
 def with_version(tree: exp.Insert, columns: Sequence[str], version: exp.Expr) -> bool:
     """Writes the version into the rows of a short VALUES list; True if that was possible."""
     source = tree.expression
@@ -208,9 +229,20 @@ def with_version(tree: exp.Insert, columns: Sequence[str], version: exp.Expr) ->
     rows = source.expressions
     if not all(isinstance(row, exp.Tuple) and len(row.expressions) == len(columns) for row in rows):
         return False
-    for row in rows:
-        row.append("expressions", version.copy())
+    carry_version(tree, columns, version)
     return True
+
+
+def _insert_version(then: exp.Insert, version: int) -> None:
+    """The same of a MERGE's INSERT."""
+    if not isinstance(then.this, exp.Tuple) or not isinstance(then.expression, exp.Tuple):
+        raise BoughError(
+            "0A000",
+            "this form of INSERT in MERGE is not supported",
+            hint="INSERT (a, b) VALUES (s.a, s.b) names columns and values.",
+        )
+    then.this.append("expressions", exp.column(exp.to_identifier(VERSION, quoted=True)))
+    then.expression.append("expressions", exp.Literal.number(version))
 
 
 def _many(tree: exp.Insert) -> bool:

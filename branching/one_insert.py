@@ -26,7 +26,7 @@ from branching.lengths import Limit
 from branching.model import Table
 from branching.names import VERSION
 from branching.physical import BaseTable
-from branching.resolve import Scope, table_name
+from branching.resolve import DIALECT, Scope, table_name
 from branching.result import Result
 from branching.transaction import Transaction
 
@@ -42,6 +42,7 @@ class OneInsert:
 
     sql: str
     takes: tuple[int, ...]
+    types: tuple[str, ...]  # of each of them, as the text casts it; empty where not all are cast
     rows: int
     table: Table
     base: BaseTable
@@ -84,10 +85,21 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     if not with_version(tree, columns, exp.Placeholder(this=str(parameters + 1))):
         return None
     tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
-    binder = Binder(scope.database.engine, range(parameters + 1))
-    return OneInsert(
-        binder.text(tree), tuple(binder.values), rows, table, base, scope, given, tuple(measured)
-    )
+    binder, types = Binder(scope.database.engine, range(parameters + 1)), _types(tree, str(parameters + 1))
+    text = binder.text(tree)
+    taken = tuple(types.get(str(number + 1), "") for number in binder.values)
+    known = taken if all(taken) else ()
+    return OneInsert(text, tuple(binder.values), known, rows, table, base, scope, given, tuple(measured))
+
+
+def _types(tree: exp.Expr, version: str) -> dict[str, str]:
+    """What each parameter is cast to, by its number; empty for one that is cast to several types or none."""
+    found = {version: "BIGINT"}
+    for node in tree.find_all(exp.Placeholder):
+        cast = node.parent if isinstance(node.parent, exp.Cast) else None
+        type_ = found.get(node.name) if cast is None else cast.to.sql(DIALECT)
+        found[node.name] = type_ or "" if found.get(node.name, type_) == type_ else ""
+    return found
 
 
 def _is_simple(tree: exp.Insert) -> bool:
@@ -132,7 +144,8 @@ def run(
         given = [*parameters, version]
         transaction.begin_commit()
         try:
-            connection.cursor.execute(planned.sql, [given[number] for number in planned.takes])
+            values = [given[number] for number in planned.takes]
+            connection.cursor.execute_again(planned.sql, values, planned.types)
         except EngineError as error:
             if error.kind is ErrorKind.CONSTRAINT:
                 raise constraint_errors.explain(error, planned.table) or error from error

@@ -138,6 +138,13 @@ class Cursor(Protocol):
     def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """Runs a statement that returns no rows to the caller; the count of rows it changed, if it counts."""
 
+    def execute_again(self, sql: str, parameters: Parameters, types: Sequence[str]) -> int | None:
+        """``execute`` of a statement that comes again and again outside a transaction: an engine may keep its plan.
+
+        ``types``: of each parameter, as the statement casts it; empty where they are not known.
+        """
+        return self.execute(sql, parameters)
+
     def query(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; for internal questions with small answers."""
 
@@ -207,8 +214,8 @@ class Cursor(Protocol):
     # -- rows and versions --------------------------------------------------------------------------------------
 
     def write_as(self, version: int, branch: int | None = None) -> None:
-        """Rows put into storage by this session carry this version (and branch) from now on, where a statement gives
-        them none."""
+        """Rows put into storage of branches by this session carry this version and branch from now on, where a
+        statement gives them none."""
 
     def others_read(self) -> bool:
         """Whether another session may have a snapshot now: what has gone since is still there for it."""

@@ -30,6 +30,7 @@ from branching.engine.duckdb_engine import DuckDBEngine, DuckDBQuestions
 from branching.engine.duckdb_errors import classify, open_error
 from branching.engine.duckdb_frames import open_stream
 from branching.engine.duckdb_instance import Instance
+from branching.engine.duckdb_kept import DuckDBAgain
 from branching.engine.duckdb_returned import DuckDBReturned
 from branching.names import literal
 
@@ -47,7 +48,7 @@ def _inserts(sql: str) -> bool:
     )
 
 
-class DuckDBCursor(DuckDBQuestions, Cursor):
+class DuckDBCursor(DuckDBQuestions, DuckDBAgain, Cursor):
     """One DuckDB connection of an instance."""
 
     def __init__(

@@ -17,7 +17,7 @@ from pathlib import Path
 from branching import manifest, names
 from branching.database import Database
 from branching.engine.base import Cursor, EngineError, OpenError
-from branching.engine.duckdb_engine import HIDDEN_COLUMNS, VERSION_DEFAULT
+from branching.engine.duckdb_engine import HIDDEN_COLUMNS
 from branching.engine.duckdb_reader import FileReader, Sequences, by_name
 from branching.errors import BoughError
 from branching.lines import TRUNK, Line
@@ -165,7 +165,7 @@ def _adopt_table(
                 cursor.execute(f"ALTER TABLE {target} ADD COLUMN {HIDDEN_COLUMNS[0]}")
             if VERSION not in hidden:
                 cursor.execute(f"ALTER TABLE {target} ADD COLUMN {VERSION} BIGINT DEFAULT 0")
-                cursor.execute(f"ALTER TABLE {target} ALTER COLUMN {VERSION} SET DEFAULT {VERSION_DEFAULT}")
+                cursor.execute(f"ALTER TABLE {target} ALTER COLUMN {VERSION} DROP DEFAULT")
         cursor.execute(f"UPDATE {target} SET {VERSION} = 0 WHERE {VERSION} IS NULL")
         _record(database, [Change(table)], [base])
     except BaseException:

@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 _VERSION_VARIABLE = "bough_ver"
 _BRANCH_VARIABLE = "bough_branch"
-# Outside Bough the variable is not set: rows that plain DuckDB adds have no version until the next open.
-VERSION_DEFAULT = f"getvariable('{_VERSION_VARIABLE}')"
 HIDDEN_COLUMNS = (
     f"{RID} BIGINT DEFAULT nextval('{names.RID_SEQUENCE}')",
-    f"{VERSION} BIGINT DEFAULT {VERSION_DEFAULT}",
+    f"{VERSION} BIGINT DEFAULT getvariable('{_VERSION_VARIABLE}')",
 )
 
 _OLD_VERSIONS = ("outstanding updates", "contains duplicates on indexed")

@@ -40,7 +40,8 @@ class VersionedRows:
         raise NotImplementedError
 
     def hidden_columns(self) -> tuple[str, ...]:
-        """Definitions of the identity, which is new for each row, and of the version, which is the session's."""
+        """Definitions of the identity, which is new for each row, and of the version, which on a branch is the
+        session's where nothing is said."""
         raise NotImplementedError
 
     def branch_column(self) -> str:
@@ -74,7 +75,8 @@ class VersionedRows:
 
     def create_base(self, schema: str, name: str, table: Table) -> str:
         items = [self.column(column) for column in table.columns]
-        items += self.hidden_columns()
+        # Each INSERT brings its version; rows that others add to the file have none until the next open.
+        items += [self.hidden_columns()[0], f"{VERSION} BIGINT"]
         items += filter(None, (self.constraint(item, branch=False) for item in table.constraints))
         return f"CREATE TABLE {quote(schema)}.{quote(name)} ({', '.join(items)})"
 

@@ -51,14 +51,13 @@ def cursor(engine: Engine) -> Iterator[Cursor]:
     ):
         opened.execute(statement)
     opened.execute(engine.create_history(opened, BASE, names.history(BASE.id)))
-    opened.write_as(1)
     yield opened
     opened.close()
 
 
-def fill(cursor: Cursor, *ids: int) -> None:
-    rows = ", ".join(f"({number}, 'v{number}', {number})" for number in ids)
-    cursor.execute(f"INSERT INTO {BASE.sql} (id, v, n) VALUES {rows}")
+def fill(cursor: Cursor, *ids: int, version: int = 1) -> None:
+    rows = ", ".join(f"({number}, 'v{number}', {number}, {version})" for number in ids)
+    cursor.execute(f"INSERT INTO {BASE.sql} (id, v, n, {VERSION}) VALUES {rows}")
 
 
 def ids(cursor: Cursor, where: str = "true") -> list[int]:
@@ -479,12 +478,10 @@ def test_unknown_names_and_bad_text_are_errors_of_the_statement(cursor: Cursor) 
 # -- branch storage --------------------------------------------------------------------------------------------------
 
 
-def test_rows_get_an_identity_that_stays_and_the_session_s_version(cursor: Cursor) -> None:
-    cursor.write_as(41)
-    fill(cursor, 1, 2)
-    cursor.write_as(42)
+def test_rows_get_an_identity_that_stays_and_on_a_branch_the_session_s_version(cursor: Cursor) -> None:
+    fill(cursor, 1, 2, version=41)
     cursor.execute(f"UPDATE {BASE.sql} SET id = 7 WHERE id = 1")
-    fill(cursor, 3)
+    fill(cursor, 3, version=42)
     rows = cursor.query(f"SELECT id, {RID}, {VERSION} FROM {BASE.sql} ORDER BY id")
     assert [row[0::2] for row in rows] == [(2, 41), (3, 42), (7, 41)]
     assert len({row[1] for row in rows}) == 3
@@ -548,8 +545,7 @@ def test_touch_copies_what_matches_and_nothing_twice(cursor: Cursor) -> None:
 def history(cursor: Cursor) -> None:
     """Row 1 written by 1; row 2 by 2 and deleted by 5; row 3 by 3 and changed by 6; row 4 by 4."""
     for version in (1, 2, 3, 4):
-        cursor.write_as(version)
-        fill(cursor, version)
+        fill(cursor, version, version=version)
     for row, ended in ((2, 5), (3, 6)):
         cursor.execute(
             f"INSERT INTO {names.history(7)} (c1, c2, c3, {RID}, {VERSION}, {ENDED})"
