@@ -38,10 +38,11 @@ _REFUSALS = frozenset(
 
 
 class KeptPlans:
-    """The plans of one cursor."""
+    """The plans of one cursor: of what came twice, the least recently used goes first."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}  # by statement; empty until it comes a second time
+        self._once: dict[str, None] = {}  # what has come once
+        self._names: dict[str, str] = {}  # of plans, by statement
         self._made = 0
 
     def call(self, cursor: Cursor, sql: str, parameters: Parameters, types: Sequence[str]) -> str | None:
@@ -50,17 +51,20 @@ class KeptPlans:
         said = [value for value in values if value is not None]
         if len(said) < len(values):
             return None
-        name = self._names.get(sql)
+        name = self._names.pop(sql, None)
         if name is None:
-            self._names[sql] = ""
-            if len(self._names) > _MOST and (gone := self._names.pop(next(iter(self._names)))):
-                cursor.execute(f"DEALLOCATE {gone}")
-            return None
-        if not name:
+            if sql not in self._once:
+                self._once[sql] = None
+                if len(self._once) > _MOST:
+                    del self._once[next(iter(self._once))]
+                return None
+            del self._once[sql]
             self._made += 1
             name = f"_bough_plan_{self._made}"
             cursor.execute(f"PREPARE {name} AS {sql}")
-            self._names[sql] = name
+        self._names[sql] = name  # the last one used
+        if len(self._names) > _MOST:
+            cursor.execute(f"DEALLOCATE {self._names.pop(next(iter(self._names)))}")
         return f"EXECUTE {name}({', '.join(said)})"
 
 

@@ -103,4 +103,15 @@ def test_few_plans_are_kept(cursor: DuckDBCursor) -> None:
         for value in (1, 2, 3):
             cursor.execute_again(sql, (value,), ("INTEGER",))
     assert cursor.query("SELECT count(*), count(DISTINCT b) FROM t") == [(120, 40)]
-    assert 1 <= plans(cursor) <= 16
+    assert plans(cursor) == 16
+
+
+def test_what_comes_once_takes_no_plan_away(cursor: DuckDBCursor) -> None:
+    cursor.execute("CREATE TABLE t (a INTEGER, b INTEGER)")
+    often = "INSERT INTO t VALUES (CAST($1 AS INTEGER), 0)"
+    for number in range(40):
+        cursor.execute_again(often, (number,), ("INTEGER",))
+        cursor.execute_again(f"INSERT INTO t VALUES (CAST($1 AS INTEGER), {number})", (number,), ("INTEGER",))
+    assert cursor.query("SELECT name FROM duckdb_prepared_statements() WHERE name LIKE '_bough%'") == [
+        ("_bough_plan_1",)
+    ]
