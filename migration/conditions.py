@@ -36,6 +36,8 @@ _TEMPORAL = ("date", "timestamp", "instant")
 def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
     """True if no value of ``type_`` in a source of ``dialect`` can break ``guard``."""
     name = contract(dialect).name
+    if guard in IN_PYTHON and type_.kind == "list" and all(leaf.kind in _TEMPORAL for leaf in type_.leaves()):
+        return True
     element = type_.element if type_.kind == "list" and type_.element else type_
     if name in ("postgres", "greenplum", "redshift"):
         if guard == "no_nul":
@@ -334,7 +336,7 @@ def in_words(guard: str) -> str:
         "no_nul": "with a NUL character",
         "no_null": "NULL",
         "calendar": "no dates of the calendar",
-        "json_unique_keys": "objects that repeat a key",
+        "json_unique_keys": "no JSON, or objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",
         "dimensions": "arrays of more than one dimension, or not counted from 1",
     }

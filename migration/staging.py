@@ -55,10 +55,13 @@ def drop_range(
     writer.execute(f"DELETE FROM {quote_path(staging, item)} WHERE {' AND '.join(bounds) or '1 = 1'}")
 
 
-def drop_quietly(target: Connector, staging: Path) -> None:
-    """Drops on a connection of its own: the one that failed may be of no use any more."""
+def drop_quietly(target: Connector, staging: Path) -> bool:
+    """Drops on a connection of its own: the one that failed may be of no use any more. False where it is still there:
+    the journal keeps its name for the next attempt."""
     with contextlib.suppress(MigrationError), target.writer() as writer:
         writer.drop(staging)
+        return True
+    return False
 
 
 def drop_earlier(journal: Journal, item: TransferPlan, transfer: int, writer: Writer) -> None:

@@ -259,18 +259,24 @@ class _Work:
         message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
         resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
         keep = resumable and self.monitor.phase == "move" and self.staging is not None
-        if self.monitor.phase == "publish" and self.staging is not None and self._is_gone(self.staging):
+        gone = self._is_gone(self.staging) if self.monitor.phase == "publish" and self.staging else False
+        if gone:
             self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
             return error
-        if self.staging is not None and not keep:
-            stagings.drop_quietly(self.item.target, self.staging)
+        if gone is None and isinstance(
+            error, MigrationError
+        ):  # it may have been published: who resumes finds out
+            self.journal.update(self.transfer, error=message, seconds=self.monitor.seconds)
+            error.hint = f"RESUME TRANSFER {self.transfer} finds out whether the rows were published."
+            return error
+        dropped = not keep and (self.staging is None or stagings.drop_quietly(self.item.target, self.staging))
         self.journal.update(
             self.transfer,
             state=state,
             error=message,
             seconds=self.monitor.seconds,
             rows_done=self.sent,
-            staging=self.staging if keep else None,
+            staging=None if dropped else self.staging,
         )
         if isinstance(error, MigrationError):
             if keep:
@@ -285,12 +291,13 @@ class _Work:
             )
         return error
 
-    def _is_gone(self, staging: Path) -> bool:
+    def _is_gone(self, staging: Path) -> bool | None:
+        """Whether publishing has taken it; None while the target cannot be asked."""
         try:
             with self.item.target.writer() as writer:
                 return not writer.exists(staging)
         except MigrationError:
-            return False
+            return None
 
     def _result(
         self, checks: tuple[CheckResult, ...], verdict: str, notes: tuple[str, ...]

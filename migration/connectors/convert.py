@@ -59,6 +59,8 @@ def from_values(values: Sequence[Any], type_: CanonicalType, name: str = "") -> 
         if pa.types.is_date32(target):
             return pa.array(converted, pa.int32()).view(target)
         return pa.array(converted, target)
+    except InvalidOperation:
+        raise unfit(name, type_, "A text is no number.") from None
     except (pa.ArrowException, ValueError, TypeError, AttributeError, ArithmeticError) as reason:
         raise unfit(name, type_, str(reason)) from None
 

@@ -31,7 +31,7 @@ from migration.connectors.base import (
     WriteResult,
 )
 from migration.connectors.duckdb_catalog import schema_and_name, table_spec
-from migration.connectors.duckdb_forms import Incoming, exported, imported
+from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
 from migration.connectors.files import database_file, database_files
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
@@ -186,7 +186,7 @@ class DuckdbReader(SqlReader):
                 raise self.connector.missing(source.path)
             return spec.columns
         return tuple(
-            ColumnSpec(name, parse_type(type_, "duckdb"), declared=type_)
+            ColumnSpec(name, parse_type(typed(type_), "duckdb"), declared=typed(type_))
             for name, type_, *_ in self.rows(f"DESCRIBE SELECT * FROM {relation(self.item, source)}")
         )
 
@@ -294,6 +294,8 @@ class DuckdbWriter(SqlWriter):
             self.session.register("bough_given", incoming.reader)
             try:
                 found = self.session.execute(incoming.insert(self.q(path), "bough_given")).fetchall()
+            except duckdb.Error as reason:
+                raise incoming.failure or reason from None
             finally:
                 self.session.unregister("bough_given")
         return WriteResult(found[0][0], incoming.size, "INSERT from Arrow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from migration.connectors.base import Path
+from migration.connectors.duckdb_forms import typed
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import parse_type
 
@@ -48,7 +49,7 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
     return TableSpec(
         (schema, name),
         tuple(
-            ColumnSpec(row[0], parse_type(row[1], "duckdb"), row[2], row[3], "", row[4], row[1])
+            ColumnSpec(row[0], parse_type(typed(row[1]), "duckdb"), row[2], row[3], "", row[4], typed(row[1]))
             for row in columns
         ),
         tuple(keys),

@@ -6,6 +6,7 @@ and arrays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from migration.connectors.queries import quoted
 from migration.dialects import DialectContract
 from migration.model import TableSpec
 from migration.types import CanonicalType
+
+_NULLS = re.compile(r'"NULL"(\[\d*\])*')
 
 
 def exported(expression: str, type_: CanonicalType) -> str:
@@ -37,6 +40,11 @@ def exported(expression: str, type_: CanonicalType) -> str:
     if pa.types.is_decimal128(target):
         return f"CAST({expression} AS DECIMAL({target.precision}, {target.scale}))"
     return expression
+
+
+def typed(type_: str) -> str:
+    """A column's type as DuckDB describes it; of one that is ``NULL`` throughout, a type that can be declared."""
+    return type_.replace('"NULL"', "VARCHAR", 1) if _NULLS.fullmatch(type_) else type_
 
 
 def imported(array: pa.Array, column: ReadColumn) -> pa.Array:
@@ -82,23 +90,28 @@ class Incoming:
     """Batches on their way into a table; HV004 at once where a column of theirs does not fit.
 
     ``reader`` is what a session registers under a name, ``insert`` the statement that empties it, and ``size`` the
-    bytes it has read so far.
+    bytes it has read so far. ``failure`` is why there are no more: the engine would say it in words of its own.
     """
 
     def __init__(
         self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, table: TableSpec, item: DialectContract
     ) -> None:
         self.size = 0
+        self.failure: Exception | None = None
         self._batches, self._item = batches, item
         self._fits = fit(schema, table)
         forms = [pa.field(each.column.name, plain_type(arrow_type(each.column.type))) for each in self._fits]
         self.reader = pa.RecordBatchReader.from_batches(pa.schema(forms), self._plain())
 
     def _plain(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._batches:
-            self.size += batch.nbytes
-            ready = fit_batch(batch, self._fits)
-            yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
+        try:
+            for batch in self._batches:
+                self.size += batch.nbytes
+                ready = fit_batch(batch, self._fits)
+                yield pa.record_batch([plain(array) for array in ready.columns], names=ready.schema.names)
+        except Exception as reason:
+            self.failure = reason
+            raise
 
     def insert(self, table: str, given: str) -> str:
         """The INSERT into ``table``, as SQL names it, of what is registered as ``given``."""

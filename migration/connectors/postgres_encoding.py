@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,12 +91,23 @@ def _literal(array: pa.Array) -> pa.Array:
     if pa.types.is_binary(array.type):
         return pc.binary_join_element_wise("\\x", to_texts(array), "")
     if pa.types.is_list(array.type):
-        return pa.array([None if v is None else array_literal(v) for v in array.to_pylist()], pa.string())
+        return pa.array([None if v is None else array_literal(v) for v in _members(array)], pa.string())
     return to_texts(array)
 
 
-def array_literal(values: list[object]) -> str:
-    """A list as PostgreSQL's array text."""
+def _members(array: pa.Array) -> list[Any]:
+    """The values of an array as texts in Python's lists. Python's own values have no infinite day and no year 0."""
+    if not pa.types.is_list(array.type):
+        return _literal(array).to_pylist()  # type: ignore[no-any-return]
+    inner, start, found = _members(array.flatten()), 0, []
+    for length in pc.list_value_length(array).to_pylist():
+        found.append(None if length is None else inner[start : start + length])
+        start += length or 0
+    return found
+
+
+def array_literal(values: list[Any]) -> str:
+    """A list of texts and of such lists as PostgreSQL's array text."""
     parts = []
     for value in values:
         if value is None:
@@ -103,9 +115,7 @@ def array_literal(values: list[object]) -> str:
         elif isinstance(value, list):
             parts.append(array_literal(value))
         else:
-            text = to_texts(pa.array([value]))[0].as_py()
-            text = "\\x" + text if isinstance(value, bytes) else text
-            parts.append('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"')
+            parts.append('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"')
     return "{" + ",".join(parts) + "}"
 
 

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -45,6 +46,7 @@ from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string, of, text
 
+_NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
 _VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
 
 
@@ -152,6 +154,14 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
                 code = "23514"
             elif "no such table" in message:
                 code = "HV00R"
+            elif (match := _NO_UTF8.search(message)) is not None:
+                raise MigrationError(
+                    "HV004",
+                    f'column "{match[1]}" has a text that is no UTF-8',
+                    detail=message,
+                    hint=f"Select CAST({match[1]} AS BLOB), or leave the column out (SKIP).",
+                    column=match[1],
+                ) from None
             raise self.failed(code, reason) from None
 
 

@@ -26,7 +26,7 @@ from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
 from branching.names import is_pin, quote
 from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
-from migration.connectors.duckdb_forms import exported, imported
+from migration.connectors.duckdb_forms import exported, imported, typed
 from migration.connectors.opening import guard_rows
 from migration.connectors.reading import SqlReader
 from migration.datasources import LOCAL
@@ -289,7 +289,8 @@ def described(connection: Connection, tree: exp.Expr) -> tuple[ColumnSpec, ...]:
     with translated():
         found = connection.describe(tree) or ()
     return tuple(
-        ColumnSpec(column.name, parse_type(column.type, DIALECT), declared=column.type) for column in found
+        ColumnSpec(column.name, parse_type(typed(column.type), DIALECT), declared=typed(column.type))
+        for column in found
     )
 
 

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import chain
 
 import pyarrow as pa
@@ -43,6 +44,17 @@ from proxy.session.endpoint import (
 
 _GIVEN = "bough_given"
 _MARK = "__stg_"
+
+
+@contextmanager
+def _hinted() -> Iterator[None]:
+    """A value that a column's type cannot hold is refused with what to do."""
+    try:
+        yield
+    except MigrationError as error:
+        if error.hint is None and error.sqlstate.startswith("22"):
+            error.hint = "CAST the column in the query, leave it out (SKIP), or move it AS TEXT."
+        raise
 
 
 class LocalWriter(SqlWriter):
@@ -168,12 +180,15 @@ class LocalWriter(SqlWriter):
             return WriteResult(0, 0, "INSERT from Arrow")
         incoming = Incoming(chain([first], iterator), first.schema, self.describe(path), self.item)
         cursor = self.connection.cursor
-        with translated():
+        with _hinted(), translated():
             cursor.register(_GIVEN, incoming.reader)
             try:
                 rows = cursor.execute(incoming.insert(f"{names.temporary(path[-1])}", _GIVEN))
-            finally:
-                cursor.unregister(_GIVEN)
+            except BaseException as reason:
+                with suppress(Exception):  # a transaction that is over takes no call, and must not hide why
+                    cursor.unregister(_GIVEN)
+                raise incoming.failure or reason from None
+            cursor.unregister(_GIVEN)
         return WriteResult(rows or 0, incoming.size, "INSERT from Arrow")
 
     # -- publishing -----------------------------------------------------------------------------------------------

@@ -82,6 +82,39 @@ def test_a_table_that_refers_to_itself_moves_into_a_branch(
     assert _refused(client, "INSERT INTO tree VALUES (4, 77)").sqlstate == "23503"
 
 
+@pytest.mark.parametrize(
+    ("declared", "value", "state"),
+    [
+        ("json", "'{bad'", "22P02"),
+        ("uuid", "'no-uuid'", "22P02"),
+        ("text", "CAST(x'ff41' AS TEXT)", "HV004"),
+        ("decimal(9,2)", "'abc'", "HV004"),
+    ],
+)
+def test_what_a_branch_cannot_hold_is_named(
+    client: psycopg.Connection[Any],
+    lake: str,
+    name: str,
+    tmp_path: Path,
+    declared: str,
+    value: str,
+    state: str,
+) -> None:
+    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
+        made.execute(f"CREATE TABLE odd (id INTEGER, t {declared})")
+        made.execute(f"INSERT INTO odd VALUES (1, {value})")
+    made.close()
+    error = _refused(client, f"TRANSFER odd FROM {lake} TO local.public.o_{name}")
+    assert (error.sqlstate, bool(error.diag.message_hint)) == (state, True)
+
+
+def test_a_column_of_nulls_is_text(client: psycopg.Connection[Any], name: str) -> None:
+    client.execute(f"TRANSFER (SELECT NULL AS n, 1 AS id) TO local.public.n_{name}")
+    found = client.execute(f"SELECT n, id FROM n_{name}")
+    assert found.fetchall() == [(None, 1)]
+    assert [column.type_code for column in found.description or ()] == [25, 23]
+
+
 # -- incremental ------------------------------------------------------------------------------------------------------
 
 
