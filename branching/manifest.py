@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from branching import codec
 from branching.engine.base import Cursor
 from branching.engine.points import Point
@@ -24,9 +22,16 @@ from branching.physical import BaseTable
 
 FORMAT = 1
 _FEW = 10  # commits up to which they are parameters: each of hundreds takes the engine longer than its row
-_STAGED = "_bough_commits"
-_INT, _TEXT = pa.int64(), pa.string()
-_COMMIT = (_INT, _INT, pa.timestamp("us", "UTC"), *[_TEXT] * 4, _INT, _TEXT, _INT, _INT, _INT, pa.bool_())
+_COMMIT = (
+    "BIGINT",
+    "BIGINT",
+    "TIMESTAMPTZ",
+    *["VARCHAR"] * 4,
+    "BIGINT",
+    "VARCHAR",
+    *["BIGINT"] * 3,
+    "BOOLEAN",
+)
 _MARK = "commits_marked"  # key in meta, see commit_log
 
 _TABLES = (
@@ -268,14 +273,10 @@ def insert_commits(cursor: Cursor, commits: Iterable[Commit]) -> None:
         )
         for commit in commits
     ]  # fmt: skip
-    if len(rows) > _FEW:
-        columns = zip(*rows, strict=True)
-        made = [pa.array(values, kind) for values, kind in zip(columns, _COMMIT, strict=True)]
-        cursor.register(_STAGED, pa.table(made, [f"c{number}" for number in range(len(made))]))
-        try:
-            cursor.execute(f"INSERT INTO {M}.commits SELECT * FROM {_STAGED}")
-        finally:
-            cursor.unregister(_STAGED)
+    if len(rows) > _FEW and (many := cursor.engine.rows_of_lists(_COMMIT)) is not None:
+        cursor.execute(
+            f"INSERT INTO {M}.commits {many}", [list(column) for column in zip(*rows, strict=True)]
+        )
         return
     places = ", ".join([f"({', '.join('?' * len(_COMMIT))})"] * len(rows))
     cursor.execute(f"INSERT INTO {M}.commits VALUES {places}", [value for row in rows for value in row])

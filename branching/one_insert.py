@@ -42,7 +42,7 @@ class OneInsert:
 
     sql: str
     takes: tuple[int, ...]
-    types: tuple[str, ...]  # of each of them, as the text casts it; empty where not all are cast
+    types: tuple[str, ...]  # what each of them becomes; empty where that is not known of all
     rows: int
     table: Table
     base: BaseTable
@@ -85,20 +85,26 @@ def plan(tree: exp.Expr, scope: Scope, parameters: int) -> OneInsert | None:
     if not with_version(tree, columns, exp.Placeholder(this=str(parameters + 1))):
         return None
     tree.set("this", insert_target(base, node.alias or node.name, [*columns, VERSION]))
-    binder, types = Binder(scope.database.engine, range(parameters + 1)), _types(tree, str(parameters + 1))
+    kinds = {column.name: column.type for column in table.columns}
+    types = _types(tree, [*(kinds[name] for name in columns), "BIGINT"])
+    binder = Binder(scope.database.engine, range(parameters + 1))
     text = binder.text(tree)
     taken = tuple(types.get(str(number + 1), "") for number in binder.values)
     known = taken if all(taken) else ()
     return OneInsert(text, tuple(binder.values), known, rows, table, base, scope, given, tuple(measured))
 
 
-def _types(tree: exp.Expr, version: str) -> dict[str, str]:
-    """What each parameter is cast to, by its number; empty for one that is cast to several types or none."""
-    found = {version: "BIGINT"}
+def _types(tree: exp.Expr, columns: Sequence[str]) -> dict[str, str]:
+    """What each parameter becomes, by its number: what it is cast to, or its column's type; empty for one that becomes
+    several things, or is part of an expression."""
+    found: dict[str, str] = {}
     for node in tree.find_all(exp.Placeholder):
-        cast = node.parent if isinstance(node.parent, exp.Cast) else None
-        type_ = found.get(node.name) if cast is None else cast.to.sql(DIALECT)
-        found[node.name] = type_ or "" if found.get(node.name, type_) == type_ else ""
+        type_ = ""
+        if isinstance(node.parent, exp.Cast):
+            type_ = node.parent.to.sql(DIALECT)
+        elif isinstance(node.parent, exp.Tuple) and isinstance(node.parent.parent, exp.Values):
+            type_ = columns[node.index or 0]
+        found[node.name] = type_ if found.get(node.name, type_) == type_ else ""
     return found
 
 

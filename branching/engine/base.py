@@ -141,7 +141,7 @@ class Cursor(Protocol):
     def execute_again(self, sql: str, parameters: Parameters, types: Sequence[str]) -> int | None:
         """``execute`` of a statement that comes again and again outside a transaction: an engine may keep its plan.
 
-        ``types``: of each parameter, as the statement casts it; empty where they are not known.
+        ``types``: what the statement makes of each parameter; empty where that is not known.
         """
         return self.execute(sql, parameters)
 

@@ -101,6 +101,9 @@ class DuckDBEngine(VersionedRows):
     def expression(self, logical: str) -> str:
         return logical
 
+    def rows_of_lists(self, types: Sequence[str]) -> str | None:
+        return "SELECT " + ", ".join(f"unnest(CAST(? AS {type_}[]))" for type_ in types)
+
     def replace_temporary(self, name: str, query: str) -> str:
         return f"CREATE OR REPLACE TEMP TABLE {name} AS {query}"
 

@@ -134,6 +134,9 @@ class FakeEngine(VersionedRows):
     def expression(self, logical: str) -> str:
         return fake_sql.text(sqlglot.parse_one(logical, dialect=LOGICAL_DIALECT))
 
+    def rows_of_lists(self, types: Sequence[str]) -> str | None:
+        return None
+
     def replace_temporary(self, name: str, query: str) -> str:
         return f"CREATE OR REPLACE TEMPORARY TABLE {name} AS {query}"
 

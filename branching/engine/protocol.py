@@ -81,6 +81,9 @@ class Engine(Protocol):
     def expression(self, logical: str) -> str:
         """A stored expression (a default, a check, a generated column) as the engine spells it."""
 
+    def rows_of_lists(self, types: Sequence[str]) -> str | None:
+        """A query of the rows that its parameters give, a list for each column; None if the engine takes no lists."""
+
     def replace_temporary(self, name: str, query: str) -> str:
         """A statement that makes temporary table ``name`` of a query's rows, in the place of one that is there."""
 
