@@ -78,6 +78,9 @@ def _waiting(connection: Any) -> Callable[[], None]:
     return wait
 
 
+_PATIENCE = 1  # seconds for a lock that somebody else may be waiting for
+
+
 class CopyOut:
     """One ``COPY (query) TO STDOUT (FORMAT csv)``. ``beside`` is the session whose place and snapshot it shares."""
 
@@ -99,7 +102,8 @@ class CopyOut:
         self._thread = threading.Thread(target=self._work, name="transfer-copy", daemon=True)
 
     def open(self, rows: int, size: int) -> bool:
-        """Connects and starts, in blocks of about ``rows`` rows or ``size`` bytes; False if it cannot connect.
+        """Connects and starts, in blocks of about ``rows`` rows or ``size`` bytes; False if it cannot, or
+        where somebody waits to alter a table: then the session beside has to read.
 
         ``Stopped`` if it was cancelled meanwhile.
         """
@@ -159,6 +163,10 @@ class CopyOut:
                     await connection.execute(WATCH)
             for statement in self._before:
                 await connection.execute(statement)
+            # Who wants to alter the table waits for the session beside, and this one would wait behind them for ever.
+            await connection.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+            await connection.execute(f"EXPLAIN {self._query}")  # takes the locks
+            await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
             self._is_open = True
             self._opened.set()
             block, lines = io.BytesIO(), 0

@@ -156,6 +156,32 @@ def test_without_a_second_connection_the_first_one_reads(
 
 
 @pytest.mark.postgres
+def test_who_alters_the_table_meanwhile_waits_and_the_rows_arrive(
+    pg: PostgresConnector, postgres: Server
+) -> None:
+    conninfo = f"host={postgres.host} port={postgres.port} user={postgres.user} dbname={postgres.database}"
+    refused: list[psycopg.Error] = []
+
+    def alter() -> None:
+        with psycopg.connect(conninfo, autocommit=True) as session:
+            session.execute("SET lock_timeout = '60s'")
+            try:
+                session.execute("ALTER TABLE many ADD late int")
+            except psycopg.Error as error:
+                refused.append(error)
+
+    altering = threading.Thread(target=alter)
+    with pg.reader() as reader, psycopg.connect(conninfo, autocommit=True) as session:
+        assert reader.fetch("SELECT count(*) AS n FROM many").to_pylist() == [{"n": MANY}]  # holds the table
+        altering.start()
+        while session.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is None:
+            time.sleep(0.01)
+        batches = list(reader.read(Source(query="SELECT id, s FROM many"), batch_rows=5_000))
+    altering.join()
+    assert sum(batch.num_rows for batch in batches) == MANY
+    assert refused == []
+
+
 def test_a_writer_reports_what_the_server_refuses(pg: PostgresConnector) -> None:
     with pg.writer() as writer:
         writer.execute("DROP TABLE IF EXISTS few")
