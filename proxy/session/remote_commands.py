@@ -121,6 +121,13 @@ class RemoteCommands:
         name = datasource or LOCAL
         return name, Source(query=self.local_query(origin.query) if name == LOCAL else origin.query)
 
+    def _side(self, origin: c.Origin) -> tuple[str, Source, str | None]:
+        """Where a side of a comparison reads, what, and of which branch: the first of three parts, as in a SELECT."""
+        first, *rest = origin.path or ("",)
+        if len(rest) == 2 and self.session.service.database.has_branch(first):
+            return LOCAL, Source(path=tuple(rest)), first
+        return *self.source(origin), None
+
     def local_query(self, text: str) -> str:
         """A query of the client's dialect in the engine's."""
         service = self.session.service
@@ -301,8 +308,8 @@ class RemoteCommands:
 
     @run.register
     def _reconcile(self, command: c.Reconcile) -> Outcome:
-        (left, one), (right, other) = self.source(command.left), self.source(command.right)
-        with self.opened(left, right) as (a, b):
+        (left, one, of_left), (right, other, of_right) = self._side(command.left), self._side(command.right)
+        with self.opened(left, right, branch=of_right, source_branch=of_left) as (a, b):
             report = reconcile.reconcile(
                 reconcile.Side(a, one),
                 reconcile.Side(b, other),

@@ -115,6 +115,24 @@ def test_a_column_of_nulls_is_text(client: psycopg.Connection[Any], name: str) -
     assert [column.type_code for column in found.description or ()] == [25, 23]
 
 
+def test_a_table_is_compared_with_itself_on_another_branch(
+    client: psycopg.Connection[Any], name: str
+) -> None:
+    branch, table = f"b_{name}"[:50], f"r_{name}"[:50]
+    client.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, what text)")
+    client.execute(f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')")
+    client.execute(f'BRANCH CREATE "{branch}"')
+
+    def verdict(left: str, right: str) -> str:
+        rows = client.execute(f"RECONCILE {left} WITH {right} KEY (id)").fetchall()
+        return str(next(value for value in rows[-1] if value in ("pass", "fail", "inconclusive")))
+
+    there = f'"{branch}".public.{table}'
+    assert verdict(table, there) == "pass"
+    client.execute(f"UPDATE {table} SET what = 'c' WHERE id = 2")
+    assert verdict(table, there) == verdict(there, table) == "fail"
+
+
 # -- incremental ------------------------------------------------------------------------------------------------------
 
 
