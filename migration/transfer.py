@@ -255,6 +255,8 @@ class _Work:
             return error
         if isinstance(error, Stopped) or (self.monitor.is_cancelled and not is_cancelled(error)):
             error = cancelled_error()
+        if isinstance(error, MigrationError):
+            self._rename(error)
         state = "cancelled" if is_cancelled(error) else "failed"
         message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
         resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
@@ -290,6 +292,15 @@ class _Work:
                 hint=f"RESUME TRANSFER {self.transfer} goes on or starts again.",
             )
         return error
+
+    def _rename(self, error: MigrationError) -> None:
+        """Staging has the target's columns and keys: what they refuse is said of the target."""
+        if self.staging is not None:
+            staged, target = self.staging[-1], self.item.request.target[-1]
+            error.message = error.message.replace(staged, target)
+            error.args = (error.message,)
+            error.detail = error.detail and error.detail.replace(staged, target)
+            error.table = target if error.table == staged else error.table
 
     def _is_gone(self, staging: Path) -> bool | None:
         """Whether publishing has taken it; None while the target cannot be asked."""

@@ -58,5 +58,7 @@ def code_of(reason: BaseException) -> str:
     state: str | None = getattr(reason, "sqlstate", None)
     if state:
         return _CODES.get(state, state)
+    if "server closed the connection" in str(reason):
+        return "HV00N"
     said = isinstance(reason, psycopg.Error) and not isinstance(reason, psycopg.OperationalError)
     return "HV000" if said else "HV00N"

@@ -108,6 +108,19 @@ def test_whole_rows_are_no_upsert_of_a_part(source: Connector, target: Connector
     assert rows(target, "SELECT * FROM things") == [(1, "old", 5)]
 
 
+@pytest.mark.parametrize("engine", [POSTGRES])
+def test_what_staging_refuses_is_said_of_the_target(
+    source: Connector, target: Connector, engine: str
+) -> None:
+    target.execute("CREATE TABLE things (id int PRIMARY KEY CHECK (id < 2), v text, w int)")
+    with pytest.raises(MigrationError) as caught:
+        moved(source, target, engine, "replace")
+    assert (caught.value.sqlstate, caught.value.table) == ("23514", "things")
+    target.execute("ALTER TABLE things ALTER w SET NOT NULL")
+    with pytest.raises(MigrationError, match='column "w" of table "things" is NOT NULL'):
+        moved(source, target, engine, "replace")
+
+
 MEDDLING = {
     "postgres": (
         "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS "
