@@ -229,6 +229,7 @@ def test_a_view_of_the_moment_is_made_and_not_compared(tmp_path: Path) -> None:
         assert kinds(target, "copied")["names"] == "view"
 
 
+@pytest.mark.slow
 def test_a_table_in_the_way_and_names_that_are_none(tmp_path: Path, shop: Connector) -> None:
     with closing(
         made_duckdb(tmp_path / "b.duckdb", "CREATE SCHEMA copied", "CREATE TABLE copied.born (a int)")
