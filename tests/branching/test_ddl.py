@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+from merge_lab import column
 from sqlglot import exp
 
 import branching
@@ -33,12 +34,6 @@ def fails(connection: Connection, statement: exp.Expr | d.Ddl) -> BoughError:
 
 def alter(table: str, *actions: d.Action) -> d.AlterTable:
     return d.AlterTable(d.Name(table), actions)
-
-
-def column(text: str) -> exp.ColumnDef:
-    found = sqlglot.parse_one(f"CREATE TABLE x ({text})", dialect="duckdb").this.expressions[0]
-    assert isinstance(found, exp.ColumnDef)
-    return found
 
 
 def serial(table: str) -> exp.Expr:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 from effort import seeds
+from merge_lab import column
 from sqlglot import exp
 
 import branching
@@ -31,12 +32,6 @@ def sql(text: str) -> exp.Expr:
 
 def alter(table: str, *actions: d.Action) -> d.AlterTable:
     return d.AlterTable(d.Name(table), actions)
-
-
-def column(text: str) -> exp.ColumnDef:
-    found = sqlglot.parse_one(f"CREATE TABLE x ({text})", dialect="duckdb").this.expressions[0]
-    assert isinstance(found, exp.ColumnDef)
-    return found
 
 
 def check(name: str) -> d.AddConstraint:
