@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-import pyarrow as pa
-
 from migration.connectors.base import Source
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
@@ -39,6 +37,7 @@ from migration.types import CanonicalType
 
 _PLENTY = Context(prec=200)
 Expressions = Mapping[MeasureClass, Mapping[str, str]]
+Ask = Callable[[str], Sequence[Any]]  # ``Reader.row``
 
 _NUMBER = {"min": "min({c})", "max": "max({c})", "sum": "sum({c})"}
 _DUCKDB: Expressions = {
@@ -248,13 +247,13 @@ def measure_query(
 
 
 def measured_by(
-    fetch: Callable[[str], pa.Table],
+    ask: Ask,
     dialect: str,
     source: Source,
     columns: Sequence[tuple[str, CanonicalType]],
     expected: TableMeasure | None = None,
 ) -> TableMeasure | None:
-    """What the engine behind ``fetch`` says its columns add up to; None as of ``measure_query``.
+    """What the engine behind ``ask`` says its columns add up to; None as of ``measure_query``.
 
     ``expected`` is what the other side adds up to; with it an error of the engine may come first, so it is not for an
     open transaction.
@@ -263,12 +262,12 @@ def measured_by(
     if query is None:
         return None
     try:
-        row = answered(fetch, query.selected, source_clause(source, dialect))
+        row = answered(ask, query.selected, source_clause(source, dialect))
     except MigrationError as error:
         if expected is None or error.sqlstate not in _TOO_MUCH:
             raise
-        return measured_by(fetch, dialect, source, columns)
-    return completed(fetch, dialect, source, columns, query, row)
+        return measured_by(ask, dialect, source, columns)
+    return completed(ask, dialect, source, columns, query, row)
 
 
 def _tame_columns(expected: TableMeasure | None) -> frozenset[str]:
@@ -285,7 +284,7 @@ def _is_tame(kind: MeasureClass, values: Mapping[str, Any]) -> bool:
 
 
 def completed(
-    fetch: Callable[[str], pa.Table],
+    ask: Ask,
     dialect: str,
     source: Source,
     columns: Sequence[tuple[str, CanonicalType]],
@@ -297,15 +296,15 @@ def completed(
     if unknown:
         exact = measure_query(dialect, source, [each for each in columns if each[0] in unknown])
         assert exact is not None
-        rest = read_row(exact, answered(fetch, exact.selected, source_clause(source, dialect)))
+        rest = read_row(exact, answered(ask, exact.selected, source_clause(source, dialect)))
         measure = TableMeasure(measure.rows, {**measure.columns, **rest.columns})
     if contract(dialect).name == "duckdb":
-        measure = _with_wide_sums(fetch, source, columns, measure)
+        measure = _with_wide_sums(ask, source, columns, measure)
     return measure
 
 
 def _with_wide_sums(
-    fetch: Callable[[str], pa.Table],
+    ask: Ask,
     source: Source,
     columns: Sequence[tuple[str, CanonicalType]],
     measure: TableMeasure,
@@ -339,7 +338,7 @@ def _with_wide_sums(
     if not parts:
         return measure
     sums: dict[str, Decimal] = {}
-    row = row_of(fetch(f"SELECT {', '.join(selected)} FROM {source_clause(source, 'duckdb')}"))
+    row = ask(f"SELECT {', '.join(selected)} FROM {source_clause(source, 'duckdb')}")
     for (name, factor), text in zip(parts, row, strict=True):
         part = _PLENTY.multiply(Decimal(text), Decimal(factor or 1))
         sums[name] = _PLENTY.add(sums.get(name, Decimal(0)), part)
@@ -359,17 +358,12 @@ def unsure(query: MeasureQuery, row: Sequence[Any]) -> frozenset[str]:
     )
 
 
-def answered(fetch: Callable[[str], pa.Table], selected: Sequence[str], clause: str) -> list[Any]:
+def answered(ask: Ask, selected: Sequence[str], clause: str) -> list[Any]:
     """The one row of aggregates over ``clause``, in several scans where they are more than an engine takes at once."""
     row: list[Any] = []
     for start in range(0, len(selected), _SELECTED):
-        row += row_of(fetch(f"SELECT {', '.join(selected[start : start + _SELECTED])} FROM {clause}"))
+        row += ask(f"SELECT {', '.join(selected[start : start + _SELECTED])} FROM {clause}")
     return row
-
-
-def row_of(table: pa.Table) -> list[Any]:
-    """The one row of a small result."""
-    return [table.column(index)[0].as_py() for index in range(table.num_columns)]
 
 
 def _none() -> MeasureClass:

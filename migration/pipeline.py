@@ -5,7 +5,8 @@ Rules:
 1. Memory is bounded by bytes, not by batches: a queue takes one batch more while it is below its limit, and the
    one before it waits. So a slow writer holds back the encoder, and the encoder the reader.
 2. The writer pulls from ``batches()`` on the caller's thread. An error of any stage is raised there, and there
-   only; a stage that ends early stops the others.
+   only; a stage that ends early stops the others. ``start`` may come earlier, so that the first rows are there once the
+   writer is ready for them.
 3. ``stop`` may come from any thread. What is blocked on a queue wakes at once; what is inside an engine is woken
    by the connector's ``interrupt``, which is the caller's to call.
 4. Batches are measured after the transform, as they leave: that is what the target must hold.
@@ -48,15 +49,22 @@ class Pipeline:
         self._passed = passed
         self._raw = ByteQueue(limit)
         self._ready = ByteQueue(limit)
+        self._started = False
         self._threads = [
             threading.Thread(target=self._reading, name="transfer-reader", daemon=True),
             threading.Thread(target=self._encoding, name="transfer-encoder", daemon=True),
         ]
 
-    def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        """The transformed batches. Closing the iterator early stops both threads."""
+    def start(self) -> None:
+        """Begins to read, as far as the queues let it; ``close`` ends it."""
+        self._started = True
         for thread in self._threads:
             thread.start()
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """The transformed batches. Closing the iterator early stops both threads."""
+        if not self._started:
+            self.start()
         try:
             while True:
                 item = self._ready.get()
@@ -67,7 +75,12 @@ class Pipeline:
                 yield item
                 self._passed(item.num_rows, item.nbytes)
         finally:
-            self.stop()
+            self.close()
+
+    def close(self) -> None:
+        """Stops both threads and waits for their end."""
+        self.stop()
+        if self._started:
             for thread in self._threads:
                 thread.join()
 

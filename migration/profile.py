@@ -23,7 +23,7 @@ from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.local_engine import open_engine
 from migration.measures import TableMeasure
-from migration.measures_sql import MeasureQuery, answered, completed, measure_query, row_of, source_clause
+from migration.measures_sql import MeasureQuery, answered, completed, measure_query, source_clause
 from migration.types import CanonicalType
 
 
@@ -111,7 +111,7 @@ def _pushed(
     later = [q for q in questions if q.column in names and conditions.by_extremes(q.guard, q.type)]
     now = [question for question in questions if question not in later]
     row, counts = _counted(reader, source, dialect, now, query)
-    measure = completed(reader.fetch, dialect, source, measured, query, row) if query else None
+    measure = completed(reader.row, dialect, source, measured, query, row) if query else None
     if measure is not None:
         later = [q for q in later if not conditions.is_proven(q.guard, q.type, measure.columns[q.column][1])]
         if later:
@@ -133,9 +133,9 @@ def _counted(
     clause = source_clause(source, dialect)
     head = query.selected if query else ("count(*) AS m0",)
     if query is not None and reader.keeps_extremes(source):
-        row = row_of(reader.fetch(_apart(query, counts, clause)))
+        row = list(reader.row(_apart(query, counts, clause)))
     else:
-        row = answered(reader.fetch, [*head, *counts], clause)
+        row = answered(reader.row, [*head, *counts], clause)
     size = len(head)
     return row[:size], {q: int(n or 0) for q, n in zip(questions, row[size:], strict=True)}
 

@@ -272,7 +272,7 @@ class _Work:
     def _measure(self, index: int, pairs: Sequence[Pair]) -> TableMeasure:
         side, reader = self.sides[index], self.readers[index]
         columns = [(pair.name, pair.left if index == 0 else pair.right) for pair in pairs]
-        found = measured_by(reader.fetch, side.connector.dialect, side.source, columns)
+        found = measured_by(reader.row, side.connector.dialect, side.source, columns)
         if found is not None:
             return found
         reads = [ReadColumn(name, type_) for name, type_ in columns]

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import secrets
 from collections.abc import Iterator
@@ -87,6 +88,9 @@ def begun(journal: Journal, request: TransferRequest) -> int:
     )
 
 
+_WHOLE = Range(0, None, None)
+
+
 class _Work:
     """One run of one plan: the state its steps share."""
 
@@ -108,11 +112,15 @@ class _Work:
     def run(self) -> TransferResult:
         item, journal, monitor = self.item, self.journal, self.monitor
         journal.update(self.transfer, rows_total=item.rows, snapshot=item.reader.snapshot)
-        with item.target.writer() as writer:
+        with (
+            contextlib.closing(Transform([column.form for column in item.columns])) as transform,
+            self._ahead(transform) as ahead,
+            item.target.writer() as writer,
+        ):
             monitor.enter("staging")
             pieces = self._prepare(writer)
             monitor.enter("move")
-            self._move(writer, pieces)
+            self._move(writer, transform, pieces, ahead)
             monitor.enter("verify")
             checks = self._verify(writer)
             monitor.enter("publish")
@@ -171,28 +179,45 @@ class _Work:
             journal.plan_ranges(self.transfer, pieces)
         return pieces
 
-    def _move(self, writer: Writer, pieces: list[Range]) -> None:
+    @contextlib.contextmanager
+    def _ahead(self, transform: Transform) -> Iterator[Pipeline | None]:
+        """Reads what moves at once while staging is made; None where that tells first what is to be read."""
+        if self.resumed or is_ranged(self.item):
+            yield None
+            return
+        pipeline = self.monitor.pipeline = self._pipeline(transform, _WHOLE)
+        pipeline.start()
+        try:
+            yield pipeline
+        except BaseException:
+            pipeline.stop()
+            with contextlib.suppress(MigrationError):  # it may be long before the source gives a first row
+                self.item.source.interrupt()
+            raise
+        finally:
+            pipeline.close()
+
+    def _move(
+        self, writer: Writer, transform: Transform, pieces: list[Range], ahead: Pipeline | None
+    ) -> None:
         item = self.item
         assert self.staging is not None
-        transform = Transform([column.form for column in item.columns])
-        try:
-            writer.check(self.staging, transform.schema)
-            for piece in pieces:
-                if piece.rows is not None:
-                    continue
-                self.monitor.check()
-                if self.resumed and len(pieces) > 1 and item.range_column:
-                    stagings.drop_range(
-                        writer, item.target.dialect, self.staging, item.range_column, piece.low, piece.high
-                    )
-                rows = self._move_piece(writer, transform, piece)
-                if len(pieces) > 1:
-                    self.journal.mark(self.transfer, piece.number, rows)
-                self.journal.update(self.transfer, rows_done=self.sent, bytes=self.size)
-        finally:
-            transform.close()
+        writer.check(self.staging, transform.schema)
+        for piece in pieces:
+            if piece.rows is not None:
+                continue
+            self.monitor.check()
+            if self.resumed and len(pieces) > 1 and item.range_column:
+                stagings.drop_range(
+                    writer, item.target.dialect, self.staging, item.range_column, piece.low, piece.high
+                )
+            rows = self._move_piece(writer, ahead or self._pipeline(transform, piece))
+            if len(pieces) > 1:
+                self.journal.mark(self.transfer, piece.number, rows)
+            self.journal.update(self.transfer, rows_done=self.sent, bytes=self.size)
 
-    def _move_piece(self, writer: Writer, transform: Transform, piece: Range) -> int:
+    def _pipeline(self, transform: Transform, piece: Range) -> Pipeline:
+        """The stages that bring the rows of a piece."""
         item, options = self.item, self.item.request.options
         where = _bounds(item.range_column, piece)
         columns = [column.read_column for column in item.columns]
@@ -206,9 +231,10 @@ class _Work:
                 batch_bytes=options.batch_bytes,
             )
 
+        return Pipeline(read, transform, self.measure or self._unmeasured(), self.monitor.passed)
+
+    def _move_piece(self, writer: Writer, pipeline: Pipeline) -> int:
         before = self.monitor.rows
-        measure = self.measure or self._unmeasured()
-        pipeline = Pipeline(read, transform, measure, self.monitor.passed)
         self.monitor.pipeline = pipeline
         assert self.staging is not None
         stream = pipeline.batches()
@@ -351,10 +377,12 @@ def _bounds(column: str | None, piece: Range) -> tuple[Predicate, ...]:
 
 def _pieces(item: TransferPlan) -> list[Range]:
     """The source in equal widths of its key; one open range where it moves at once."""
+    if not is_ranged(item):
+        return [_WHOLE]
     count = range_count(item)
     extremes = item.key_extremes()
-    if not is_ranged(item) or extremes is None or count < 2:
-        return [Range(0, None, None)]
+    if extremes is None or count < 2:
+        return [_WHOLE]
     low, high = extremes
     edges = sorted({low + (high - low) * number // count for number in range(1, count)})
     bounds: list[str | None] = [None, *(str(edge) for edge in edges), None]

@@ -95,7 +95,7 @@ def staged_measure(item: TransferPlan, writer: Writer, staging: TablePath) -> Ta
     """What staging adds up to, by its engine or, where that was never checked, read back."""
     columns = [(column.name, column.target) for column in item.columns]
     expected = None if writer.in_transaction else _own(item)
-    found = measured_by(writer.fetch, item.target.dialect, Source(path=staging), columns, expected)
+    found = measured_by(writer.row, item.target.dialect, Source(path=staging), columns, expected)
     if found is not None:
         return found
     return measure_batches(read_staging(item, writer, staging), columns)

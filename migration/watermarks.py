@@ -68,7 +68,7 @@ def watermark_text(item: TransferPlan, moved: TableMeasure | None) -> str | None
 def watermark_there(target: Connector, path: Path, cursor: str, read: CanonicalType) -> str | None:
     """The greatest cursor that a table holds, in the form of the source's type."""
     with target.reader() as reader:
-        found = measured_by(reader.fetch, target.dialect, Source(path=path), [(cursor, read)])
+        found = measured_by(reader.row, target.dialect, Source(path=path), [(cursor, read)])
     return None if found is None else _greatest(found, cursor, read)
 
 

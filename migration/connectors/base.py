@@ -158,6 +158,9 @@ class Reader(Protocol):
     def fetch(self, query: str) -> pa.Table:
         """A small result (a profile, a checksum) in canonical form; one SELECT, put together by the caller."""
 
+    def row(self, query: str) -> Sequence[Any]:
+        """The one row of such a SELECT that gives texts and whole numbers only."""
+
     def keeps_extremes(self, source: Source) -> bool:
         """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""
 
@@ -185,6 +188,9 @@ class Writer(Protocol):
 
     def fetch(self, query: str) -> pa.Table:
         """As ``Reader.fetch``, on this connection: sees what it has not committed."""
+
+    def row(self, query: str) -> Sequence[Any]:
+        """As ``Reader.row``, on this connection."""
 
     def exists(self, path: Path) -> bool: ...
     def describe(self, path: Path) -> TableSpec: ...

@@ -33,7 +33,7 @@ from migration.connectors.base import (
     WriteResult,
 )
 from migration.connectors.csv_blocks import exported, read_block
-from migration.connectors.fitting import fit, fit_batch
+from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
@@ -180,6 +180,9 @@ class PostgresReader(SqlReader):
                 found = session.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
                 self.snapshot = str(found[0]) if found else None
 
+    def row(self, query: str) -> tuple[Any, ...]:
+        return self.rows(query)[0]
+
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.execute(text.encode()).fetchall()
@@ -260,6 +263,7 @@ class PostgresWriter(PostgresPublisher):
 
     def __init__(self, connector: PostgresConnector, session: psycopg.Connection[Any]) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
+        self._checked: tuple[Path, pa.Schema, tuple[Fit, ...]] | None = None
 
     def execute(self, statement: str) -> int | None:
         with self.connector.errors():
@@ -299,6 +303,21 @@ class PostgresWriter(PostgresPublisher):
             raise self.connector.missing(path)
         return found.spec
 
+    def check(self, path: Path, schema: pa.Schema) -> None:
+        fits = self._fits(path, schema)
+        self.moved = tuple(item.column.name for item in fits)
+        self._checked = path, schema, fits
+
+    def _fits(self, path: Path, schema: pa.Schema) -> tuple[Fit, ...]:
+        """How batches go into a table. Nobody but us changes staging, so what ``check`` saw still holds."""
+        if self._checked is not None and self._checked[:2] == (path, schema) and is_staging(path):
+            return self._checked[2]
+        with self.connector.errors():
+            oid = find(self.session, path)
+            if oid is None:
+                raise self.connector.missing(path)
+            return fit(schema, TableSpec(path, columns_of(self.session, oid, self.item.name)))
+
     def exists(self, path: Path) -> bool:
         with self.connector.errors():
             return find(self.session, path) is not None
@@ -312,7 +331,7 @@ class PostgresWriter(PostgresPublisher):
         first, rest, many = begun(batches)
         if not first:
             return WriteResult(0, 0, "COPY")
-        fits = fit(first[0].schema, self.describe(path))
+        fits = self._fits(path, first[0].schema)
         encoder = binary_encoder([item.column for item in fits])
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
         form = "binary" if encoder else "csv"

@@ -163,8 +163,10 @@ class CopyIn:
         if not data:
             return
         self.size += len(data)
-        if self._more is not None and self.size > _MANY * len(self._sessions):
-            self._join_in(self._more)
+        if self._more is not None and self.size > _MANY * len(self._threads):
+            self._start(self._helping, self._more)
+            if len(self._threads) == SESSIONS:
+                self._more = None
         try:
             self._queue.put(data, len(data))
         except Stopped:
@@ -172,21 +174,18 @@ class CopyIn:
                 raise
             raise self._error from None
 
-    def _join_in(self, more: Callable[[], Session]) -> None:
+    def _start(self, work: Callable[..., None], given: object) -> None:
+        thread = threading.Thread(target=work, args=(given,), name="transfer-sender", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _helping(self, more: Callable[[], Session]) -> None:
         try:
             session = more()
         except MigrationError:  # no room for one more: it goes on with those it has
-            self._more = None
             return
         self._sessions.append(session)
-        self._start(session)
-        if len(self._sessions) == SESSIONS:
-            self._more = None
-
-    def _start(self, session: Session) -> None:
-        thread = threading.Thread(target=self._sending, args=(session,), name="transfer-sender", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._sending(session)
 
     def _sending(self, session: Session) -> None:
         try:
@@ -208,7 +207,7 @@ class CopyIn:
             self._queue.stop()
 
     def __enter__(self) -> Self:
-        self._start(self._sessions[0])
+        self._start(self._sending, self._sessions[0])
         return self
 
     def __exit__(

@@ -71,6 +71,10 @@ class SqlWriter(ABC):
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         """A small result as Python rows."""
 
+    def row(self, query: str) -> Sequence[Any]:
+        """The one row of a query that gives only texts and whole numbers."""
+        return self.rows(query)[0]
+
     @abstractmethod
     def describe(self, path: Path) -> TableSpec:
         """The table in the target's catalog."""

@@ -40,7 +40,7 @@ def measured(connector: Connector, table: str) -> TableMeasure:
     source = Source(path=(table,))
     with connector.reader() as reader:
         columns = [(column.name, column.type) for column in reader.describe(source)]
-        there = measured_by(reader.fetch, connector.dialect, source, columns)
+        there = measured_by(reader.row, connector.dialect, source, columns)
         here = measure_batches(reader.read(source), columns)
     assert there is not None
     assert [item for item in differences(here, there) if not item[2]] == []
@@ -117,12 +117,12 @@ def test_duckdb_adds_plainly_what_its_extremes_bound(duck: Connector) -> None:
     source = Source(path=("t",))
     with duck.reader() as reader:
 
-        def fetch(query: str) -> Any:
+        def ask(query: str) -> Any:
             asked.append(query)
-            return reader.fetch(query)
+            return reader.row(query)
 
         columns = [(column.name, column.type) for column in reader.describe(source)]
-        found = measured_by(fetch, "duckdb", source, columns)
+        found = measured_by(ask, "duckdb", source, columns)
     assert found is not None
     sums = {name: values.get("sum") for name, (_, values) in found.columns.items()}
     assert sums == {

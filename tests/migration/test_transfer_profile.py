@@ -18,7 +18,7 @@ from migration.connectors.base import Connector, Source
 from migration.connectors.postgres_encoding import ENCODED_BYTES, ENCODED_ROWS, slices
 from migration.datasources import datasource
 from migration.measures import TableMeasure
-from migration.measures_sql import measure_query, measured_by, read_row, row_of
+from migration.measures_sql import measure_query, measured_by, read_row
 from migration.profile import Profile, Question, rows_within, take
 from migration.types import CanonicalType, parse_type
 
@@ -82,13 +82,13 @@ def test_a_column_with_infinite_times_is_measured_exactly(engine: Connector) -> 
     with engine.reader() as reader:
         asked: list[str] = []
 
-        def fetch(query: str) -> Any:
+        def ask(query: str) -> Any:
             asked.append(query)
-            return reader.fetch(query)
+            return reader.row(query)
 
-        found = measured_by(fetch, engine.dialect, source, COLUMNS)
+        found = measured_by(ask, engine.dialect, source, COLUMNS)
         assert found is not None
-        wanted = read_row(exact, row_of(reader.fetch(exact.sql)))
+        wanted = read_row(exact, reader.row(exact.sql))
     assert repr(found) == repr(wanted)  # NaN is not equal to itself
     sums = {} if engine.dialect == "postgres" else {"sum": -1000}
     assert found.columns["moment"][1] == {"nonnull": 2, "infinite": 1, "min": -1000, "max": -1000, **sums}
@@ -110,12 +110,12 @@ def test_what_is_expected_to_be_tame_and_is_not_is_measured_all_the_same(engine:
         )  # their sum is beyond a double
         exact = measure_query(engine.dialect, source, columns)
         assert exact is not None
-        found = measured_by(writer.fetch, engine.dialect, source, columns, tame)
-        assert repr(found) == repr(read_row(exact, row_of(writer.fetch(exact.sql))))
+        found = measured_by(writer.row, engine.dialect, source, columns, tame)
+        assert repr(found) == repr(read_row(exact, writer.row(exact.sql)))
         # an expectation that holds changes nothing either
         writer.execute("DELETE FROM seen WHERE d > 1e300 OR d = 'nan'")
-        found = measured_by(writer.fetch, engine.dialect, source, columns, tame)
-        assert found == read_row(exact, row_of(writer.fetch(exact.sql)))
+        found = measured_by(writer.row, engine.dialect, source, columns, tame)
+        assert found == read_row(exact, writer.row(exact.sql))
         assert found is not None and found.columns["d"][1]["sum"] == 1.5
 
 

@@ -20,7 +20,7 @@ from migration import staging as stagings
 from migration import transfer as transfers
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.connectors.duckdb import DuckdbWriter
+from migration.connectors.duckdb import DuckdbReader, DuckdbWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.explain import explain
@@ -302,6 +302,25 @@ def test_a_failure_at_any_step_leaves_the_old_rows(
     assert (result.transfer_id, result.rows_transferred) == (entry.id, ROWS)
 
 
+def test_what_staging_refuses_is_said_before_the_source_gives_a_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is read while staging is made; who waits there for a first row is woken."""
+    woken, waits = threading.Event(), []
+
+    def read(*_: object, **__: object) -> Iterator[Any]:
+        waits.append(woken.wait(60))
+        yield from ()
+
+    monkeypatch.setattr(DuckdbReader, "read", read)
+    monkeypatch.setattr(world.source, "interrupt", woken.set)
+    monkeypatch.setattr(transfers.stagings, "create", _raising)
+    with pytest.raises(MigrationError, match="injected"):
+        world.run()
+    assert waits == [True]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("transfer-")]
+
+
 def test_a_duplicate_key_in_the_last_rows_leaves_the_old_rows(world: World) -> None:
     world.old()
     query = f"SELECT * FROM t UNION ALL SELECT {ROWS}, 'twice', 0"
@@ -473,7 +492,7 @@ KILLED = textwrap.dedent("""
         ("check", 1, False),
         ("write", 1, False),
         ("write", 3, False),
-        ("fetch", 1, False),
+        ("row", 1, False),
         ("publish", 1, True),
     ],
 )
