@@ -75,6 +75,8 @@ def decide(
 ) -> tuple[ColumnPlan, ...]:
     """All columns of the source, decided; HV004 for what no profile could save."""
     _known(columns, options)
+    if existing is not None:
+        _not_computed([column.name for column in columns if column.name not in options.skip], existing)
     plans = []
     for column in columns:
         if column.name in options.skip:
@@ -100,6 +102,20 @@ def _known(columns: Sequence[ColumnSpec], options: TransferOptions) -> None:
                 detail=f"Its columns are {', '.join(sorted(names))}.",
                 column=name,
             )
+
+
+def _not_computed(moved: Sequence[str], existing: TableSpec) -> None:
+    found = [column.name for column in existing.columns if column.computed and column.name in moved]
+    if found:
+        names = ", ".join(f'"{name}"' for name in found)
+        listed = ", ".join(name if name.isidentifier() else f'"{name}"' for name in found)
+        raise MigrationError(
+            "428C9",
+            f'column "{found[0]}" of the target is GENERATED ALWAYS: it takes no values',
+            detail=f'"{existing.name}" computes {names} of its other columns, which may give other values.',
+            hint=f"SKIP ({listed}) lets the target compute: WITH (skip '{listed}').",
+            column=found[0],
+        )
 
 
 def _one(

@@ -22,7 +22,8 @@ Identity = Literal["", "always", "default"]
 
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY)."""
+    """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY), ``computed`` for
+    values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give."""
 
     name: str
     type: CanonicalType
@@ -31,6 +32,7 @@ class ColumnSpec:
     identity: Identity = ""
     comment: str | None = None
     declared: str | None = None
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ def _plan(
     decided = column_plans.decide(table.columns, options, source.dialect, target.dialect, shape, version)
     names = [column.name for column in decided]
     _check_names(request, names)
+    if shape is not None:
+        _check_identity(request, shape, names)
     watermark = _watermark(request, target, existing, journal, decided)
     read_source = request.source
     if watermark is not None and request.cursor is not None:
@@ -275,6 +277,23 @@ def _check_names(request: TransferRequest, names: Sequence[str]) -> None:
                 f'the transfer has no column "{name}"',
                 detail=f"Its columns are {', '.join(names)}.",
                 column=name,
+            )
+
+
+def _check_identity(request: TransferRequest, shape: TableSpec, names: Sequence[str]) -> None:
+    """An identity that is GENERATED ALWAYS takes a value in a new row, and PostgreSQL lets nobody change it."""
+    if request.mode not in ("upsert", "incremental") or not request.key:
+        return
+    for column in shape.columns:
+        fixed = column.identity == "always" and shape.dialect in ("postgres", "greenplum")
+        if fixed and column.name in names and column.name not in request.key:
+            raise MigrationError(
+                "428C9",
+                f'column "{column.name}" of the target is an identity GENERATED ALWAYS: no row that is there can get '
+                "another",
+                hint=f'SKIP ("{column.name}") gives new rows numbers of the target: '
+                f"WITH (skip '\"{column.name}\"').",
+                column=column.name,
             )
 
 

@@ -3,7 +3,7 @@
 Rules:
 
 1. A default is kept where the target can say the same; a key where all its columns move. What is left out is
-   noted.
+   noted. A column that the source computes is a plain one.
 2. Plain indexes are made once the rows are there (``finishing``): they slow the load and their names would clash with
    the old table's.
 3. References to other tables are kept only where a whole schema moves, and only those inside it: they point at the
@@ -41,6 +41,8 @@ def new_table(
         column = table.column(column_plan.name)
         assert column is not None
         default = None
+        if column.computed:
+            notes.append(f'column "{column.name}" has the values that the source computes, not its term')
         if column.default is not None and not column.identity:
             clause = default_clause(column, column_plan.mapping, table.dialect, contract(dialect))
             default = clause.removeprefix("DEFAULT ") if clause else None
@@ -53,6 +55,7 @@ def new_table(
                 declared=column_plan.mapping.target_type,
                 default=default,
                 nullable=column_plan.nullable,
+                computed=False,
             )
         )
     return TableSpec(

@@ -229,7 +229,7 @@ class DuckdbReader(SqlReader):
 class DuckdbWriter(SqlWriter):
     """One session that writes."""
 
-    own = frozenset({"key or index"})
+    own = frozenset({"key or index", "check", "computed column", "comment"})
 
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
@@ -269,7 +269,16 @@ class DuckdbWriter(SqlWriter):
         )
         spec = self.describe(path)
         held = ["foreign key"] if inbound else []
-        return (*held, *(["key or index"] if spec.keys else []))
+        held += ["key or index"] if spec.keys else []
+        checks = self.rows(
+            "SELECT 1 FROM duckdb_constraints() WHERE constraint_type = 'CHECK' AND database_name = current_database() "
+            f"AND schema_name = {quote_text(spec.path[0], self.item)} "
+            f"AND lower(table_name) = {quote_text(name, self.item)} LIMIT 1"
+        )
+        held += ["check"] if checks else []
+        held += ["computed column"] if any(column.computed for column in spec.columns) else []
+        commented = spec.comment or any(column.comment for column in spec.columns)
+        return (*held, *(["comment"] if commented else []))
 
     def swap(self, staging: Path, target: Path) -> Published:
         with self.transaction():  # a table with an index cannot be renamed, so the old one is dropped first
@@ -284,6 +293,7 @@ class DuckdbWriter(SqlWriter):
             + ("" if column.nullable else " NOT NULL")
             + (f" DEFAULT {column.default}" if column.default is not None else "")
             for column in spec.columns
+            if not column.computed
         ]
         self.execute(f"CREATE TABLE {self.q(staging)} ({', '.join(body)})")
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlglot
+from sqlglot import exp
+
 from migration.connectors.base import Path
 from migration.connectors.duckdb_forms import typed
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import parse_type
+
+_COMPUTING = (exp.GeneratedAsIdentityColumnConstraint, exp.ComputedColumnConstraint)
 
 
 def table_spec(session: Any, path: Path) -> TableSpec | None:
@@ -43,18 +48,40 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
     ).fetchall():
         names = tuple(part.strip().strip("\"'") for part in str(expressions).strip("[]").split(","))
         keys.append(KeySpec("unique" if unique else "index", names, label))
-    comment = session.execute(
-        "SELECT comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2", [schema, name]
+    head = session.execute(
+        "SELECT comment, sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2", [schema, name]
     ).fetchall()
+    computed = _computed(head[0][1]) if head else frozenset()
     return TableSpec(
         (schema, name),
         tuple(
-            ColumnSpec(row[0], parse_type(typed(row[1]), "duckdb"), row[2], row[3], "", row[4], typed(row[1]))
+            ColumnSpec(
+                row[0],
+                parse_type(typed(row[1]), "duckdb"),
+                row[2],
+                None if row[0] in computed else row[3],
+                "",
+                row[4],
+                typed(row[1]),
+                row[0] in computed,
+            )
             for row in columns
         ),
         tuple(keys),
-        comment[0][0] if comment else None,
+        head[0][0] if head else None,
         "duckdb",
+    )
+
+
+def _computed(definition: str) -> frozenset[str]:
+    """The columns that a CREATE TABLE of the engine computes: its catalog has their terms among the defaults."""
+    if "GENERATED ALWAYS AS" not in definition:
+        return frozenset()
+    tree = sqlglot.parse_one(definition, dialect="duckdb")
+    return frozenset(
+        column.name
+        for column in tree.find_all(exp.ColumnDef)
+        if any(isinstance(each.kind, _COMPUTING) for each in column.args.get("constraints") or ())
     )
 
 

@@ -7,7 +7,7 @@ Rules:
 2. A column fits if its type is the target's canonical form, or one that widens into it without exception.
    Everything else is HV004: a planner makes the cast at the source, where it can be seen.
 3. What only values can tell (a fraction finer than the column keeps) is looked at batch by batch.
-4. Columns are matched by name. A target column that is not given must be nullable, or have a default.
+4. Columns are matched by name. A target column that is not given must be nullable, have a default, or be computed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def fit(schema: pa.Schema, table: TableSpec) -> tuple[Fit, ...]:
             )
         fits.append(Fit(column, _conversion(field, column)))
     for column in table.columns:
-        if column.name not in names and not column.nullable and not column.default and not column.identity:
+        filled = column.nullable or column.default or column.identity or column.computed
+        if column.name not in names and not filled:
             raise MigrationError(
                 "23502",
                 f'column "{column.name}" of table "{table.name}" is NOT NULL and is not given',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ _INDEXES = (
     "SELECT index_name, column_name, cardinality FROM information_schema.statistics "
     "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY index_name, seq_in_index"
 )
+_COMPUTED = re.compile(r"\b(?:STORED|VIRTUAL|PERSISTENT)\b", re.IGNORECASE)  # not DEFAULT_GENERATED
 _NO_ACTION = ("NO ACTION", "RESTRICT", None)
 
 
@@ -57,6 +59,7 @@ def table_columns(session: Any, path: Path) -> tuple[ColumnSpec, ...]:
             "default" if "auto_increment" in extra.lower() else "",
             comment or None,
             declared,
+            _COMPUTED.search(extra) is not None,
         )
         for name, declared, nullable, default, extra, comment in _ask(session, _COLUMNS, path)
     )

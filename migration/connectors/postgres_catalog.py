@@ -92,6 +92,7 @@ def columns_of(session: Session, what: int | str, dialect: str) -> tuple[ColumnS
                 "always" if row[5] == "a" else "default" if row[5] == "d" or row[8] else "",
                 row[6],
                 declared,
+                bool(row[7]),
             )
             for row, (type_, declared) in zip(found, types, strict=True)
         )

@@ -47,6 +47,11 @@ from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string, of, text
 
 _NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
+# What a table may say beyond columns, keys and defaults; a name that reads like it does no harm.
+_MORE = re.compile(
+    r"\b(?:CHECK|COLLATE|REFERENCES|AUTOINCREMENT|GENERATED|AS\s*\(|CONFLICT|WITHOUT\s+ROWID|STRICT)",
+    re.IGNORECASE,
+)
 _VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
 
 
@@ -281,7 +286,7 @@ class SqliteWriter(SqlWriter):
     def names(self, schema: str | None) -> list[Path]:
         return [(name,) for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
 
-    own = frozenset({"index"})
+    own = frozenset({"index", "definition"})
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         spec = self.describe(path)
@@ -297,7 +302,10 @@ class SqliteWriter(SqlWriter):
                 f"OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = lower({_text(spec.name)}))"
             )
         ]
-        return tuple(held)
+        written = self.rows(
+            f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower({_text(spec.name)})"
+        )
+        return (*held, *(["definition"] if _MORE.search(written[0][0]) else []))
 
     def create_like(self, staging: Path, target: Path) -> None:
         spec = self.describe(target)
@@ -306,6 +314,7 @@ class SqliteWriter(SqlWriter):
             + ("" if column.nullable else " NOT NULL")
             + (f" DEFAULT ({column.default})" if column.default is not None else "")
             for column in spec.columns
+            if not column.computed
         ]
         for key in spec.keys:
             if key.kind in ("primary", "unique"):

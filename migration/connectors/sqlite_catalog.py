@@ -20,7 +20,14 @@ def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
     if not found or (len(path) > 1 and path[-2] not in ("main", "")):
         return None
     columns = tuple(
-        ColumnSpec(row[0], declared_type(row[1]), not row[2], row[3], declared=row[1] or None)
+        ColumnSpec(
+            row[0],
+            declared_type(row[1]),
+            not row[2],
+            row[3],
+            declared=row[1] or None,
+            computed=row[5] in (2, 3),
+        )
         for row in found
         if row[5] != 1
     )
