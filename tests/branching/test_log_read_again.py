@@ -135,7 +135,7 @@ def test_actions_of_one_statement(tmp_path: Path) -> None:
     assert state(tmp_path / "aside" / path.name) == state(path)
 
 
-@pytest.mark.parametrize("seed", seeds(12, quick=2))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_random_blocks(tmp_path: Path, seed: int) -> None:
     (tmp_path / "aside").mkdir()
     path = tmp_path / "d.duckdb"

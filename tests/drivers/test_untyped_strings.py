@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from effort import CI
 from server_thread import ThreadServer
 
 pytestmark = pytest.mark.once_each
@@ -110,7 +111,7 @@ CASTS = [
 def test_casts_to_text_are_spelled_as_for_clients(connection: psycopg.Connection) -> None:
     """Of all types at once. Each table is another one to the same texts: of integers, of all types, of integers."""
     integers = [("int", "5", "5")] * len(CASTS)
-    for columns in (integers, CASTS, integers):
+    for columns in (integers, CASTS, integers) if CI else (integers, CASTS):
         kinds = ", ".join(f"c{n} {kind}" for n, (kind, _, _) in enumerate(columns))
         connection.execute(f"CREATE TABLE shown (i int, {kinds})".encode())
         connection.execute(f"INSERT INTO shown VALUES (1, {', '.join(row[1] for row in columns)})".encode())

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from effort import seeds
 from sql_blocks import told_blocks
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def test_there_is_a_page_for_each_workflow() -> None:
         )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", seeds(PAGES), ids=lambda page: page.stem)
 def test_a_workflow_does_what_its_page_says(page: Path, connection: psycopg.Connection[Any]) -> None:
     for statements, expected in told_blocks(page):
         for statement in statements:
