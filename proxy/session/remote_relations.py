@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,16 @@ def folded(node: exp.Expr | None) -> str:
     if node is None:
         return ""
     return node.name if node.args.get("quoted") else node.name.lower()
+
+
+def named(node: exp.Table) -> tuple[str, str]:
+    """The schema and the name that a statement gives a relation."""
+    return folded(node.args.get("db")), folded(node.this)
+
+
+def alike(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """The columns that have the same type in both."""
+    return {name: type_ for name, type_ in one.items() if other.get(name) == type_}
 
 
 def first_parts(tree: exp.Expr, *, parts: int = 2) -> frozenset[str]:

@@ -36,7 +36,7 @@ from migration.types_map import map_canonical
 from proxy.session import functions, views
 from proxy.session.outcome import Outcome
 from proxy.session.remote_filters import Filters
-from proxy.session.remote_relations import RemoteRelation, folded, needed_columns, relations
+from proxy.session.remote_relations import RemoteRelation, alike, named, needed_columns, relations
 from proxy.session.scratch import Scratch
 from proxy.sql.parameters import ColumnsOf
 
@@ -105,12 +105,12 @@ class RemoteScans:
     def types(self) -> dict[tuple[str, str], dict[str, str]]:
         """The engine's types of the columns, by the schema and name that the statement gives."""
         self._with_readers(lambda _readers: None)
-        return {
-            (folded(scan.relation.node.args.get("db")), scan.relation.path[-1]): {
-                column.name: type_ for column, type_ in scan.columns
-            }
-            for scan in self._scans
-        }
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for scan in self._scans:
+            columns = {column.name: type_ for column, type_ in scan.columns}
+            key = named(scan.relation.node)
+            found[key] = alike(found[key], columns) if key in found else columns
+        return found
 
     def load(self, *, bind: bool = False, only_shape: bool = False) -> exp.Expr:
         """The statement over the rows, which are read now (``only_shape``: not). ``bind``: look up names first."""
@@ -226,10 +226,7 @@ class RemoteScans:
 
     def _read(self, scan: _Scan, reader: Reader, cursor: Cursor) -> None:
         columns = [ReadColumn(column.name, column.type) for column, _ in scan.columns]
-        values = [
-            restored(f'"c{number}"', column.type, _stored(column, kind))
-            for number, (column, kind) in enumerate(scan.columns)
-        ]
+        values = [_value(f'"c{number}"', column, kind) for number, (column, kind) in enumerate(scan.columns)]
         source = Source(query=scan.query) if scan.filtered else Source(path=scan.relation.path)
         if not columns:  # the rows' number is all there is to know
             counted = reader.count(source)
@@ -278,6 +275,12 @@ def _is_wide(column: ColumnSpec) -> bool:
 
 def _stored(column: ColumnSpec, kind: str) -> str:
     return "VARCHAR" if _is_wide(column) else kind
+
+
+def _value(given: str, column: ColumnSpec, kind: str) -> str:
+    """A value as the engine keeps it; the blanks that pad a ``char(n)`` are no part of it, as in a transfer."""
+    value = restored(given, column.type, _stored(column, kind))
+    return f"rtrim({value}, ' ')" if column.type.kind == "text" and column.type.fixed else value
 
 
 def _type(relation: RemoteRelation, column: ColumnSpec) -> str:
@@ -344,12 +347,25 @@ def run(
 
 
 def columns_elsewhere(session: Session, tree: exp.Expr, otherwise: ColumnsOf) -> ColumnsOf:
-    """Column types by the name a statement uses, of datasources' tables too: for the types of its parameters."""
+    """Column types by the name a statement uses, of datasources' tables too: for its parameters and strings.
+
+    A datasource is asked at the first look at one of its tables. Where two tables have one name (``a.s.t`` and
+    ``b.s.t``), only columns that are alike are known.
+    """
     scans = RemoteScans(session, tree.copy(), ())
-    types = scans.types()
+    remote = {id(relation.node) for relation in scans.relations}
+    elsewhere = {named(relation.node) for relation in scans.relations}
+    here = {named(node) for node in scans.tree.find_all(exp.Table) if id(node) not in remote}
+    known: dict[tuple[str, str], dict[str, str]] = {}
 
     def find(schema: str | None, name: str) -> Mapping[str, str] | None:
-        found = types.get((schema or "", name))
-        return otherwise(schema, name) if found is None else found
+        key = (schema or "", name)
+        if key not in elsewhere:
+            return otherwise(schema, name)
+        if not known:
+            known.update(scans.types())
+        if key not in here:
+            return known[key]
+        return alike(known[key], otherwise(schema, name) or {})
 
     return find

@@ -96,10 +96,10 @@ class Statements:
         inferred: list[str | None] = []
         elsewhere = self.reads_elsewhere(prepared)
         known_columns = columns_of(connection.catalog, self._session.search_path(), connection.temporary)
+        if elsewhere and prepared.tree is not None:
+            known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
         prepared, depends = in_place(prepared, known_columns, connection.database.engine.spelled)
         if prepared.parameter_count:
-            if elsewhere and prepared.tree is not None:
-                known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
             inferred = parameter_types(prepared.parsed, known_columns)
             if prepared.parsed.tree is not None:
                 for number, kind in functions.parameter_kinds(prepared.parsed.tree).items():

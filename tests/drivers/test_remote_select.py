@@ -196,7 +196,8 @@ def test_a_remote_table_is_read_as_a_local_one(
 
 _TEXTS = st.sampled_from(["Ada", "ada", "Bob", "Bob ", "Zoë's", "", "A%", "b"])
 _OPERATOR = st.sampled_from(["=", "<>", "<", "<=", ">", ">="])
-_DATES = st.sampled_from(["2020-01-01", "1999-12-31", "0001-01-01"])
+_DATES = st.sampled_from(["2020-01-01", "1999-12-31", "0001-01-01", "9999-12-31"])
+_ENDLESS = st.sampled_from(["infinity", "-infinity"])
 _SIMPLE = st.one_of(
     st.builds("id {} {}".format, _OPERATOR, st.integers(-1, 7)),
     st.builds("id {} {}".format, _OPERATOR, st.sampled_from(["1.5", "2.0", "99999999999999999999"])),
@@ -204,10 +205,11 @@ _SIMPLE = st.one_of(
     st.builds(
         lambda operator, text: f"name {operator} '{text.replace(chr(39), chr(39) * 2)}'", _OPERATOR, _TEXTS
     ),
-    st.builds("name LIKE '{}'".format, st.sampled_from(["A%", "%b%", "a_a", "%", "Bob"])),
+    st.builds("name {}LIKE '{}'".format, st.sampled_from(["", "NOT "]), st.sampled_from(["A%", "%b%", "a_a", "%", "Bob"])),
     st.builds("born {} '{}'".format, _OPERATOR, _DATES),
     st.builds("born {} date '{}' + 1".format, _OPERATOR, _DATES),
     st.builds("seen {} '{} 12:30:00'".format, _OPERATOR, _DATES),
+    st.builds("{} {} '{}'".format, st.sampled_from(["born", "seen"]), _OPERATOR, _ENDLESS),
     st.builds("{} IS {}NULL".format, st.sampled_from(["id", "name", "born", "worth", "seen", "active"]),
               st.sampled_from(["", "NOT "])),
     st.sampled_from(["active", "NOT active", "active = true", "active IS TRUE", "active IS NOT FALSE"]),
@@ -238,6 +240,44 @@ def test_any_condition_selects_the_same_rows(
         len(here) if not limit else min(2, len(here)) if limit == "LIMIT 2" else min(1, max(len(here) - 1, 0))
     )
     assert len(some) == wanted
+
+
+@pytest.mark.postgres
+def test_strings_have_the_types_of_remote_columns(
+    client: psycopg.Connection[Any], pg: psycopg.Connection[Any]
+) -> None:
+    rows = "(1, '\\xaa00', '{1,NULL}', 1.0, 'ab', 'infinity'), (2, '\\x', '{}', 2.5, 'abcde', '2000-01-01')"
+    pg.execute("CREATE TABLE spelled (id int, b bytea, a int[], f float8, c char(5), d date)")
+    pg.execute(f"INSERT INTO spelled VALUES {rows}")
+    for condition in (
+        "b = '\\xaa00'",
+        "a = '{1,NULL}'",
+        "c = 'ab' AND length(c) = 2",
+        "c || '|' = 'ab|'",
+        "d > 'now'",
+        "d = 'infinity'",
+        "b::text || a::text || f::text = '\\xaa00{1,NULL}1'",
+    ):
+        assert _all(client, f"SELECT id FROM pg.public.spelled WHERE {condition}") == [(1,)], condition
+        assert pg.execute(f"SELECT id FROM spelled WHERE {condition}").fetchall() == [(1,)], condition
+    for wrong in ("id = '1.5'", "d = 'never'"):
+        with pytest.raises((psycopg.errors.InvalidTextRepresentation, psycopg.errors.InvalidDatetimeFormat)):
+            client.execute(f"SELECT id FROM pg.public.spelled WHERE {wrong}")
+
+
+@pytest.mark.mariadb
+def test_a_year_is_compared_as_a_number(client: psycopg.Connection[Any], mariadb: Any) -> None:
+    with pymysql.connect(
+        host=mariadb.host, port=mariadb.port, user=mariadb.user, password=mariadb.password, autocommit=True
+    ) as made:
+        made.cursor().execute("CREATE OR REPLACE TABLE bough.years (y year)")
+        made.cursor().execute("INSERT INTO bough.years VALUES (1901), (2042), (2024)")
+    client.execute(
+        f"CREATE DATASOURCE years TYPE mysql OPTIONS (host '{mariadb.host}', port '{mariadb.port}',"
+        f" user '{mariadb.user}', password '{mariadb.password}', database 'bough')"
+    )
+    assert _all(client, "SELECT count(*) FROM years.bough.years WHERE y > 42") == [(3,)]
+    assert _all(client, "SELECT count(*) FROM years.bough.years WHERE y = 42") == [(0,)]
 
 
 # -- writes to the branch -------------------------------------------------------------------------------------------
