@@ -42,7 +42,10 @@ _FORBIDDEN = (exp.Command, exp.Copy, exp.Attach, exp.Detach, exp.Set, exp.Pragma
 _TRANSACTION = (exp.Transaction, exp.Commit, exp.Rollback, exp.Set, exp.Use, exp.Kill, exp.Attach, exp.Detach)
 _REACHING = re.compile(
     r"(?:pg_(?:read|ls|stat_file|terminate|cancel|reload|rotate|advisory|logical|create|drop|replication|promote"
-    r"|switch|export_snapshot|wal|file|import|sleep|backup|start|stop|notify|restore|log_|execute).*"
+    r"|switch|export_snapshot|wal|file|import|sleep|backup|start|stop|notify|restore|log_|execute|try_advisory|copy_|stat_reset"
+    r"|stat_statements_reset|clear_|set_|prewarm|autoprewarm|truncate_|current_xact_id\b(?!_)).*"
+    r"|(?:brin|gin)_(?:summarize|desummarize|clean).*|sleep|benchmark|(?:enable|disable)_(?:logging|profiling)|write_log"
+    r"|truncate_duckdb_logs"
     r"|lo_.*|dblink.*|set_config|setval|nextval|query_to_xml.*|database_to_xml.*|schema_to_xml.*|table_to_xml.*"
     r"|cursor_to_xml.*|ts_stat|txid_current|load_file|get_lock|release_lock|release_all_locks|sys_exec|sys_eval"
     r"|master_pos_wait|load_extension|readfile|writefile|edit|fts3_tokenizer"

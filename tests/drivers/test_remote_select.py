@@ -205,7 +205,8 @@ _SIMPLE = st.one_of(
     st.builds(
         lambda operator, text: f"name {operator} '{text.replace(chr(39), chr(39) * 2)}'", _OPERATOR, _TEXTS
     ),
-    st.builds("name {}LIKE '{}'".format, st.sampled_from(["", "NOT "]), st.sampled_from(["A%", "%b%", "a_a", "%", "Bob"])),
+    st.builds("name {}LIKE '{}'".format, st.sampled_from(["", "NOT "]),
+              st.sampled_from(["A%", "%b%", "a_a", "%", "Bob"])),
     st.builds("born {} '{}'".format, _OPERATOR, _DATES),
     st.builds("born {} date '{}' + 1".format, _OPERATOR, _DATES),
     st.builds("seen {} '{} 12:30:00'".format, _OPERATOR, _DATES),
