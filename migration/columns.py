@@ -172,6 +172,9 @@ def _one(
     guards = list(mapping.guards)
     if expression is None:
         guards += source_guards(read, source_dialect)
+    if read.kind == target.kind == "uuid" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
+        guards.append("uuid")  # SQLite takes any text in such a column
+        mapping = replace(mapping, cast="uuid_text")
     if there is not None and not there.nullable and column.nullable:
         guards.append("no_null")
     mapping = replace(mapping, guards=tuple(dict.fromkeys(guards)))
@@ -186,6 +189,10 @@ def _one(
         column.name in options.allow_lossy,
         there is not None and not there.nullable,
     )
+
+
+def _is_sqlite(dialect: str) -> bool:
+    return contract(dialect).name == "sqlite"
 
 
 def _cast(quoted: str, type_: CanonicalType, item: DialectContract) -> str:

@@ -9,8 +9,8 @@ Rules:
 4. A list breaks a condition if one of its elements does.
 
 Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
-more dimensions, or not counted from 1), ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before
-the point) for targets that exist already.
+more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look),
+``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ DIALECTS = ("duckdb", "postgres", "mysql")
 IN_PYTHON = ("json_unique_keys", "json_double")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
+_UUID = "(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 _TEMPORAL = ("date", "timestamp", "instant")
 
 
@@ -153,6 +154,8 @@ def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
 def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
     kind = type_.kind
     word, _, argument = guard.partition(":")
+    if word == "uuid":  # only texts of an engine without the type are asked, and those are judged here
+        return f"NOT regexp_full_match({column}, '{_UUID}')" if duckdb else None
     if word in ("finite", "no_nan"):
         return _special(word, type_, column, duckdb=duckdb)
     if word == "no_nul":
@@ -338,6 +341,7 @@ def in_words(guard: str) -> str:
         "calendar": "no dates of the calendar",
         "json_unique_keys": "no JSON, or objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",
+        "uuid": "no uuids",
         "dimensions": "arrays of more than one dimension, or not counted from 1",
     }
     if word in plain:

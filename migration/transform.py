@@ -85,6 +85,8 @@ class Transform:
         if form.source.kind == "text" and form.source.fixed:
             steps.append(lambda array: pc.utf8_rtrim(array, characters=" "))
         given, wanted = arrow_type(form.source), form.arrow
+        if form.cast == "uuid_text" and form.target.kind == "uuid":
+            steps.append(lambda array: self._run("x::UUID::VARCHAR", array))
         if given != wanted:
             steps.append(self._between(form, given, wanted))
         if not steps:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,11 +143,11 @@ def _recipe(column: ColumnSpec) -> Recipe | None:
         return pa.binary(), lambda array: pc.binary_join_element_wise(
             b"\x01", pc.cast(array, pa.binary()), b""
         )
-    special = {
+    special: dict[str, Recipe] = {
         "timestamp": (pa.int64(), _stamp),
         "instant": (pa.int64(), _stamp),
         "date": (pa.int32(), _date),
-        "uuid": (pa.binary(16), _uuid),
+        "uuid": (pa.binary(16), partial(_uuid, column.name)),
     }
     return special.get(kind)
 
@@ -186,17 +187,20 @@ def _within(numbers: pa.Array, limit: int) -> bool:
     return low is None or bool(-limit < low and high < limit)
 
 
-def _uuid(array: pa.Array) -> pa.Array:
+def _uuid(name: str, array: pa.Array) -> pa.Array:
     digits = pc.replace_substring(array, "-", "")
     filled = pc.fill_null(digits, "0" * 32)
-    if pc.any(pc.not_equal(pc.binary_length(filled), 32)).as_py():
-        raise MigrationError("HV004", "a value is no uuid", hint="CAST the column AS uuid in the query.")
-    try:
-        data = bytes.fromhex("".join(filled.to_pylist()))
-    except ValueError:
+    fits = pc.match_substring_regex(filled, "^[0-9a-fA-F]{32}$")
+    if not pc.all(fits).as_py():
+        sample = array[pc.index(fits, False).as_py()].as_py()
         raise MigrationError(
-            "HV004", "a value is no uuid", hint="CAST the column AS uuid in the query."
-        ) from None
+            "HV004",
+            f'column "{name}" has a value that is no uuid',
+            detail=f"Value: {sample[:80]}.",
+            hint=f'SKIP ("{name}"), or move it into a column of text.',
+            column=name,
+        )
+    data = bytes.fromhex("".join(filled.to_pylist()))
     mask = np.packbits(pc.is_valid(array).to_numpy(zero_copy_only=False), bitorder="little").tobytes()
     buffers = [pa.py_buffer(mask) if array.null_count else None, pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(16), len(array), buffers, array.null_count)
