@@ -112,6 +112,9 @@ class _Work:
     def run(self) -> TransferResult:
         item, journal, monitor = self.item, self.journal, self.monitor
         journal.update(self.transfer, rows_total=item.rows, snapshot=item.reader.snapshot)
+        step_aside = getattr(item.reader, "step_aside", None)
+        if step_aside is not None:  # an engine whose readers keep writers of the same file away
+            step_aside(item.target)
         with (
             contextlib.closing(Transform([column.form for column in item.columns])) as transform,
             self._ahead(transform) as ahead,

@@ -3,7 +3,8 @@
 Rules:
 
 1. A reader opens the file with ``mode=ro`` and holds one read transaction: a snapshot in WAL mode, a shared
-   lock otherwise. It cannot write whatever the statement says.
+   lock otherwise. It cannot write whatever the statement says. Who then writes into that same file would wait for the
+   lock for ever, so the reader steps aside first: it reads on in a copy of the file, made of its snapshot.
 2. SQLite types values, not columns. A declared column is read as its declared type and every value must fit
    it; an expression is read as the type all its values have, found by asking for them all (``typeof``).
 3. Writes go through one prepared INSERT in one transaction. Decimals, times and moments are kept as text; a
@@ -38,6 +39,7 @@ from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import declared_type, table_spec
+from migration.connectors.sqlite_copy import Copy, keeps_away
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
@@ -118,9 +120,9 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
         for session in tuple(self._sessions):
             session.interrupt()
 
-    def open(self, *, read_only: bool = True) -> sqlite3.Connection:
+    def open(self, *, read_only: bool = True, file: str | None = None) -> sqlite3.Connection:
         """A session of its own; a file that is missing is an error for a reader."""
-        file = database_file(self.options)
+        file = file or database_file(self.options)
         target = "file::memory:" if file == ":memory:" else f"file:{quote(str(FilePath(file).absolute()))}"
         mode = "memory" if file == ":memory:" else "ro" if read_only else "rwc"
         try:
@@ -175,6 +177,7 @@ class SqliteReader(SqlReader):
 
     def __init__(self, connector: SqliteConnector, session: sqlite3.Connection) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
+        self._copy: Copy | None = None
         with connector.errors():
             session.execute("BEGIN")
             session.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # the snapshot begins here
@@ -216,8 +219,22 @@ class SqliteReader(SqlReader):
                 yield batch
                 wanted = max(1, min(rows, size * len(found) // max(batch.nbytes, 1)))
 
+    def step_aside(self, writer: object) -> None:
+        """Before ``writer`` (a connector) writes into the file that is read."""
+        if not isinstance(writer, SqliteConnector) or self._copy is not None:
+            return
+        file = database_file(self.connector.options)
+        with self.connector.errors():
+            if not keeps_away(self.session, file, database_file(writer.options)):
+                return
+            self._copy = Copy(self.session, FilePath(file))
+        self.connector.closed(self.session)
+        self.session = self.connector.open(file=self._copy.file)
+
     def close(self) -> None:
         self.connector.closed(self.session)
+        if self._copy is not None:
+            self._copy.close()
 
     def _query_columns(self, query: str) -> list[ColumnSpec]:
         # A temporary view tells the declared types of plain columns; only another session may make one.
