@@ -36,6 +36,7 @@ SECRET_OPTIONS = frozenset(
         "secret_key",
         "access_token",
         "session_token",
+        "query",  # of a URL: what a driver takes a password by, among other things
     }
 )
 _ALIASES = {

@@ -18,10 +18,12 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tempfile
 import threading
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +44,7 @@ _ROLES: Mapping[str, Role] = {
     "read-write": "read_write",
     "rw": "read_write",
 }
+_SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|key|credential")  # of what stands behind a URL's ?
 LOCAL = "local"  # the session's branch, never in the registry
 
 
@@ -82,12 +85,14 @@ class Datasource:
     def secret_texts(self, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """What must not appear in a message: the secrets, filled where they can be."""
         found = []
-        for secret in self.secrets.values():
+        for name, secret in self.secrets.items():
             text = secret.reveal()
-            try:
-                found.append(fill(text, "", environment))
-            except MigrationError:
-                found.append(text)
+            with suppress(MigrationError):
+                text = fill(text, "", environment)
+            found.append(text)
+            if name == "query":
+                pairs = (part.partition("=")[::2] for part in text.split("&"))
+                found += [value for key, value in pairs if _SECRET_KEY.search(key)]
         return tuple(found)
 
     def shown(self) -> dict[str, str]:
@@ -145,7 +150,13 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
         option = option_name(written, kind)
         if value is None:
             continue
-        if option == "extra" and isinstance(value, Mapping):
+        if option == "extra":
+            if not isinstance(value, Mapping):
+                raise MigrationError(
+                    "HV00A",
+                    f"datasource {name}: extra holds options, no text",
+                    hint="Give them as plain options.",
+                )
             known.update({option_name(key, kind): _text(item) for key, item in value.items()})
         elif isinstance(value, Mapping):
             raise MigrationError(
@@ -163,6 +174,12 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
             "0A000",
             f"datasource {name}: only auth_mode password is supported",
             hint="Give user and password.",
+        )
+    if not has_placeholder(port := known.get("port", "")) and not (port.isdecimal() or not port):
+        raise MigrationError(  # its text may be a password: user:password without the @host
+            "HV00A",
+            f"datasource {name}: port is no number",
+            hint="A uri is type://user:password@host:port/database; @ : / ? inside a part are written %40 %3A %2F %3F.",
         )
     role = _role(name, known)
     default = _boolean(known.pop("default", "false"), name, "default")

@@ -152,7 +152,7 @@ class MysqlConnector(SqlConnector[Any]):
                     )
                 if self.read_only:
                     cursor.execute("SET SESSION TRANSACTION READ ONLY")
-        except (pymysql.Error, ValueError) as reason:
+        except (pymysql.Error, ValueError, OSError) as reason:  # OSError: a file of TLS that is not there
             raise self.failed("HV00N", message_of(reason)) from None
         self._sessions.append(session)
         return session

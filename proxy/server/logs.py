@@ -22,6 +22,8 @@ def _safe(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
 
 def configure(form: str, level: str) -> None:
     """Sets the process's logging up."""
+    # It warns of statements that it does not know, with their text: a mistyped CREATE DATASOURCE is among them.
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     renderer: Any = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )

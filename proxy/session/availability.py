@@ -60,4 +60,6 @@ def _ask(state: RemoteState, name: str, open_: dict[str, Connector]) -> str | No
         # What went wrong, not only that it did: the driver's first line.
         why = (reason.detail or "").strip().partition("\n")[0]
         return f"{reason.message}: {why}" if why else reason.message
+    except Exception as reason:  # a driver's own mistake is its datasource's, and hides no other datasource
+        return f'cannot connect to datasource "{name}": {type(reason).__name__}'
     return None

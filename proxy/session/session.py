@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from proxy.session.branch_schemas import BranchSchemas
 from proxy.session.known_branches import KnownBranches, no_branch
 from proxy.session.service import Service
 from proxy.session.shadow_mode import Shadowing
+from proxy.session.shown import shown
 from proxy.session.statements import Statements
 from proxy.session.transactions import Transactions
 from proxy.session_settings import SessionSettings, parse_startup_options
@@ -35,9 +35,6 @@ from proxy.sql.statements import Kind
 from proxy.wire import StartupMessage
 
 _T = TypeVar("_T")
-_SECRET = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(CREATE\s+DATASOURCE|(?:CREATE|ALTER)\s+(?:ROLE|USER))\b", re.I | re.S
-)
 _INSIST = 0.02  # seconds until an interrupt that stopped nothing is tried again
 _RESERVED = frozenset({"user", "database", "options", "replication", "branch"})
 
@@ -281,8 +278,7 @@ class Session:
     @property
     def shown_statement(self) -> str:
         """What others may know of the statement: not one that may hold a password, whole or broken."""
-        found = _SECRET.match(self.statement)
-        return f"{' '.join(found[1].upper().split())} …" if found else self.statement
+        return shown(self.statement)
 
     # -- what statements see ----------------------------------------------------------------------------------------
 

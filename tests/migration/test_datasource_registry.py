@@ -180,6 +180,37 @@ def test_what_cannot_be_used_is_refused(type_: str, options: dict[str, str], mes
         datasource("d", type_, options)
 
 
+def test_a_password_in_an_odd_place_stays_one() -> None:
+    query = "charset=utf8mb4&passwd=very%20secret"
+    item = datasource("d", "sqlalchemy", {"driver": "mysql+pymysql", "host": "h", "query": query})
+    assert "secret" not in repr(item) + str(item.shown()) + json.dumps(item.to_dict())
+    assert item.secrets_to_dict() == {"query": query}
+    assert "utf8mb4" not in item.secret_texts()
+    assert "very%20secret" in item.secret_texts()
+    for options in (
+        {"uri": "mysql://user:very secret"},  # the host is missing: it stands where a port does
+        {"host": "h", "port": "very secret"},
+        {"host": "h", "extra": '{"password": "very secret"}'},
+    ):
+        with pytest.raises(MigrationError) as caught:
+            datasource("d", "mysql", options)
+        assert "secret" not in f"{caught.value} {caught.value.detail} {caught.value.hint}"
+    assert datasource("d", "mysql", {"port": "${PORT}"}).filled({"PORT": "5"}) == {"port": "5"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "options"),
+    [
+        ("mysql", {"host": "127.0.0.1", "port": "1", "sslcert": "/no/such/file"}),
+        ("sqlalchemy", {"driver": "mysql+pymysql", "host": "127.0.0.1", "port": "1", "query": "no_such=1"}),
+    ],
+)
+def test_what_a_driver_refuses_is_the_datasource_s_mistake(type_: str, options: dict[str, str]) -> None:
+    with pytest.raises(MigrationError, match="cannot connect") as caught:
+        connect(datasource("d", type_, options)).test()
+    assert caught.value.sqlstate == "HV00N"
+
+
 @pytest.mark.parametrize(
     ("type_", "options", "package"),
     [
