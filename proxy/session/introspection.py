@@ -19,6 +19,7 @@ from proxy.catalog.rewrite import Rewritten
 from proxy.commands import Command, from_function
 from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import SHAPING, function_columns
+from proxy.commands.remote import CallTool
 from proxy.commands.results import ResultColumn
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
@@ -147,6 +148,9 @@ def _described_command(session: Session, node: exp.Expr, bound: Sequence[Any] | 
     if command.columns is None:
         if unknown := given & {"table", "sql"}:
             raise _depends(node, unknown.pop())
+        is_shaped = isinstance(command, CallTool) and command.name in ("read_query", "suggest_table_layout")
+        if is_shaped and (unknown := given - {"limit"}):
+            raise _depends(node, min(unknown))
         if isinstance(command, ShadowQuery) and "branches" in given:
             return changed(command, branches=(session.connection.branch,))
     return command

@@ -164,6 +164,7 @@ class Statements:
             tree = remote_scans.RemoteScans(self._session, tree.copy(), values).describe()
         if mentions.commands or mentions.views:
             tree = introspection.empty_stand_ins(self._session, tree.copy(), bound)
+            values = functions.keep_used(tree, values)
         if mentions.calls or mentions.catalog:
             found = introspection.rewrite(self._session, functions.silent(tree.copy()), prepared.catalog)
             values = functions.keep_used(found.tree, values)

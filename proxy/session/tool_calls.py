@@ -82,6 +82,8 @@ def _plain(name: str, value: Any) -> Any:
         return str(value).lower() in ("true", "on")
     if name == "key":
         return [value] if isinstance(value, str) else list(value)
+    if name not in _FLAGS and value is not None and not isinstance(value, str):
+        raise BoughError("22023", f'the argument "{name}" is not a text: {value!r}')
     return value
 
 

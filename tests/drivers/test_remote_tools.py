@@ -241,6 +241,7 @@ def test_execute_on_local(
         ("list_tables(database => 'there_is_none')", "42704"),
         ("transfer_query_result('SELECT 1 AS a', target_table => '', target_database => 'local')", "42602"),
         ("execute_write('SELECT 1')", "42601"),
+        ("list_tables(datasource => 5)", "22023"),
     ],
 )
 def test_wrong_calls(client: psycopg.Connection[Any], call: str, sqlstate: str) -> None:
@@ -257,6 +258,15 @@ def test_asyncpg_describes_a_tool_before_it_runs(
         connection = await asyncpg.connect(host="127.0.0.1", port=server.port, user="alice", database="main")
         rows = await connection.fetch("SELECT name, kind FROM bough.list_tables(database => $1)", lake)
         assert [tuple(row) for row in rows] == [("users", "table")]
+        rows = await connection.fetch(
+            "SELECT name FROM bough.list_tables(datasource => $1) WHERE kind = $2 AND name = $3",
+            lake, "table", "users",
+        )  # fmt: skip
+        assert [tuple(row) for row in rows] == [("users",)]
+        with pytest.raises(asyncpg.FeatureNotSupportedError, match="depend on its datasource"):
+            await connection.fetch(
+                "SELECT * FROM bough.read_query(query => 'SELECT 1', datasource => $1)", lake
+            )
         await connection.close()
 
     asyncio.run(run())
