@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable
+from migration.connectors.children import ACTIONS, Reference
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import (
     CanonicalType,
@@ -39,6 +40,14 @@ _KEYS = (
     "AND r.table_name = c.table_name WHERE c.table_schema = COALESCE(%s, DATABASE()) AND c.table_name = %s "
     "AND c.constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY') "
     "ORDER BY c.constraint_type, k.constraint_name, k.ordinal_position"
+)
+_REFERRING = (
+    "SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_column_name, r.delete_rule, "
+    "(k.table_schema, k.table_name) = (k.referenced_table_schema, k.referenced_table_name) "
+    "FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r "
+    "ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name "
+    "AND r.table_name = k.table_name WHERE k.referenced_table_schema = COALESCE(%s, DATABASE()) "
+    "AND k.referenced_table_name = %s ORDER BY 1, 2, 3, k.ordinal_position"
 )
 _INDEXES = (
     "SELECT index_name, column_name, cardinality FROM information_schema.statistics "
@@ -89,6 +98,24 @@ def remote_table(session: Any, path: Path) -> RemoteTable | None:
     comment = None if view else head[4] or None
     spec = TableSpec((head[0], head[1]), columns, tuple(keys), comment, "mysql")
     return RemoteTable(spec, "view" if view else "table", head[3], statistics)
+
+
+def referring(session: Any, path: Path) -> tuple[Reference, ...]:
+    """The foreign keys at a table whose rows change with it."""
+    grouped: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+    for row in _ask(session, _REFERRING, path):
+        grouped.setdefault(row[:3], []).append(row)
+    return tuple(
+        Reference(
+            (schema, name),
+            tuple(part[3] for part in parts),
+            tuple(part[4] for part in parts),
+            parts[0][5],
+            bool(parts[0][6]),
+        )
+        for (schema, name, _), parts in grouped.items()
+        if parts[0][5] in ACTIONS
+    )
 
 
 def columns_of_result(cursor: Any) -> tuple[ColumnSpec, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,21 +18,23 @@ from migration.connectors.base import (
     Published,
     WriteResult,
 )
+from migration.connectors.children import Reference
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.mysql import MysqlConnector, MysqlReader
-from migration.connectors.mysql_catalog import remote_table, table_columns
+from migration.connectors.mysql_catalog import referring, remote_table, table_columns
 from migration.connectors.mysql_errors import CODES, NO_LOCAL
 from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
 from migration.connectors.queries import quoted
 from migration.connectors.writing import SqlWriter, is_staging
 from migration.errors import MigrationError
-from migration.model import TableSpec
+from migration.model import KeySpec, TableSpec
 
 
 class MysqlWriter(SqlWriter):
     """One session that writes."""
 
     transactional_ddl = False
+    current_read = " LOCK IN SHARE MODE"
 
     def __init__(self, connector: MysqlConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
@@ -96,6 +98,13 @@ class MysqlWriter(SqlWriter):
         )
         return tuple(what for what, query in asked if self.rows(query + " LIMIT 1"))
 
+    def references(self, target: Path) -> tuple[Reference, ...]:
+        with self.connector.errors():
+            return referring(self.session, target)
+
+    def lock_rows(self, target: Path, condition: str) -> None:
+        self.rows(f"SELECT count(*) FROM {self.q(target)} AS t WHERE {condition} FOR UPDATE")
+
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         if mode == "upsert" and key:  # without an index the join would compare every row with every row
             names = ", ".join(quoted(name, self.item) for name in key)
@@ -115,6 +124,57 @@ class MysqlWriter(SqlWriter):
         self.execute(f"RENAME TABLE {self.q(target)} TO {self.q(old)}, {self.q(staging)} TO {self.q(target)}")
         self.drop(old)
         return Published("RENAME TABLE pair", atomic=True, rows=self.count(target))
+
+    def empty(self, target: Path) -> None:
+        with self._in_any_order(target):
+            super().empty(target)
+
+    def _insert(self, staging: Path, target: Path, *, whole: bool = False) -> int:
+        with self._in_any_order(target) as keys:
+            for key in keys:
+                self._check_references(staging, target, key)
+            return super()._insert(staging, target, whole=whole)
+
+    @contextlib.contextmanager
+    def _in_any_order(self, target: Path) -> Iterator[tuple[KeySpec, ...]]:
+        """InnoDB looks for parents row by row, not once the statement is over. So rows of a table that refers to itself
+        go and come unchecked, and who lets them come has to check the references that are given, to any table."""
+        spec = self.describe(target)
+        keys = tuple(key for key in spec.keys if key.kind == "foreign")
+        if all(key.ref_table != spec.path for key in keys):
+            yield ()
+            return
+        self.execute("SET SESSION foreign_key_checks = 0")
+        try:
+            yield keys
+        finally:
+            self.execute("SET SESSION foreign_key_checks = 1")
+
+    def _check_references(self, staging: Path, target: Path, key: KeySpec) -> None:
+        """23503 where staged rows refer to what is neither staged nor there. Rows that are there stay until COMMIT."""
+        names = [quoted(name, self.item) for name in key.columns]
+        pairs = [
+            f"r.{quoted(there, self.item)} = s.{name}"
+            for there, name in zip(key.ref_columns, names, strict=True)
+        ]
+        lacking = [f"s.{name} IS NOT NULL" for name in names]
+        own = key.ref_table == self.describe(target).path
+        for table in (key.ref_table, staging) if own else (key.ref_table,):
+            lacking.append(
+                f"NOT EXISTS (SELECT 1 FROM {self.q(table)} AS r WHERE {' AND '.join(pairs)} LOCK IN SHARE MODE)"
+            )
+        found = self.rows(
+            f"SELECT {', '.join(f's.{name}' for name in names)} FROM {self.q(staging)} AS s "
+            f"WHERE {' AND '.join(lacking)} LIMIT 1"
+        )
+        if found:
+            raise MigrationError(
+                "23503",
+                f'a row of "{target[-1]}" refers to a row of "{key.ref_table[-1]}" that is not there',
+                detail=f"Key ({', '.join(key.columns)})=({', '.join(map(str, found[0]))}), constraint {key.name}.",
+                hint="Transfer the rows that are referred to along, or before.",
+                table=target[-1],
+            )
 
     def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
         sets = ", ".join(f"t.{quoted(name, self.item)} = s.{quoted(name, self.item)}" for name in rest)

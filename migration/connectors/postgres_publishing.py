@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import Mode, Path, Published
+from migration.connectors.children import Reference
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import find
 from migration.connectors.queries import quoted, quoted_path
@@ -94,6 +95,16 @@ _OVERRIDES = 100_000  # the first version with identity columns
 _CHILDREN = """
 SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
 WHERE p.oid = %s AND p.relkind <> 'p' ORDER BY 1 LIMIT 5"""
+_ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_REFERENCES = """
+SELECT n.nspname, r.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.i),
+       ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(n, i)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.i),
+       c.confdeltype::text, c.conrelid = c.confrelid
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE c.confrelid = %(oid)s AND c.contype = 'f' AND c.confdeltype IN ('c', 'n', 'd') ORDER BY 1, 2, c.conname"""
 _SEQUENCES = """
 SELECT s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.refobjid = %s AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"""
@@ -111,6 +122,19 @@ class PostgresPublisher(SqlWriter):
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
             return attachments(self.session, path)
+
+    def references(self, target: Path) -> tuple[Reference, ...]:
+        with self.connector.errors():
+            found = self.session.execute(_REFERENCES.encode(), {"oid": find(self.session, target)}).fetchall()
+        return tuple(
+            Reference((schema, name), tuple(columns), tuple(referred), _ACTIONS[action], own)
+            for schema, name, columns, referred, action, own in found
+        )
+
+    def lock_rows(self, target: Path, condition: str) -> None:
+        self.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {self.q(target)} AS t WHERE {condition} FOR UPDATE) AS locked"
+        )
 
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         is_new = not self.exists(target)

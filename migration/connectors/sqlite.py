@@ -32,13 +32,14 @@ from migration.connectors.base import (
     TableEntry,
     WriteResult,
 )
+from migration.connectors.children import Reference
 from migration.connectors.convert import from_values, unfit
 from migration.connectors.files import database_file, database_files
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
-from migration.connectors.sqlite_catalog import declared_type, table_spec
+from migration.connectors.sqlite_catalog import declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
@@ -306,23 +307,21 @@ class SqliteWriter(SqlWriter):
     own = frozenset({"index", "definition"})
 
     def dependants(self, path: Path) -> tuple[str, ...]:
-        spec = self.describe(path)
+        name = f"lower({_text(self.describe(path).name)})"
         inbound = self.rows(
-            "SELECT 1 FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f "
-            f"WHERE m.type = 'table' AND lower(f.\"table\") = lower({_text(spec.name)}) LIMIT 1"
+            "SELECT 1 FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' "
+            f'AND lower(f."table") = {name} AND lower(m.name) <> {name} LIMIT 1'
         )
-        held = ["foreign key"] if inbound else []
-        held += [
-            kind
-            for (kind,) in self.rows(
-                "SELECT DISTINCT type FROM sqlite_schema WHERE type IN ('trigger', 'view') "
-                f"OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = lower({_text(spec.name)}))"
-            )
-        ]
-        written = self.rows(
-            f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower({_text(spec.name)})"
+        others = self.rows(
+            "SELECT DISTINCT type FROM sqlite_schema WHERE type IN ('trigger', 'view') "
+            f"OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = {name})"
         )
+        written = self.rows(f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = {name}")
+        held = [*(["foreign key"] if inbound else []), *(kind for (kind,) in others)]
         return (*held, *(["definition"] if _MORE.search(written[0][0]) else []))
+
+    def references(self, target: Path) -> tuple[Reference, ...]:
+        return referring(self.session, self.describe(target))
 
     def create_like(self, staging: Path, target: Path) -> None:
         spec = self.describe(target)

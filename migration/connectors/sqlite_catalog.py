@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from migration.connectors.base import Path
+from migration.connectors.children import ACTIONS, Reference
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import CanonicalType, of, parse_type
 
@@ -60,3 +61,26 @@ def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
 def declared_type(declared: str) -> CanonicalType:
     """The type a column was declared with; one without any holds anything."""
     return parse_type(declared, "sqlite") if declared else of("unknown")
+
+
+def referring(session: sqlite3.Connection, table: TableSpec) -> tuple[Reference, ...]:
+    """The foreign keys at a table whose rows change with it."""
+    grouped: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+    for row in session.execute(
+        'SELECT m.name, f.id, f."from", f."to", f.on_delete FROM sqlite_schema AS m, '
+        "pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND lower(f.\"table\") = lower(?) "
+        "ORDER BY m.name, f.id, f.seq",
+        (table.name,),
+    ):
+        grouped.setdefault(row[:2], []).append(row)
+    return tuple(
+        Reference(
+            (name,),
+            tuple(part[2] for part in parts),
+            tuple(part[3] for part in parts) if parts[0][3] else table.primary_key,
+            parts[0][4],
+            name.lower() == table.name.lower(),
+        )
+        for (name, _), parts in grouped.items()
+        if parts[0][4] in ACTIONS
+    )

@@ -8,7 +8,7 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
 3. ``replace`` swaps the names where nothing else hangs on the old table. What would (views, triggers, grants,
    indexes, sequences: ``dependants``) keeps the old table and gets new rows in one transaction. Where other
    tables' foreign keys point at it, its rows are merged by key instead of emptied, so no cascade fires for
-   rows that stay.
+   rows that stay; where one would for rows that go, nothing is done (``children``).
 4. ``recreate`` puts the staging table in the target's place, so rows keep the types they were verified in. What hangs
    on the old table would be lost: it is refused (2BP01), unless the old table has that shape already.
 5. A table that exists may have columns that do not move: new rows have their defaults there, and where rows
@@ -33,6 +33,7 @@ import pyarrow as pa
 
 from migration.connectors.arrival import Arrival
 from migration.connectors.base import Mode, Path, Published, WriteResult
+from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import fit
 from migration.connectors.queries import quoted, quoted_path
 from migration.dialects import DialectContract
@@ -61,6 +62,7 @@ class SqlWriter(ABC):
     own: frozenset[str] = frozenset()  # of ``dependants``: what a table of another shape brings along itself
     swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
+    current_read = ""  # behind a query that must see what others have committed since the transaction began
     moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
 
     @abstractmethod
@@ -218,14 +220,19 @@ class SqlWriter(ABC):
                     hint="Name its key: KEY (columns).",
                 )
             with self.transaction():
+                check_children(self, staging, target, keys)
                 self.delete_missing(staging, target, keys)
                 rows = self._upsert(staging, target, keys, whole=True)
             return Published("merge by key", atomic=True, rows=rows, notes=notes)
         with self.transaction():
-            self.execute(self.empty_statement.format(table=self.q(target)))
+            self.empty(target)
             rows = self._insert(staging, target, whole=True)
         method = self.empty_statement.partition(" ")[0] + " + INSERT"
         return Published(method, atomic=True, rows=rows, notes=notes)
+
+    def empty(self, target: Path) -> None:
+        """Takes every row away."""
+        self.execute(self.empty_statement.format(table=self.q(target)))
 
     def _insert(self, staging: Path, target: Path, *, whole: bool = False) -> int:
         self._check_types(staging, target)
@@ -247,6 +254,14 @@ class SqlWriter(ABC):
         inserted = self.insert_missing(staging, target, key, names)
         arrival.check()
         return updated + inserted
+
+    def references(self, target: Path) -> tuple[Reference, ...]:
+        """The foreign keys at ``target`` whose rows change with it."""
+        return ()
+
+    def lock_rows(self, target: Path, condition: str) -> None:
+        """Nobody comes to refer to these rows, ``t``, until the transaction ends; here, who writes is alone."""
+        return None
 
     def overriding(self, target: Path) -> str:
         """What an INSERT says between its columns and its query, so that generated columns take numbers given."""

@@ -1,0 +1,162 @@
+"""Foreign keys around a table that is replaced: rows that refer to it never change, and it may refer to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferRequest
+
+ENGINES = [
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+Rows = list[tuple[int | None, ...]]
+
+
+@pytest.fixture
+def target(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
+    options = {"role": "read_write"}
+    if engine == "sqlite":
+        options["path"] = str(tmp_path / "target.sqlite")
+        Path(options["path"]).touch()
+    else:
+        server: Server = request.getfixturevalue(engine)
+        options |= {
+            "host": server.host,
+            "port": str(server.port),
+            "user": server.user,
+            "password": server.password,
+            "database": server.database,
+        }
+    connector = connect(datasource("there", "mysql" if engine == "mariadb" else engine, options))
+    yield connector
+    for table in ("grandchild", "child", "parent"):
+        connector.execute(f"DROP TABLE IF EXISTS {table}")
+    connector.close()
+
+
+def moved(rows: Rows, target: Connector, tmp_path: Path, mode: str = "replace") -> tuple[str, ...]:
+    """``rows`` of (id, boss) into the table parent; the notes of the transfer."""
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE OR REPLACE TABLE s (id INTEGER PRIMARY KEY, boss INTEGER)")
+        connection.executemany("INSERT INTO s VALUES (?, ?)", rows)
+    source = connect(datasource("here", "duckdb", {"path": str(file)}))
+    path = ("public", "parent") if target.dialect == "postgres" else ("parent",)
+    request = TransferRequest(Source(path=("main", "s")), path, mode=mode)  # type: ignore[arg-type]
+    try:
+        return run(plan(request, source, target)).notes
+    finally:
+        source.close()
+
+
+def values(target: Connector, table: str) -> Rows:
+    with target.reader() as reader:
+        return sorted(tuple(row.values()) for row in reader.fetch(f"SELECT * FROM {table}").to_pylist())
+
+
+def family(target: Connector, action: str, boss: str = "") -> None:
+    """Parents 1 to 3; children 10 of 1 and 20 of 2; a grandchild of 10."""
+    target.execute(f"CREATE TABLE parent (id int PRIMARY KEY, boss int{boss})")
+    target.execute(
+        "CREATE TABLE child (id int PRIMARY KEY, parent_id int DEFAULT 1, "
+        f"FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE {action})"
+    )
+    target.execute(
+        "CREATE TABLE grandchild (id int PRIMARY KEY, child_id int, "
+        "FOREIGN KEY (child_id) REFERENCES child (id) ON DELETE CASCADE)"
+    )
+    for number in (1, 2, 3):
+        target.execute(f"INSERT INTO parent (id) VALUES ({number})")
+    target.execute("INSERT INTO child VALUES (10, 1), (20, 2)")
+    target.execute("INSERT INTO grandchild VALUES (100, 10)")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_children_of_a_row_that_would_go_refuse_the_replace(
+    target: Connector, engine: str, action: str, tmp_path: Path
+) -> None:
+    family(target, action)
+    with pytest.raises(MigrationError, match="cannot be replaced") as caught:
+        moved([(2, 5), (3, 6), (4, 7)], target, tmp_path)
+    assert caught.value.sqlstate == "23503"
+    assert "1 row of " in (caught.value.detail or "")
+    assert f'child" (parent_id, ON DELETE {action})' in (caught.value.detail or "")
+    assert caught.value.hint
+    assert values(target, "parent") == [(1, None), (2, None), (3, None)]
+    assert values(target, "child") == [(10, 1), (20, 2)]
+    assert values(target, "grandchild") == [(100, 10)]
+    with target.writer() as writer:
+        assert writer.leftovers() == ()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "NO ACTION"])
+def test_children_of_rows_that_stay_are_left_alone(
+    target: Connector, engine: str, action: str, tmp_path: Path
+) -> None:
+    family(target, action)
+    notes = moved([(1, 5), (2, 6), (4, 7)], target, tmp_path)
+    assert "published by merge by key" in notes
+    assert values(target, "parent") == [(1, 5), (2, 6), (4, 7)]
+    assert values(target, "child") == [(10, 1), (20, 2)]
+    assert values(target, "grandchild") == [(100, 10)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_row_that_stays_does_not_go_with_the_one_it_refers_to(
+    target: Connector, engine: str, tmp_path: Path
+) -> None:
+    family(target, "CASCADE", ", FOREIGN KEY (boss) REFERENCES parent (id) ON DELETE CASCADE")
+    target.execute("UPDATE parent SET boss = 3 WHERE id = 1")  # and child 10 hangs on 1
+    with pytest.raises(MigrationError, match="cannot be replaced") as caught:
+        moved([(1, None), (2, None)], target, tmp_path)
+    assert "boss, ON DELETE CASCADE" in (caught.value.detail or "")
+    assert values(target, "child") == [(10, 1), (20, 2)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("action", ["NO ACTION", "CASCADE", "SET NULL"])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_table_that_refers_to_itself_takes_rows_in_any_order(
+    target: Connector, engine: str, action: str, mode: str, tmp_path: Path
+) -> None:
+    target.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY, boss int, "
+        f"CONSTRAINT own_boss FOREIGN KEY (boss) REFERENCES parent (id) ON DELETE {action})"
+    )
+    old: Rows = [(7, None), (8, 7), (9, 8), (10, 10)]
+    for number, boss in old:
+        target.execute(f"INSERT INTO parent VALUES ({number}, {boss or 'NULL'})")
+    new: Rows = [(1, 2), (2, 3), (3, 1), (4, 4), (5, None)]
+    moved(new, target, tmp_path, mode)
+    assert values(target, "parent") == new + (old if mode == "append" else [])
+    with pytest.raises(MigrationError) as caught:
+        target.execute("INSERT INTO parent VALUES (11, 12)")
+    assert caught.value.sqlstate == "23503"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_reference_to_nothing_is_refused(target: Connector, engine: str, mode: str, tmp_path: Path) -> None:
+    target.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY, boss int, FOREIGN KEY (boss) REFERENCES parent (id))"
+    )
+    target.execute("INSERT INTO parent VALUES (7, NULL)")
+    with pytest.raises(MigrationError) as caught:
+        moved([(1, None), (2, 9)], target, tmp_path, mode)
+    assert caught.value.sqlstate == "23503"
+    assert values(target, "parent") == [(7, None)]
