@@ -10,12 +10,12 @@ from migration.transfer_model import TransferRequest
 def settle(journal: Journal, entry: Entry, target: Connector) -> bool:
     """A transfer that ended while it published: True if the target has it.
 
-    Publishing removes the staging table in the step that shows the rows, so a staging table that is still
-    there means that nothing was shown; it is dropped.
+    Publishing removes the staging table, or rows of it, in the step that shows the rows. What is left of it is dropped.
     """
-    with target.writer() as writer:
-        published = entry.staging is None or not writer.exists(entry.staging)
-        if not published and entry.staging is not None:
+    published = True
+    if entry.staging is not None:
+        with target.writer() as writer:
+            published = writer.has_published(entry.staging, entry.rows_done)
             writer.drop(entry.staging)
     if published:
         journal.finish(entry.id, watermark_of=TransferRequest.from_json(entry.request).watermark_key)

@@ -35,6 +35,7 @@ class MysqlWriter(SqlWriter):
 
     transactional_ddl = False
     current_read = " LOCK IN SHARE MODE"
+    end_statement = "DELETE FROM {table} LIMIT 1"
 
     def __init__(self, connector: MysqlConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item

@@ -17,6 +17,9 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
    values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
    could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
 
+7. Staging ends in the transaction that shows its rows. Where DROP would commit, it loses rows there instead, so that
+   who comes after a kill can tell (``has_published``): an append that is taken for undone would be done twice.
+
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
 
@@ -63,6 +66,7 @@ class SqlWriter(ABC):
     swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
     current_read = ""  # behind a query that must see what others have committed since the transaction began
+    end_statement = "DELETE FROM {table}"  # rows of staging, where it cannot be dropped in a transaction
     moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
 
     @abstractmethod
@@ -172,9 +176,22 @@ class SqlWriter(ABC):
                 rows = (
                     self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
                 )
+                self._end(staging)
             published = Published("INSERT ... SELECT" if mode == "append" else "UPDATE + INSERT", True, rows)
         self.drop(staging)
         return published
+
+    def has_published(self, staging: Path, rows: int) -> bool:
+        """Whether ``publish`` has shown the ``rows`` that were staged, wherever it was broken off."""
+        if not self.exists(staging):
+            return True
+        return self.transactions and not self.transactional_ddl and self.count(staging) < rows
+
+    def _end(self, staging: Path) -> None:
+        if self.transactional_ddl:
+            self.drop(staging)
+        elif self.transactions:
+            self.execute(self.end_statement.format(table=self.q(staging)))
 
     def check_recreate(self, staging: Path, target: Path) -> bool:
         """Whether a recreated table takes the staged shape; 2BP01 where what hangs on the old one would be lost."""
@@ -223,10 +240,12 @@ class SqlWriter(ABC):
                 check_children(self, staging, target, keys)
                 self.delete_missing(staging, target, keys)
                 rows = self._upsert(staging, target, keys, whole=True)
+                self._end(staging)
             return Published("merge by key", atomic=True, rows=rows, notes=notes)
         with self.transaction():
             self.empty(target)
             rows = self._insert(staging, target, whole=True)
+            self._end(staging)
         method = self.empty_statement.partition(" ")[0] + " + INSERT"
         return Published(method, atomic=True, rows=rows, notes=notes)
 
