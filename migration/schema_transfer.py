@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle go last, in the order
-   of their names, and keep no references; the result says so.
+1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle keep no references, and
+   the result says so; what refers to them from outside comes behind them and does.
 2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
    the error names the table, and a rerun replaces what is there.
 3. Views follow the tables (``schema_views``).
@@ -32,7 +32,7 @@ _DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is c
 
 
 def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSpec]]:
-    """Parents first; and those in a circle of references, by name."""
+    """All tables, parents first; and those in a circle of references."""
     waiting = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
     needs: Mapping[str, set[str]] = {
         name: {
@@ -43,15 +43,26 @@ def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSp
         - {name}
         for name, table in waiting.items()
     }
-    done: list[TableSpec] = []
-    placed: set[str] = set()
-    while True:
-        ready = [name for name in waiting if name not in placed and needs[name] <= placed]
-        if not ready:
-            break
-        done += [waiting[name] for name in ready]
-        placed |= set(ready)
-    return done, [table for name, table in waiting.items() if name not in placed]
+    above = {name: _above(name, needs) for name in waiting}
+    circle = {name for name in waiting if name in above[name]}
+    placed: list[str] = []
+    while len(placed) < len(waiting):
+        placed += [
+            name
+            for name in waiting
+            if name not in placed and needs[name] - (circle if name in circle else set()) <= set(placed)
+        ]
+    return [waiting[name] for name in placed], [waiting[name] for name in waiting if name in circle]
+
+
+def _above(name: str, needs: Mapping[str, set[str]]) -> set[str]:
+    """All that a table refers to, however far."""
+    found: set[str] = set()
+    new = needs[name]
+    while new:
+        found |= new
+        new = {each for other in new for each in needs[other]} - found
+    return found
 
 
 def requests(
@@ -88,7 +99,7 @@ def requests(
             source_branch=source_branch,
             foreign_keys=table not in circle,
         )
-        for table in (*ordered, *circle, *rows)
+        for table in (*ordered, *rows)
     ]
 
 

@@ -146,13 +146,20 @@ def test_a_schema_moves_parents_first_with_its_references(connectors: dict[str, 
         requests("nowhere", connectors["shop"], ("main",), TransferOptions())
 
 
-def test_tables_that_refer_to_each_other_come_last() -> None:
+def test_what_refers_to_a_circle_comes_behind_it_and_is_in_none() -> None:
     def table(name: str, *parents: str) -> TableSpec:
         keys = tuple(KeySpec("foreign", ("id",), ref_table=("s", parent)) for parent in parents)
         return TableSpec(("s", name), (ColumnSpec("id", of("int64")),), keys)
 
     ordered, circle = in_order(
-        [table("c", "b"), table("x", "y"), table("y", "x"), table("b", "a", "b"), table("a")]
+        [
+            table("c", "b", "y"),
+            table("x", "y"),
+            table("y", "x", "z"),
+            table("b", "a", "b"),
+            table("a"),
+            table("z"),
+        ]
     )
-    assert [item.name for item in ordered] == ["a", "b", "c"]
+    assert [item.name for item in ordered] == ["a", "x", "z", "b", "y", "c"]
     assert [item.name for item in circle] == ["x", "y"]
