@@ -208,7 +208,8 @@ class MysqlReader(SqlReader):
 
     def projections(self, columns: Sequence[ReadColumn]) -> list[str]:
         lone = ["1"] if len(columns) == 1 else []  # a lone NULL would be an empty line
-        return [f"CONCAT_WS(',', {', '.join([*lone, *super().projections(columns)])})"]
+        fields = ", ',', ".join([*lone, *super().projections(columns)])
+        return [f"CONCAT({fields})"]  # not CONCAT_WS, which leaves a field out that the server could not make
 
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int

@@ -27,7 +27,7 @@ _BARE = ("decimal", "float64", "date", "timestamp", "time")
 
 
 def exported(expression: str, type_: CanonicalType) -> str:
-    """One CSV field: NULL is empty, text is quoted."""
+    """One CSV field: NULL is empty, text is quoted; NULL where a value is longer than the server makes a text."""
     if type_.is_integer or type_.kind in _BARE or type_.kind == "bool":
         field = expression
     elif type_.kind == "float32":
@@ -40,7 +40,8 @@ def exported(expression: str, type_: CanonicalType) -> str:
         field = f"LPAD(BIN({expression} + 0), {type_.length or 64}, '0')"
     else:
         field = f"CONCAT('\"', REPLACE(CONVERT({expression} USING utf8mb4), '\"', '\"\"'), '\"')"
-    return f"IFNULL({field}, '')"
+    empty = f"IF({expression} IS NULL, '', NULL)" if field.startswith("CONCAT('\"'") else "''"
+    return f"IFNULL({field}, {empty})"
 
 
 def packets(session: Any) -> Generator[bytes, None, None]:

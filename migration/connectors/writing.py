@@ -17,8 +17,8 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
    values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
    could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
 
-7. Staging ends in the transaction that shows its rows. Where DROP would commit, it loses rows there instead, so that
-   who comes after a kill can tell (``has_published``): an append that is taken for undone would be done twice.
+7. Staging ends in the transaction that shows its rows, or loses rows there where DROP would commit: who comes after a
+   kill can tell (``has_published``), and no append is done twice.
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
@@ -172,20 +172,18 @@ class SqlWriter(ABC):
         elif mode in ("replace", "recreate"):
             published = self._replace(staging, target, tuple(key))
         else:
+            adds = mode == "append"
             with self.transaction():
-                rows = (
-                    self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
-                )
+                rows = self._insert(staging, target) if adds else self._upsert(staging, target, key)
                 self._end(staging)
-            published = Published("INSERT ... SELECT" if mode == "append" else "UPDATE + INSERT", True, rows)
+            published = Published("INSERT ... SELECT" if adds else "UPDATE + INSERT", True, rows)
         self.drop(staging)
         return published
 
     def has_published(self, staging: Path, rows: int) -> bool:
-        """Whether ``publish`` has shown the ``rows`` that were staged, wherever it was broken off."""
-        if not self.exists(staging):
-            return True
-        return self.transactions and not self.transactional_ddl and self.count(staging) < rows
+        """Whether ``publish``, which broke off, has shown the ``rows`` that were staged."""
+        loses = self.transactions and not self.transactional_ddl
+        return not self.exists(staging) or (loses and self.count(staging) < rows)
 
     def _end(self, staging: Path) -> None:
         if self.transactional_ddl:

@@ -182,3 +182,19 @@ def test_what_is_given_up_may_be_null_in_a_new_table_only(
     with pytest.raises(MigrationError, match="the target is NOT NULL") as refusal:
         plan(lossy, maria, pg)
     assert refusal.value.sqlstate == "HV004"
+
+
+@pytest.mark.parametrize(
+    "values", ["REPEAT(x'00', 9000000), ''", "REPEAT('a', 9000000), REPEAT('b', 9000000)"]
+)
+def test_a_value_whose_line_is_longer_than_a_packet_is_not_null(
+    maria: Connector, pg: Connector, mariadb: Server, values: str
+) -> None:
+    """CONCAT and HEX give NULL there, with a warning."""
+    maria.execute("CREATE TABLE judged (id int, b longblob, t longtext)")
+    maria.execute(f"INSERT INTO judged VALUES (1, NULL, NULL), (2, {values})")
+    with pytest.raises(MigrationError) as caught:
+        run(plan(request(mariadb), maria, pg))
+    assert caught.value.sqlstate == "54000"
+    maria.execute("DELETE FROM judged WHERE id = 2")
+    assert run(plan(request(mariadb), maria, pg)).verdict == "pass"
