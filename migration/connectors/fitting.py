@@ -166,3 +166,15 @@ def _integer_widens(given: pa.DataType, wanted: pa.DataType) -> bool:
     if signed:
         return bool(pa.types.is_signed_integer(wanted) and room >= width)
     return bool(room > width if pa.types.is_signed_integer(wanted) else room >= width)
+
+
+def same_shape(one: TableSpec, other: TableSpec) -> bool:
+    """Whether two tables have the same columns and the same keys, whatever their names."""
+    shapes = [
+        (
+            [(column.name, column.type, column.nullable) for column in spec.columns],
+            {(key.kind, key.columns) for key in spec.keys if key.kind in ("primary", "unique")},
+        )
+        for spec in (one, other)
+    ]
+    return shapes[0] == shapes[1]

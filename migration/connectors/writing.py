@@ -17,8 +17,7 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
    values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
    could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
 
-7. Staging ends in the transaction that shows its rows, or loses rows there where DROP would commit: who comes after a
-   kill can tell (``has_published``), and no append is done twice.
+7. Staging ends, or loses rows, in the transaction that shows them: after a kill ``has_published`` can tell.
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
@@ -37,7 +36,7 @@ import pyarrow as pa
 from migration.connectors.arrival import Arrival
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.children import Reference, check_children
-from migration.connectors.fitting import fit
+from migration.connectors.fitting import fit, same_shape
 from migration.connectors.queries import quoted, quoted_path
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
@@ -45,14 +44,12 @@ from migration.model import TableSpec
 
 _MARK = "__stg_"
 _OLD = "__old_"
-_JOB = re.compile(r"[0-9a-z]{1,24}")
 _LEFTOVER = re.compile(r".*(?:__stg_|__old_)(?P<job>[0-9a-z]{1,24})")
 
 
 def is_staging(path: Path) -> bool:
     """Whether a table's name is one that ``staging`` gives."""
-    match = _LEFTOVER.fullmatch(path[-1])
-    return match is not None and _MARK in path[-1]
+    return _LEFTOVER.fullmatch(path[-1]) is not None and _MARK in path[-1]
 
 
 class SqlWriter(ABC):
@@ -385,7 +382,7 @@ class SqlWriter(ABC):
         return [name for name in self._names(staging) if self.moved is None or name in self.moved]
 
     def _beside(self, target: Path, mark: str, job: str) -> Path:
-        if not _JOB.fullmatch(job):
+        if not re.fullmatch(r"[0-9a-z]{1,24}", job):
             raise ValueError(f"a job is named by up to 24 digits and lower-case letters, not {job!r}")
         suffix, rules = mark + job, self.item.identifiers
         room = min(rules.max_length, 200) - len(suffix)
@@ -401,15 +398,3 @@ class SqlWriter(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def same_shape(one: TableSpec, other: TableSpec) -> bool:
-    """Whether two tables have the same columns and the same keys, whatever their names."""
-    shapes = [
-        (
-            [(column.name, column.type, column.nullable) for column in spec.columns],
-            {(key.kind, key.columns) for key in spec.keys if key.kind in ("primary", "unique")},
-        )
-        for spec in (one, other)
-    ]
-    return shapes[0] == shapes[1]
