@@ -23,6 +23,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from migration.connectors import mysql_catalog
 from migration.connectors.alchemy_catalog import Seen, entries, remote_table
 from migration.connectors.base import Path, Predicate, ReadColumn, RemoteTable, Source, TableEntry, Writer
 from migration.connectors.convert import from_values
@@ -131,6 +132,14 @@ class AlchemyConnector(SqlConnector[Any]):
 
         self.refuse_writing()
         return AlchemyWriter(self, self.open(reading=False))
+
+    def refuse_lasting(self, statement: str) -> None:
+        """MyISAM and its like keep what was rolled back."""
+        if self.dialect == "mysql":
+            with self.session() as session:
+                mysql_catalog.refuse_lasting(
+                    statement, lambda text: session.exec_driver_sql(text.replace("%", "%%")).fetchall()
+                )
 
     def interrupt(self) -> None:
         for session in tuple(self._sessions):

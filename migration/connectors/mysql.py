@@ -24,6 +24,7 @@ import pymysql
 from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
+from migration.connectors import mysql_catalog
 from migration.connectors.base import (
     Path,
     ReadColumn,
@@ -95,6 +96,10 @@ class MysqlConnector(SqlConnector[Any]):
 
         self.refuse_writing()
         return MysqlWriter(self, self.open(local_infile=True))
+
+    def refuse_lasting(self, statement: str) -> None:
+        """MyISAM and its like keep what was rolled back."""
+        mysql_catalog.refuse_lasting(statement, self.ask)
 
     def interrupt(self) -> None:
         for session in tuple(self._sessions):

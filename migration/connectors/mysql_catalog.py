@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import sqlglot
+from sqlglot import exp
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable
 from migration.connectors.children import ACTIONS, Reference
+from migration.ddl_quoting import quote_text
+from migration.dialects import contract
+from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import (
     CanonicalType,
@@ -170,3 +176,26 @@ def _ask(session: Any, query: str, path: Path) -> list[tuple[Any, ...]]:
     with session.cursor() as cursor:
         cursor.execute(query, [path[-2] if len(path) > 1 else None, path[-1]])
         return list(cursor.fetchall())
+
+
+def refuse_lasting(statement: str, ask: Callable[[str], Sequence[Sequence[Any]]]) -> None:
+    """0A000 where a statement writes a table whose engine (MyISAM, Aria) has no transactions to take it back in."""
+    tree = sqlglot.parse_one(statement, read="mysql")
+    written = (
+        tree.this if isinstance(tree, exp.Insert) else tree
+    )  # what an INSERT only reads may be of any engine
+    item = contract("mysql")
+    for table in written.find_all(exp.Table):
+        schema = quote_text(table.db, item) if table.db else "DATABASE()"
+        found = ask(
+            "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine"
+            f" WHERE e.transactions <> 'YES' AND t.table_schema = {schema}"
+            f" AND t.table_name = {quote_text(table.name, item)}"
+        )
+        if found:
+            raise MigrationError(
+                "0A000",
+                f'what is written to "{table.name}" cannot be taken back',
+                detail=f"Its engine, {found[0][0]}, has no transactions.",
+                hint="Run it without DRY RUN and ROWS BETWEEN, or ALTER TABLE … ENGINE = InnoDB.",
+            )

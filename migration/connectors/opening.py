@@ -106,6 +106,9 @@ class SqlConnector(ABC, Generic[S]):
                 hint="CREATE DATASOURCE ... OPTIONS (..., role 'read_write') allows writing.",
             )
 
+    def refuse_lasting(self, statement: str) -> None:
+        """0A000 where a rollback would leave behind what ``statement`` writes; by default nothing does."""
+
     def execute(
         self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None
     ) -> Executed:
@@ -121,6 +124,8 @@ class SqlConnector(ABC, Generic[S]):
                     detail="DRY RUN and ROWS BETWEEN need a transaction that can be rolled back.",
                     hint="Run it without them.",
                 )
+            if dry_run or rows_between:
+                self.refuse_lasting(statement)
             if undoable:
                 writer.begin()
             rows = writer.execute(statement)

@@ -87,8 +87,10 @@ def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
                     f'cannot write to datasource "{name}" with this statement',
                     hint=f"EXECUTE ON {name} AS $$ … $$, or TRANSFER … TO {name}.schema.table.",
                 )
-            if node.args.get("when") is not None:
+            if node.args.get("version") is not None:
                 raise BoughError("0A000", f'a table of datasource "{name}" has no AS OF')
+            if isinstance(node.parent, exp.Schema | exp.Reference) and node.find_ancestor(exp.Reference):
+                raise BoughError("0A000", f'a foreign key cannot refer to a table of datasource "{name}"')
             path = [folded(node.this)]
             if node.args.get("catalog") is not None:
                 path.insert(0, folded(node.args["db"]))

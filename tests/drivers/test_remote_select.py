@@ -266,6 +266,15 @@ def test_strings_have_the_types_of_remote_columns(
             client.execute(f"SELECT id FROM pg.public.spelled WHERE {wrong}")
 
 
+def test_what_a_remote_table_cannot_be(client: psycopg.Connection[Any], there: str) -> None:
+    for refused in (
+        f"SELECT id FROM {there}.people AS OF VERSION 1",
+        f"CREATE TABLE child (id bigint REFERENCES {there}.people (id))",
+        f"CREATE TABLE child (id bigint, FOREIGN KEY (id) REFERENCES {there}.people)",
+    ):
+        assert _refused(client, refused).sqlstate == "0A000"
+
+
 @pytest.mark.mariadb
 def test_a_year_is_compared_as_a_number(client: psycopg.Connection[Any], mariadb: Any) -> None:
     with pymysql.connect(

@@ -234,6 +234,26 @@ def test_the_row_guard_is_judged_before_commit(opened: Opened, engine: str) -> N
     assert whole(connector).num_rows == 2
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(name, marks=pytest.mark.mariadb) for name in ("mariadb", "sqlalchemy-mariadb")],
+)
+def test_what_no_rollback_takes_back_is_not_tried(opened: Opened) -> None:
+    connector = opened("read_write")
+    connector.execute("CREATE TABLE lasting (id bigint) ENGINE = MyISAM")
+    try:
+        connector.execute("INSERT INTO lasting VALUES (1)")
+        for guard in ({"rows_between": (0, 0)}, {"dry_run": True}):
+            with pytest.raises(MigrationError, match='"lasting" cannot be taken back') as refusal:
+                connector.execute("DELETE FROM lasting", **guard)  # type: ignore[arg-type]
+            assert refusal.value.sqlstate == "0A000"
+        assert connector.execute("INSERT INTO t (id) SELECT 77 FROM lasting", dry_run=True).rows == 1
+        with connector.reader() as reader:
+            assert reader.count(Source(path=("lasting",))) == 1
+    finally:
+        connector.execute("DROP TABLE lasting")
+
+
 def test_a_wrong_type_is_refused_before_the_first_byte(opened: Opened) -> None:
     with opened("read_write").writer() as writer:
         batch = pa.record_batch([pa.array([1.5])], names=["id"])
