@@ -65,7 +65,8 @@ class RemoteState:
                 if item.name not in self._fixed:
                     self.datasources.add(item)
         except MigrationError as error:
-            raise SettingsError(error.message, hint=error.hint) from error
+            message = f"{error.message}: {error.detail}" if error.detail else error.message
+            raise SettingsError(message, hint=error.hint) from error
         if self._journal_file is not None and self._journal_file.exists():
             self.journal.interrupt_orphans()
 

@@ -95,6 +95,11 @@ def test_a_secret_that_is_not_set_stops_the_start(
     with pytest.raises(SettingsError) as caught:
         RemoteState(None, settings)
     assert "BOUGH_TEST_SECRET" in str(caught.value) + str(caught.value.hint)
+    agent.write_text(
+        agent.read_text().replace("{BOUGH_TEST_SECRET}", "{BOUGH_TEST_SECRET:?ask the operators}")
+    )
+    with pytest.raises(SettingsError, match="BOUGH_TEST_SECRET is not set: ask the operators"):
+        RemoteState(None, settings)
 
 
 @pytest.mark.slow
