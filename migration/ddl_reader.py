@@ -89,6 +89,16 @@ class TableStatement:
     clauses: tuple[TableClause, ...]
     has_query: bool = False
     stray: tuple[Lexeme, ...] = field(default=())
+    copies: bool = False  # LIKE or PARTITION OF another table, whose columns it has, and no list
+
+    @property
+    def borrows(self) -> bool:
+        """Whether it has columns of another table, which are not known here: LIKE, INHERITS, PARTITION OF."""
+        return (
+            self.copies
+            or self.clause("inherits") is not None
+            or any(item.lexemes[:1] and item.lexemes[0].says("like") for item in self.constraints)
+        )
 
     def clause(self, *names: str) -> TableClause | None:
         """The first clause of one of those names."""
@@ -126,6 +136,11 @@ def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) 
             break
     if not path:
         raise _broken("the table has no name", lexemes[min(at, len(lexemes) - 1)])
+    copies = contract.name in ("mysql", "hive", "spark", "snowflake") and at < len(lexemes)
+    if (copies and lexemes[at].says("like")) or (
+        contract.family == "postgres-like" and find_words(lexemes[at : at + 2], ("partition", "of")) == 0
+    ):
+        return TableStatement(tuple(path), (), (), (), copies=True)
     columns: list[ColumnDefinition] = []
     constraints: list[ConstraintDefinition] = []
     if contract.name == "clickhouse" and find_words(lexemes[at : at + 2], ("on", "cluster")) == 0:

@@ -471,6 +471,12 @@ ACCEPTED = {
         None,
         "CREATE EXTERNAL TABLE t (a INT) PARTITIONED BY (p STRING) STORED AS PARQUET",
     ),
+    "postgres-like": ("postgres", None, "CREATE TABLE t (LIKE s.x INCLUDING ALL, b int, UNIQUE (a, b))"),
+    "postgres-partition-of": ("postgres", None, "CREATE TABLE t PARTITION OF p FOR VALUES FROM (1) TO (2)"),
+    "postgres-inherits": ("postgres", None, "CREATE TABLE t (b int, UNIQUE (a)) INHERITS (p)"),
+    "mysql-like": ("mysql", None, "CREATE TABLE t LIKE s.x"),
+    "spark-like": ("spark", None, "CREATE TABLE t LIKE x"),
+    "bigquery-ingestion": ("bigquery", None, "CREATE TABLE t (a INT64) PARTITION BY DATE(_PARTITIONTIME)"),
     "spark-partitioned": ("spark", None, "CREATE TABLE t (a INT, p STRING) USING delta PARTITIONED BY (p)"),
 }
 WARNED = {
