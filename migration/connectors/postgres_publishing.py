@@ -109,6 +109,8 @@ _SEQUENCES = """
 SELECT s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.refobjid = %s AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"""
 
+_MERGING = 0x426F7567  # the first half of the advisory locks that are ours; the second is a table's OID
+
 
 class PostgresPublisher(SqlWriter):
     """The writer's publishing: names of constraints and indexes are the table's own."""
@@ -139,11 +141,21 @@ class PostgresPublisher(SqlWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         is_new = not self.exists(target)
         with self.transaction():
+            if not is_new and mode != "append":
+                self._wait_for_others(target)
             published = super().publish(staging, target, mode, key)
             if is_new or mode == "recreate":
                 with self.connector.errors():
                     own_names(self.session, staging, target, self.item)
         return published
+
+    def _wait_for_others(self, target: Path) -> None:
+        """Until no other transfer merges rows by key here: without a unique key both would insert what neither sees."""
+        with self.connector.errors():
+            self.session.execute(
+                b"SELECT pg_advisory_xact_lock(%s, %s::bigint::bit(32)::int)",
+                [_MERGING, find(self.session, target)],
+            )
 
     def overriding(self, target: Path) -> str:
         if self.session.info.server_version < _OVERRIDES:

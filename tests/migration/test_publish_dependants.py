@@ -4,6 +4,8 @@ rows. What would change the rows on their way into it is noticed, and nothing is
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -259,3 +261,20 @@ def test_a_table_that_refers_to_itself_moves_with_its_schema(
     else:
         assert [key.ref_table[-1] for key in keys] == ["tree"]
     target.execute("DROP TABLE looped_copy.tree")
+
+
+@pytest.mark.parametrize("engine", [POSTGRES])
+def test_two_upserts_of_a_key_without_an_index_come_one_after_the_other(
+    source: Connector, target: Connector, engine: str
+) -> None:
+    target.execute("CREATE TABLE things (id int, v varchar(20))")
+    target.execute("CREATE TABLE things__stg_1 AS SELECT 1 AS id, 'first'::varchar(20) AS v")
+    other = threading.Thread(target=moved, args=(source, target, engine, "upsert"))
+    with target.writer() as writer:
+        with writer.transaction():  # type: ignore[attr-defined]
+            writer.publish(("public", "things__stg_1"), where(engine), "upsert", ["id"])
+            other.start()
+            while other.is_alive() and not rows(target, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+                time.sleep(0.01)
+        other.join()
+    assert rows(target, "SELECT id, v FROM things ORDER BY id") == MOVED
