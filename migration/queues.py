@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from typing import Any
 
-QUEUE_BYTES = 8 << 20
+QUEUE_BYTES = 5 << 20
 
 
 class Stopped(Exception):

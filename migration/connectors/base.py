@@ -36,7 +36,7 @@ TableKind = Literal["table", "view", "materialized view", "foreign table"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">=", "in", "is null", "is not null"]
 
 BATCH_ROWS = 65_536
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 5 << 20
 
 
 @dataclass(frozen=True, slots=True)
