@@ -221,7 +221,8 @@ class MysqlReader(SqlReader):
     ) -> Generator[pa.RecordBatch, None, None]:
         block: list[bytes] = []
         held = 0
-        with self.connector.errors(), contextlib.closing(self._lines(text)) as lines:
+        casts = any((column.expression or "").startswith("CAST(") for column in columns)
+        with self.connector.errors(), contextlib.closing(self._lines(text, casts)) as lines:
             for packet in lines:
                 block.append(packet)
                 held += len(packet)
@@ -231,13 +232,22 @@ class MysqlReader(SqlReader):
             if block:
                 yield read_block(b"\n".join(block) + b"\n", columns)
 
-    def _lines(self, text: str) -> Generator[bytes, None, None]:
+    def _lines(self, text: str, casts: bool) -> Generator[bytes, None, None]:
+        """The rows of a query. A CAST that does not fit is a warning here, and another value: so it is refused."""
         cursor = self.session.cursor(SSCursor)
         cursor.execute(text)
         finished = False
         try:
-            yield from packets(self.session)
+            warnings = yield from packets(self.session)
             finished = True
+            if warnings and casts:
+                _, _, said = self.rows("SHOW WARNINGS LIMIT 1")[0]
+                raise MigrationError(
+                    "HV004",
+                    f"a CAST has changed a value: {said}",
+                    detail=f"The server gave {warnings} warnings.",
+                    hint="CAST it to a type that holds every value, or say in a query what becomes of the others.",
+                )
         finally:
             left = self.session._result
             # An error is the last thing of a result: whoever read on would wait for ever.

@@ -44,8 +44,9 @@ def exported(expression: str, type_: CanonicalType) -> str:
     return f"IFNULL({field}, {empty})"
 
 
-def packets(session: Any) -> Generator[bytes, None, None]:
-    """The rows of an open unbuffered result of one column, as the server sent them."""
+def packets(session: Any) -> Generator[bytes, None, int]:
+    """The rows of an open unbuffered result of one column, as the server sent them; returns how many warnings came."""
+    warnings = 0
     read = session._rfile.read
     while True:
         header = read(4)
@@ -61,6 +62,7 @@ def packets(session: Any) -> Generator[bytes, None, None]:
         if first < 0xFB:
             yield data[1:]
         elif first == 0xFE and len(data) < 9:
+            warnings = int(data[1] | data[2] << 8)
             break
         elif first == 0xFF:
             session._result.unbuffered_active = False
@@ -74,6 +76,7 @@ def packets(session: Any) -> Generator[bytes, None, None]:
         else:
             yield data[{0xFC: 3, 0xFD: 4, 0xFE: 9}[first] :]
     session._result.unbuffered_active = False
+    return warnings
 
 
 def load_columns(columns: Sequence[ColumnSpec], item: DialectContract) -> str:

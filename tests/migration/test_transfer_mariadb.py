@@ -96,7 +96,9 @@ def test_a_nul_is_found_by_the_server(
     )
     sent: list[str] = []
     before = MysqlReader._lines
-    monkeypatch.setattr(MysqlReader, "_lines", lambda self, text: sent.append(text) or before(self, text))
+    monkeypatch.setattr(
+        MysqlReader, "_lines", lambda self, text, casts: sent.append(text) or before(self, text, casts)
+    )
     with pytest.raises(MigrationError) as refusal:
         plan(request(mariadb), maria, pg)
     assert refusal.value.sqlstate == "HV004"
@@ -198,3 +200,26 @@ def test_a_value_whose_line_is_longer_than_a_packet_is_not_null(
     assert caught.value.sqlstate == "54000"
     maria.execute("DELETE FROM judged WHERE id = 2")
     assert run(plan(request(mariadb), maria, pg)).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cast"),
+    [
+        ("v decimal(12,3)", "123456.789", "v AS numeric(5,2)"),
+        ("v varchar(20)", "'14x'", "v AS bigint"),
+        ("v varchar(20)", "'no day'", "v AS date"),
+        ("v varchar(20)", "'x'", "v AS double precision"),
+        ("v varchar(20)", "'long'", "v AS varchar(3)"),
+    ],
+)
+def test_a_cast_that_changes_a_value_is_refused(
+    maria: Connector, pg: Connector, mariadb: Server, column: str, value: str, cast: str
+) -> None:
+    """The server warns, and gives 999.99, 14, NULL, 0 and lon."""
+    maria.execute(f"CREATE TABLE judged (id int, {column})")
+    maria.execute(f"INSERT INTO judged VALUES (1, {value}), (2, NULL)")
+    with pytest.raises(MigrationError, match="a CAST has changed a value") as caught:
+        run(plan(request(mariadb, cast=cast), maria, pg))
+    assert caught.value.sqlstate == "HV004"
+    maria.execute("DELETE FROM judged WHERE id = 1")
+    assert run(plan(request(mariadb, cast=cast), maria, pg)).verdict == "pass"
