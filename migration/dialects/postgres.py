@@ -26,7 +26,7 @@ from migration.dialects.spelling import (
     texts,
     words,
 )
-from migration.types import byte_string, json, of
+from migration.types import byte_string, json, of, text
 
 SPELLINGS = spellings(
     {
@@ -40,6 +40,7 @@ SPELLINGS = spellings(
         "float": floats("float64"),
         "text|character varying|char varying|varchar|national character varying|nchar varying": texts(),
         "character|char|bpchar|national character|national char|nchar": texts(default=1, fixed=True),
+        "name": text(63, "bytes"),
         "bytea": byte_string(),
         "date": of("date"),
         "time|time without time zone": clocks("time"),
@@ -56,7 +57,7 @@ SPELLINGS = spellings(
     others(
         *words(
             "money inet cidr macaddr macaddr8 point line lseg box path polygon circle tsvector "
-            "tsquery xml name oid xid"
+            "tsquery xml oid xid"
         ),
         *words(
             "xid8 cid tid pg_lsn pg_snapshot txid_snapshot jsonpath regclass regtype regproc "

@@ -266,6 +266,29 @@ def test_strings_have_the_types_of_remote_columns(
             client.execute(f"SELECT id FROM pg.public.spelled WHERE {wrong}")
 
 
+@pytest.mark.postgres
+def test_the_catalogs_over_there_are_tables_too(
+    client: psycopg.Connection[Any], pg: psycopg.Connection[Any]
+) -> None:
+    client.execute(
+        f"CREATE DATASOURCE pg_named TYPE postgres OPTIONS (host '{pg.info.host}', port '{pg.info.port}',"
+        f" user '{pg.info.user}', database '{pg.info.dbname}', role 'read_write')"
+    )
+    pg.execute("CREATE TABLE catalogued (id int, name name); INSERT INTO catalogued VALUES (1, 'relname')")
+    assert _all(client, "SELECT id FROM pg.public.catalogued WHERE name = 'relname'") == [(1,)]
+    query = "SELECT table_name, table_type FROM {}information_schema.tables WHERE table_name = 'catalogued'"
+    assert _all(client, query.format("pg.")) == pg.execute(query.format("")).fetchall()
+    client.execute(
+        "TRANSFER (SELECT repeat('x', 63) AS name, 2 AS id) TO pg_named.public.catalogued MODE append"
+    )
+    assert pg.execute("SELECT max(length(name::text)) FROM catalogued").fetchall() == [(63,)]
+    with pytest.raises(psycopg.Error) as caught:
+        client.execute(
+            "TRANSFER (SELECT repeat('é', 60) AS name, 2 AS id) TO pg_named.public.catalogued MODE append"
+        )
+    assert caught.value.sqlstate == "HV004"
+
+
 def test_what_a_remote_table_cannot_be(client: psycopg.Connection[Any], there: str) -> None:
     for refused in (
         f"SELECT id FROM {there}.people AS OF VERSION 1",
