@@ -46,6 +46,7 @@ class Finding:
     samples: tuple[str, ...] = ()
 
 
+_AT_ONCE = 400  # terms in one SELECT: the engine's planner takes the square of their number
 _NOTHING: list[Finding] = []
 _APART = {"rows": "counts", "nonnull": "counts", "min": "ends", "max": "ends"}
 
@@ -133,23 +134,35 @@ def _counted(
     clause = source_clause(source, dialect)
     head = query.selected if query else ("count(*) AS m0",)
     if query is not None and reader.keeps_extremes(source):
-        row = list(reader.row(_apart(query, counts, clause)))
+        row = _told_apart(reader, query, counts, clause)
     else:
         row = answered(reader.row, [*head, *counts], clause)
     size = len(head)
     return row[:size], {q: int(n or 0) for q, n in zip(questions, row[size:], strict=True)}
 
 
-def _apart(query: MeasureQuery, counts: Sequence[str], clause: str) -> str:
+def _told_apart(reader: Reader, query: MeasureQuery, counts: Sequence[str], clause: str) -> list[Any]:
     """The same row with counts, extremes and all else each in a SELECT of its own: the first two need no scan."""
     groups: dict[str, list[str]] = {}
     for (_, _, measure), selected in zip(query.items, query.selected, strict=True):
         groups.setdefault(_APART.get(measure, "rest"), []).append(selected)
     if counts:
         groups.setdefault("rest", []).extend(counts)
-    parts = [f"(SELECT {', '.join(group)} FROM {clause}) AS {name}" for name, group in groups.items()]
-    order = ", ".join(text.rpartition(" AS ")[2] for text in (*query.selected, *counts))
-    return f"SELECT {order} FROM {', '.join(parts)}"
+    order = [_alias(text) for text in (*query.selected, *counts)]
+    if len(order) <= _AT_ONCE:
+        parts = [f"(SELECT {', '.join(group)} FROM {clause}) AS {name}" for name, group in groups.items()]
+        return list(reader.row(f"SELECT {', '.join(order)} FROM {', '.join(parts)}"))
+    told: dict[str, Any] = {}
+    for group in groups.values():
+        for start in range(0, len(group), _AT_ONCE):
+            piece = group[start : start + _AT_ONCE]
+            row = reader.row(f"SELECT {', '.join(piece)} FROM {clause}")
+            told |= zip(map(_alias, piece), row, strict=True)
+    return [told[name] for name in order]
+
+
+def _alias(selected: str) -> str:
+    return selected.rpartition(" AS ")[2]
 
 
 def _with_samples(
