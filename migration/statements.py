@@ -14,19 +14,23 @@ Rules:
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import Any, Literal
 
 import pglast
 import sqlglot
 from pglast import ast as pg
 from pglast.visitors import Visitor
-from sqlglot import exp
+from sqlglot import TokenType, exp
 
 from migration.dialects import contract
 from migration.errors import MigrationError
 
 StatementKind = Literal["query", "dml", "ddl"]
 
+_TRIGGER = re.compile(
+    r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b", re.IGNORECASE | re.DOTALL
+)
 _PG_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _PG_QUERIES = ("SelectStmt", "VariableShowStmt")
 _PG_TRANSACTION = (
@@ -110,6 +114,9 @@ def check_statement(text: str, dialect: str) -> StatementKind:
         if kind in _PG_TRANSACTION:
             raise _no_control(kind.removesuffix("Stmt"))
         return "query" if kind in _PG_QUERIES else "dml" if kind in _PG_WRITES else "ddl"
+    if contract(dialect).name == "sqlite" and _TRIGGER.match(text):
+        _one_trigger(text)
+        return "ddl"
     tree = _one(text, dialect)
     if isinstance(tree, _TRANSACTION) or (
         isinstance(tree, exp.Command)
@@ -119,6 +126,17 @@ def check_statement(text: str, dialect: str) -> StatementKind:
     if isinstance(tree, exp.Query):
         return "query"
     return "dml" if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge) else "ddl"
+
+
+def _one_trigger(text: str) -> None:
+    """42601 unless ``text`` is one CREATE TRIGGER of SQLite's, with the statements of its body."""
+    try:
+        tokens = sqlglot.Dialect.get_or_raise("sqlite").tokenize(text)
+    except sqlglot.errors.SqlglotError as reason:
+        raise MigrationError("42601", "this is no statement of sqlite", detail=_plain(reason)) from None
+    for token in tokens[:-1]:  # SQLite itself knows the semicolon that ends a trigger
+        if token.token_type is TokenType.SEMICOLON and sqlite3.complete_statement(text[: token.end + 1]):
+            _single(tokens)
 
 
 def _one_postgres(text: str, dialect: str = "postgres") -> Any:
