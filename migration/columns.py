@@ -199,6 +199,8 @@ def _cast(quoted: str, type_: CanonicalType, item: DialectContract) -> str:
     spelled = map_canonical(type_, item).target_type
     if item.name == "clickhouse":  # its CAST wraps numbers that do not fit
         return f"accurateCast({quoted}, {quote_text(spelled, item)})"
+    if item.name == "sqlite" and spelled.upper() not in ("TEXT", "BLOB"):
+        return quoted  # its CAST makes 0 of what is no number; the reader takes a value as that type or refuses it
     if item.name == "mysql" and type_.is_integer:
         spelled = "UNSIGNED" if type_.kind.startswith("u") else "SIGNED"
     elif item.name == "mysql" and type_.kind == "text":

@@ -162,6 +162,9 @@ def _value(value: Any, type_: CanonicalType, target: pa.DataType) -> Any:
     kind = type_.kind
     if kind == "bool":
         return _bool(value)
+    if isinstance(value, str) and (type_.is_integer or kind in ("decimal", "float32", "float64")):
+        if "_" in value or not value.isascii():  # Python reads 1_0, and digits of any script
+            raise ValueError(f"{value!r} is no number")
     if type_.is_integer:
         if isinstance(value, bool | float) and value != int(value):
             raise ValueError(f"{value!r} is no whole number")
