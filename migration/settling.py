@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migration.connectors.base import Connector
+from migration.errors import MigrationError
 from migration.journal import Entry, Journal
 from migration.transfer_model import TransferRequest
 
@@ -11,14 +12,26 @@ def settle(journal: Journal, entry: Entry, target: Connector) -> bool:
     """A transfer that ended while it published: True if the target has it.
 
     Publishing removes the staging table, or rows of it, in the step that shows the rows. What is left of it is dropped.
+    Where an engine has no such step, rows that were added to others may be there or not, and nobody is to add them
+    twice (55000).
     """
-    published = True
+    published: bool | None = True
+    request = TransferRequest.from_json(entry.request)
     if entry.staging is not None:
         with target.writer() as writer:
             published = writer.has_published(entry.staging, entry.rows_done)
+            adds = request.mode == "append" or (request.mode == "incremental" and not request.key)
+            if published is None and adds:
+                staging = ".".join(entry.staging)
+                raise MigrationError(
+                    "55000",
+                    f"transfer {entry.id} ended while it added rows, and {target.dialect} cannot tell if they arrived",
+                    detail=f'Its {entry.rows_done} rows are in staging table "{staging}" too.',
+                    hint=f"Compare them. CANCEL TRANSFER {entry.id} drops staging; a new TRANSFER adds the rows.",
+                )
             writer.drop(entry.staging)
     if published:
-        journal.finish(entry.id, watermark_of=TransferRequest.from_json(entry.request).watermark_key)
+        journal.finish(entry.id, watermark_of=request.watermark_key)
     else:
         journal.update(entry.id, state="failed", error="ended before it was published", staging=None)
-    return published
+    return bool(published)

@@ -335,7 +335,7 @@ class _Work:
         """Whether publishing has taken it; None while the target cannot be asked."""
         try:
             with self.item.target.writer() as writer:
-                return writer.has_published(staging, self.sent)
+                return bool(writer.has_published(staging, self.sent))
         except MigrationError:
             return None
 

@@ -214,8 +214,9 @@ class Writer(Protocol):
         afterwards. A missing target is created from it in every mode.
         """
 
-    def has_published(self, staging: Path, rows: int) -> bool:
-        """Whether ``publish`` has shown the ``rows`` of a staging table, asked after it broke off."""
+    def has_published(self, staging: Path, rows: int) -> bool | None:
+        """Whether ``publish`` has shown the ``rows`` of a staging table, asked after it broke off; None where an engine
+        leaves no trace."""
 
     def check_recreate(self, staging: Path, target: Path) -> bool:
         """Whether ``recreate`` gives the target another shape; 2BP01 where something on it would be lost."""

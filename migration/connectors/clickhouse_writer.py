@@ -74,6 +74,9 @@ class ClickhouseWriter(SqlWriter):
         found = self._facts(path)
         return found is not None and not found.comment.endswith(_REPLACED)
 
+    def has_published(self, staging: Path, rows: int) -> bool | None:
+        return not self.exists(staging)  # what was replaced is marked
+
     def names(self, schema: str | None) -> list[Path]:
         with self.connector.errors():
             found = tables_of(self.wire, schema, self.item)

@@ -29,6 +29,7 @@ _STAMP = re.compile(
     r"(?P<z>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?)?(?P<bc> BC)?"
 )
 _CLOCK = re.compile(r"(?P<h>\d\d):(?P<mi>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d+))?)?")
+_PLAIN = re.compile(r"[ -^`-~]*")  # ASCII but for the low line: Python reads 1_0, and digits of any script
 _UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -162,9 +163,9 @@ def _value(value: Any, type_: CanonicalType, target: pa.DataType) -> Any:
     kind = type_.kind
     if kind == "bool":
         return _bool(value)
-    if isinstance(value, str) and (type_.is_integer or kind in ("decimal", "float32", "float64")):
-        if "_" in value or not value.isascii():  # Python reads 1_0, and digits of any script
-            raise ValueError(f"{value!r} is no number")
+    is_number = type_.is_integer or kind in ("decimal", "float32", "float64")
+    if is_number and isinstance(value, str) and not _PLAIN.fullmatch(value):
+        raise ValueError(f"{value!r} is no number")
     if type_.is_integer:
         if isinstance(value, bool | float) and value != int(value):
             raise ValueError(f"{value!r} is no whole number")

@@ -16,7 +16,6 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
 6. Rows are copied into a table that stays only while its columns have the staged types. An assignment would change
    values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
    could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
-
 7. Staging ends, or loses rows, in the transaction that shows them: after a kill ``has_published`` can tell.
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
@@ -177,10 +176,11 @@ class SqlWriter(ABC):
         self.drop(staging)
         return published
 
-    def has_published(self, staging: Path, rows: int) -> bool:
-        """Whether ``publish``, which broke off, has shown the ``rows`` that were staged."""
+    def has_published(self, staging: Path, rows: int) -> bool | None:
+        """Whether ``publish``, which broke off, has shown the ``rows`` that were staged; None: it leaves no trace."""
         loses = self.transactions and not self.transactional_ddl
-        return not self.exists(staging) or (loses and self.count(staging) < rows)
+        gone = not self.exists(staging) or (loses and self.count(staging) < rows)
+        return gone or (False if self.transactions else None)
 
     def _end(self, staging: Path) -> None:
         if self.transactional_ddl:

@@ -193,6 +193,10 @@ class RemoteState:
             with suppress(KeyError):
                 del self._running[transfer]
 
+    def is_running(self, transfer: int) -> bool:
+        """Whether a transfer of the journal is one that runs here and now."""
+        return transfer in self._running
+
     def cancel(self, transfer: int) -> None:
         """CANCEL TRANSFER: asks it to stop; 42704 if there is none, 55000 if it does not run."""
         stop = self._running.get(transfer)

@@ -147,7 +147,8 @@ def resume(commands: RemoteCommands, command: c.ResumeTransfer) -> Outcome:
 def cancel(commands: RemoteCommands, command: c.CancelTransfer) -> Outcome:
     """CANCEL TRANSFER: stops one that runs; lets go of what one that broke off keeps to be resumed."""
     entry = commands.state.journal.entry(command.id)
-    resumable = entry is not None and entry.state in ("interrupted", "failed", "cancelled")
+    ended = ("interrupted", "failed", "cancelled", "publishing")
+    resumable = entry is not None and entry.state in ended and not commands.state.is_running(entry.id)
     if entry is None or not resumable or (entry.staging is None and entry.state != "interrupted"):
         commands.state.cancel(command.id)
         return done(command.tag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -12,11 +13,14 @@ from trino_stand_in import trino_server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, Source
+from migration.connectors.trino import TrinoWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.journal import Journal
 from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
+from migration.undertaking import abandon, resume, undertake
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own deprecations
 TABLE = (
@@ -123,3 +127,35 @@ def test_a_server_that_is_not_there() -> None:
     with pytest.raises(MigrationError) as refusal:
         connect(datasource("lake", "trino", {"host": "127.0.0.1", "port": "1"})).test()
     assert refusal.value.sqlstate == "HV00N"
+
+
+def test_rows_that_were_added_or_not_are_not_added_again(
+    lake: Connector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends between INSERT and DROP leaves both tables: nothing tells it from one that ends before."""
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
+        connection.execute("CREATE TABLE s AS SELECT id, 'new' AS name FROM range(10, 13) AS r(id)")
+    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    drop = TrinoWriter.drop
+
+    def ended(writer: TrinoWriter, path: tuple[str, ...]) -> None:
+        if writer.exists(path):
+            raise KeyboardInterrupt
+        drop(writer, path)
+
+    def count() -> tuple[int, int]:
+        with lake.writer() as writer:
+            return writer.count(("main", "t")), len(writer.leftovers("main"))
+
+    request = TransferRequest(Source(path=("main", "s")), ("main", "t"), mode="append")
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(TrinoWriter, "drop", ended)
+            undertake(request, source, lake, journal=journal)
+        journal.update(1, state="publishing")  # what a process that is gone has left there
+        with pytest.raises(MigrationError, match="cannot tell") as refusal:
+            resume(journal, 1, source, lake)
+        assert (refusal.value.sqlstate, "CANCEL TRANSFER 1" in str(refusal.value.hint)) == ("55000", True)
+        assert count() == (6, 1)
+        abandon(journal, 1, source, lake)
+        assert (journal.entries()[0].state, count()) == ("cancelled", (6, 0))
