@@ -86,7 +86,7 @@ def test_a_table_that_refers_to_itself_moves_into_a_branch(
     ("declared", "value", "state"),
     [
         ("json", "'{bad'", "22P02"),
-        ("uuid", "'no-uuid'", "22P02"),
+        ("uuid", "'no-uuid'", "HV004"),
         ("text", "CAST(x'ff41' AS TEXT)", "HV004"),
         ("decimal(9,2)", "'abc'", "HV004"),
     ],
