@@ -148,7 +148,7 @@ class RemoteState:
             content = json.loads(self._public.read_text(encoding="utf-8"))
             secrets = read_secrets(self._secret)
             return [Datasource.from_dict(item, secrets.get(item["name"])) for item in content]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, MigrationError) as error:
             raise SettingsError(
                 f"cannot read the datasources in {self._public}: {error}",
                 hint="Mend the file, or move it away and create them again.",

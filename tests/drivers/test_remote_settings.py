@@ -116,6 +116,17 @@ def test_all_datasources_are_asked_at_once(start: Callable[..., ThreadServer], s
         assert [row[2] for row in rows] == [True, False, False, False, False]
 
 
+def test_a_kept_datasource_that_cannot_be_used_is_named_at_start(tmp_path: Path) -> None:
+    file = tmp_path / "s.duckdb"
+    given = {"host": "127.0.0.1", "port": "5432", "user": "u", "database": "d"}
+    RemoteState(file, load({}, {}, None)).create("kept", "postgres", given, if_not_exists=False)
+    kept = file.with_name("s.duckdb.datasources")
+    kept.write_text(kept.read_text().replace("5432", "five"))
+    with pytest.raises(SettingsError, match="datasource kept: port is no number") as caught:
+        RemoteState(file, load({}, {}, None))
+    assert "Mend the file" in str(caught.value.hint)
+
+
 def test_nobody_waits_for_what_does_not_answer(tmp_path: Path, silent: int) -> None:
     state = RemoteState(None, load({}, {}, None))
     given = {"host": "127.0.0.1", "port": str(silent), "user": "u", "database": "d", "connect_timeout": "5s"}
