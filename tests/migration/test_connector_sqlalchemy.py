@@ -103,10 +103,10 @@ def test_a_query_is_typed_by_all_its_values(tmp_path: Path) -> None:
 def test_a_url_keeps_its_password_to_itself() -> None:
     item = datasource("d", "sqlalchemy", {"uri": "mssql+pymssql://u:pa%3Ass@db:1433/x?a=1&b=2"})
     assert dict(item.options) == {
-        "user": "u", "host": "db", "port": "1433", "database": "x", "driver": "mssql+pymssql", "query": "a=1&b=2",
+        "user": "u", "host": "db", "port": "1433", "database": "x", "driver": "mssql+pymssql",
     }  # fmt: skip
-    assert "pa:ss" not in repr(item)
-    assert item.filled()["password"] == "pa:ss"
+    assert "pa:ss" not in repr(item) and "b=2" not in repr(item)  # a driver may take a password there
+    assert (item.filled()["password"], item.filled()["query"]) == ("pa:ss", "a=1&b=2")
 
 
 @pytest.mark.parametrize(
