@@ -8,12 +8,12 @@ from migration.journal import Entry, Journal
 from migration.transfer_model import TransferRequest
 
 
-def settle(journal: Journal, entry: Entry, target: Connector) -> bool:
+def settle(journal: Journal, entry: Entry, target: Connector, *, give_up: bool = False) -> bool:
     """A transfer that ended while it published: True if the target has it.
 
     Publishing removes the staging table, or rows of it, in the step that shows the rows. What is left of it is dropped.
     Where an engine has no such step, rows that were added to others may be there or not, and nobody is to add them
-    twice (55000).
+    twice (55000), unless somebody gives the transfer up.
     """
     published: bool | None = True
     request = TransferRequest.from_json(entry.request)
@@ -21,7 +21,7 @@ def settle(journal: Journal, entry: Entry, target: Connector) -> bool:
         with target.writer() as writer:
             published = writer.has_published(entry.staging, entry.rows_done)
             adds = request.mode == "append" or (request.mode == "incremental" and not request.key)
-            if published is None and adds:
+            if published is None and adds and not give_up:
                 staging = ".".join(entry.staging)
                 raise MigrationError(
                     "55000",

@@ -93,9 +93,7 @@ def resume(
         )
     request = TransferRequest.from_json(entry.request)
     if entry.state == "publishing" and settle(journal, entry, target):
-        raise MigrationError(
-            "55000", f"transfer {transfer} is done: it had been published", hint="There is nothing to resume."
-        )
+        raise _published(transfer)
     journal.update(transfer, state="running", error=None)
     try:
         with _Planning(transfer, (source, target), journal, progress, cancelled):
@@ -109,12 +107,20 @@ def abandon(journal: Journal, transfer: int, source: Connector, target: Connecto
     """CANCEL TRANSFER of one that broke off: its staging table and its snapshot go, and it cannot be resumed."""
     entry = journal.entry(transfer)
     assert entry is not None
+    if entry.state == "publishing" and settle(journal, entry, target, give_up=True):
+        raise _published(transfer)
     if entry.staging is not None:
         with target.writer() as writer:
             writer.drop(entry.staging)
     journal.forget_ranges(transfer)
     journal.update(transfer, state="cancelled", error="cancelled after it broke off", staging=None)
     _let_go(journal, transfer, source)
+
+
+def _published(transfer: int) -> MigrationError:
+    return MigrationError(
+        "55000", f"transfer {transfer} is done: it had been published", hint="There is nothing to resume."
+    )
 
 
 def _planned(

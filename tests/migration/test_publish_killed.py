@@ -22,7 +22,7 @@ from migration.connectors.base import Connector
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.journal import Journal
-from migration.undertaking import resume
+from migration.undertaking import abandon, resume
 
 _ENGINES = [
     "duckdb",
@@ -96,6 +96,17 @@ def rows(target: Connector) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in found.to_pylist()]
 
 
+def killed(home: Path, *given: str) -> None:
+    """A process that undertakes the transfer and ends in the middle of it."""
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(home), *given],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+
+
 @pytest.mark.parametrize("engine", _ENGINES)
 @pytest.mark.parametrize("mode", ["append", "upsert"])
 @pytest.mark.parametrize("moment", ["before", "behind"])
@@ -107,13 +118,7 @@ def test_rows_are_published_once(
         connection.execute(f"CREATE TABLE s AS SELECT id, -id AS v FROM range({first}, 5) AS r(id)")
     if engine == "duckdb":
         target.close()
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), engine, json.dumps(options), moment, mode],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    killed(tmp_path, engine, json.dumps(options), moment, mode)
     source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
     with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
         (entry,) = journal.interrupt_orphans()
@@ -126,3 +131,23 @@ def test_rows_are_published_once(
         assert journal.entries()[0].state == "done"
     kept = [(1, 10)] if mode == "append" else []
     assert rows(target) == [*kept, *((number, -number) for number in range(first, 5)), (50, 500)]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", pytest.param("mysql", marks=pytest.mark.mariadb)])
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_what_was_published_cannot_be_cancelled(
+    engine: str, moment: str, options: dict[str, str], target: Connector, tmp_path: Path
+) -> None:
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
+        connection.execute("CREATE TABLE s AS SELECT id, -id AS v FROM range(2, 5) AS r(id)")
+    killed(tmp_path, engine, json.dumps(options), moment, "append")
+    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
+        (entry,) = journal.interrupt_orphans()
+        if moment == "behind":
+            with pytest.raises(MigrationError, match="it had been published"):
+                abandon(journal, entry.id, source, target)
+        else:
+            abandon(journal, entry.id, source, target)
+        assert journal.entries()[0].state == ("done" if moment == "behind" else "cancelled")
+    assert len(rows(target)) == (5 if moment == "behind" else 2)
