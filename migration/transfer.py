@@ -112,9 +112,7 @@ class _Work:
     def run(self) -> TransferResult:
         item, journal, monitor = self.item, self.journal, self.monitor
         journal.update(self.transfer, rows_total=item.rows, snapshot=item.reader.snapshot)
-        step_aside = getattr(item.reader, "step_aside", None)
-        if step_aside is not None:  # an engine whose readers keep writers of the same file away
-            step_aside(item.target)
+        item.reader.step_aside(item.target)
         with (
             contextlib.closing(Transform([column.form for column in item.columns])) as transform,
             self._ahead(transform) as ahead,
@@ -188,7 +186,7 @@ class _Work:
         if self.resumed or is_ranged(self.item):
             yield None
             return
-        pipeline = self.monitor.pipeline = self._pipeline(transform, _WHOLE)
+        pipeline = self._pipeline(transform, _WHOLE)
         pipeline.start()
         try:
             yield pipeline
@@ -220,7 +218,7 @@ class _Work:
             self.journal.update(self.transfer, rows_done=self.sent, bytes=self.size)
 
     def _pipeline(self, transform: Transform, piece: Range) -> Pipeline:
-        """The stages that bring the rows of a piece."""
+        """The stages that bring the rows of a piece; a wish to cancel stops them."""
         item, options = self.item, self.item.request.options
         where = _bounds(item.range_column, piece)
         columns = [column.read_column for column in item.columns]
@@ -234,11 +232,12 @@ class _Work:
                 batch_bytes=options.batch_bytes,
             )
 
-        return Pipeline(read, transform, self.measure or self._unmeasured(), self.monitor.passed)
+        measure = self.measure or self._unmeasured()
+        self.monitor.pipeline = Pipeline(read, transform, measure, self.monitor.passed)
+        return self.monitor.pipeline
 
     def _move_piece(self, writer: Writer, pipeline: Pipeline) -> int:
         before = self.monitor.rows
-        self.monitor.pipeline = pipeline
         assert self.staging is not None
         stream = pipeline.batches()
         try:

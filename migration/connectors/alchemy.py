@@ -160,12 +160,8 @@ class AlchemyConnector(SqlConnector[Any]):
                 session.exec_driver_sql(_READ_ONLY[self.family])
                 if self.family != "oracle":  # which says it of the transaction, not of the session
                     session.commit()
-        except (
-            exc.SQLAlchemyError,
-            OSError,
-            TypeError,
-            ValueError,
-        ) as reason:  # TypeError: not this driver's option
+        # A driver raises TypeError or ValueError for an option that is none of its own.
+        except (exc.SQLAlchemyError, OSError, TypeError, ValueError) as reason:
             raise self.failed("HV00N", getattr(reason, "orig", None) or reason) from None
         self._sessions.append(session)
         return session

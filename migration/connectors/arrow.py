@@ -13,13 +13,11 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from migration.types import CanonicalType
 
-__all__ = ["INFINITE_DATE", "INFINITE_TIMESTAMP", "arrow_schema", "arrow_type", "row_of"]
+__all__ = ["INFINITE_DATE", "INFINITE_TIMESTAMP", "arrow_schema", "arrow_type"]
 
 INFINITE_TIMESTAMP = (1 << 63) - 1
 INFINITE_DATE = (1 << 31) - 1
@@ -69,8 +67,3 @@ def _decimal(precision: int | None, scale: int) -> pa.DataType:
     if precision is None or precision > 76 or not 0 <= scale <= precision:
         return pa.string()
     return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
-
-
-def row_of(table: pa.Table) -> list[Any]:
-    """The one row of a small result."""
-    return [table.column(index)[0].as_py() for index in range(table.num_columns)]

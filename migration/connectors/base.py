@@ -161,6 +161,9 @@ class Reader(Protocol):
     def row(self, query: str) -> Sequence[Any]:
         """The one row of such a SELECT that gives texts and whole numbers only."""
 
+    def step_aside(self, target: Connector) -> None:
+        """Called before ``target`` is written to: a reader whose lock would keep it away lets go of what both use."""
+
     def keeps_extremes(self, source: Source) -> bool:
         """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""
 

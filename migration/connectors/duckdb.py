@@ -169,9 +169,6 @@ class DuckdbReader(SqlReader):
         with connector.errors():
             session.execute("BEGIN TRANSACTION READ ONLY").fetchall()
 
-    def row(self, query: str) -> tuple[Any, ...]:
-        return self.rows(query)[0]
-
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.sql(text).fetchall()  # type: ignore[no-any-return]

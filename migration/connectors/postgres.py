@@ -180,9 +180,6 @@ class PostgresReader(SqlReader):
                 found = session.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
                 self.snapshot = str(found[0]) if found else None
 
-    def row(self, query: str) -> tuple[Any, ...]:
-        return self.rows(query)[0]
-
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():
             return self.session.execute(text.encode()).fetchall()

@@ -19,7 +19,7 @@ _KINDS = {
     "m": "materialized view",
     "f": "foreign table",
 }
-_ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
+ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 _COLUMNS = """
 SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
        a.attidentity, pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated,
@@ -179,8 +179,8 @@ def _key(row: tuple[Any, ...]) -> KeySpec:
         name,
         (schema, table),
         tuple(referenced),
-        _ACTIONS.get(on_delete),
-        _ACTIONS.get(on_update),
+        ACTIONS.get(on_delete),
+        ACTIONS.get(on_update),
     )
 
 

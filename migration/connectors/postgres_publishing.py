@@ -16,7 +16,7 @@ import psycopg
 from migration.connectors.base import Mode, Path, Published
 from migration.connectors.children import Reference
 from migration.connectors.opening import SqlConnector
-from migration.connectors.postgres_catalog import find
+from migration.connectors.postgres_catalog import ACTIONS, find
 from migration.connectors.queries import quoted, quoted_path
 from migration.connectors.writing import SqlWriter
 from migration.dialects import DialectContract
@@ -95,7 +95,6 @@ _OVERRIDES = 100_000  # the first version with identity columns
 _CHILDREN = """
 SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
 WHERE p.oid = %s AND p.relkind <> 'p' ORDER BY 1 LIMIT 5"""
-_ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _REFERENCES = """
 SELECT n.nspname, r.relname,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i)
@@ -129,7 +128,7 @@ class PostgresPublisher(SqlWriter):
         with self.connector.errors():
             found = self.session.execute(_REFERENCES.encode(), {"oid": find(self.session, target)}).fetchall()
         return tuple(
-            Reference((schema, name), tuple(columns), tuple(referred), _ACTIONS[action], own)
+            Reference((schema, name), tuple(columns), tuple(referred), ACTIONS[action], own)
             for schema, name, columns, referred, action, own in found
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from migration.connectors.arrow import arrow_type, row_of
+from migration.connectors.arrow import arrow_type
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Predicate, ReadColumn, Source
 from migration.connectors.queries import select
 from migration.dialects import DialectContract
@@ -85,9 +85,12 @@ class SqlReader(ABC):
         return pa.Table.from_batches(list(self.read(source, columns)), schema)
 
     def row(self, query: str) -> Sequence[Any]:
-        """The one row of a query of ours; an engine whose driver gives texts and whole numbers as they are need not
-        ask for their types first."""
-        return row_of(self.fetch(query))
+        """The one row of a query that gives only texts and whole numbers; their types need not be asked for."""
+        return self.rows(query)[0]
+
+    def step_aside(self, target: object) -> None:
+        """Nothing: who reads keeps nobody from writing, unless an engine says so."""
+        return None
 
     def keeps_extremes(self, source: Source) -> bool:
         """No, unless an engine says so."""

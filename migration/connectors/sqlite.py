@@ -220,13 +220,13 @@ class SqliteReader(SqlReader):
                 yield batch
                 wanted = max(1, min(rows, size * len(found) // max(batch.nbytes, 1)))
 
-    def step_aside(self, writer: object) -> None:
-        """Before ``writer`` (a connector) writes into the file that is read."""
-        if not isinstance(writer, SqliteConnector) or self._copy is not None:
+    def step_aside(self, target: object) -> None:
+        """Before ``target`` (a connector) writes into the file that is read."""
+        if not isinstance(target, SqliteConnector) or self._copy is not None:
             return
         file = database_file(self.connector.options)
         with self.connector.errors():
-            if not keeps_away(self.session, file, database_file(writer.options)):
+            if not keeps_away(self.session, file, database_file(target.options)):
                 return
             self._copy = Copy(self.session, FilePath(file))
         self.connector.closed(self.session)

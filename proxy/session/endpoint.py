@@ -254,9 +254,6 @@ class LocalReader(SqlReader):
             tree = tree.from_(exp.Subquery(this=parsed(source.query), alias=exp.TableAlias(this="q")))
         return described(self.connection, tree)
 
-    def row(self, query: str) -> tuple[Any, ...]:
-        return self.rows(query)[0]
-
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with translated():
             return self.connection.execute(parsed(text)).fetchall()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from servers import Server
+from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -27,20 +27,7 @@ Rows = list[tuple[int | None, ...]]
 
 @pytest.fixture
 def target(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    options = {"role": "read_write"}
-    if engine == "sqlite":
-        options["path"] = str(tmp_path / "target.sqlite")
-        Path(options["path"]).touch()
-    else:
-        server: Server = request.getfixturevalue(engine)
-        options |= {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "password": server.password,
-            "database": server.database,
-        }
-    connector = connect(datasource("there", "mysql" if engine == "mariadb" else engine, options))
+    connector = opened_target(engine, tmp_path, request)
     yield connector
     for table in ("grandchild", "child", "parent"):
         connector.execute(f"DROP TABLE IF EXISTS {table}")

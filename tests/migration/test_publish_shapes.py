@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from servers import Server
+from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, ReadColumn, Source
@@ -31,23 +31,7 @@ CLICKHOUSE = pytest.param("clickhouse", marks=pytest.mark.clickhouse)
 
 @pytest.fixture
 def target(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    options = {"role": "read_write"}
-    if engine in ("duckdb", "sqlite"):
-        options["path"] = str(tmp_path / f"target.{engine}")
-        (
-            duckdb.connect(options["path"]) if engine == "duckdb" else (tmp_path / "target.sqlite").open("w")
-        ).close()
-    else:
-        server: Server = request.getfixturevalue(engine)
-        options |= {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "password": server.password,
-            "database": server.database,
-        }
-    type_ = "mysql" if engine == "mariadb" else engine
-    connector = connect(datasource("there", type_, options))
+    connector = opened_target(engine, tmp_path, request)
     yield connector
     for statement in ("DROP VIEW IF EXISTS shape_v", "DROP TABLE IF EXISTS shapes"):
         connector.execute(statement)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from servers import Server
+from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -28,22 +28,7 @@ MODES = ("replace", "append", "upsert")
 
 @pytest.fixture
 def target(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    options = {"role": "read_write"}
-    if engine in ("duckdb", "sqlite"):
-        options["path"] = str(tmp_path / f"target.{engine}")
-        (duckdb.connect if engine == "duckdb" else open)(
-            options["path"], *("w",) * (engine == "sqlite")
-        ).close()
-    else:
-        server: Server = request.getfixturevalue(engine)
-        options |= {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "password": server.password,
-            "database": server.database,
-        }
-    connector = connect(datasource("there", "mysql" if engine == "mariadb" else engine, options))
+    connector = opened_target(engine, tmp_path, request)
     yield connector
     connector.execute("DROP TABLE IF EXISTS computed")
     connector.close()

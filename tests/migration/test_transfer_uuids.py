@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import duckdb
 import pytest
-from servers import Server
+from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -25,19 +24,7 @@ SPELLINGS = (ONE.upper(), ONE.replace("-", "").replace("11", "12"), None)
 
 @pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
 def target(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    options = {"role": "read_write"}
-    if request.param == "duckdb":
-        options["path"] = str(tmp_path / "target.duckdb")
-        duckdb.connect(options["path"]).close()
-    else:
-        server: Server = request.getfixturevalue("postgres")
-        options |= {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "database": server.database,
-        }
-    connector = connect(datasource("there", request.param, options))
+    connector = opened_target(request.param, tmp_path, request)
     yield connector
     connector.execute("DROP TABLE IF EXISTS marks")
     connector.close()
