@@ -95,16 +95,18 @@ def test_a_nul_is_found_by_the_server(
         "INSERT INTO judged VALUES ('plain', 'plain'), (CONCAT('a', CHAR(0), 'b'), 'ü'), ('', NULL)"
     )
     sent: list[str] = []
-    before = MysqlReader._lines
+    lines, rows = MysqlReader._lines, MysqlReader.rows
     monkeypatch.setattr(
-        MysqlReader, "_lines", lambda self, text, casts: sent.append(text) or before(self, text, casts)
+        MysqlReader, "_lines", lambda self, text, casts: sent.append(text) or lines(self, text, casts)
     )
+    monkeypatch.setattr(MysqlReader, "rows", lambda self, text: sent.append(text) or rows(self, text))
     with pytest.raises(MigrationError) as refusal:
         plan(request(mariadb), maria, pg)
     assert refusal.value.sqlstate == "HV004"
     assert refusal.value.column == "s"
     assert "with a NUL character in 1 row" in refusal.value.message
-    assert len(sent) == 2  # the counts, and the samples of what was found
+    of_the_table = [text for text in sent if "FROM bough.judged" in text]
+    assert len(of_the_table) == 2  # the counts, and the samples of what was found
     assert run(plan(request(mariadb, skip="s"), maria, pg)).verdict == "pass"
 
 
