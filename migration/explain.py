@@ -41,7 +41,7 @@ def explain(item: TransferPlan) -> list[tuple[str, str, int | None]]:
     rows.append(
         (
             "move",
-            f"batches of at most {options.batch_rows} rows or {options.batch_bytes} bytes, {pieces}",
+            f"batches of at most {item.batch_rows} rows or {options.batch_bytes} bytes, {pieces}",
             item.rows,
         )
     )

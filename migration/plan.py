@@ -13,8 +13,10 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -30,7 +32,7 @@ from migration.layout import Layout
 from migration.measures_sql import DIALECTS as MEASURED
 from migration.measures_sql import source_clause
 from migration.model import TableSpec
-from migration.profile import Profile, Question, take
+from migration.profile import Profile, Question, rows_within, take
 from migration.settling import settle
 from migration.target_tables import new_table, target_layout
 from migration.transfer_model import TransferRequest
@@ -80,6 +82,12 @@ class TransferPlan:
         return "recreate" if self.target_exists and _is_redefined(self.request) else self.request.mode
 
     @property
+    def batch_rows(self) -> int:
+        """The most rows of a batch: fewer than asked for where rows are wide, or the target takes fewer at a time."""
+        options = self.request.options
+        return min(options.batch_rows, self.target.taken_rows, rows_within(self.profile, options.batch_bytes))
+
+    @property
     def publish_method(self) -> str:
         """How the contract says staged rows become the target's."""
         if self.write_mode in ("append", "upsert") and self.target_exists:
@@ -121,12 +129,16 @@ def plan(
 ) -> TransferPlan:
     """Decides everything, or raises: HV004 where a value would be lost, 42P16 where the DDL would be refused,
     HV00R, 42703 and 42P07 where tables or columns are not as the request says."""
-    reader = source.reader(snapshot)
-    try:
-        return _plan(request, source, target, reader, journal)
-    except BaseException:
-        reader.close()
-        raise
+    with ThreadPoolExecutor(1, "transfer-target") as beside:
+        existing: Callable[[], TableSpec | None] = partial(_existing, request, target)
+        if source.dialect != target.dialect:  # another engine: it is asked while the source is opened
+            existing = beside.submit(existing).result
+        reader = source.reader(snapshot)
+        try:
+            return _plan(request, source, target, reader, existing, journal)
+        except BaseException:
+            reader.close()
+            raise
 
 
 def _plan(
@@ -134,10 +146,11 @@ def _plan(
     source: Connector,
     target: Connector,
     reader: Reader,
+    seen: Callable[[], TableSpec | None],
     journal: Journal | None,
 ) -> TransferPlan:
     table = _source_table(request, source, reader)
-    existing = _existing(request, target)
+    existing = seen()
     version = _version(target)
     shape = None if existing is None or _is_redefined(request) else existing
     options = request.options

@@ -32,7 +32,6 @@ from migration.measures import BatchMeasure, TableMeasure, finished
 from migration.monitor import Cancelled, Monitor, Report
 from migration.pipeline import Pipeline
 from migration.plan import TransferPlan, is_ranged, range_count
-from migration.profile import rows_within
 from migration.queues import Stopped
 from migration.transfer_model import (
     CheckResult,
@@ -228,7 +227,7 @@ class _Work:
                 item.read_source,
                 columns,
                 where=where,
-                batch_rows=min(options.batch_rows, rows_within(item.profile, options.batch_bytes)),
+                batch_rows=item.batch_rows,
                 batch_bytes=options.batch_bytes,
             )
 

@@ -246,6 +246,7 @@ class Connector(Protocol):
     name: str
     dialect: str
     read_only: bool
+    taken_rows: int  # what its writer makes of a batch at once: a larger one would only be cut
 
     def version(self) -> str: ...
     def test(self) -> None:

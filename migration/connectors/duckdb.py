@@ -30,7 +30,7 @@ from migration.connectors.base import (
     TableEntry,
     WriteResult,
 )
-from migration.connectors.duckdb_catalog import schema_and_name, table_spec
+from migration.connectors.duckdb_catalog import schema_and_name, table_head, table_spec
 from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
 from migration.connectors.files import database_file, database_files
 from migration.connectors.opening import SqlConnector
@@ -93,19 +93,17 @@ class DuckdbConnector(SqlConnector[Any]):
             spec = table_spec(session, path)
             if spec is None:
                 raise self.missing(path)
-            rows = session.execute(
-                "SELECT estimated_size FROM duckdb_tables() WHERE database_name = current_database() "
-                "AND schema_name = $1 AND table_name = $2",
-                list(spec.path),
-            ).fetchall()
-        return RemoteTable(spec, "table", rows[0][0]) if rows else RemoteTable(spec, "view")
+            head = table_head(session, path)
+        return RemoteTable(spec, "table", head.rows) if head else RemoteTable(spec, "view")
 
     def definition(self, path: Path) -> str | None:
         schema, name = schema_and_name(path)
         with self.session() as session:
             found = session.execute(
-                "SELECT sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 UNION ALL "
-                "SELECT sql FROM duckdb_views() WHERE schema_name = $1 AND view_name = $2",
+                "SELECT sql FROM duckdb_tables() WHERE database_name = current_database() "
+                "AND schema_name = $1 AND table_name = $2 UNION ALL "
+                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() "
+                "AND schema_name = $1 AND view_name = $2",
                 [schema, name],
             ).fetchall()
         if not found:
@@ -192,16 +190,8 @@ class DuckdbReader(SqlReader):
 
     def keeps_extremes(self, source: Source) -> bool:
         """A table's statistics; where rows were deleted since they were taken, the engine scans."""
-        if not source.path:
-            return False
-        schema, name = schema_and_name(source.path)
         with self.connector.errors():
-            found = self.session.execute(
-                "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
-                "AND schema_name = $1 AND table_name = $2",
-                [schema, name],
-            ).fetchall()
-        return bool(found[0][0])
+            return bool(source.path) and table_head(self.session, source.path) is not None
 
     def projection(self, column: ReadColumn) -> str:
         name = quoted(column.name, self.item)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import sqlglot
@@ -12,7 +15,19 @@ from migration.connectors.duckdb_forms import typed
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import parse_type
 
+# The engine writes its definitions itself; in a name or a comment the words cost a question, no more.
+_CONSTRAINED = re.compile("PRIMARY KEY|UNIQUE|REFERENCES")
 _COMPUTING = (exp.GeneratedAsIdentityColumnConstraint, exp.ComputedColumnConstraint)
+
+
+@dataclass(frozen=True, slots=True)
+class TableHead:
+    """A table in the engine's list: ``definition`` is its CREATE TABLE, ``rows`` an estimate."""
+
+    comment: str | None
+    definition: str
+    rows: int
+    indexes: int
 
 
 def table_spec(session: Any, path: Path) -> TableSpec | None:
@@ -25,33 +40,8 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
     ).fetchall()
     if not columns:
         return None
-    constraints = session.execute(
-        "SELECT constraint_type, constraint_column_names, constraint_name, referenced_table, "
-        "referenced_column_names FROM duckdb_constraints() WHERE database_name = current_database() "
-        "AND schema_name = $1 AND table_name = $2 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')",
-        [schema, name],
-    ).fetchall()
-    keys = [
-        KeySpec(
-            {"PRIMARY KEY": "primary", "UNIQUE": "unique"}.get(kind, "foreign"),  # type: ignore[arg-type]
-            tuple(names),
-            label,
-            (referenced,) if referenced else (),
-            tuple(other or ()),
-        )
-        for kind, names, label, referenced, other in constraints
-    ]
-    for label, unique, expressions in session.execute(
-        "SELECT index_name, is_unique, expressions FROM duckdb_indexes() "
-        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2",
-        [schema, name],
-    ).fetchall():
-        names = tuple(part.strip().strip("\"'") for part in str(expressions).strip("[]").split(","))
-        keys.append(KeySpec("unique" if unique else "index", names, label))
-    head = session.execute(
-        "SELECT comment, sql FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2", [schema, name]
-    ).fetchall()
-    computed = _computed(head[0][1]) if head else frozenset()
+    head = table_head(session, path)
+    computed = _computed(head.definition) if head else frozenset()
     return TableSpec(
         (schema, name),
         tuple(
@@ -67,10 +57,47 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
             )
             for row in columns
         ),
-        tuple(keys),
-        head[0][0] if head else None,
+        tuple(_keys(session, path, head)) if head else (),
+        head.comment if head else None,
         "duckdb",
     )
+
+
+def table_head(session: Any, path: Path) -> TableHead | None:
+    """What the engine's list of tables says; None for a view."""
+    found = session.execute(
+        "SELECT comment, sql, estimated_size, index_count FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2",
+        list(schema_and_name(path)),
+    ).fetchall()
+    return TableHead(*found[0]) if found else None
+
+
+def _keys(session: Any, path: Path, head: TableHead) -> Iterator[KeySpec]:
+    """Keys and indexes. The engine's lists of them are slow in a new process: they are asked where there are any."""
+    schema, name = schema_and_name(path)
+    if _CONSTRAINED.search(head.definition):
+        for kind, names, label, referenced, other in session.execute(
+            "SELECT constraint_type, constraint_column_names, constraint_name, referenced_table, "
+            "referenced_column_names FROM duckdb_constraints() WHERE database_name = current_database() "
+            "AND schema_name = $1 AND table_name = $2 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')",
+            [schema, name],
+        ).fetchall():
+            yield KeySpec(
+                {"PRIMARY KEY": "primary", "UNIQUE": "unique"}.get(kind, "foreign"),  # type: ignore[arg-type]
+                tuple(names),
+                label,
+                (referenced,) if referenced else (),
+                tuple(other or ()),
+            )
+    if head.indexes:
+        for label, unique, expressions in session.execute(
+            "SELECT index_name, is_unique, expressions FROM duckdb_indexes() "
+            "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2",
+            [schema, name],
+        ).fetchall():
+            names = tuple(part.strip().strip("\"'") for part in str(expressions).strip("[]").split(","))
+            yield KeySpec("unique" if unique else "index", names, label)
 
 
 def _computed(definition: str) -> frozenset[str]:

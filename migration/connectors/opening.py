@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-from migration.connectors.base import Executed, Path, Writer
+from migration.connectors.base import BATCH_ROWS, Executed, Path, Writer
 from migration.datasources import Datasource
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -37,6 +37,8 @@ S = TypeVar("S", bound=Closable)
 
 class SqlConnector(ABC, Generic[S]):
     """A datasource that is opened; ``options`` are filled, so this object is never shown."""
+
+    taken_rows = BATCH_ROWS
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
         self.datasource = datasource

@@ -35,7 +35,7 @@ from migration.connectors.base import (
 from migration.connectors.csv_blocks import exported, read_block
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
-from migration.connectors.postgres_encoding import TRAILER, binary_encoder, csv_bytes, slices
+from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
 from migration.connectors.postgres_objects import PostgresObjects
 from migration.connectors.postgres_publishing import PostgresPublisher
@@ -70,6 +70,8 @@ def connect(datasource: Datasource, options: dict[str, str]) -> PostgresConnecto
 
 class PostgresConnector(PostgresObjects):
     """One database of a PostgreSQL server."""
+
+    taken_rows = ENCODED_ROWS
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
         super().__init__(datasource, options)

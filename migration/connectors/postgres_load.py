@@ -1,12 +1,12 @@
-"""COPY FROM STDIN into one table, over one session or several at once.
+"""COPY FROM STDIN into one table, over one session or two at once.
 
 A COPY is the work of one process of the server, and it is the slowest stage of a move. Rules:
 
-1. Only a staging table is filled by several sessions: nobody else reads or writes it. It must have no index and no
+1. Only a staging table is filled by two sessions: nobody else reads or writes it. It must have no index and no
    foreign key, where two sessions could wait for each other's rows. So these are set aside while many rows come into an
    empty one (``KeysAside``): to sort for an index and to look for every parent once is quicker than row by row, too.
-2. The others begin once it is clear that many bytes come (``_MANY``). A server that has no room for them is loaded by
-   the first alone.
+2. Where many bytes come (``begun``) another begins at once, while the first pieces are encoded. A server that has no
+   room for it is loaded by the first alone.
 3. Each piece that is handed over is a run of whole rows, so it does not matter who sends it. All sessions commit after
    the last of them has sent everything; one that fails stops the others, and nothing of theirs stays.
 """
@@ -26,10 +26,7 @@ from migration.errors import MigrationError
 from migration.queues import ByteQueue, Stopped
 
 Session = psycopg.Connection[Any]
-SESSIONS = 2
-_MANY = (
-    4 << 20
-)  # bytes from which keys are set aside, and that a session sends before another is worth opening
+_MANY = 3 << 20  # bytes from which keys are set aside and a second session is worth opening
 _HELD = """
 SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = %(oid)s)
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = %(oid)s AND contype = 'f')
@@ -163,10 +160,6 @@ class CopyIn:
         if not data:
             return
         self.size += len(data)
-        if self._more is not None and self.size > _MANY * len(self._threads):
-            self._start(self._helping, self._more)
-            if len(self._threads) == SESSIONS:
-                self._more = None
         try:
             self._queue.put(data, len(data))
         except Stopped:
@@ -208,6 +201,8 @@ class CopyIn:
 
     def __enter__(self) -> Self:
         self._start(self._sending, self._sessions[0])
+        if self._more is not None:
+            self._start(self._helping, self._more)
         return self
 
     def __exit__(

@@ -25,7 +25,16 @@ from branching.engine.base import EngineError
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
 from branching.names import is_pin, quote
-from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
+from migration.connectors.base import (
+    BATCH_ROWS,
+    Executed,
+    Path,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    Writer,
+)
 from migration.connectors.duckdb_forms import exported, imported, typed
 from migration.connectors.opening import guard_rows
 from migration.connectors.reading import SqlReader
@@ -54,6 +63,7 @@ class LocalConnector:
     name = LOCAL
     dialect = DIALECT
     read_only = False
+    taken_rows = BATCH_ROWS
 
     def __init__(self, session: Session, branch: str | None = None) -> None:
         assert session.connection is not None
