@@ -129,16 +129,17 @@ def plan(
 ) -> TransferPlan:
     """Decides everything, or raises: HV004 where a value would be lost, 42P16 where the DDL would be refused,
     HV00R, 42703 and 42P07 where tables or columns are not as the request says."""
-    with ThreadPoolExecutor(1, "transfer-target") as beside:
-        existing: Callable[[], TableSpec | None] = partial(_existing, request, target)
-        if source.dialect != target.dialect:  # another engine: it is asked while the source is opened
-            existing = beside.submit(existing).result
-        reader = source.reader(snapshot)
-        try:
-            return _plan(request, source, target, reader, existing, journal)
-        except BaseException:
-            reader.close()
-            raise
+    existing: Callable[[], TableSpec | None] = partial(_existing, request, target)
+    if source.dialect != target.dialect:  # another engine: it is asked while the source is opened
+        beside = ThreadPoolExecutor(1, "transfer-target")
+        existing = beside.submit(existing).result
+        beside.shutdown(wait=False)  # what the source refuses does not wait for the target's answer
+    reader = source.reader(snapshot)
+    try:
+        return _plan(request, source, target, reader, existing, journal)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _plan(

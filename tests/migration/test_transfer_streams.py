@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pyarrow as pa
@@ -16,7 +17,9 @@ from migration.connectors.base import Source
 from migration.connectors.postgres import PostgresConnector
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.plan import plan
 from migration.queues import ByteQueue, Stopped
+from migration.transfer_model import TransferRequest
 
 MANY = 60_000  # more than what the first connection is used for
 
@@ -216,3 +219,19 @@ def test_a_full_queue_holds_back_and_wakes_when_stopped() -> None:
     queue.stop()
     thread.join(10)
     assert outcome == ["stopped"]
+
+
+def test_a_source_that_refuses_does_not_wait_for_the_target(
+    pg: PostgresConnector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    describe = pg.describe
+    monkeypatch.setattr(pg, "describe", lambda path: answers.wait() and describe(path))
+    source = connect(datasource("file", "duckdb", {"path": str(tmp_path / "x.duckdb"), "role": "read_write"}))
+    try:
+        with pytest.raises(MigrationError) as refusal:
+            plan(TransferRequest(Source(path=("main", "none")), ("public", "few")), source, pg)
+        assert refusal.value.sqlstate == "HV00R"
+        assert not answers.is_set()
+    finally:
+        answers.set()
