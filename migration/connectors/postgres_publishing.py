@@ -161,6 +161,30 @@ class PostgresPublisher(SqlWriter):
             return ""
         return "OVERRIDING SYSTEM VALUE "
 
+    def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
+        """An identity GENERATED ALWAYS is let alone where the rows have its numbers already. Where they have others, it
+        takes them while the transaction lasts, as it does where all rows are new."""
+        always = {column.name for column in self.describe(target).columns if column.identity == "always"}
+        fixed = [name for name in rest if name in always]
+        differ = " OR ".join(
+            f"t.{quoted(name, self.item)} IS DISTINCT FROM s.{quoted(name, self.item)}" for name in fixed
+        )
+        tables = f"{self.q(target)} AS t JOIN {self.q(staging)} AS s ON {self.match('t', 's', key)}"
+        if not fixed or not self.rows(f"SELECT 1 FROM {tables} WHERE {differ} LIMIT 1"):
+            given = [name for name in rest if name not in fixed]
+            return super().update(staging, target, key, given) if given else 0
+        self._generate(target, fixed, "BY DEFAULT")
+        updated = super().update(staging, target, key, rest)
+        self._generate(target, fixed, "ALWAYS")
+        return updated
+
+    def _generate(self, target: Path, names: Sequence[str], when: str) -> None:
+        self.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # no table is altered while checks of its rows are put off
+        sets = ", ".join(f"ALTER COLUMN {quoted(name, self.item)} SET GENERATED {when}" for name in names)
+        self.execute(f"ALTER TABLE {self.q(target)} {sets}")
+
     def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
         with self.connector.errors():
             children = self.session.execute(_CHILDREN.encode(), [find(self.session, target)]).fetchall()

@@ -103,6 +103,22 @@ def test_children_of_rows_that_stay_are_left_alone(
     assert values(target, "grandchild") == [(100, 10)]
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_an_identity_that_is_always_generated_is_merged_too(
+    target: Connector, engine: str, tmp_path: Path
+) -> None:
+    family(target, "NO ACTION DEFERRABLE INITIALLY DEFERRED", " GENERATED ALWAYS AS IDENTITY")
+    for rows in ([(1, 1), (2, 2), (4, 7)], [(1, 2), (2, 1), (4, 30)]):  # the numbers there, and others
+        assert "published by merge by key" in moved(rows, target, tmp_path)
+        assert values(target, "parent") == rows
+    with pytest.raises(MigrationError) as caught:
+        target.execute("UPDATE parent SET boss = 3")
+    assert caught.value.sqlstate == "428C9"
+    target.execute("INSERT INTO parent (id) VALUES (5)")
+    assert values(target, "parent")[-1] == (5, 31)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_row_that_stays_does_not_go_with_the_one_it_refers_to(
     target: Connector, engine: str, tmp_path: Path
