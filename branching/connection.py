@@ -120,7 +120,7 @@ class Connection:
         if self.transaction is not None and self.transaction.version is None:
             before, self.transaction = self.transaction, None
             before.rollback()
-            self.transaction = self.new_transaction(explicit=True)
+            self.transaction = self.new_transaction(explicit=True, read_only=before.read_only)
             self.transaction.deferred = before.deferred
 
     def begin(self, read_only: bool = False) -> None:

@@ -3,7 +3,8 @@
 Class attributes say what a session must know before it runs one: the ``privilege`` it needs, its command
 ``tag``, whether it ``returns_rows``, whether it ``changes_branches`` (then it commits on its own), and
 whether it is refused with 25001 after its transaction block's first write (``before_writes``). ``form`` is
-the syntax people read in hints and in docs/commands.md.
+the syntax people read in hints and in docs/commands.md. What only the command itself can say is a property: whether it
+``writes`` anywhere (then a read-only transaction refuses it), and what it is ``called`` in messages.
 """
 
 from __future__ import annotations
@@ -53,6 +54,16 @@ class Command:
     def columns(self) -> Columns | None:
         """The result's columns; () without a result, None where only the data tells."""
         return self.result
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything, here or in a datasource; a dry run may, until it is rolled back."""
+        return self.privilege != "read"
+
+    @property
+    def called(self) -> str:
+        """What it is called in messages."""
+        return self.tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,14 @@ class ValidateDdl(Question):
     statement: str
     dry_run: bool = False
 
+    @property
+    def writes(self) -> bool:
+        return self.dry_run  # not every engine can make a table and roll it back
+
+    @property
+    def called(self) -> str:
+        return self.tag + " DRY RUN" * self.dry_run
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer(Command):
@@ -248,6 +256,14 @@ class CallTool(Command):
     @property
     def columns(self) -> Columns | None:
         return TOOLS[self.name].result
+
+    @property
+    def writes(self) -> bool:
+        return TOOLS[self.name].writes
+
+    @property
+    def called(self) -> str:
+        return f"bough.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from .results import Columns, columns
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool. ``result`` None: only the data tells the columns."""
+    """One tool. ``result`` None: only the data tells the columns. ``writes``: on the branch or elsewhere."""
 
     name: str
     parameters: tuple[str, ...]
@@ -24,8 +24,10 @@ class Tool:
     result: Columns | None
     synonyms: Mapping[str, str]
     yielding: frozenset[str] = frozenset()
+    writes: bool = False
 
 
+_WRITING = frozenset({"transfer_query_result", "execute_ddl", "execute_write"})
 _SPELLINGS = {
     "source_database": "source_datasource",
     "target_database": "target_datasource",
@@ -121,7 +123,13 @@ def _tools() -> Mapping[str, Tool]:
         # Some callers name the datasource and its database; a text is judged the same in any database of it.
         yielding = frozenset({"database"}) if name == "validate_ddl" else frozenset[str]()
         found[name] = Tool(
-            name, tuple(parameters.split()), required, result, MappingProxyType(synonyms), yielding
+            name,
+            tuple(parameters.split()),
+            required,
+            result,
+            MappingProxyType(synonyms),
+            yielding,
+            name in _WRITING,
         )
     return MappingProxyType(found)
 

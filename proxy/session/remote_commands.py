@@ -251,7 +251,7 @@ class RemoteCommands:
         if connection is not None and connection.has_written:
             raise BoughError(
                 "25001",
-                f"{command.tag} cannot run in a transaction block that has written",
+                f"{command.called} cannot run in a transaction block that has written",
                 hint="COMMIT or ROLLBACK first.",
             )
 

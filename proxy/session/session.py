@@ -265,8 +265,8 @@ class Session:
 
     def allow(self, command: Command) -> None:
         """25001 for a command that commits on its own, in a block that has written; 25006 where nothing may be."""
-        if command.before_writes and command.privilege != "read":
-            self.transactions.need_writable(command.tag)
+        if command.writes:
+            self.transactions.need_writable(command.called)
         if command.before_writes and self.connection is not None and self.connection.has_written:
             raise BoughError(
                 "25001",

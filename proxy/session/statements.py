@@ -261,8 +261,8 @@ class Statements:
         assert connection is not None
         session.allow(command)
         outcome = session.commands.run(command)
-        if command.changes_branches:
-            connection.restart()
+        if command.changes_branches or command.writes:
+            connection.restart()  # what it did is there for the block's next statement
         return outcome
 
     def _data(

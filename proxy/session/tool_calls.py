@@ -29,14 +29,13 @@ from proxy.session.outcome import Outcome, table
 if TYPE_CHECKING:
     from proxy.session.remote_commands import RemoteCommands
 
-_WRITES = frozenset({"transfer_query_result", "execute_ddl", "execute_write"})
 _NUMBERS = frozenset({"batch_size", "limit", "min_rows", "max_rows"})
 _FLAGS = frozenset({"dry_run", "validate"})
 
 
 def call(commands: RemoteCommands, command: CallTool) -> Outcome:
     """Runs a tool."""
-    if command.name in _WRITES:
+    if command.writes:
         commands.refuse_in_block(command)
     arguments = {name: _plain(name, value) for name, value in command.arguments}
     with commands.opened():
@@ -54,7 +53,7 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
             tools = Tools(
                 open_,
                 names,
-                commands.state.journal if command.name in _WRITES else None,
+                commands.state.journal if command.writes else None,
                 transfer=lambda request, source, target: _transfer(commands, request, source, target),
                 translate=lambda name, text: commands.local_query(text) if name == LOCAL else text,
             )

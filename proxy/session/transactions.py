@@ -148,13 +148,13 @@ class Transactions:
         if kind is Kind.SET_TRANSACTION:
             self._characteristics(what)
             return done("SET")
-        chained = what.chain
+        chained, read_only = what.chain, self.read_only
         if kind is Kind.COMMIT:
             tag = self._end_block("COMMIT", commit=not self.failed)
         else:
             tag = self._end_block("ROLLBACK", commit=False)
         if chained:
-            self._begin("explicit", read_only=False)
+            self._begin("explicit", read_only=read_only)
         return done(tag)
 
     def _end_block(self, word: str, *, commit: bool) -> str:
