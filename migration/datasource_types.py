@@ -83,6 +83,7 @@ class DatasourceType:
     aliases: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()  # at least one of them is required
     status: str = "tested"  # as docs/support.md: tested | stand-in | untested
 
     @property
@@ -93,9 +94,16 @@ class DatasourceType:
 
 TYPES: tuple[DatasourceType, ...] = (
     DatasourceType(
-        "duckdb", "duckdb", "duckdb", "", (*_FILES, "memory_limit", "enable_external_access"), (), ("duckdb",)
+        "duckdb",
+        "duckdb",
+        "duckdb",
+        "",
+        (*_FILES, "memory_limit", "enable_external_access"),
+        (),
+        ("duckdb",),
+        one_of=_FILES[:2],
     ),
-    DatasourceType("sqlite", "sqlite", "sqlite", "", _FILES, ("sqlite3",), ("sqlite",)),
+    DatasourceType("sqlite", "sqlite", "sqlite", "", _FILES, ("sqlite3",), ("sqlite",), one_of=_FILES[:2]),
     DatasourceType(
         "postgres",
         "postgres",

@@ -30,6 +30,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from migration.datasource_types import SECRET_OPTIONS, DatasourceType, datasource_type, option_name, read_uri
+from migration.ddl_quoting import spelled
 from migration.errors import MigrationError
 from migration.secrets import MASK, Secret, fill, has_placeholder
 
@@ -130,11 +131,12 @@ class Datasource:
                 "connect_timeout": str(content["connect_timeout"]),
                 "statement_timeout": str(content["statement_timeout"]),
             },
+            kept=True,
         )
 
 
-def datasource(name: str, type_: str, options: Mapping[str, Any]) -> Datasource:
-    """A datasource from options as a user wrote them; refuses what it cannot use.
+def datasource(name: str, type_: str, options: Mapping[str, Any], *, kept: bool = False) -> Datasource:
+    """A datasource from options as a user wrote them (or, ``kept``, did once); refuses what it cannot use.
 
     >>> datasource("pg", "PostgreSQL", {"host": "db", "username": "u", "password": "very secret"})
     Datasource(name='pg', type='postgres', options=mappingproxy({'host': 'db', 'user': 'u'}), \
@@ -186,6 +188,8 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
     connect = _seconds(known.pop("connect_timeout", "10"), name, "connect_timeout")
     statement = _seconds(known.pop("statement_timeout", "0"), name, "statement_timeout")
     missing = [option for option in kind.required if option not in known]
+    if kind.one_of and not kept and not any(known.get(option) for option in kind.one_of):
+        missing.append(" or ".join(kind.one_of))
     if missing:
         raise MigrationError(
             "HV00J",
@@ -231,7 +235,7 @@ class Datasources:
                 raise MigrationError(
                     "42710",
                     f'datasource "{item.name}" already exists',
-                    hint=f"DROP DATASOURCE {item.name} first, or choose another name.",
+                    hint=f"DROP DATASOURCE {spelled(item.name)} first, or choose another name.",
                 )
             self._items[item.name] = item
             return True
@@ -286,7 +290,7 @@ class Datasources:
 
     def _unknown(self, name: str) -> MigrationError:
         close = difflib.get_close_matches(name, list(self._items), n=1)
-        hint = f'Did you mean "{close[0]}"? ' if close else ""
+        hint = f"Did you mean {spelled(close[0])}? " if close else ""
         return MigrationError(
             "42704", f'datasource "{name}" does not exist', hint=hint + "SHOW DATASOURCES lists them."
         )

@@ -53,6 +53,16 @@ def quote_name(name: str, item: DialectContract) -> str:
     return rules.quoted(name.replace("\\", "\\\\") if item.name == "clickhouse" else name)
 
 
+def spelled(name: str) -> str:
+    """A name as our own commands take it: for hints that can be sent as they are.
+
+    >>> spelled("pg"), spelled("My DS")
+    ('pg', '"My DS"')
+    """
+    is_plain = _SIMPLE["lower"].fullmatch(name) and name not in _ALWAYS
+    return name if is_plain else '"' + name.replace('"', '""') + '"'
+
+
 def quote_path(path: Sequence[str], item: DialectContract) -> str:
     """A dotted name."""
     return ".".join(quote_name(part, item) for part in path)

@@ -27,6 +27,7 @@ from migration.connectors import mysql_catalog
 from migration.connectors.alchemy_catalog import Seen, entries, remote_table
 from migration.connectors.base import Path, Predicate, ReadColumn, RemoteTable, Source, TableEntry, Writer
 from migration.connectors.convert import from_values
+from migration.connectors.files import refuse_passing
 from migration.connectors.mysql_errors import MODE
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
@@ -132,6 +133,11 @@ class AlchemyConnector(SqlConnector[Any]):
 
         self.refuse_writing()
         return AlchemyWriter(self, self.open(reading=False))
+
+    def refuse_writing(self) -> None:
+        super().refuse_writing()
+        if self.family == "sqlite":
+            refuse_passing(self.name, self.options.get("database") or ":memory:")
 
     def refuse_lasting(self, statement: str) -> None:
         """MyISAM and its like keep what was rolled back."""

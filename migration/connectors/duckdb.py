@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -32,7 +33,7 @@ from migration.connectors.base import (
 )
 from migration.connectors.duckdb_catalog import schema_and_name, table_head, table_spec
 from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
-from migration.connectors.files import database_file, database_files
+from migration.connectors.files import database_file, database_files, refuse_passing
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
@@ -44,6 +45,7 @@ from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types import parse_type
 
+_WAIT = 5.0  # seconds until a file is given up that another datasource has open
 _CODES = (
     (duckdb.InterruptException, "57014"),
     (duckdb.ParserException, "42601"),
@@ -117,6 +119,10 @@ class DuckdbConnector(SqlConnector[Any]):
         self.refuse_writing()
         return DuckdbWriter(self, self.open())
 
+    def refuse_writing(self) -> None:
+        super().refuse_writing()
+        refuse_passing(self.name, database_file(self.options))
+
     def interrupt(self) -> None:
         for session in tuple(self._sessions):
             session.interrupt()
@@ -129,16 +135,35 @@ class DuckdbConnector(SqlConnector[Any]):
         }
         if "memory_limit" in self.options:
             config["memory_limit"] = self.options["memory_limit"]
-        # Sessions on one file in one process must agree on the mode; a writable datasource stays writable,
-        # and its readers refuse to write by their transaction.
         try:
-            mode = self.read_only and file != ":memory:"
-            session = duckdb.connect(file, read_only=mode, config=config)
+            session = self._opened(file, config)
             session.execute("SET TimeZone = 'UTC'").fetchall()
         except duckdb.Error as reason:
             raise self.failed("HV00N", reason) from None
         self._sessions.append(session)
         return session
+
+    def _opened(self, file: str, config: dict[str, Any]) -> Any:
+        """Sessions on one file in one process must agree on the mode. A writable datasource stays writable, and its
+        readers refuse to write by their transaction; so does a read-only one's where a writable one has the file.
+        Who wants to write waits for those who have it open for reading alone."""
+        modes = (True, False) if self.read_only and not file.startswith(":memory:") else (False,)
+        end = time.monotonic() + min(self.datasource.connect_timeout, _WAIT)
+        while True:
+            for mode in modes:
+                try:
+                    return duckdb.connect(file, read_only=mode, config=config)
+                except duckdb.ConnectionException as reason:
+                    if "different configuration" not in str(reason):
+                        raise
+            if time.monotonic() > end:
+                raise MigrationError(
+                    "55006",
+                    f'the file of datasource "{self.name}" is open in another way',
+                    detail="Another datasource of this server names the same file with another role or other options.",
+                    hint="Send the statement again, or use one datasource for one file.",
+                )
+            time.sleep(0.05)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

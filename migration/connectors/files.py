@@ -17,6 +17,16 @@ def database_files(options: dict[str, str]) -> dict[str, str]:
     return {"memory" if path == ":memory:" else Path(path).stem: path}
 
 
+def refuse_passing(name: str, file: str) -> None:
+    """0A000 for a database in memory: each command opens its own, and what one writes is gone with it."""
+    if file.startswith(":memory:"):  # DuckDB takes a name behind it
+        raise MigrationError(
+            "0A000",
+            f'datasource "{name}" is in memory: what is written there is gone at once',
+            hint="Give it a path to a file, with role 'read_write'.",
+        )
+
+
 def database_file(options: dict[str, str]) -> str:
     """The file that is meant: the option ``database``, or the only one."""
     files = database_files(options)

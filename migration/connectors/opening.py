@@ -9,10 +9,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from migration.connectors.base import BATCH_ROWS, Executed, Path, Writer
 from migration.datasources import Datasource
+from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.secrets import mask
 from migration.statements import check_statement
+
+NO_LIMIT = 1 << 62  # rows that no statement touches
 
 
 def guard_rows(rows: int | None, between: tuple[int, int] | None) -> None:
@@ -20,10 +23,14 @@ def guard_rows(rows: int | None, between: tuple[int, int] | None) -> None:
     if between is not None and not between[0] <= (rows or 0) <= between[1]:
         raise MigrationError(
             "P0004",
-            f"the statement touches {rows or 0} rows, not {between[0]} to {between[1]}",
+            f"the statement touches {rows or 0} rows, not {_range(*between)}",
             detail="It was rolled back; nothing changed.",
             hint="Correct the statement or the ROWS BETWEEN guard.",
         )
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least} or more" if most >= NO_LIMIT else f"{least} to {most}"
 
 
 class Closable(Protocol):
@@ -144,10 +151,15 @@ class SqlConnector(ABC, Generic[S]):
         first, _, rest = text.partition("\n")
         detail = rest.strip() or None
         if sqlstate == "HV00N":
-            hint = hint or f"TEST DATASOURCE {self.name} after mending host, port, user or password."
+            where = (
+                "the path"
+                if {"path", "path_pattern"} & self.options.keys()
+                else "host, port, user or password"
+            )
+            hint = hint or f"TEST DATASOURCE {spelled(self.name)} after mending {where}."
             detail, first = text, f'cannot connect to datasource "{self.name}"'
         if sqlstate == "HV00R":
-            hint = hint or f"SHOW TABLES FROM {self.name} lists them."
+            hint = hint or f"SHOW TABLES FROM {spelled(self.name)} lists them."
         return MigrationError(sqlstate, first, detail=detail, hint=hint)
 
     def missing(self, path: Iterable[str]) -> MigrationError:
@@ -155,5 +167,5 @@ class SqlConnector(ABC, Generic[S]):
         return MigrationError(
             "HV00R",
             f'datasource "{self.name}" has no table "{".".join(path)}"',
-            hint=f"SHOW TABLES FROM {self.name} lists them.",
+            hint=f"SHOW TABLES FROM {spelled(self.name)} lists them.",
         )

@@ -34,7 +34,7 @@ from migration.connectors.base import (
 )
 from migration.connectors.children import Reference
 from migration.connectors.convert import from_values, unfit
-from migration.connectors.files import database_file, database_files
+from migration.connectors.files import database_file, database_files, refuse_passing
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
@@ -116,6 +116,10 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
     def writer(self) -> SqliteWriter:
         self.refuse_writing()
         return SqliteWriter(self, self.open(read_only=False))
+
+    def refuse_writing(self) -> None:
+        super().refuse_writing()
+        refuse_passing(self.name, database_file(self.options))
 
     def interrupt(self) -> None:
         for session in tuple(self._sessions):

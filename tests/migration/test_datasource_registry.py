@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration.connectors import connect
+from migration.connectors.base import Source
 from migration.datasources import (
     Datasource,
     Datasources,
@@ -154,8 +155,8 @@ def test_the_registry() -> None:
     registry.create("a", "sqlite", {"path": ":memory:"})
     assert registry.select().name == "a"
     with pytest.raises(MigrationError, match="already exists"):
-        registry.create("a", "sqlite", {})
-    registry.create("b", "sqlite", {})
+        registry.create("a", "sqlite", {"path": "a.sqlite"})
+    registry.create("b", "sqlite", {"path": "b.sqlite"})
     with pytest.raises(MigrationError, match="not clear"):
         registry.select()
     with pytest.raises(MigrationError) as refusal:
@@ -170,6 +171,9 @@ def test_the_registry() -> None:
     [
         ("postgres", {"hots": "x"}, 'no option "hots"'),
         ("postgress", {}, "unknown datasource type"),
+        ("sqlite", {}, "path or path_pattern is missing"),
+        ("duckdb", {"database": "lake.duckdb"}, "path or path_pattern is missing"),
+        ("duckdb", {"uri": "duckdb:///"}, "path or path_pattern is missing"),
         ("postgres", {"role": "owner"}, "read_only or read_write"),
         ("postgres", {"auth_mode": "iam"}, "only auth_mode password"),
         ("mysql", {"uri": "postgres://h/d"}, "starts with mysql"),
@@ -290,3 +294,27 @@ def test_execute_takes_one_statement_and_no_transaction_control() -> None:
             check_statement("COMMIT", dialect)
         with pytest.raises(MigrationError):
             check_statement("DELETE FROM t; DELETE FROM u", dialect)
+
+
+@pytest.mark.parametrize(
+    ("type_", "options"),
+    [
+        ("duckdb", {"path": ":memory:"}),
+        ("duckdb", {"path": ":memory:shared"}),
+        ("duckdb", {"uri": "duckdb:///:memory:"}),
+        ("sqlite", {"path": ":memory:"}),
+        ("sqlalchemy", {"driver": "sqlite"}),
+        ("sqlalchemy", {"uri": "sqlite:///:memory:"}),
+    ],
+)
+def test_nothing_is_written_where_it_does_not_stay(type_: str, options: dict[str, str]) -> None:
+    """Each command opens a database in memory of its own: rows would be verified, and gone."""
+    connector = connect(datasource("m", type_, {**options, "role": "read_write"}))
+    for write in (connector.writer, lambda: connector.execute("CREATE TABLE t (id INTEGER)")):
+        with pytest.raises(MigrationError, match="in memory") as refusal:
+            write()
+        assert refusal.value.sqlstate == "0A000"
+    with connector.reader() as reader:
+        (batch,) = reader.read(Source(query="SELECT 1 AS one"))
+        assert batch.to_pylist() == [{"one": 1}]
+    connector.close()

@@ -1,0 +1,57 @@
+"""Datasources that are files: several of them on one file, at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from migration.connectors import connect
+from migration.connectors.base import Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = str(tmp_path / "lake.duckdb")
+    with duckdb.connect(path) as made:
+        made.execute("CREATE TABLE t AS SELECT 1 AS id").fetchall()
+    return path
+
+
+def test_one_file_is_read_and_written_by_two_datasources(file: str) -> None:
+    """The reader joins the writer, and cannot write for all that; the writer waits for who only reads."""
+    read = connect(datasource("r", "duckdb", {"path": file}))
+    write = connect(datasource("w", "duckdb", {"path": file, "role": "read_write"}))
+    with write.writer() as writer:
+        with read.reader() as reader:
+            (batch,) = reader.read(Source(query="SELECT * FROM t"))
+            assert batch.num_rows == 1
+            with pytest.raises(MigrationError) as refusal:
+                list(reader.read(Source(query="INSERT INTO t VALUES (2) RETURNING id")))
+            assert refusal.value.sqlstate == "25006"
+            with pytest.raises(MigrationError) as refusal:
+                reader.rows("INSERT INTO t VALUES (2)")  # type: ignore[attr-defined]
+            assert "read-only" in refusal.value.message
+        assert writer.exists(("main", "t"))
+    reader = read.reader()
+    ended = threading.Timer(0.5, reader.close)
+    began = time.monotonic()
+    ended.start()
+    write.execute("INSERT INTO t VALUES (2)")
+    assert time.monotonic() - began > 0.4
+    ended.join()
+    with read.reader() as reader:
+        assert sum(batch.num_rows for batch in reader.read(Source(query="SELECT * FROM t"))) == 2
+
+
+def test_a_file_that_stays_open_is_in_use(file: str) -> None:
+    read = connect(datasource("r", "duckdb", {"path": file}))
+    write = connect(datasource("w", "duckdb", {"path": file, "role": "read_write", "connect_timeout": "200ms"}))
+    with read.reader(), pytest.raises(MigrationError) as refusal:
+        write.execute("INSERT INTO t VALUES (2)")
+    assert refusal.value.sqlstate == "55006"
