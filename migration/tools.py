@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from migration.connectors.base import Connector, Path, RemoteTable, Source
+from migration.connectors.opening import NO_LIMIT
 from migration.connectors.telling import told
-from migration.ddl import errors, render
+from migration.ddl import errors
+from migration.definitions import definition
 from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
 from migration.etl import validated
@@ -56,13 +58,16 @@ class Tools:
         *,
         transfer: Run | None = None,
         translate: Callable[[str, str], str] = lambda _datasource, query: query,
+        listing: Callable[[], Rows] | None = None,
     ) -> None:
-        """``transfer`` carries out a request; ``translate(datasource, text)`` gives it in the datasource's dialect."""
+        """``transfer`` carries out a request; ``translate(datasource, text)`` gives it in the datasource's dialect;
+        ``listing`` knows all datasources better than by opening one after the other."""
         self._open = open_
         self._names = tuple(names)
         self._journal = journal or Journal()
         self._transfer = transfer or self._undertake
         self._translate = translate
+        self._listing = listing
 
     def _undertake(self, request: TransferRequest, source: Connector, target: Connector) -> TransferResult:
         return undertake(request, source, target, journal=self._journal)
@@ -79,7 +84,7 @@ class Tools:
         source_datasource: str = "local",
         target_table: str = "",
         target_datasource: str = "local",
-        mode: TransferMode = "replace",
+        mode: str = "replace",
         batch_size: int = 5000,
         key: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
@@ -90,7 +95,7 @@ class Tools:
         request = TransferRequest(
             Source(query=self._translate(source_datasource, source_sql)),
             path,
-            mode,
+            cast(TransferMode, mode.strip().lower()),
             tuple(key),
             options=TransferOptions.from_pairs(list(pairs.items())),
             source_name=source_datasource,
@@ -145,6 +150,8 @@ class Tools:
 
     def list_databases(self) -> Rows:
         """Every datasource, and whether it answers."""
+        if self._listing is not None:
+            return self._listing()
         found = []
         for name in self._names:
             row: dict[str, Any] = {"name": name, "type": "", "available": True, "role": "", "error": None}
@@ -167,22 +174,22 @@ class Tools:
 
     def describe_table(self, table_name: str, datasource: str = "local") -> Rows:
         """Columns with type, canonical type, keys, defaults and what the catalog estimates."""
-        return described(self._open(datasource).describe(split_path(table_name)))
+        datasource, path = self._target(datasource, split_path(table_name))
+        return described(self._open(datasource).describe(path))
 
     def get_table_ddl(self, table_name: str, datasource: str = "local", dialect: str = "") -> dict[str, Any]:
         """The table's CREATE TABLE in its own dialect, or rendered for another one."""
-        connector, path = self._open(datasource), split_path(table_name)
-        if not dialect or contract(dialect).name == contract(connector.dialect).name:
-            own = connector.definition(path)
-            if own is not None:
-                return {"table": table_name, "ddl": own, "notes": []}
-        rendered = render(connector.describe(path).spec, dialect or connector.dialect)
-        return {"table": table_name, "ddl": rendered.sql, "notes": list(rendered.notes)}
+        datasource, path = self._target(datasource, split_path(table_name))
+        wanted = self._dialect(dialect)[0] if dialect in self._names else dialect
+        text, notes = definition(self._open(datasource), path, wanted or None)
+        return {"table": table_name, "ddl": text, "notes": notes}
 
     def read_query(self, query: str, datasource: str = "local", limit: int = MAX_ROWS) -> dict[str, Any]:
         """A SELECT's rows; a statement that could write is refused."""
         if limit < 1:
-            raise MigrationError("22023", "limit must be greater than zero")
+            raise MigrationError(
+                "22023", "limit must be greater than zero", hint=f"The default is {MAX_ROWS}."
+            )
         rows: Rows = []
         connector, source = self._open(datasource), Source(query=self._translate(datasource, query))
         with connector.reader() as reader:
@@ -217,7 +224,7 @@ class Tools:
         self._expect("dml", query, datasource)
         guard = None
         if min_rows is not None or max_rows is not None:
-            guard = (min_rows or 0, max_rows if max_rows is not None else 1 << 62)
+            guard = (min_rows or 0, max_rows if max_rows is not None else NO_LIMIT)
         checks: list[dict[str, Any]] = []
         if validate:
             done, checks = validated(self._open(datasource), query, dry_run=dry_run, rows_between=guard)
@@ -232,10 +239,11 @@ class Tools:
             return  # whoever runs it has the words for that
         if {kind, found} == {"ddl", "dml"} and not _EMPTYING.match(query):
             other = "execute_write" if kind == "ddl" else "execute_ddl"
+            quoted = datasource.replace("'", "''")
             raise MigrationError(
                 "42601",
                 f"execute_{'ddl' if kind == 'ddl' else 'write'} takes no {found.upper()}",
-                hint=f"SELECT * FROM bough.{other}(sql => …, datasource => '{datasource}') runs it.",
+                hint=f"SELECT * FROM bough.{other}(sql => …, datasource => '{quoted}') runs it.",
             )
 
     def _dialect(self, name: str) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from .results import Columns, columns
+from .results import DATASOURCES, Columns, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ _TABLE: tuple[tuple[str, str, int, Columns | None], ...] = (
         "list_databases",
         "",
         0,
-        columns(name="text", type="text", available="bool", role="text", error="text"),
+        DATASOURCES,
     ),
     (
         "list_tables",

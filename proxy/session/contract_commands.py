@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from migration import ddl, dry_run, layout, layout_statistics
-from migration.connectors.base import ColumnStatistics as Estimate
-from migration.connectors.base import RemoteTable
+from migration.connectors.base import Connector
 from migration.datasources import LOCAL
+from migration.ddl_quoting import spelled
+from migration.definitions import definition
 from migration.dialects import capability_rows, contract, is_known
 from migration.errors import MigrationError
-from migration.layout import ColumnStatistics, Layout
+from migration.layout import ColumnStatistics
 from migration.tools import described
 from migration.types_map import map_canonical, type_matrix
 from proxy.commands import remote as c
@@ -29,23 +30,41 @@ if TYPE_CHECKING:
 
 
 def show(commands: RemoteCommands, command: c.ShowRemote) -> Outcome:
-    """SHOW DATABASES, SCHEMAS, TABLES FROM; 3F000 for a schema that is not there."""
-    name, schema = command.path[0], command.path[-1] if len(command.path) > 1 else None
-    with commands.opened(name) as (connector,):
-        if command.what == "databases":
-            rows: list[Any] = [(found,) for found in connector.databases()]
-        elif command.what == "schemas":
-            rows = [(found,) for found in connector.schemas()]
-        else:
+    """SHOW DATABASES, SCHEMAS, TABLES FROM; 3F000 for a schema or database that is not there."""
+    name, *within = command.path
+    schema = within[-1] if within else None
+    branch = within[0] if name == LOCAL and len(within) > 1 else None
+    with commands.opened(name, branch=branch) as (connector,):
+        rows: list[Any] = []
+        if command.what == "tables":
             entries = connector.tables(schema)
             rows = [(entry.schema, entry.name, entry.kind, entry.rows) for entry in entries]
-            if schema is not None and not rows and schema not in connector.schemas():
-                raise MigrationError(
-                    "3F000",
-                    f'schema "{schema}" of "{name}" does not exist',
-                    hint=f"SHOW SCHEMAS FROM {name}.",
-                )
+        if within and not rows:
+            _need(name, connector, schema)
+        for database in within[:-1]:
+            _need(name, connector, database, only=connector.databases(), what="database")
+        if command.what == "databases":
+            rows = [(found,) for found in connector.databases()]
+        elif command.what == "schemas":
+            rows = [(found,) for found in connector.schemas()]
     return table(command.columns or (), rows, lambda _rows: "SHOW")
+
+
+def _need(
+    name: str,
+    connector: Connector,
+    wanted: str | None,
+    *,
+    only: list[str] | None = None,
+    what: str = "schema",
+) -> None:
+    """3F000 for a name that is neither a schema nor a database there."""
+    if wanted not in (only if only is not None else [*connector.schemas(), *connector.databases()]):
+        raise MigrationError(
+            "3F000",
+            f'{what} "{wanted}" of "{name}" does not exist',
+            hint=f"SHOW {what.upper()}S FROM {spelled(name)} lists them.",
+        )
 
 
 def describe(commands: RemoteCommands, command: c.DescribeTable) -> Outcome:
@@ -65,31 +84,11 @@ def show_create(commands: RemoteCommands, command: c.ShowCreateTable) -> Outcome
     """SHOW CREATE TABLE: the engine's own text, or rendered for another dialect, with a layout where that has one."""
     name, path = commands.split(command.path)
     wanted = command.dialect
+    if wanted is not None and wanted in commands.state.datasources:
+        wanted = commands.state.datasources.get(wanted).dialect
     with commands.opened(name) as (connector,):
-        text, notes = None, []
-        if wanted is None or contract(wanted).name == contract(connector.dialect).name:
-            text = connector.definition(path)
-        if text is None:
-            found = connector.describe(path)
-            chosen = _declared_layout(found, wanted) if wanted is not None else None
-            rendered = ddl.render(found.spec, wanted or connector.dialect, chosen)
-            text, notes = rendered.sql, list(rendered.notes)
-    if wanted is not None and not is_known(wanted):
-        notes.insert(0, f'there is no contract for "{wanted}": generic rules')
+        text, notes = definition(connector, path, wanted)
     return table(command.result, [(".".join(command.path), text, notes)], lambda _rows: "SHOW")
-
-
-def _declared_layout(found: RemoteTable, dialect: str) -> Layout:
-    """A layout from what the catalog knows; nothing is read."""
-    spec, rows = found.spec, found.rows
-    columns = []
-    for column in spec.columns:
-        known = found.statistics.get(column.name, Estimate())
-        nulls = None if known.null_fraction is None or rows is None else round(known.null_fraction * rows)
-        nullable = column.nullable and column.name not in spec.primary_key
-        columns.append(ColumnStatistics(column.name, column.type, nullable, known.distinct, nulls))
-    unique = [key.columns for key in spec.keys if key.kind == "unique"]
-    return layout.suggest(dialect, columns, rows, primary_key=spec.primary_key, unique_keys=unique)
 
 
 def dialect_of(commands: RemoteCommands, name: str, *, ask: bool = False) -> tuple[str, str | None]:

@@ -151,7 +151,9 @@ class LocalConnector:
     def missing(self, path: Path) -> MigrationError:
         """HV00R for a table that is not there."""
         return MigrationError(
-            "HV00R", f'branch "{self.branch}" has no table "{".".join(path)}"', hint="SHOW TABLES FROM local."
+            "HV00R",
+            f'branch "{self.branch}" has no table "{".".join(path)}"',
+            hint="SHOW TABLES FROM local lists them.",
         )
 
     def reader(self, snapshot: str | None = None) -> LocalReader:

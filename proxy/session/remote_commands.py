@@ -21,6 +21,7 @@ from migration import reconcile
 from migration.connectors import telling
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
+from migration.ddl_quoting import spelled
 from migration.errors import MigrationError
 from proxy.commands import Command
 from proxy.commands import remote as c
@@ -142,7 +143,8 @@ class RemoteCommands:
             raise BoughError(
                 "0A000",
                 f"a query of local cannot read {found.label} here",
-                hint=f"Read it FROM {found.datasource}, or CREATE TABLE … AS SELECT … FROM {found.label} first.",
+                hint=f"Read it FROM {spelled(found.datasource)}, or "
+                f"CREATE TABLE … AS SELECT … FROM {found.label} first.",
             )
         return tree.sql("duckdb")
 
@@ -180,6 +182,10 @@ class RemoteCommands:
 
     @run.register
     def _show(self, command: c.ShowDatasources) -> Outcome:
+        return table(command.result, self.listing(), lambda _rows: "SHOW")
+
+    def listing(self) -> list[tuple[Any, ...]]:
+        """Every datasource, and whether it answers: the rows of SHOW DATASOURCES."""
         rows: list[Any] = [(LOCAL, "duckdb", True, "read_write", self._branch(), "public", None)]
         self.stop = threading.Event()
         items = list(self.state.datasources)
@@ -187,7 +193,7 @@ class RemoteCommands:
             database = item.options.get("database") or item.options.get("path")
             schema = item.options.get("schema")
             rows.append((item.name, item.type, error is None, item.role, database, schema, error))
-        return table(command.result, rows, lambda _rows: "SHOW")
+        return rows
 
     def _branch(self) -> str:
         assert self.session.connection is not None

@@ -24,6 +24,7 @@ from branching.names import CATALOG_DATABASE
 from branching.resolve import schema_name
 from migration.connectors.base import Path
 from migration.datasources import LOCAL
+from migration.ddl_quoting import spelled
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -85,7 +86,7 @@ def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
                 raise BoughError(
                     "0A000",
                     f'cannot write to datasource "{name}" with this statement',
-                    hint=f"EXECUTE ON {name} AS $$ … $$, or TRANSFER … TO {name}.schema.table.",
+                    hint=f"EXECUTE ON {spelled(name)} AS $$ … $$, or TRANSFER … TO {spelled(name)}.schema.table.",
                 )
             if node.args.get("version") is not None:
                 raise BoughError("0A000", f'a table of datasource "{name}" has no AS OF')

@@ -29,6 +29,7 @@ from branching.names import HIDDEN_PREFIX, literal, quote
 from migration.connectors.base import Connector, ReadColumn, Reader, Source
 from migration.connectors.duckdb_forms import plain, restored
 from migration.connectors.queries import quoted_path
+from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -261,7 +262,7 @@ def _check_names(relation: RemoteRelation, columns: Sequence[ColumnSpec]) -> Non
             raise MigrationError(
                 "HV004",
                 f'columns "{other}" and "{column.name}" of {relation.label} differ by case alone',
-                hint=f"Rename one: QUERY {relation.datasource} AS $$ SELECT … $$.",
+                hint=f"Rename one: QUERY {spelled(relation.datasource)} AS $$ SELECT … $$.",
                 column=column.name,
             )
 
@@ -294,7 +295,8 @@ def _type(relation: RemoteRelation, column: ColumnSpec) -> str:
             f'column "{column.name}" of {relation.label} has type {column.declared or column.type}, '
             "which cannot be read exactly",
             detail=mapping.reason or None,
-            hint=f"Name the columns you need, or cast it there: QUERY {relation.datasource} AS $$ SELECT … $$.",
+            hint="Name the columns you need, or cast it there: "
+            f"QUERY {spelled(relation.datasource)} AS $$ SELECT … $$.",
             column=column.name,
         )
     return mapping.target_type
@@ -321,7 +323,7 @@ def _unfit(scan: _Scan, reason: str, column: str | None = None) -> MigrationErro
         "HV004",
         f"{what} has a value that cannot be read exactly",
         detail=reason,
-        hint=f"Cast it there: QUERY {scan.relation.datasource} AS $$ SELECT … $$.",
+        hint=f"Cast it there: QUERY {spelled(scan.relation.datasource)} AS $$ SELECT … $$.",
         column=column,
     )
 

@@ -22,6 +22,7 @@ from migration.datasources import LOCAL
 from migration.tools import MAX_ROWS, Tools
 from migration.transfer_model import TransferRequest, TransferResult
 from proxy.commands.remote import CallTool
+from proxy.commands.results import DATASOURCES
 from proxy.session import remote_rows, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, table
@@ -56,6 +57,9 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
                 commands.state.journal if command.writes else None,
                 transfer=lambda request, source, target: _transfer(commands, request, source, target),
                 translate=lambda name, text: commands.local_query(text) if name == LOCAL else text,
+                listing=lambda: [
+                    dict(zip(dict(DATASOURCES), row, strict=True)) for row in commands.listing()
+                ],
             )
             local = open_(LOCAL) if arguments.get("validate") and _is_local(arguments) else None
             if isinstance(local, LocalConnector):  # checked statements are read in the engine's own dialect
@@ -72,6 +76,8 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
 def _plain(name: str, value: Any) -> Any:
     if name in _NUMBERS:
         try:
+            if isinstance(value, bool) or int(value) != (float(value) if isinstance(value, str) else value):
+                raise ValueError
             return int(value)
         except (TypeError, ValueError):
             raise BoughError("22023", f'the argument "{name}" is not a whole number: {value!r}') from None
@@ -117,7 +123,7 @@ def _read(
 ) -> Outcome:
     """The rows themselves, with their own types; at most ``limit``."""
     if limit < 1:
-        raise BoughError("22023", "limit must be greater than zero")
+        raise BoughError("22023", "limit must be greater than zero", hint=f"The default is {MAX_ROWS}.")
     text = commands.local_query(query) if datasource == LOCAL else query
     cursor = commands.session.service.database.root.cursor()
     cursor.set_time_zone(commands.session.setting("TimeZone") or "UTC")

@@ -586,3 +586,35 @@ def test_views_of_a_schema_move_between_branches_and_files(
     client.execute("DROP SCHEMA again CASCADE")
     client.execute("DROP SCHEMA seen CASCADE")
     client.execute(f"DROP DATASOURCE v_{name}")
+
+
+def test_hints_can_be_sent_as_they_are(
+    client: psycopg.Connection[Any], lake: str, tmp_path: Path, name: str
+) -> None:
+    """A name that needs quotes has them, wherever a hint names the next command."""
+    odd = f'"Of {name}""s"'[:60]
+    made = f"CREATE DATASOURCE {odd} TYPE duckdb OPTIONS (path '{tmp_path}/odd.duckdb', role 'read_write')"
+    client.execute(made)  # type: ignore[arg-type]
+    client.execute(f"EXECUTE ON {odd} AS $$ CREATE TABLE t (id int) $$")  # type: ignore[arg-type]
+    for text, command in (
+        (made, f"DROP DATASOURCE {odd}"),
+        (f"SHOW TABLES FROM {odd}.nowhere", f"SHOW SCHEMAS FROM {odd}"),
+        (f"SHOW SCHEMAS FROM {odd}.nowhere", f"SHOW SCHEMAS FROM {odd}"),
+        (f"SHOW TABLES FROM {odd}.nowhere.main", f"SHOW DATABASES FROM {odd}"),
+        (f"DESCRIBE {odd}.main.nothing", f"SHOW TABLES FROM {odd}"),
+        (f"QUERY {odd} AS $$ SELECT * FROM nothing $$", f"SHOW TABLES FROM {odd}"),
+    ):
+        hint = _refused(client, text).diag.message_hint or ""
+        assert hint.startswith(command), text
+        client.execute(command)  # type: ignore[arg-type]
+        if command.startswith("DROP"):
+            client.execute(made)  # type: ignore[arg-type]
+    client.execute(f"DROP DATASOURCE {odd}")  # type: ignore[arg-type]
+
+
+def test_what_a_schema_or_a_branch_of_local_holds(client: psycopg.Connection[Any], name: str) -> None:
+    client.execute(f"BRANCH CREATE b_{name}")  # type: ignore[arg-type]
+    client.execute(f"CREATE TABLE t_{name} (id int)")  # type: ignore[arg-type]
+    here = {row["name"] for row in _rows(client, "SHOW TABLES FROM local.public")}
+    there = {row["name"] for row in _rows(client, f"SHOW TABLES FROM local.b_{name}.public")}
+    assert f"t_{name}" in here - there

@@ -329,3 +329,49 @@ def test_a_parsers_words_have_no_escapes(client: psycopg.Connection[Any], lake: 
     error = _refused(client, "read_query", sql="SELECT 1 INTO OUTFILE 'x'", datasource=lake)
     assert error.sqlstate == "42601"
     assert "\x1b" not in str(error.diag.message_detail)
+
+
+def test_a_table_is_named_with_its_datasource_in_every_tool(
+    client: psycopg.Connection[Any], lake: str
+) -> None:
+    """And rendered as SHOW CREATE TABLE does, for a dialect or for a datasource's."""
+    path = f"{lake}.main.users"
+    assert [row["name"] for row in _call(client, "describe_table", table_name=path)] == ["id", "name", "seen"]
+    (ddl,) = _call(client, "get_table_ddl", table=path, dialect="starrocks")
+    (shown,) = client.execute(f"SHOW CREATE TABLE {path} FOR starrocks").fetchall()  # type: ignore[arg-type]
+    assert ddl == shown
+    assert "DISTRIBUTED BY" in ddl["ddl"]
+    assert client.execute(f"VALIDATE DDL FOR starrocks AS $$ {ddl['ddl']} $$").fetchall() == []  # type: ignore[arg-type]
+    (own,) = _call(client, "get_table_ddl", table_name="users", datasource=lake, dialect=lake)
+    assert own["ddl"].startswith("CREATE TABLE users")
+    (unknown,) = _call(client, "get_table_ddl", table_name="users", datasource=lake, dialect="nobody's")
+    assert "no contract" in unknown["notes"][0]
+
+
+def test_databases_are_listed_as_datasources_are_shown(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    """Asked all at once; one whose file or driver is missing hides no other, and is known by its own type."""
+    client.execute(
+        f"CREATE DATASOURCE m_{name} TYPE sqlalchemy OPTIONS (driver 'mssql+nobody', host 'h', database 'd')"  # type: ignore[arg-type]
+    )
+    listed = {row["name"]: row for row in _call(client, "list_databases")}
+    assert listed == {row["name"]: row for row in client.execute("SHOW DATASOURCES").fetchall()}
+    assert (listed[f"m_{name}"]["type"], listed[f"m_{name}"]["available"]) == ("sqlalchemy", False)
+    assert listed[lake]["available"] is True
+    client.execute(f"DROP DATASOURCE m_{name}")  # type: ignore[arg-type]
+
+
+def test_values_of_arguments(client: psycopg.Connection[Any], lake: str, name: str) -> None:
+    for value in (1.5, True, "many"):
+        assert (
+            _refused(client, "read_query", query="SELECT 1", datasource=lake, limit=value).sqlstate == "22023"
+        )
+    assert len(_call(client, "read_query", query="SELECT * FROM users", datasource=lake, limit=2.0)) == 2
+    (moved,) = _call(
+        client, "transfer_query_result", source_sql="SELECT 1 AS a", target_table=f"t_{name}", mode="Replace"
+    )
+    assert moved["mode"] == "replace"
+    refusal = _refused(client, "execute_write", query="DELETE FROM users", datasource=lake, min_rows=9)
+    assert refusal.sqlstate == "P0004"
+    assert "touches 3 rows, not 9 or more" in str(refusal)

@@ -51,7 +51,9 @@ def test_one_file_is_read_and_written_by_two_datasources(file: str) -> None:
 
 def test_a_file_that_stays_open_is_in_use(file: str) -> None:
     read = connect(datasource("r", "duckdb", {"path": file}))
-    write = connect(datasource("w", "duckdb", {"path": file, "role": "read_write", "connect_timeout": "200ms"}))
+    write = connect(
+        datasource("w", "duckdb", {"path": file, "role": "read_write", "connect_timeout": "200ms"})
+    )
     with read.reader(), pytest.raises(MigrationError) as refusal:
         write.execute("INSERT INTO t VALUES (2)")
     assert refusal.value.sqlstate == "55006"

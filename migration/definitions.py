@@ -1,0 +1,44 @@
+"""A table's CREATE TABLE: the engine's own text, or rendered for another dialect with the layout that one wants.
+
+Rules:
+
+1. Nothing is read but the catalog: a layout comes from what it declares and estimates (``layout.suggest``).
+2. What cannot be said is a note; a dialect nobody knows gets the generic rules, and a note says so.
+"""
+
+from __future__ import annotations
+
+from migration.connectors.base import ColumnStatistics as Estimate
+from migration.connectors.base import Connector, Path, RemoteTable
+from migration.ddl import render
+from migration.dialects import contract, is_known
+from migration.layout import ColumnStatistics, Layout, suggest
+
+
+def definition(connector: Connector, path: Path, dialect: str | None = None) -> tuple[str, list[str]]:
+    """The statement and its notes; ``dialect`` None: the datasource's own."""
+    text: str | None = None
+    notes: list[str] = []
+    if dialect is None or contract(dialect).name == contract(connector.dialect).name:
+        text = connector.definition(path)
+    if text is None:
+        found = connector.describe(path)
+        chosen = declared_layout(found, dialect) if dialect is not None else None
+        rendered = render(found.spec, dialect or connector.dialect, chosen)
+        text, notes = rendered.sql, list(rendered.notes)
+    if dialect is not None and not is_known(dialect):
+        notes.insert(0, f'there is no contract for "{dialect}": generic rules')
+    return text, notes
+
+
+def declared_layout(found: RemoteTable, dialect: str) -> Layout:
+    """A layout from what the catalog knows; nothing is read."""
+    spec, rows = found.spec, found.rows
+    columns = []
+    for column in spec.columns:
+        known = found.statistics.get(column.name, Estimate())
+        nulls = None if known.null_fraction is None or rows is None else round(known.null_fraction * rows)
+        nullable = column.nullable and column.name not in spec.primary_key
+        columns.append(ColumnStatistics(column.name, column.type, nullable, known.distinct, nulls))
+    unique = [key.columns for key in spec.keys if key.kind == "unique"]
+    return suggest(dialect, columns, rows, primary_key=spec.primary_key, unique_keys=unique)
