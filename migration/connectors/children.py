@@ -62,7 +62,7 @@ def check_children(writer: SqlWriter, staging: Path, target: Path, key: Sequence
     if facts:
         raise MigrationError(
             "23503",
-            f'table "{".".join(target)}" cannot be replaced: rows that refer to it would change with those that go',
+            f'table "{".".join(target)}" cannot be replaced: other rows refer to those that would go',
             detail=f"Rows that the source does not have are referred to by {', '.join(facts)}. Nothing has changed.",
             hint="Delete those rows, or let them refer to others, first; MODE upsert deletes nothing.",
         )

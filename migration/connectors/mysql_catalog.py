@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable
-from migration.connectors.children import ACTIONS, Reference
+from migration.connectors.children import Reference
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -107,7 +107,7 @@ def remote_table(session: Any, path: Path) -> RemoteTable | None:
 
 
 def referring(session: Any, path: Path) -> tuple[Reference, ...]:
-    """The foreign keys at a table whose rows change with it."""
+    """The foreign keys at a table."""
     grouped: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
     for row in _ask(session, _REFERRING, path):
         grouped.setdefault(row[:3], []).append(row)
@@ -120,7 +120,6 @@ def referring(session: Any, path: Path) -> tuple[Reference, ...]:
             bool(parts[0][6]),
         )
         for (schema, name, _), parts in grouped.items()
-        if parts[0][5] in ACTIONS
     )
 
 

@@ -18,7 +18,7 @@ from migration.connectors.base import (
     Published,
     WriteResult,
 )
-from migration.connectors.children import Reference
+from migration.connectors.children import ACTIONS, Reference
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.mysql import MysqlConnector, MysqlReader
 from migration.connectors.mysql_catalog import referring, remote_table, table_columns
@@ -100,6 +100,20 @@ class MysqlWriter(SqlWriter):
         return tuple(what for what, query in asked if self.rows(query + " LIMIT 1"))
 
     def references(self, target: Path) -> tuple[Reference, ...]:
+        """Of a table that refers to itself also those that would keep a row from going: it goes unchecked."""
+        found = self._pointing(target)
+        unchecked = any(each.own for each in found)
+        return tuple(
+            each
+            for each in found
+            if each.action in ACTIONS or (unchecked and not (each.own and self._moves(each.columns)))
+        )
+
+    def _moves(self, names: Sequence[str]) -> bool:
+        """Whether all these come with the rows."""
+        return self.moved is None or set(names) <= set(self.moved)
+
+    def _pointing(self, target: Path) -> tuple[Reference, ...]:
         with self.connector.errors():
             return referring(self.session, target)
 
@@ -135,6 +149,41 @@ class MysqlWriter(SqlWriter):
             for key in keys:
                 self._check_references(staging, target, key)
             return super()._insert(staging, target, whole=whole)
+
+    def _upsert(self, staging: Path, target: Path, key: Sequence[str], *, whole: bool = False) -> int:
+        if self._moves_parents(staging, target, key):  # then the engine has to see to those who refer to them
+            try:
+                return super()._upsert(staging, target, key, whole=whole)
+            except MigrationError as error:
+                if error.sqlstate == "23503":
+                    error.hint = "Name what other rows refer to as the KEY, or transfer rows after those they refer to."
+                raise
+        with self._in_any_order(target) as keys:
+            for foreign in keys:
+                self._check_references(staging, target, foreign)
+            return super()._upsert(staging, target, key, whole=whole)
+
+    def _moves_parents(self, staging: Path, target: Path, key: Sequence[str]) -> bool:
+        """Whether rows that are there would change what is referred to, or a part of what they refer to themselves."""
+        moved = set(self._moved(staging))
+        for each in self.describe(target).keys:
+            if each.kind == "foreign" and moved & set(each.columns) and not moved >= set(each.columns):
+                return True
+        known = {name.lower() for name in key}
+        referred = {
+            name for each in self._pointing(target) for name in each.referred if name.lower() not in known
+        }
+        changes = [
+            f"NOT t.{quoted(name, self.item)} <=> s.{quoted(name, self.item)}"
+            for name in moved
+            if name.lower() in {each.lower() for each in referred}
+        ]
+        return bool(changes) and bool(
+            self.rows(
+                f"SELECT 1 FROM {self.q(target)} AS t JOIN {self.q(staging)} AS s ON {self.match('t', 's', key)} "
+                f"WHERE {' OR '.join(changes)} LIMIT 1 FOR UPDATE"
+            )
+        )
 
     @contextlib.contextmanager
     def _in_any_order(self, target: Path) -> Iterator[tuple[KeySpec, ...]]:
@@ -191,10 +240,11 @@ class MysqlWriter(SqlWriter):
         return self.execute(insert) or 0
 
     def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
-        self.execute(
-            f"DELETE t FROM {self.q(target)} AS t WHERE NOT EXISTS "
-            f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {self.match('t', 's', key)})"
-        )
+        with self._in_any_order(target):
+            self.execute(
+                f"DELETE t FROM {self.q(target)} AS t WHERE NOT EXISTS "
+                f"(SELECT 1 FROM {self.q(staging)} AS s WHERE {self.match('t', 's', key)})"
+            )
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
         fits: tuple[Fit, ...] | None = None

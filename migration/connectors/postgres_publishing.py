@@ -172,11 +172,30 @@ class PostgresPublisher(SqlWriter):
         tables = f"{self.q(target)} AS t JOIN {self.q(staging)} AS s ON {self.match('t', 's', key)}"
         if not fixed or not self.rows(f"SELECT 1 FROM {tables} WHERE {differ} LIMIT 1"):
             given = [name for name in rest if name not in fixed]
-            return super().update(staging, target, key, given) if given else 0
+            return self._merge(staging, target, key, given) if given else 0
         self._generate(target, fixed, "BY DEFAULT")
-        updated = super().update(staging, target, key, rest)
+        updated = self._merge(staging, target, key, rest)
         self._generate(target, fixed, "ALWAYS")
         return updated
+
+    def _merge(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
+        """Updates rows. Those of a table that refers to itself may come to refer to new ones: these come in the same
+        statement, at whose end the engine looks for them."""
+        spec = self.describe(target)
+        itself = any(each.kind == "foreign" and each.ref_table == spec.path for each in spec.keys)
+        if not itself or self.connector.dialect != "postgres":
+            return super().update(staging, target, key, rest)
+        statements = (
+            self.updating(staging, target, key, rest),
+            self.inserting(staging, target, key, self._moved(staging)),
+        )
+        counts = [f"(SELECT count(*) FROM bough_{number})" for number in range(len(statements))]
+        found = self.rows(
+            "WITH "
+            + ", ".join(f"bough_{i} AS ({text} RETURNING 1)" for i, text in enumerate(statements))
+            + f" SELECT {' + '.join(counts)}"
+        )
+        return int(found[0][0])
 
     def _generate(self, target: Path, names: Sequence[str], when: str) -> None:
         self.execute(

@@ -39,7 +39,7 @@ from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
-from migration.connectors.sqlite_catalog import declared_type, referring, table_spec
+from migration.connectors.sqlite_catalog import attachments, declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
@@ -50,11 +50,6 @@ from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string, of, text
 
 _NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
-# What a table may say beyond columns, keys and defaults; a name that reads like it does no harm.
-_MORE = re.compile(
-    r"\b(?:CHECK|COLLATE|REFERENCES|AUTOINCREMENT|GENERATED|AS\s*\(|CONFLICT|WITHOUT\s+ROWID|STRICT)",
-    re.IGNORECASE,
-)
 _VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
 
 
@@ -311,21 +306,20 @@ class SqliteWriter(SqlWriter):
     own = frozenset({"index", "definition"})
 
     def dependants(self, path: Path) -> tuple[str, ...]:
-        name = f"lower({_text(self.describe(path).name)})"
-        inbound = self.rows(
-            "SELECT 1 FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' "
-            f'AND lower(f."table") = {name} AND lower(m.name) <> {name} LIMIT 1'
-        )
-        others = self.rows(
-            "SELECT DISTINCT type FROM sqlite_schema WHERE type IN ('trigger', 'view') "
-            f"OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = {name})"
-        )
-        written = self.rows(f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = {name}")
-        held = [*(["foreign key"] if inbound else []), *(kind for (kind,) in others)]
-        return (*held, *(["definition"] if _MORE.search(written[0][0]) else []))
+        return attachments(self.session, self.describe(path).name)
 
     def references(self, target: Path) -> tuple[Reference, ...]:
         return referring(self.session, self.describe(target))
+
+    def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
+        self.execute(
+            "PRAGMA defer_foreign_keys = ON"
+        )  # until COMMIT: rows that stay or come may put it right
+        super().delete_missing(staging, target, key)
+
+    def _upsert(self, staging: Path, target: Path, key: Sequence[str], *, whole: bool = False) -> int:
+        self.execute("PRAGMA defer_foreign_keys = ON")  # rows that are there may come to refer to new ones
+        return super()._upsert(staging, target, key, whole=whole)
 
     def create_like(self, staging: Path, target: Path) -> None:
         spec = self.describe(target)
@@ -394,7 +388,3 @@ def _stored(array: pa.Array, column: ColumnSpec) -> list[Any]:
     if pa.types.is_integer(array.type) or pa.types.is_binary(array.type):
         return array.to_pylist()  # type: ignore[no-any-return]
     return to_texts(array).to_pylist()  # type: ignore[no-any-return]
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -11,6 +12,11 @@ from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import CanonicalType, of, parse_type
 
 _ACTIONS = ("NO ACTION", None)
+# What a table may say beyond columns, keys and defaults; a name that reads like it does no harm.
+_MORE = re.compile(
+    r"\b(?:CHECK|COLLATE|REFERENCES|AUTOINCREMENT|GENERATED|AS\s*\(|CONFLICT|WITHOUT\s+ROWID|STRICT)",
+    re.IGNORECASE,
+)
 
 
 def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
@@ -84,3 +90,22 @@ def referring(session: sqlite3.Connection, table: TableSpec) -> tuple[Reference,
         for (name, _), parts in grouped.items()
         if parts[0][4] in ACTIONS
     )
+
+
+def attachments(session: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """What a swap of names would lose, in words; foreign keys first, because they change the way."""
+    inbound = session.execute(
+        "SELECT 1 FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' "
+        'AND lower(f."table") = lower(?1) AND lower(m.name) <> lower(?1) LIMIT 1',
+        (table,),
+    ).fetchall()
+    others = session.execute(
+        "SELECT DISTINCT type FROM sqlite_schema WHERE type IN ('trigger', 'view') "
+        "OR (type = 'index' AND sql IS NOT NULL AND lower(tbl_name) = lower(?))",
+        (table,),
+    ).fetchall()
+    (written,) = session.execute(
+        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)", (table,)
+    ).fetchone()
+    held = [*(["foreign key"] if inbound else []), *(kind for (kind,) in others)]
+    return (*held, *(["definition"] if _MORE.search(written) else []))

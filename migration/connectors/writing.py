@@ -309,26 +309,26 @@ class SqlWriter(ABC):
 
     def insert_missing(self, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> int:
         """Inserts the staged rows whose key the target does not have."""
+        return self.execute(self.inserting(staging, target, key, names)) or 0
+
+    def inserting(self, staging: Path, target: Path, key: Sequence[str], names: Sequence[str]) -> str:
+        """The statement of ``insert_missing``."""
         columns = ", ".join(quoted(name, self.item) for name in names)
         values = ", ".join(f"s.{quoted(name, self.item)}" for name in names)
-        match = self.match("t", "s", key)
-        inserted = self.execute(
+        return (
             f"INSERT INTO {self.q(target)} ({columns}) {self.overriding(target)}"
             f"SELECT {values} FROM {self.q(staging)} AS s "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {self.q(target)} AS t WHERE {match})"
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self.q(target)} AS t WHERE {self.match('t', 's', key)})"
         )
-        return inserted or 0
 
     def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
         """Copies the staged values of keys that exist; the rows it touched."""
+        return self.execute(self.updating(staging, target, key, rest)) or 0
+
+    def updating(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> str:
+        """The statement of ``update``."""
         sets = ", ".join(f"{quoted(name, self.item)} = s.{quoted(name, self.item)}" for name in rest)
-        return (
-            self.execute(
-                f"UPDATE {self.q(target)} AS t SET {sets} FROM {self.q(staging)} AS s "
-                f"WHERE {self.match('t', 's', key)}"
-            )
-            or 0
-        )
+        return f"UPDATE {self.q(target)} AS t SET {sets} FROM {self.q(staging)} AS s WHERE {self.match('t', 's', key)}"
 
     def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
         """Deletes the target's rows whose key is not staged."""
