@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle keep no references, and
-   the result says so; what refers to them from outside comes behind them and does.
+1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle lose the references that
+   make it, and the result says so. They keep the others, and what refers to them from outside comes behind them.
 2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
    the error names the table, and a rerun replaces what is there.
 3. Views follow the tables (``schema_views``).
@@ -31,28 +31,32 @@ from migration.undertaking import undertake
 _DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is called there
 
 
-def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], list[TableSpec]]:
-    """All tables, parents first; and those in a circle of references."""
+def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], dict[str, set[str]]]:
+    """All tables, parents first; and for each those it refers to that refer, however far, to it: a circle."""
     waiting = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
+    paths = {_full(table.path, table) for table in tables}
     needs: Mapping[str, set[str]] = {
         name: {
             key.ref_table[-1]
             for key in table.keys
-            if key.kind == "foreign" and key.ref_table and key.ref_table[-1] in waiting
+            if key.kind == "foreign" and key.ref_table and _full(key.ref_table, table) in paths
         }
         - {name}
         for name, table in waiting.items()
     }
     above = {name: _above(name, needs) for name in waiting}
-    circle = {name for name in waiting if name in above[name]}
+    circles = {name: {other for other in needs[name] if name in above[other]} for name in waiting}
     placed: list[str] = []
     while len(placed) < len(waiting):
         placed += [
-            name
-            for name in waiting
-            if name not in placed and needs[name] - (circle if name in circle else set()) <= set(placed)
+            name for name in waiting if name not in placed and needs[name] - circles[name] <= set(placed)
         ]
-    return [waiting[name] for name in placed], [waiting[name] for name in waiting if name in circle]
+    return [waiting[name] for name in placed], circles
+
+
+def _full(path: Path, table: TableSpec) -> Path:
+    """A path with the schema of ``table`` where it has none."""
+    return (*table.path[:-1], *path)[-len(table.path) :]
 
 
 def _above(name: str, needs: Mapping[str, set[str]]) -> set[str]:
@@ -85,7 +89,7 @@ def requests(
         code, what = ("HV00R", "has no tables") if known else ("3F000", "does not exist")
         raise MigrationError(code, f'schema "{schema}" of "{source_name or source.name}" {what}')
     specs = [source.describe((entry.schema, entry.name)).spec for entry in entries]
-    ordered, circle = in_order(specs)
+    ordered, circles = in_order(specs)
     rows = [source.describe((entry.schema, entry.name)).spec for entry in views.as_tables]
     return [
         TransferRequest(
@@ -97,7 +101,8 @@ def requests(
             branch=branch,
             role=role,
             source_branch=source_branch,
-            foreign_keys=table not in circle,
+            foreign_keys=True,
+            circle=tuple(sorted(circles.get(table.name, ()))),
         )
         for table in (*ordered, *rows)
     ]

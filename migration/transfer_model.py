@@ -179,6 +179,7 @@ class TransferRequest:
     role: str = ""
     source_branch: str | None = None
     foreign_keys: bool = False  # a whole schema moves: its references stay inside it
+    circle: tuple[str, ...] = ()  # tables of it that this one refers to and that refer to it
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -209,7 +210,8 @@ class TransferRequest:
         for name in ("skip", "as_text", "allow_lossy", "skip_views", "views_as_tables"):
             options[name] = tuple(options.get(name, ()))
         plain = {name: item for name, item in value.items() if name not in ("source", "options")}
-        plain["target"], plain["key"] = tuple(plain["target"]), tuple(plain["key"])
+        for name in ("target", "key", "circle"):
+            plain[name] = tuple(plain.get(name, ()))
         source = Source(tuple(value["source"]["path"]), value["source"]["query"])
         return cls(source=source, options=TransferOptions(**options), **plain)
 

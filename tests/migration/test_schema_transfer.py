@@ -75,6 +75,31 @@ def test_a_schema_is_made_and_keeps_its_references_indexes_and_numbers(shop: Con
 
 
 @pytest.mark.postgres
+def test_a_table_in_a_circle_loses_no_more_than_the_circle(shop: Connector) -> None:
+    for statement in (
+        "CREATE TABLE shop.teams (id int PRIMARY KEY, lead int, above int REFERENCES shop.teams (id),"
+        " customer bigint REFERENCES shop.customers (id))",
+        "CREATE TABLE shop.people (id int PRIMARY KEY, team int REFERENCES shop.teams (id))",
+        "ALTER TABLE shop.teams ADD FOREIGN KEY (lead) REFERENCES shop.people (id)",
+        "INSERT INTO shop.teams VALUES (2, NULL, 1, 1), (1, NULL, NULL, 2)",
+        "INSERT INTO shop.people VALUES (1, 2)",
+        "UPDATE shop.teams SET lead = 1",
+    ):
+        shop.execute(statement)
+    results = moved(shop, "shop", shop, "copied")
+    notes = [note for result in results.values() for note in result.notes if "circle" in note]
+    assert sorted(notes) == [
+        "foreign key (lead) is left out: shop.people refers back, in a circle",
+        "foreign key (team) is left out: shop.teams refers back, in a circle",
+    ]
+    keys = shop.describe(("copied", "teams")).spec.keys
+    assert {key.columns: key.ref_table[-1] for key in keys if key.kind == "foreign"} == {
+        ("above",): "teams",
+        ("customer",): "customers",
+    }
+
+
+@pytest.mark.postgres
 def test_numbers_go_on_behind_rows_that_came_later(shop: Connector) -> None:
     moved(shop, "shop", shop, "copied")
     shop.execute("INSERT INTO shop.customers (id, name) VALUES (70, 'Dan')")

@@ -148,18 +148,26 @@ def test_a_schema_moves_parents_first_with_its_references(connectors: dict[str, 
 
 def test_what_refers_to_a_circle_comes_behind_it_and_is_in_none() -> None:
     def table(name: str, *parents: str) -> TableSpec:
-        keys = tuple(KeySpec("foreign", ("id",), ref_table=("s", parent)) for parent in parents)
+        paths = [("s", *parent.split("."))[-2:] for parent in parents]
+        keys = tuple(KeySpec("foreign", ("id",), ref_table=path) for path in paths)
         return TableSpec(("s", name), (ColumnSpec("id", of("int64")),), keys)
 
-    ordered, circle = in_order(
+    ordered, circles = in_order(
         [
             table("c", "b", "y"),
-            table("x", "y"),
+            table("x", "y", "v"),
             table("y", "x", "z"),
             table("b", "a", "b"),
-            table("a"),
+            table("a", "other.c"),
             table("z"),
+            table("v", "w"),
+            table("w", "v", "z"),
         ]
     )
-    assert [item.name for item in ordered] == ["a", "x", "z", "b", "y", "c"]
-    assert [item.name for item in circle] == ["x", "y"]
+    assert [item.name for item in ordered] == ["a", "v", "z", "b", "w", "x", "y", "c"]
+    assert {name: found for name, found in circles.items() if found} == {
+        "v": {"w"},
+        "w": {"v"},
+        "x": {"y"},
+        "y": {"x"},
+    }
