@@ -21,7 +21,6 @@ import os
 import re
 import tempfile
 import threading
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -46,6 +45,7 @@ _ROLES: Mapping[str, Role] = {
     "rw": "read_write",
 }
 _SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|key|credential")  # of what stands behind a URL's ?
+_AT_ONCE = frozenset({"access", "read_only", "default", "connect_timeout", "statement_timeout"})
 LOCAL = "local"  # the session's branch, never in the registry
 
 
@@ -79,9 +79,11 @@ class Datasource:
     def filled(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
         """Every option and secret with its placeholders filled; only a connector asks for this."""
         texts = {**self.options, **{name: secret.reveal() for name, secret in self.secrets.items()}}
-        return {
+        found = {
             name: fill(text, f"datasource {self.name}, {name}", environment) for name, text in texts.items()
         }
+        _check_port(self.name, found.get("port", ""))
+        return found
 
     def secret_texts(self, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """What must not appear in a message: the secrets, filled where they can be."""
@@ -166,23 +168,25 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
                 f"datasource {name}: option {written} is not supported",
                 hint="Give the values it stands for as plain options.",
             )
+        elif isinstance(value, list | tuple | set):
+            raise MigrationError(
+                "HV00A", f"datasource {name}: option {written} holds one value, no list", hint="Write a text."
+            )
         else:
             known[option] = _text(value)
     uri = known.pop("uri", None)
     if uri is not None:
         known = {**read_uri(uri, kind), **known}
+    for option in _AT_ONCE & known.keys():  # what they stand for is needed before any connection is made
+        known[option] = fill(known[option], f"datasource {name}, {option}")
     if known.pop("auth_mode", "password").lower() != "password":
         raise MigrationError(
             "0A000",
             f"datasource {name}: only auth_mode password is supported",
             hint="Give user and password.",
         )
-    if not has_placeholder(port := known.get("port", "")) and not (port.isdecimal() or not port):
-        raise MigrationError(  # its text may be a password: user:password without the @host
-            "HV00A",
-            f"datasource {name}: port is no number",
-            hint="A uri is type://user:password@host:port/database; @ : / ? inside a part are written %40 %3A %2F %3F.",
-        )
+    if not has_placeholder(port := known.get("port", "")):
+        _check_port(name, port)
     role = _role(name, known)
     default = _boolean(known.pop("default", "false"), name, "default")
     connect = _seconds(known.pop("connect_timeout", "10"), name, "connect_timeout")
@@ -296,49 +300,6 @@ class Datasources:
         )
 
 
-def from_tables(tables: Mapping[str, Any], source: str) -> tuple[Datasource, ...]:
-    """Datasources from a mapping name -> options, as ``[datasources.x]`` of bough.toml gives it."""
-    found = []
-    for name, options in tables.items():
-        if not isinstance(options, Mapping) or "type" not in options:
-            raise MigrationError(
-                "HV00J", f"datasource {name} in {source} has no type", hint='Write type = "postgres".'
-            )
-        rest = {key: value for key, value in options.items() if key not in ("type", "name")}
-        found.append(datasource(name, str(options["type"]), rest))
-    return tuple(found)
-
-
-def from_toml(path: Path) -> tuple[Datasource, ...]:
-    """The ``[datasources.*]`` tables of a bough.toml."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
-        raise MigrationError("HV00A", f"cannot read datasources from {path}", detail=str(reason)) from None
-    return from_tables(content.get("datasources", {}), str(path))
-
-
-def from_agent_file(path: Path) -> tuple[Datasource, ...]:
-    """The datasources of a Datus ``agent.yml``, which is accepted as it is."""
-    try:
-        import yaml
-    except ImportError:
-        raise MigrationError(
-            "HV000", "reading an agent.yml needs PyYAML", hint="pip install 'bough[agent]'"
-        ) from None
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
-        raise MigrationError("HV00A", f"cannot read datasources from {path}", detail=str(reason)) from None
-    agent = content.get("agent", content) if isinstance(content, Mapping) else {}
-    services = agent.get("services") or {} if isinstance(agent, Mapping) else {}
-    if "databases" in services:
-        raise MigrationError(
-            "HV00D", f"{path}: services.databases is the old name", hint="Rename it to services.datasources."
-        )
-    return from_tables(services.get("datasources") or {}, str(path))
-
-
 def write_secrets(path: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
     """Writes datasource -> secrets to a file only its owner can read, all or nothing."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes mode 0600
@@ -361,6 +322,15 @@ def read_secrets(path: Path) -> dict[str, dict[str, str]]:
         raise MigrationError("42501", f"{path} can be read by others", hint=f"chmod 600 {path}")
     content: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def _check_port(name: str, port: str) -> None:
+    if port and not port.isdecimal():
+        raise MigrationError(  # its text may be a password: user:password without the @host
+            "HV00A",
+            f"datasource {name}: port is no number",
+            hint="A uri is type://user:password@host:port/database; @ : / ? inside a part are written %40 %3A %2F %3F.",
+        )
 
 
 def _text(value: object) -> str:

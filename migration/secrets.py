@@ -25,6 +25,7 @@ from migration.errors import MigrationError
 
 MASK = "********"
 PLACEHOLDER = re.compile(r"\$\$|\$\{(?P<body>[^{}]*)\}")
+_HALF = re.compile(r"\$\$|\$\{[^{}]*\}|(?P<open>\$\{)")
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<kind>:-|:\?)(?P<text>.*))?", re.DOTALL)
 _SHORTEST = 4  # shorter secrets are not searched for: "a" would mask half of every message
 
@@ -66,6 +67,12 @@ def fill(text: str, where: str, environment: Mapping[str, str] | None = None) ->
         body = match["body"]
         return "$" if body is None else _value(body, where, variables)
 
+    if any(match["open"] for match in _HALF.finditer(text)):
+        raise MigrationError(
+            "HV00A",
+            f"{where}: a placeholder is not closed, or stands in another one",
+            hint="Write ${VAR}, ${VAR:-default}, ${VAR:?message} or ${file:/path}; $$ is a plain dollar sign.",
+        )
     return PLACEHOLDER.sub(value, text)
 
 

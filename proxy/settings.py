@@ -300,7 +300,9 @@ def _read(config: Path) -> tuple[dict[str, str], dict[str, Any]]:
     except OSError as reason:
         raise SettingsError(f"cannot read {config}: {reason.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
-        raise SettingsError(f"{config} is not valid TOML: {reason}") from None
+        yaml = config.suffix.lower() in (".yml", ".yaml")
+        hint = f"A Datus agent.yml is another file: --set agent_file={config}" if yaml else None
+        raise SettingsError(f"{config} is not valid TOML: {reason}", hint=hint) from None
     tables = content.pop("datasources", {})
     if not isinstance(tables, dict):
         raise SettingsError(f"datasources in {config} must be tables", hint="Write [datasources.name].")

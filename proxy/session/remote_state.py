@@ -25,13 +25,12 @@ from branching import Database, pins
 from branching.errors import BoughError
 from branching.names import is_pin
 from migration.connectors import Connector, connect
+from migration.datasource_lists import from_agent_file, from_tables
 from migration.datasources import (
     LOCAL,
     Datasource,
     Datasources,
     datasource,
-    from_agent_file,
-    from_tables,
     read_secrets,
     write_secrets,
 )
@@ -57,7 +56,14 @@ class RemoteState:
         try:
             fixed = from_tables(settings.datasources, "the settings file")
             if settings.agent_file:
-                fixed += from_agent_file(Path(settings.agent_file))
+                listed = from_agent_file(Path(settings.agent_file))
+                twice = {item.name for item in fixed} & {item.name for item in listed}
+                if twice:
+                    raise SettingsError(
+                        f"datasource {min(twice)} is in the settings file and in {settings.agent_file}",
+                        hint="Take it out of one of them, or give it another name there.",
+                    )
+                fixed += listed
             self.datasources = Datasources(fixed)
             self.datasources.check()
             self._fixed = frozenset(item.name for item in fixed)

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from migration.connectors import connect
 from migration.connectors.base import Source
+from migration.datasource_lists import from_agent_file, from_toml
 from migration.datasources import (
     Datasource,
     Datasources,
     datasource,
-    from_agent_file,
-    from_toml,
     read_secrets,
     write_secrets,
 )
@@ -318,3 +317,49 @@ def test_nothing_is_written_where_it_does_not_stay(type_: str, options: dict[str
         (batch,) = reader.read(Source(query="SELECT 1 AS one"))
         assert batch.to_pylist() == [{"one": 1}]
     connector.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hello", "lists no datasources"),
+        ("agent: hello", "agent holds no sections"),
+        ("agent: {services: {datasources: hello}}", "no list of names"),
+        ("agent: {services: {datasources: [{type: sqlite, path: x}]}}", "no list of names"),
+        ("datasources: {a: hello}", "a in .* has no type"),
+        ("datasources: {true: {type: sqlite, path: x}}", "no text as its name"),
+        ("datasources: {a: {type: postgres, password: [hunter22]}}", "password holds one value"),
+        ('datasources: {a: {type: postgres, password: "hunter22', "cannot read datasources"),
+        ("datasources: {a: {type: postgres, password: 'hunter22${'}}", "not closed"),
+        ("datasources: {a: {type: postgres, host: '${NO_HOST:-${OTHER}}'}}", "stands in another one"),
+        ("datasources: {a: {type: postgres, port: '${HOME}'}}", "port is no number"),
+        ("datasources: {a: {type: postgres, role: '${NO_ROLE}'}}", "NO_ROLE is not set"),
+    ],
+)
+def test_a_file_is_refused_with_what_is_wrong_in_it(tmp_path: Path, content: str, message: str) -> None:
+    """And what is wrong is not quoted: it may hold a password."""
+    path = tmp_path / "agent.yml"
+    path.write_text(content)
+    with pytest.raises(MigrationError, match=message) as refusal:
+        Datasources(from_agent_file(path)).check()
+    assert "hunter22" not in f"{refusal.value.message} {refusal.value.detail} {refusal.value.hint}"
+
+
+def test_a_plain_list_of_datasources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that YAML reads as numbers; placeholders in everything, the type and the role among it."""
+    path = tmp_path / "datasources.yml"
+    monkeypatch.setenv("KIND", "postgresql")
+    monkeypatch.setenv("ROLE", "read_write")
+    path.write_text(
+        "datasources:\n  2024:\n    type: ${KIND}\n    host: h\n    role: ${ROLE}\n"
+        "    connect_timeout: ${NO_TIMEOUT:-7s}\n"
+    )
+    (found,) = from_agent_file(path)
+    assert (found.name, found.type, found.role, found.connect_timeout) == (
+        "2024",
+        "postgres",
+        "read_write",
+        7.0,
+    )
+    path.write_text("")
+    assert from_agent_file(path) == ()
