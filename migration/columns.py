@@ -175,6 +175,10 @@ def _one(
     if read.kind == target.kind == "uuid" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
         guards.append("uuid")  # SQLite takes any text in such a column
         mapping = replace(mapping, cast="uuid_text")
+    if contract(target_dialect).name == "duckdb" and _holds_json(read):
+        guards.append(
+            "json_double"
+        )  # DuckDB makes a struct of JSON by reading all of it, its numbers as doubles
     if there is not None and not there.nullable and column.nullable:
         guards.append("no_null")
     mapping = replace(mapping, guards=tuple(dict.fromkeys(guards)))
@@ -189,6 +193,12 @@ def _one(
         column.name in options.allow_lossy,
         there is not None and not there.nullable,
     )
+
+
+def _holds_json(type_: CanonicalType) -> bool:
+    while type_.kind == "list" and type_.element is not None:
+        type_ = type_.element
+    return type_.is_nested and any(leaf.kind == "json" for leaf in type_.leaves())
 
 
 def _is_sqlite(dialect: str) -> bool:

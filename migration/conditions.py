@@ -5,7 +5,8 @@ Rules:
 1. A condition is judged where the data is, in the source's dialect, if that is one of ``DIALECTS``; else the
    guarded columns are read and judged here by DuckDB over their canonical Arrow form.
 2. A condition a source cannot break is not asked: PostgreSQL's text holds no NUL, DuckDB's decimals no NaN.
-3. Two conditions no SQL can judge (keys and numbers inside JSON) are judged in Python on the read column.
+3. What no SQL can judge (keys and numbers inside JSON, members of a struct that was read) is judged in Python on the
+   read column (``documents``).
 4. A list breaks a condition if one of its elements does.
 
 Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
@@ -15,29 +16,27 @@ more dimensions, or not counted from 1), ``uuid`` (a text that is none, where th
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.documents import IN_PYTHON, MEANT, TEMPORAL, is_meant
 from migration.measures import MEASURED_DIGITS
-from migration.types import CanonicalType
+from migration.types import CanonicalType, list_of
 
 DIALECTS = ("duckdb", "postgres", "mysql")
-IN_PYTHON = ("json_unique_keys", "json_double")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
 _UUID = "(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
-_TEMPORAL = ("date", "timestamp", "instant")
 
 
 def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
     """True if no value of ``type_`` in a source of ``dialect`` can break ``guard``."""
     name = contract(dialect).name
-    if guard in IN_PYTHON and type_.kind == "list" and all(leaf.kind in _TEMPORAL for leaf in type_.leaves()):
+    if guard in IN_PYTHON and type_.kind == "list" and all(leaf.kind in TEMPORAL for leaf in type_.leaves()):
         return True
     element = type_.element if type_.kind == "list" and type_.element else type_
     if name in ("postgres", "greenplum", "redshift"):
@@ -45,7 +44,13 @@ def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
             return element.kind not in ("json", "list", "struct", "map", "unknown") or element.normalised
         return guard.startswith("year:-4712..") or guard == "time:0..24"
     if name == "duckdb":
-        if guard in ("finite", "no_nan") and element.kind == "decimal":
+        if (
+            guard == "json_unique_keys"
+            and type_.is_nested
+            and all(leaf.kind != "json" for leaf in type_.leaves())
+        ):
+            return True  # its maps and structs name nothing twice
+        if guard in ("finite", "finite_numbers", "no_nan") and element.kind == "decimal":
             return True
         return guard == "time:0..24" or (guard.startswith("year:-290307..294247") and element.kind != "date")
     if name == "mysql" and guard.startswith("year:"):
@@ -60,7 +65,7 @@ def by_extremes(guard: str, type_: CanonicalType) -> bool:
     """True for conditions that a column's least and greatest value can prove (``is_proven``)."""
     word = guard.partition(":")[0]
     if word == "year":
-        return type_.kind in _TEMPORAL
+        return type_.kind in TEMPORAL
     numbers = type_.is_integer or type_.kind in ("float32", "float64")
     numbers = numbers or (type_.kind == "decimal" and 0 < (type_.precision or 0) <= MEASURED_DIGITS)
     return word in ("finite", "no_nan", "range") and numbers
@@ -90,7 +95,7 @@ def is_proven(guard: str, type_: CanonicalType, measured: Mapping[str, Any]) -> 
 def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
     """What must hold for a source's column to travel in canonical form at all."""
     if contract(dialect).name == "mysql":
-        return ("calendar",) if type_.kind in _TEMPORAL else ("time:0..24",) if type_.kind == "time" else ()
+        return ("calendar",) if type_.kind in TEMPORAL else ("time:0..24",) if type_.kind == "time" else ()
     if contract(dialect).family != "postgres-like":
         return ()
     if type_.kind == "list":
@@ -124,6 +129,8 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         return _mysql(guard, type_, column)
     if guard == "dimensions:1":
         return f"(array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)"
+    if type_.kind in ("struct", "map") and guard != "no_nul":
+        return _inside(guard, type_, column) if name == "duckdb" else None
     if type_.kind == "list" and type_.element is not None:
         inner = offence(guard, type_.element, "x", dialect)
         if inner is None:
@@ -132,6 +139,22 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
             return f"len(list_filter({column}, lambda x: coalesce({inner}, false))) > 0"
         return f"EXISTS (SELECT 1 FROM unnest({column}) AS bough(x) WHERE {inner})"
     return _scalar(guard, type_, column, duckdb=name == "duckdb")
+
+
+def _inside(guard: str, type_: CanonicalType, column: str) -> str:
+    """True for a struct or map of DuckDB's own with a part that breaks ``guard``."""
+    parts = [(f"struct_extract({column}, {_literal(field)})", of) for field, of in type_.fields]
+    if type_.kind == "map" and type_.key is not None and type_.element is not None:
+        parts = [
+            (f"map_keys({column})", list_of(type_.key)),
+            (f"map_values({column})", list_of(type_.element)),
+        ]
+    found = [offence(guard, of, part, "duckdb") for part, of in parts if is_meant(guard, of)]
+    return " OR ".join(f"coalesce({text}, false)" for text in found if text) or "false"
+
+
+def _literal(text: str) -> str:
+    return quote_text(text, contract("duckdb"))
 
 
 def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
@@ -156,15 +179,19 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     word, _, argument = guard.partition(":")
     if word == "uuid":  # only texts of an engine without the type are asked, and those are judged here
         return f"NOT regexp_full_match({column}, '{_UUID}')" if duckdb else None
-    if word in ("finite", "no_nan"):
+    if word in ("finite", "finite_moments", "finite_numbers", "no_nan"):
+        if kind not in MEANT[word]:
+            return None
         return _special(word, type_, column, duckdb=duckdb)
+    if word == "some_bits":
+        return f"{column}::{'VARCHAR' if duckdb else 'text'} = ''"
     if word == "no_nul":
         text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         # A PostgreSQL json may hold the escape, never the character.
         nul = f"contains({text}, chr(0))" if duckdb else "false"
         escaped = f"contains({text}, '\\u0000')" if duckdb else f"strpos({text}, '\\u0000') > 0"
         return f"({nul} OR {escaped})" if kind in ("json", "struct", "map", "list") else nul
-    if word == "year" and kind in _TEMPORAL:
+    if word == "year" and kind in TEMPORAL:
         return _years(argument, kind, column, duckdb=duckdb)
     if word == "time":
         return f"{column} >= TIME '24:00:00'" if "<" in argument else f"{column} > TIME '24:00:00'"
@@ -205,7 +232,7 @@ def _special(word: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"
         return f"{text} IN ({values})"
-    if kind in _TEMPORAL and not nan_only:
+    if kind in TEMPORAL and not nan_only:
         return f"NOT isfinite({column})"
     return None
 
@@ -232,9 +259,9 @@ def _fraction(digits: int, type_: CanonicalType, column: str, *, duckdb: bool) -
     step = 10 ** (fine - digits)
     if duckdb:
         ticks = f"{'epoch_ns' if fine == 9 else 'epoch_us'}({column})"
-        finite = f"isfinite({column}) AND " if type_.kind in _TEMPORAL else ""
+        finite = f"isfinite({column}) AND " if type_.kind in TEMPORAL else ""
         return f"({finite}{ticks} % {step} <> 0)"
-    finite = f"isfinite({column}) AND " if type_.kind in _TEMPORAL else ""
+    finite = f"isfinite({column}) AND " if type_.kind in TEMPORAL else ""
     return f"({finite}extract(microseconds FROM {column})::bigint % {step} <> 0)"
 
 
@@ -255,89 +282,18 @@ def sample_text(column: str, dialect: str) -> str:
     return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
 
 
-def breaks_in_python(guard: str, type_: CanonicalType, values: Iterable[Any]) -> tuple[int, list[str]]:
-    """How many values of ``type_`` break ``guard``, and the first three."""
-    holds_json = any(leaf.kind in ("json", "struct", "map") for leaf in type_.leaves())
-    count = 0
-    samples: list[str] = []
-    for value in values:
-        if not _keeps(guard, value, holds_json=holds_json or type_.kind in ("struct", "map")):
-            count += 1
-            if len(samples) < 3:
-                samples.append(str(value)[:80])
-    return count, samples
-
-
-def _keeps(guard: str, value: Any, *, holds_json: bool) -> bool:
-    if isinstance(value, list):
-        return all(_keeps(guard, item, holds_json=holds_json) for item in value)
-    if isinstance(value, str):
-        return not holds_json or _document_keeps(guard, value)
-    if guard == "json_double" and isinstance(value, int):
-        return -(1 << 63) <= value < (1 << 64)
-    if guard == "json_double" and isinstance(value, Decimal):
-        return not value.is_finite() or Decimal(repr(float(value))) == value
-    return True
-
-
-class _RepeatedKey(ValueError):
-    pass
-
-
-class _WideNumber(ValueError):
-    pass
-
-
-def _document_keeps(guard: str, document: str) -> bool:
-    unique = guard == "json_unique_keys"
-    try:
-        json.loads(
-            document,
-            object_pairs_hook=_unique if unique else None,
-            parse_int=int if unique else _narrow_int,
-            parse_float=float if unique else _narrow_float,
-        )
-    except (_RepeatedKey, _WideNumber):
-        return False
-    except (ValueError, RecursionError):
-        return False  # not JSON to us: nothing we can vouch for
-    return True
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _RepeatedKey
-    return found
-
-
-def _narrow_int(text: str) -> int:
-    number = int(text)
-    if not -(1 << 63) <= number < (1 << 64):
-        raise _WideNumber
-    return number
-
-
-def _narrow_float(text: str) -> float:
-    number = float(text)
-    try:
-        exact = Decimal(text) == Decimal(repr(number))
-    except InvalidOperation:
-        exact = False
-    if not exact:
-        raise _WideNumber
-    return number
-
-
 def in_words(guard: str) -> str:
     """What is wrong with a value that breaks ``guard``: "… are …"."""
     word, _, argument = guard.partition(":")
     low, _, high = argument.partition("..")
     plain = {
         "finite": "NaN or infinite",
+        "finite_moments": "infinite",
+        "finite_numbers": "NaN or infinite",
         "no_nan": "NaN",
         "no_nul": "with a NUL character",
         "no_null": "NULL",
+        "some_bits": "of no bits at all",
         "calendar": "no dates of the calendar",
         "json_unique_keys": "no JSON, or objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",

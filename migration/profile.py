@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from migration import conditions
+from migration import conditions, documents
 from migration.connectors.base import ReadColumn, Reader, Source
 from migration.ddl_quoting import quote_name
 from migration.dialects import contract
@@ -198,10 +198,8 @@ def _judged_here(
             arrays = dict(zip(columns, batch.columns, strict=True))
             for question in questions:
                 array = arrays[question.column]
-                if question.guard in conditions.IN_PYTHON:
-                    count, seen = conditions.breaks_in_python(
-                        question.guard, question.type, array.to_pylist()
-                    )
+                if documents.is_for_python(question.guard, question.type):
+                    count, seen = documents.breaks_in_python(question.guard, question.type, array.to_pylist())
                 else:
                     count, seen = _judged_by_engine(engine, question, array)
                 counts[question] += count

@@ -14,19 +14,22 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration.conditions import offence
-from migration.connectors.arrow import arrow_type
+from migration.connectors.arrow import INFINITE_TIMESTAMP, arrow_type
+from migration.connectors.duckdb_forms import plain
+from migration.documents import is_for_python, keeps
 from migration.errors import MigrationError
 from migration.local_engine import EngineError, open_engine
 from migration.types import CanonicalType
 
 Convert = Callable[[pa.Array], pa.Array]
+_JSON = ("json", "struct", "map")  # what travels as JSON text
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,16 @@ class Transform:
             return lambda array: pc.cast(pc.cast(array, pa.int8()), wanted)
         if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(given):
             return _clock(given, wanted)
+        if (
+            pa.types.is_list(wanted)
+            and pa.types.is_list(given)
+            and form.source.element
+            and form.target.element
+        ):
+            member = replace(form, source=form.source.element, target=form.target.element)
+            if pa.types.is_timestamp(given.value_type) and pa.types.is_timestamp(wanted.value_type):
+                inner = self._between(member, given.value_type, wanted.value_type)
+                return lambda array: _members(array, inner)
         return lambda array: pc.cast(array, wanted, safe=True)
 
     def _to_text(self, form: ColumnForm, given: pa.DataType) -> Convert:
@@ -120,12 +133,10 @@ class Transform:
             return lambda array: pa.array(
                 [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()
             )
-        kind = form.source.kind
-        if kind == "list":
-            element = form.source.element
-            inner = "to_json(x::JSON[])" if element is not None and element.kind == "json" else "to_json(x)"
-            return lambda array: self._run(f"{inner}::VARCHAR", array)
-        expression = text_expression("x", kind)
+        if form.source.kind == "list":
+            expression = list_expression("x", form.source)
+            return lambda array: self._run(expression, plain(array))
+        expression = text_expression("x", form.source.kind)
         return lambda array: self._run(expression, array)
 
     def _lossy(self, form: ColumnForm, guard: str) -> Convert:
@@ -141,6 +152,11 @@ class Transform:
         }.get(word)
         if cut:
             return lambda array: self._run(cut, array)
+        if is_for_python(guard, form.source):
+            return lambda array: pa.array(
+                [value if keeps(guard, form.source, value) else None for value in array.to_pylist()],
+                array.type,
+            )
         broken = offence(guard, form.source, "x", "duckdb")
         if broken is None or pa.types.is_decimal256(given):
             return lambda array: array
@@ -157,6 +173,25 @@ class Transform:
             self._engine.unregister("bough_batch")
         column = result.column("y").combine_chunks()
         return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+
+
+def list_expression(column: str, type_: CanonicalType, depth: int = 0) -> str:
+    """DuckDB's SQL for a canonical list as JSON. Members that are JSON already are put in as they stand: DuckDB would
+    write their numbers anew, as doubles, and a text as a string."""
+    item, element = f"x{depth}", type_.element
+    end = _end(type_)
+    if element is None or not (end.kind in _JSON or pa.types.is_decimal256(arrow_type(end))):
+        return f"to_json({column})::VARCHAR"
+    inner = list_expression(item, element, depth + 1) if element.kind == "list" else item
+    members = f"list_transform({column}, lambda {item}: coalesce({inner}, 'null'))"
+    return f"'[' || array_to_string({members}, ',') || ']'"
+
+
+def _end(type_: CanonicalType) -> CanonicalType:
+    """What a list of lists is made of in the end."""
+    while type_.kind == "list" and type_.element is not None:
+        type_ = type_.element
+    return type_
 
 
 def text_expression(column: str, kind: str) -> str:
@@ -177,11 +212,25 @@ def text_expression(column: str, kind: str) -> str:
 def _clock(given: pa.DataType, wanted: pa.DataType) -> Convert:
     if given.unit == wanted.unit:
         return lambda array: array.cast(pa.int64()).cast(wanted)
-    if given.unit == "ns":  # a guard has seen that nothing finer than a microsecond is there
-        return lambda array: (
-            pc.cast(array, pa.timestamp("us", given.tz), safe=True).cast(pa.int64()).cast(wanted)
-        )
-    return lambda array: pc.cast(array, pa.timestamp("ns", given.tz), safe=True).cast(pa.int64()).cast(wanted)
+
+    def convert(array: pa.Array) -> pa.Array:
+        ticks = array.cast(pa.int64())
+        infinite = pc.is_in(ticks, pa.array([INFINITE_TIMESTAMP, -INFINITE_TIMESTAMP]))
+        plain_ones = pc.if_else(infinite, 0, ticks).cast(pa.timestamp(given.unit))
+        # Safe: from nanoseconds a guard has seen that nothing finer than a microsecond is there.
+        moved = pc.cast(plain_ones, pa.timestamp(wanted.unit), safe=True).cast(pa.int64())
+        return pc.if_else(infinite, ticks, moved).cast(wanted)
+
+    return convert
+
+
+def _members(array: pa.Array, convert: Convert) -> pa.Array:
+    """A list with its members converted."""
+    start, stop = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    offsets = pc.subtract(array.offsets, pa.scalar(start, pa.int32()))
+    return pa.ListArray.from_arrays(
+        offsets, convert(array.values.slice(start, stop - start)), mask=array.is_null()
+    )
 
 
 def _floor(array: pa.Array, step: int) -> pa.Array:

@@ -11,14 +11,12 @@ The four losses, and what a planner does with each:
 
 Guards also stand beside exact mappings, for values a type admits and the target does not:
 
-``finite`` no NaN, no infinity · ``no_nan`` · ``no_nul`` no NUL character · ``year:a..b`` years within ·
-``time:0..24`` within a
-day, the end included (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th ·
-``digits:n`` at most n digits · ``octets:n`` at most n
-bytes of UTF-8 or data · ``no_null`` no NULL · ``json_unique_keys`` no object repeats a key ·
-``json_double`` every JSON number
-survives
-as a 64-bit integer or double.
+``finite`` no NaN, no infinity (of a value's members ``finite_numbers``, ``finite_moments``) · ``no_nan`` ·
+``no_nul`` no NUL character · ``year:a..b`` years within · ``time:0..24`` within a day, the end included
+(``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits ·
+``octets:n`` at most n bytes of UTF-8 or data · ``some_bits`` no empty bit string · ``no_null`` no NULL ·
+``json_unique_keys`` no object repeats a key · ``json_double`` every JSON number survives as a 64-bit integer or
+double.
 
 ``cast`` is what the source must produce: ``text`` its canonical text, ``json`` JSON text, ``utc`` the wall
 clock in
@@ -286,12 +284,21 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
         spelled = template.format(element=_member(mapped[0], target))
     worst: Loss = max((mapping.loss for mapping in mapped), key=_ORDER.index, default="exact")
     reasons = dict.fromkeys(mapping.reason for mapping in mapped if mapping.reason)
-    guards = dict.fromkeys(guard for mapping in mapped for guard in mapping.guards)
+    guards = dict.fromkeys(
+        _of_member(guard, mapping.source, source) for mapping in mapped for guard in mapping.guards
+    )
     if table.nullable:
         guards["no_null"] = (
             None  # such an engine has no NULL list, map or struct: it would become an empty one
         )
+    if _has_map(source):
+        guards["json_unique_keys"] = None  # ClickHouse's maps are lists of pairs, DuckDB's are not
     return Mapping(source, spelled, worst, "; ".join(reasons), "", tuple(guards))
+
+
+def _has_map(type_: CanonicalType) -> bool:
+    parts = [part for part in (type_.element, *(of for _, of in type_.fields)) if part]
+    return type_.kind == "map" or any(_has_map(part) for part in parts)
 
 
 def _member(mapping: Mapping, target: DialectContract) -> str:
@@ -304,6 +311,13 @@ def _member(mapping: Mapping, target: DialectContract) -> str:
     )
 
 
+def _of_member(guard: str, member: CanonicalType, whole: CanonicalType) -> str:
+    """A guard said of a whole value: what must be finite are its moments, or its numbers, not the other members."""
+    if guard != "finite" or member.is_nested or len(whole.leaves()) == 1:
+        return guard
+    return "finite_moments" if member.is_temporal else "finite_numbers"
+
+
 def _as_json(source: CanonicalType, target: DialectContract) -> Mapping:
     cell = target.types.json
     kinds = {leaf.kind for leaf in source.leaves()}
@@ -314,7 +328,9 @@ def _as_json(source: CanonicalType, target: DialectContract) -> Mapping:
         )
     guards = list(cell.guards)
     if kinds & {"float32", "float64"}:
-        guards.append("finite")  # JSON has neither NaN nor infinity
+        guards.append(_of_member("finite", of("float64"), source))  # JSON has neither NaN nor infinity
+    if any(leaf.kind == "json" and not leaf.normalised for leaf in source.leaves()) or _has_map(source):
+        guards += target.types.cells["json"].guards
     if not target.types.json_decimals and kinds & {"decimal", "int128", "uint64", "uint128"}:
         reason = f"{target.name}'s JSON keeps these numbers as DOUBLE"
         return Mapping(source, cell.target, "lossy", reason, "json", (*guards, "json_double"))

@@ -92,7 +92,7 @@ def _tokens(text: str, *, escaped: bool = False) -> list[Token]:
         if group == "string":
             value = value[1:-1].replace("''", "'")
         elif group == "quoted":
-            value = value[1:-1]
+            value = value[1:-1].replace('""', '"') if value[0] == '"' else value[1:-1]
         if escaped and group in ("string", "quoted"):
             value = re.sub(r"(?s)\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), value)
         tokens.append((group, value))

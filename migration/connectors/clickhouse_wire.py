@@ -38,6 +38,7 @@ EXACT: Mapping[str, str] = {
     "output_format_arrow_string_as_string": "0",
     "output_format_arrow_low_cardinality_as_dictionary": "0",
     "output_format_json_quote_64bit_integers": "0",
+    "output_format_json_quote_denormals": "1",
     "output_format_json_named_tuples_as_objects": "1",
     "max_block_size": "65536",
 }

@@ -53,6 +53,8 @@ def from_texts(texts: pa.Array, type_: CanonicalType, name: str = "") -> pa.Arra
 def from_values(values: Sequence[Any], type_: CanonicalType, name: str = "") -> pa.Array:
     """Python values, as drivers give them, in the canonical form of ``type_``."""
     target = arrow_type(type_)
+    if type_.kind == "list" and type_.element is not None:
+        return _lists(values, type_, type_.element, name)
     try:
         converted = [None if value is None else _value(value, type_, target) for value in values]
         if pa.types.is_timestamp(target) or pa.types.is_time64(target):
@@ -187,8 +189,6 @@ def _value(value: Any, type_: CanonicalType, target: pa.DataType) -> Any:
         return _stamp(value, target.unit)
     if kind == "time":
         return _clock(value, target.unit)
-    if kind == "list" and type_.element is not None:
-        return _list(value, type_)
     raise ValueError(f"{value!r} has no form as {type_}")
 
 
@@ -259,17 +259,31 @@ def _clock(value: Any, unit: str) -> int:
     return value_units
 
 
-def _list(value: Any, type_: CanonicalType) -> list[Any]:
-    element = type_.element
-    assert element is not None
+def _lists(values: Sequence[Any], type_: CanonicalType, element: CanonicalType, name: str) -> pa.Array:
+    """Lists, by one array of all their members: Python's own values would not hold every moment on the way."""
+    offsets, members = [0], []
+    try:
+        for value in values:
+            if value is not None:
+                members += [_member(item, element) for item in _items(value, element)]
+            offsets.append(len(members))
+    except (ValueError, RecursionError) as reason:
+        raise unfit(name, type_, str(reason)) from None
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()),
+        from_values(members, element, name),
+        mask=pa.array([value is None for value in values], pa.bool_()),
+    )
+
+
+def _items(value: Any, element: CanonicalType) -> list[Any]:
     if isinstance(value, str):
         value = json.loads(value, parse_float=Decimal, parse_int=lambda text: int(text))
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is no list")
     if element.kind != "list" and any(isinstance(item, list) for item in value):
         raise ValueError("an array of more than one dimension")
-    found: list[Any] = from_values([_member(item, element) for item in value], element).to_pylist()
-    return found
+    return value
 
 
 def _member(item: Any, element: CanonicalType) -> Any:

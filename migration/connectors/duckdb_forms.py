@@ -6,6 +6,7 @@ and arrays.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 
@@ -28,7 +29,7 @@ def exported(expression: str, type_: CanonicalType) -> str:
     """An expression in a form whose Arrow export is exact."""
     target = arrow_type(type_)
     if type_.kind in ("struct", "map"):
-        return f"CAST(to_json({expression}) AS VARCHAR)"
+        return document(expression, type_)
     if pa.types.is_string(target) or pa.types.is_decimal256(target):
         return f"CAST({expression} AS VARCHAR)"
     if pa.types.is_timestamp(target):
@@ -40,6 +41,34 @@ def exported(expression: str, type_: CanonicalType) -> str:
     if pa.types.is_decimal128(target):
         return f"CAST({expression} AS DECIMAL({target.precision}, {target.scale}))"
     return expression
+
+
+def document(expression: str, type_: CanonicalType, depth: int = 0) -> str:
+    """A value as JSON text. ``to_json`` reads JSON inside it anew and keeps its numbers as doubles, so a value with
+    such a part is put together here, the part as it stands."""
+    if not any(leaf.kind == "json" for leaf in type_.leaves()):
+        return f"CAST(to_json({expression}) AS VARCHAR)"
+    if type_.kind == "json":
+        return f"CAST({expression} AS VARCHAR)"
+    item = f"x{depth}"
+
+    def member(value: str, of: CanonicalType) -> str:
+        return f"coalesce({document(value, of, depth + 1)}, 'null')"
+
+    if type_.kind == "list" and type_.element is not None:
+        members = f"list_transform({expression}, lambda {item}: {member(item, type_.element)})"
+        return f"'[' || array_to_string({members}, ',') || ']'"
+    if type_.kind == "map" and type_.element is not None:
+        pair = f"to_json(CAST({item}.key AS VARCHAR)) || ':' || {member(f'{item}.value', type_.element)}"
+        members = f"list_transform(map_entries({expression}), lambda {item}: {pair})"
+        return f"'{{' || array_to_string({members}, ',') || '}}'"
+    pairs = []
+    for name, field in type_.fields:
+        key = "'" + json.dumps(name, ensure_ascii=False).replace("'", "''") + ":'"
+        part = "struct_extract({}, '{}')".format(expression, name.replace("'", "''"))
+        pairs.append(f"{key} || {member(part, field)}")
+    whole = " || ',' || ".join(pairs)
+    return f"CASE WHEN {expression} IS NOT NULL THEN '{{' || {whole} || '}}' END"
 
 
 def typed(type_: str) -> str:

@@ -89,7 +89,7 @@ CONTRACT = DialectContract(
             "uuid": Cell("UUID"),
             "json": Cell("JSON"),
             "enum": Cell("VARCHAR", "widening", "the set of values is not enforced", "text"),
-            "bit": Cell("BIT"),
+            "bit": Cell("BIT", guards=("some_bits",)),
             "unknown": Cell("VARCHAR", "unsupported", "a type we have no meaning for", "text"),
         },
         text=TextRule("VARCHAR"),

@@ -125,6 +125,11 @@ FROM_POSTGRES = [
     Case("inet as text", "inet", ("'10.0.0.1/8'",), ("10.0.0.1/8",), "VARCHAR", (("as_text", "v"),)),
     Case("range as text", "int4range", ("'[1,5)'",), ("[1,5)",), "VARCHAR", (("as_text", "v"),)),
     Case("bit", "bit(4)", ("B'0101'",), ("0101",), "BIT"),
+    Case("varbit of no bits", "bit varying", ("B''",), REFUSED),
+    Case("varbit array", "bit varying[]", ("ARRAY[B'01', B'']",), REFUSED),
+    Case("array of times", "time[]", ("'{24:00:00,NULL,23:59:59.999999}'",), ("['24:00:00', NULL, '23:59:59.999999']",), "TIME[]"),
+    Case("array of dates", "date[]", ("'{infinity,0044-03-15 BC}'", "NULL"), ("[infinity, '0044-03-15 (BC)']", "NULL"), "DATE[]"),
+    Case("array of timestamps", "timestamp[]", ("'{-infinity,294246-01-01}'",), ("[-infinity, '294246-01-01 00:00:00']",)),
     Case("boolean", "boolean", ("true", "NULL"), ("true", "NULL"), "BOOLEAN"),
 ]  # fmt: skip
 
