@@ -292,11 +292,14 @@ class _Work:
         if gone:
             self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
             return error
-        if gone is None and isinstance(
-            error, MigrationError
-        ):  # it may have been published: who resumes finds out
+        if gone is None:  # it may have been published: who resumes finds out
             self.journal.update(self.transfer, error=message, seconds=self.monitor.seconds)
-            error.hint = f"RESUME TRANSFER {self.transfer} finds out whether the rows were published."
+            if isinstance(error, Exception) and not isinstance(error, MigrationError):
+                error = MigrationError(
+                    "VT001", f'the transfer to "{self.item.request.target_label}" broke off: {message}'
+                )
+            if isinstance(error, MigrationError):
+                error.hint = f"RESUME TRANSFER {self.transfer} finds out whether the rows were published."
             return error
         dropped = not keep and (self.staging is None or stagings.drop_quietly(self.item.target, self.staging))
         self.journal.update(
@@ -330,12 +333,14 @@ class _Work:
             error.table = target if error.table == staged else error.table
 
     def _is_gone(self, staging: Path) -> bool | None:
-        """Whether publishing has taken it; None while the target cannot be asked."""
+        """Whether publishing has taken it; None while the target cannot be asked, or cannot tell and it matters:
+        rows that were added would be added again."""
         try:
             with self.item.target.writer() as writer:
-                return bool(writer.has_published(staging, self.sent))
+                found = writer.has_published(staging, self.sent)
         except MigrationError:
             return None
+        return found if found is not None or self.item.write_mode == "append" else False
 
     def _result(
         self, checks: tuple[CheckResult, ...], verdict: str, notes: tuple[str, ...]

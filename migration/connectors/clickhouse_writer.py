@@ -9,7 +9,8 @@ There are no transactions, so everything is made ready in the staging table and 
    still there. So the target is marked in its comment just before it is exchanged, and a marked table is not
    staging any more.
 3. Materialized views see inserts, not exchanges. Where some hang on the target, ``append`` inserts into it,
-   which is not atomic and said so; ``replace`` and ``upsert`` note that they keep what they had.
+   which is not atomic and said so; ``replace`` and ``upsert`` note that they keep what they had. Staging is marked
+   before: if the insert breaks off, nobody knows how many of its blocks have arrived.
 4. Only engines that keep their own rows can be staged: a copy of a Distributed or Kafka table would write into
    the live one.
 """
@@ -39,6 +40,7 @@ from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string
 
 _REPLACED = " [bough: replaced]"
+_ADDED = " [bough: added]"
 _PLAIN = ("Memory", "Log", "TinyLog", "StripeLog")
 
 
@@ -75,7 +77,10 @@ class ClickhouseWriter(SqlWriter):
         return found is not None and not found.comment.endswith(_REPLACED)
 
     def has_published(self, staging: Path, rows: int) -> bool | None:
-        return not self.exists(staging)  # what was replaced is marked
+        found = self._facts(staging)
+        if found is not None and found.comment.endswith(_ADDED):
+            return None
+        return found is None or found.comment.endswith(_REPLACED)
 
     def names(self, schema: str | None) -> list[Path]:
         with self.connector.errors():
@@ -137,6 +142,7 @@ class ClickhouseWriter(SqlWriter):
             return self._exchange(staging, target, found, notes, None)
         columns = ", ".join(quoted(name, self.item) for name in self._names(staging))
         if mode == "append" and found.views:
+            self._comment(staging, _ADDED)
             self.execute(f"INSERT INTO {self.q(target)} ({columns}) SELECT {columns} FROM {self.q(staging)}")
             self.drop(staging)
             return Published("INSERT ... SELECT", False, staged, ("so that materialized views see the rows",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from migration.reconcile import Side, reconcile
 from migration.settling import settle
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
+from migration.undertaking import abandon, resume, undertake
 
 pytestmark = pytest.mark.clickhouse
 
@@ -318,6 +320,49 @@ def test_materialized_views_see_appended_rows(table: Connector) -> None:
         published = writer.publish(staged(table, [102]), ("t",), "replace")
     assert (published.atomic, published.notes) == (True, ("materialized view seen keeps what it had",))
     assert (ids(table), ids(table, "seen")) == ([102], [100, 101])
+
+
+@pytest.mark.parametrize("engine", ["MergeTree ORDER BY id", "Log"])
+@pytest.mark.parametrize("ends", ["killed", "refused"])
+def test_rows_that_were_added_or_not_for_views_are_not_added_again(
+    click: Connector, tmp_path: Path, ends: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An INSERT of several blocks that breaks off leaves some of them, and a process may end right behind it."""
+    from migration.connectors.clickhouse_wire import Wire
+
+    many = 150_000  # more than one block
+    click.execute(f"CREATE TABLE t (id Int64, v Nullable(String)) ENGINE = {engine}")
+    bad = f"throwIf(id = {many - 1})" if ends == "refused" else "0"
+    click.execute(f"CREATE MATERIALIZED VIEW seen ENGINE = Memory AS SELECT id, {bad} AS x FROM t")
+    source = duck(
+        tmp_path / "a.duckdb", f"CREATE TABLE s AS SELECT range AS id, 'new' AS v FROM range({many})"
+    )
+    request = TransferRequest(Source(path=("main", "s")), ("default", "t"), mode="append")
+    command = Wire.command
+
+    class Killed(BaseException):
+        pass
+
+    def dying(wire: Wire, text: str) -> int | None:
+        answer = command(wire, text)
+        if text.startswith("INSERT INTO") and "SELECT" in text and ends == "killed":
+            raise Killed
+        return answer
+
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
+        with monkeypatch.context() as patch, pytest.raises((Killed, MigrationError)) as broken:
+            patch.setattr(Wire, "command", dying)
+            undertake(request, source, click, journal=journal)
+        if ends == "refused":
+            assert "RESUME TRANSFER 1 finds out" in str(getattr(broken.value, "hint", ""))
+        there = len(ids(click))
+        with pytest.raises(MigrationError, match="cannot tell if they arrived") as refusal:
+            resume(journal, 1, source, click)
+        assert (refusal.value.sqlstate, "CANCEL TRANSFER 1" in str(refusal.value.hint)) == ("55000", True)
+        abandon(journal, 1, source, click)
+        assert (journal.entries()[0].state, len(ids(click))) == ("cancelled", there)
+    with click.writer() as writer:
+        assert not writer.leftovers()
 
 
 def test_a_table_that_keeps_no_rows_is_not_staged(click: Connector) -> None:
