@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from migration import columns as column_plans
+from migration import watermarks
 from migration.columns import ColumnPlan
 from migration.connectors.base import Connector, Reader, Source
 from migration.ddl import errors, render
@@ -32,12 +33,12 @@ from migration.layout import Layout
 from migration.measures_sql import DIALECTS as MEASURED
 from migration.measures_sql import source_clause
 from migration.model import TableSpec
-from migration.profile import Profile, Question, rows_within, take
+from migration.profile import Profile, rows_within, take
 from migration.settling import settle
 from migration.target_tables import new_table, target_layout
 from migration.transfer_model import TransferRequest
 from migration.types_parse import parse_type
-from migration.watermarks import check_cursor, rows_after, watermark_there
+from migration.watermarks import check_cursor
 
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 _RANGED = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
@@ -160,17 +161,22 @@ def _plan(
     _check_names(request, names)
     if shape is not None:
         _check_identity(request, shape, names)
-    watermark = _watermark(request, target, existing, journal, decided)
-    read_source = request.source
-    if watermark is not None and request.cursor is not None:
-        read_source = rows_after(
-            read_source, request.cursor, watermark, source.dialect, inclusive=bool(request.key)
-        )
+    cursor = next((column for column in decided if column.name == request.cursor), None)
     asked = column_plans.questions(decided, source.dialect)
-    if request.cursor is not None:
-        cursor = next(column for column in decided if column.name == request.cursor)
-        check_cursor(request.cursor, cursor.read)
-        asked.append(Question(request.cursor, cursor.read, "no_null"))
+    read_source, watermark = request.source, None
+    if cursor is not None:
+        check_cursor(cursor, next(column for column in table.columns if column.name == cursor.name))
+        asked += watermarks.questions(cursor, source.dialect)
+        watermark = _watermark(request, target, existing, journal, cursor)
+    if watermark is not None and cursor is not None:
+        read_source = watermarks.rows_after(
+            read_source,
+            cursor,
+            watermark,
+            source.dialect,
+            inclusive=bool(request.key),
+            nullable=any(column.nullable for column in table.columns if column.name == cursor.name),
+        )
     measured = [(c.name, c.read) for c in decided if c.expression is None]
     profile = take(
         reader,
@@ -179,6 +185,8 @@ def _plan(
         asked,
         measured if contract(source.dialect).name in MEASURED else (),
     )
+    if cursor is not None:
+        watermarks.refuse_values(cursor, profile)
     decided = column_plans.judged(decided, profile, source.dialect)
     notes: list[str] = []
     layout = None
@@ -222,7 +230,7 @@ def _watermark(
     target: Connector,
     existing: TableSpec | None,
     journal: Journal | None,
-    decided: Sequence[ColumnPlan],
+    cursor: ColumnPlan,
 ) -> str | None:
     """Where an incremental transfer goes on; None for the first, or if the target is gone."""
     key, earlier = request.watermark_key, request.earlier_watermark_key
@@ -234,15 +242,7 @@ def _watermark(
     stored = (journal.watermark(*key) or journal.watermark(*earlier)) if existing is not None else None
     if stored is None or request.branch is None:
         return stored
-    column = next(column for column in decided if column.name == request.cursor)
-    if column.form.lossy or column.expression:
-        raise MigrationError(
-            "0A000",
-            f'the cursor "{column.name}" of a transfer into a branch cannot be cast or cut',
-            hint="Leave the cursor as it is; cast other columns.",
-            column=column.name,
-        )
-    return watermark_there(target, request.target, column.name, column.read)
+    return watermarks.watermark_there(target, request.target, cursor, keyed=bool(request.key))
 
 
 def _source_table(request: TransferRequest, source: Connector, reader: Reader) -> TableSpec:

@@ -41,7 +41,7 @@ from migration.transfer_model import (
     cancelled_error,
 )
 from migration.transform import Transform
-from migration.watermarks import watermark_text
+from migration.watermarks import furthest
 
 
 def run(
@@ -106,6 +106,7 @@ class _Work:
         self.method = ""
         self.kept_rows = 0
         self.measure: BatchMeasure | None = self._unmeasured()
+        self.furthest = furthest(item)
         self.published = False
 
     def run(self) -> TransferResult:
@@ -126,7 +127,7 @@ class _Work:
             monitor.enter("publish")
             # Until here a cancel is obeyed; from here on the target decides.
             monitor.disarm()
-            watermark = watermark_text(item, self._measure()) if item.request.cursor else None
+            watermark = (self.furthest and self.furthest.text) or item.watermark
             journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
             assert self.staging is not None
             if item.source.dialect == item.target.dialect != "duckdb":
@@ -223,13 +224,14 @@ class _Work:
         columns = [column.read_column for column in item.columns]
 
         def read() -> Iterator[pa.RecordBatch]:
-            return item.reader.read(
+            found = item.reader.read(
                 item.read_source,
                 columns,
                 where=where,
                 batch_rows=item.batch_rows,
                 batch_bytes=options.batch_bytes,
             )
+            return self.furthest.passing(found) if self.furthest is not None else found
 
         measure = self.measure or self._unmeasured()
         self.monitor.pipeline = Pipeline(read, transform, measure, self.monitor.passed)
@@ -253,10 +255,11 @@ class _Work:
         return rows
 
     def _unmeasured(self) -> BatchMeasure:
-        """For what has to be measured on its way: what the source's engine cannot vouch for, and the cursor."""
+        """For what has to be measured on its way: what the source's engine cannot vouch for."""
         item = self.item
-        only = verification.measured_on_the_way(item) | {item.request.cursor or ""}
-        return BatchMeasure([(c.name, c.target) for c in item.columns], only)
+        return BatchMeasure(
+            [(c.name, c.target) for c in item.columns], verification.measured_on_the_way(item)
+        )
 
     def _measure(self) -> TableMeasure | None:
         return finished(self.measure) if self.measure is not None else None

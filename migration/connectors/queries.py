@@ -64,6 +64,11 @@ def literal(value: Any, item: DialectContract) -> str:
     raise MigrationError("0A000", f"a {type(value).__name__} cannot be sent as a condition")
 
 
+def in_byte_order(column: str, item: DialectContract) -> str:
+    """An expression of texts that compares by its bytes, whatever collation the column has."""
+    return _BINARY.get(item.name, "{column}").format(column=column)
+
+
 def condition(predicate: Predicate, item: DialectContract) -> str:
     """One predicate as SQL."""
     column, value = quoted(predicate.column, item), predicate.value
@@ -73,7 +78,7 @@ def condition(predicate: Predicate, item: DialectContract) -> str:
     if not values:
         return "1 = 0"
     texts = any(isinstance(each, str) for each in values)
-    left = _BINARY.get(item.name, "{column}").format(column=column) if texts else column
+    left = in_byte_order(column, item) if texts else column
     if predicate.operator == "in":
         return f"{left} IN ({', '.join(literal(each, item) for each in values)})"
     if predicate.operator not in _COMPARISONS:
