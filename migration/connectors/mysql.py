@@ -208,6 +208,22 @@ class MysqlReader(SqlReader):
             cursor.execute(f"SELECT * FROM {relation(self.item, source)} LIMIT 0")
             return columns_of_result(cursor)
 
+    def names(self, source: Source) -> list[str]:
+        """The names of a query's columns, which may be the same: no row of it is asked for."""
+        with self.connector.errors(), self.session.cursor() as cursor:
+            cursor.execute("SET SESSION sql_select_limit = 0")
+            try:
+                cursor.execute(source.query)
+                return [str(column[0]) for column in cursor.description]
+            finally:
+                cursor.execute("SET SESSION sql_select_limit = DEFAULT")
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str:
+        """A query with its columns under other names; MariaDB lets a subquery have none."""
+        columns = ", ".join(quoted(name, self.item) for name in names)
+        query = source.query.strip().rstrip(";")
+        return f"WITH `bough_q` ({columns}) AS ({query}\n) SELECT * FROM `bough_q`"
+
     def projection(self, column: ReadColumn) -> str:
         return exported(column.expression or quoted(column.name, self.item), column.type)
 

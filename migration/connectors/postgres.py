@@ -40,7 +40,7 @@ from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empt
 from migration.connectors.postgres_objects import PostgresObjects
 from migration.connectors.postgres_publishing import PostgresPublisher
 from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
-from migration.connectors.queries import quoted, relation
+from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.writing import is_staging
@@ -200,6 +200,10 @@ class PostgresReader(SqlReader):
                     raise self.connector.missing(source.path)
                 return columns_of(self.session, oid, self.item.name)
             return columns_of(self.session, f"SELECT * FROM {relation(self.item, source)}", self.item.name)
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str:
+        """A query with its columns under other names."""
+        return renamed(self.item, source, names)
 
     def projection(self, column: ReadColumn) -> str:
         return exported(column.expression or quoted(column.name, self.item), column.type)

@@ -108,3 +108,8 @@ def relation(item: DialectContract, source: Source) -> str:
     if source.path:
         return quoted_path(source.path, item)
     return f"({source.query.strip().rstrip(';')}\n) AS {quoted('q', item)}"
+
+
+def renamed(item: DialectContract, source: Source, names: Sequence[str]) -> str:
+    """A query with its columns under other names, as standard SQL has it."""
+    return f"SELECT * FROM {relation(item, source)} ({', '.join(quoted(name, item) for name in names)})"

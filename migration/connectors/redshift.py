@@ -27,11 +27,11 @@ from psycopg.types.string import TextLoader
 
 from migration.connectors import libpq
 from migration.connectors import redshift_catalog as catalog
-from migration.connectors.base import Path, ReadColumn, RemoteTable, TableEntry, WriteResult
+from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
 from migration.connectors.convert import from_texts
 from migration.connectors.dbapi import DbapiConnector, DbapiReader, DbapiWriter
 from migration.connectors.fitting import fit_batch
-from migration.connectors.queries import quoted
+from migration.connectors.queries import quoted, renamed
 from migration.connectors.redshift_load import Form, form_of, manifest, objects
 from migration.connectors.s3_objects import S3Objects
 from migration.connectors.writing import is_staging
@@ -214,6 +214,10 @@ class RedshiftReader(DbapiReader):
     """One transaction."""
 
     consistent = True
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str:
+        """A query with its columns under other names."""
+        return renamed(self.item, source, names)
 
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int

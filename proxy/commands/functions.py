@@ -115,8 +115,9 @@ def _arguments(form: FunctionForm, detail: str) -> BoughError:
 
 
 # Parameters that are no text: their engine type, and a value that stands for one that is not known yet.
-_BOOLEANS = ("protected", "discard", "force", "cascade", "if_exists", "if_not_exists", "direct", "ordered")
-_COUNTS = ("limit", "offset", "conflict", "merge", "version", "runs")
+_BOOLEANS = ("protected", "discard", "force", "cascade", "if_exists", "if_not_exists", "direct", "ordered",
+             "dry_run", "validate")  # fmt: skip
+_COUNTS = ("limit", "offset", "conflict", "merge", "version", "runs", "batch_size", "min_rows", "max_rows")
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(_BOOLEANS, "BOOLEAN"),

@@ -126,9 +126,11 @@ def read_execute(reader: Reader) -> Command:
     reader.form = commands.ExecuteOn.form
     reader.expect("execute", "on")
     datasource = reader.name("datasource name")
-    dry_run = reader.accept("dry", "run")
-    rows = None
-    if reader.accept("rows"):
+    dry_run, rows = False, None
+    for clause in _clauses(reader, ("dry", "run"), ("rows",)):
+        if clause == "run":
+            dry_run = True
+            continue
         reader.expect("between")
         token = reader.peek()
         low = reader.integer()

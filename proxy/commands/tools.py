@@ -71,6 +71,24 @@ _COLUMN = columns(
     null_fraction="float8",
     n_distinct="int8",
 )
+_CAPABILITIES = columns(
+    supported="bool",
+    dialect="text",
+    dialect_family="text",
+    version="text",
+    requires="jsonb",
+    forbids="jsonb",
+    recommends="jsonb",
+    notes="jsonb",
+    type_hints="jsonb",
+    example_ddl="text",
+    identifiers="jsonb",
+    transactional_ddl="bool",
+    publish="text",
+    load_path="text",
+    enforces_keys="bool",
+    warning="text",
+)
 _TABLE: tuple[tuple[str, str, int, Columns | None], ...] = (
     (
         "transfer_query_result",
@@ -78,7 +96,7 @@ _TABLE: tuple[tuple[str, str, int, Columns | None], ...] = (
         1,
         _TRANSFER,
     ),
-    ("get_migration_capabilities", "datasource", 1, None),
+    ("get_migration_capabilities", "datasource", 1, _CAPABILITIES),
     ("suggest_table_layout", "datasource columns_json", 2, None),
     (
         "validate_ddl",

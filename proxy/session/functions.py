@@ -17,7 +17,6 @@ from branching.errors import BoughError
 from proxy.commands import FUNCTIONS, Command, from_function
 from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import KINDS, STAND_INS, function_columns
-from proxy.commands.remote import CallTool
 from proxy.commands.results import Columns as ResultColumns
 from proxy.commands.results import ResultColumn
 from proxy.session import shadow, views
@@ -159,7 +158,6 @@ def parameter_kinds(tree: exp.Expr) -> dict[int, str]:
     return {
         number: "VARCHAR" if element else KINDS.get(name, "VARCHAR")
         for node in commands_in(tree)
-        if FUNCTIONS[called(node)].command is not CallTool  # a tool looks at its values itself
         for number, (name, element) in parameters_of(node).items()
     }
 

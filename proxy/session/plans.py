@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from branching.errors import BoughError
-from proxy.session import introspection, utility
+from proxy.session import functions, introspection, utility
 from proxy.session.outcome import Outcome
 from proxy.session.remote_scans import RemoteScans
 from proxy.sql.statements import Explain, Kind
@@ -29,6 +29,13 @@ def explain(session: Session, what: Explain) -> Outcome:
             hint="EXPLAIN the SELECT that finds its rows; or run it on a branch: BRANCH CREATE, BRANCH SWITCH.",
         )
     tree = prepared.tree
+    for node in functions.commands_in(prepared.parsed.tree or tree):
+        raise BoughError(
+            "0A000",
+            f"EXPLAIN of {functions.called(node)} is not supported",
+            detail="It is a command: its rows are there before the query around it is planned.",
+            hint="EXPLAIN TRANSFER and EXPLAIN BRANCH MERGE show what a command would do.",
+        )
     scans = RemoteScans(session, tree.copy(), ()) if statements.reads_elsewhere(prepared) else None
     try:
         lines: list[str] = []

@@ -234,7 +234,7 @@ class RemoteCommands:
                 reader,
                 Source(query=query),
                 lambda: self.release(connector),
-                numbers=True,
+                direct=True,
             )
         except BaseException:
             self.release(connector)

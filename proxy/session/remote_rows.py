@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from branching.engine.base import Cursor, ResultColumn
+from migration.connectors import repeated
 from migration.connectors.base import Reader, Source
 from migration.connectors.duckdb_forms import plain, restored
 from migration.dialects import contract
@@ -30,17 +31,18 @@ def outcome(
     close: Callable[[], None],
     *,
     limit: int | None = None,
-    numbers: bool = False,
+    direct: bool = False,
 ) -> Outcome:
-    """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them. ``numbers``: a
-    number with more digits than the engine holds, or of any size, is sent as the numeric it is, not as text."""
+    """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them. ``direct``:
+    they go to the client as they are: a number with more digits than the engine holds, or of any size, as the numeric
+    it is and not as text; columns under their own names, whether they differ or not."""
     local = contract("duckdb")
-    columns = reader.describe(source)
+    source, columns, names = repeated.described(reader, source)
     types = [map_canonical(column.type, local).target_type for column in columns]
     unbounded = [
         number
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
-        if numbers and column.type.kind == "decimal" and type_ == "VARCHAR"
+        if direct and column.type.kind == "decimal" and type_ == "VARCHAR"
     ]
     casts = ", ".join(
         restored(f'"c{number}"', column.type, type_)
@@ -56,8 +58,9 @@ def outcome(
                 return
             for batch in reader.read(source, limit=limit):
                 arrays = [plain(array) for array in batch.columns]
-                names = [f"c{number}" for number in range(len(arrays))]
-                cursor.register(_GIVEN, pa.table(arrays, names=names))
+                cursor.register(
+                    _GIVEN, pa.table(arrays, names=[f"c{number}" for number in range(len(arrays))])
+                )
                 try:
                     for found in cursor.open(f"SELECT {casts} FROM {_GIVEN}")[1]:
                         yield [_with_numbers(row, unbounded) for row in found] if unbounded else found
@@ -70,7 +73,7 @@ def outcome(
 
     engine = tuple(ResultColumn(column.name, type_) for column, type_ in zip(columns, types, strict=True))
     shown = tuple(
-        (column.name, from_engine("BIGNUM" if number in unbounded else type_))
+        (names[number] if direct else column.name, from_engine("BIGNUM" if number in unbounded else type_))
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
     )
     return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine)

@@ -20,7 +20,7 @@ from migration import undertaking
 from migration.connectors.base import Connector, Source
 from migration.datasources import LOCAL
 from migration.tools import MAX_ROWS, Tools
-from migration.transfer_model import TransferRequest, TransferResult
+from migration.transfer_model import TransferRequest, TransferResult, split_columns
 from proxy.commands.remote import CallTool
 from proxy.commands.results import DATASOURCES
 from proxy.session import remote_rows, transfer_commands
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = frozenset({"batch_size", "limit", "min_rows", "max_rows"})
 _FLAGS = frozenset({"dry_run", "validate"})
+_TEXTS = frozenset({"query", "source_sql", "ddl"})
 
 
 def call(commands: RemoteCommands, command: CallTool) -> Outcome:
@@ -86,7 +87,9 @@ def _plain(name: str, value: Any) -> Any:
             raise BoughError("22023", f'the argument "{name}" is true or false, not {value!r}')
         return str(value).lower() in ("true", "on")
     if name == "key":
-        return [value] if isinstance(value, str) else list(value)
+        return split_columns(value) if isinstance(value, str) else list(value)
+    if name in _TEXTS and not str(value).strip():
+        raise BoughError("42601", f'the argument "{name}" is empty', hint="Write one statement.")
     if name not in _FLAGS and value is not None and not isinstance(value, str):
         raise BoughError("22023", f'the argument "{name}" is not a text: {value!r}')
     return value

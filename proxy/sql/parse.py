@@ -3,7 +3,8 @@
 Rules:
 
 1. Postgres' grammar decides first what the statement is; a word in the text never does. Only if it cannot
-   read the text, DuckDB's dialect is tried; if that fails too, the error is Postgres' own.
+   read the text, DuckDB's dialect is tried; if that fails too, the error is Postgres' own. A reserved word that names
+   an argument (``limit => 5``), as our functions have them, is read as if it were quoted.
 2. sqlglot's opaque ``Command`` never survives. What is neither a query, nor DML, nor one of the kinds read
    from Postgres' tree is refused with ``0A000``.
 3. ``Parsed`` is shared by a cache: treat its tree as immutable; copy before changing.
@@ -83,6 +84,9 @@ def parse(source: Source | str) -> Parsed:
 def _parse(source: Source) -> Parsed:
     node = grammar.statement_node(source.text)
     if isinstance(node, SyntaxFailure):
+        quoted = grammar.quoted_arguments(source.text)
+        if quoted is not None and not isinstance(grammar.statement_node(quoted), SyntaxFailure):
+            return replace(_parse(Source(quoted, source.offset)), text=source.text)
         return _parse_duckdb(source, node)
     if node in _DML:
         return _query(source, _DML[node])

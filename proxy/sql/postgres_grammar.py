@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pglast import ast as pg_ast
@@ -94,6 +95,21 @@ def is_node(value: Any) -> bool:
 def deparse(node: Any) -> str:
     """Postgres text of a node of the tree."""
     return str(RawStream()(node))
+
+
+def quoted_arguments(text: str) -> str | None:
+    """``text`` with reserved words in quotes where they name an argument (``limit => 5``), or None where none do."""
+    try:
+        found = tokens(text)
+    except parser.ParseError:
+        return None
+    parts, done = [], 0
+    for token, following in pairwise(found):
+        word = text[token.start : token.stop]
+        if following.name == "EQUALS_GREATER" and word.lower() in RESERVED:
+            parts += [text[done : token.start], f'"{word.lower()}"']
+            done = token.stop
+    return "".join(parts) + text[done:] if parts else None
 
 
 def fingerprint(text: str) -> str | None:
