@@ -7,7 +7,7 @@ A block of one column carries a constant before it, because a lone NULL would be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.csv as csv
@@ -36,8 +36,13 @@ _DIRECT = (
 )
 
 
-def read_block(data: bytes, columns: Sequence[ReadColumn]) -> pa.RecordBatch:
-    """One block of whole lines as a batch."""
+def read_block(
+    data: bytes,
+    columns: Sequence[ReadColumn],
+    quote: str = '"',
+    restored: Callable[[pa.Array], pa.Array] | None = None,
+) -> pa.RecordBatch:
+    """One block of whole lines as a batch. ``restored`` makes texts of those an engine had to write in another way."""
     lone = len(columns) == 1
     keys = [f"c{index}" for index in range(len(columns))]
     types = {key: _parsed(column.type) for key, column in zip(keys, columns, strict=True)}
@@ -46,12 +51,12 @@ def read_block(data: bytes, columns: Sequence[ReadColumn]) -> pa.RecordBatch:
             [pa.array([], arrow_type(c.type)) for c in columns], names=[c.name for c in columns]
         )
     try:
-        table = _table(data, keys, types, lone=lone)
+        table = _table(data, keys, types, quote, lone=lone)
     except pa.ArrowInvalid:
         # Infinite, BC or beyond the year 9999: those columns go by their texts.
         plain = {key: pa.string() if pa.types.is_temporal(type_) else type_ for key, type_ in types.items()}
         try:
-            table = _table(data, keys, plain, lone=lone)
+            table = _table(data, keys, plain, quote, lone=lone)
         except pa.ArrowInvalid as reason:
             raise MigrationError(
                 "HV004",
@@ -62,6 +67,8 @@ def read_block(data: bytes, columns: Sequence[ReadColumn]) -> pa.RecordBatch:
     arrays = []
     for column, chunked in zip(columns, table.columns, strict=True):
         array = pa.concat_arrays(chunked.chunks) if chunked.num_chunks != 1 else chunked.chunk(0)
+        if restored is not None and pa.types.is_string(array.type):
+            array = restored(array)
         ready = arrow_type(column.type) == array.type
         arrays.append(array if ready else from_texts(array, column.type, column.name))
     return pa.record_batch(arrays, names=[column.name for column in columns])
@@ -78,13 +85,15 @@ def exported(expression: str, type_: CanonicalType) -> str:
     return expression
 
 
-def _table(data: bytes, keys: list[str], types: dict[str, pa.DataType], *, lone: bool) -> pa.Table:
+def _table(
+    data: bytes, keys: list[str], types: dict[str, pa.DataType], quote: str, *, lone: bool
+) -> pa.Table:
     return csv.read_csv(
         pa.BufferReader(data),
         read_options=csv.ReadOptions(
             column_names=["lone", *keys] if lone else keys, block_size=max(len(data), 1 << 20)
         ),
-        parse_options=csv.ParseOptions(newlines_in_values=True, double_quote=True),
+        parse_options=csv.ParseOptions(newlines_in_values=True, double_quote=True, quote_char=quote),
         convert_options=csv.ConvertOptions(
             column_types=types,
             include_columns=keys,

@@ -36,7 +36,7 @@ from migration.connectors.base import (
 from migration.connectors.csv_blocks import read_block
 from migration.connectors.mysql_catalog import columns_of_result, remote_table, table_columns
 from migration.connectors.mysql_errors import CODES, MODE, message_of
-from migration.connectors.mysql_lines import exported, packets
+from migration.connectors.mysql_lines import QUOTE, exported, packets, restored
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
@@ -243,10 +243,10 @@ class MysqlReader(SqlReader):
                 block.append(packet)
                 held += len(packet)
                 if len(block) >= rows or held >= size:
-                    yield read_block(b"\n".join(block) + b"\n", columns)
+                    yield read_block(b"\n".join(block) + b"\n", columns, QUOTE, restored)
                     block, held = [], 0
             if block:
-                yield read_block(b"\n".join(block) + b"\n", columns)
+                yield read_block(b"\n".join(block) + b"\n", columns, QUOTE, restored)
 
     def _lines(self, text: str, casts: bool) -> Generator[bytes, None, None]:
         """The rows of a query. A CAST that does not fit is a warning here, and another value: so it is refused."""

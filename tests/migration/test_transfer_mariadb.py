@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -225,3 +226,46 @@ def test_a_cast_that_changes_a_value_is_refused(
     assert caught.value.sqlstate == "HV004"
     maria.execute("DELETE FROM judged WHERE id = 1")
     assert run(plan(request(mariadb, cast=cast), maria, pg)).verdict == "pass"
+
+
+def test_texts_of_any_length_and_character_arrive(maria: Connector, mariadb: Server) -> None:
+    """Short and long ones, also full of what the lines are quoted by."""
+    mark, chance = "\x02", random.Random(7)
+    texts: list[str | None] = [None, "", mark, '"', "'", "\\", "\n", mark * 2, mark * 4096, mark * 4097]
+    texts += [mark + "x" * length for length in (4095, 4096, 12287, 12288)]
+    texts += ["€" * 4096, mark + "€" * 4095, "a" * 4097, mark + "0" * 20_000, "x\x02" * 3000]
+    texts += ["".join(chance.choices('\x02\x01\x00"a,\né😀\\', k=size)) for size in (1, 3, 20, 5000) * 20]
+    maria.execute(
+        "CREATE TABLE judged (id int, v longtext, u text CHARACTER SET utf16, l text CHARACTER SET latin1, b longblob)"
+    )
+    pymysql_options = {"host": mariadb.host, "port": mariadb.port, "user": mariadb.user}
+    rows = []
+    for number, text in enumerate(texts):
+        west = None if text is None else text.replace("😀", "")
+        blob = None if text is None else text.encode()
+        rows.append((number, text, text and text[:9000], west, blob))
+    with (
+        closing(
+            pymysql.connect(
+                **pymysql_options, password=mariadb.password, database=mariadb.database, charset="utf8mb4"
+            )
+        ) as session,
+        session.cursor() as cursor,
+    ):
+        cursor.executemany("INSERT INTO judged VALUES (%s, %s, %s, %s, %s)", rows)
+        session.commit()
+    with maria.reader() as reader:
+        found = reader.fetch("SELECT id, v, u, l, b FROM judged").to_pylist()
+    assert sorted((tuple(row.values()) for row in found), key=lambda row: row[0]) == rows
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("character", ['"', "x'02'"])
+def test_a_long_text_of_quotes_is_read_in_no_time(maria: Connector, character: str) -> None:
+    """The server's REPLACE would take days to double nine million."""
+    maria.execute("CREATE TABLE judged (v longtext)")
+    quote = "'\"'" if character == '"' else character
+    maria.execute(f"INSERT INTO judged VALUES (REPEAT(CONVERT({quote} USING utf8mb4), 7000000))")
+    with maria.reader() as reader:
+        (row,) = reader.fetch("SELECT v FROM judged").to_pylist()
+    assert row["v"] == ('"' if character == '"' else "\x02") * 7_000_000
