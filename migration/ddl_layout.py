@@ -56,11 +56,10 @@ class _Writer:
         choice = self.layout.choice(clause)
         return choice.value if choice else ""
 
-    def strings(self, clause: str, template: str = "{}") -> str:
+    def strings(self, clause: str) -> str:
         """The clause's columns as string literals."""
         choice = self.layout.choice(clause)
-        texts = [template.format(name) for name in choice.columns] if choice else []
-        return ", ".join(quote_text(text, self.item) for text in texts)
+        return ", ".join(quote_text(name, self.item) for name in choice.columns) if choice else ""
 
 
 def _key_model(writer: _Writer) -> _Clauses:
@@ -136,7 +135,10 @@ def _trino(writer: _Writer) -> _Clauses:
     if names := writer.strings("partitioned_by"):
         options.append(f"partitioned_by = ARRAY[{names}]")
     if choice := writer.layout.choice("partitioning"):
-        names = writer.strings("partitioning", f"{choice.value or 'month'}({{}})")
+        transforms = (
+            f"{choice.value or 'month'}({quote_name(name, writer.item)})" for name in choice.columns
+        )
+        names = ", ".join(quote_text(transform, writer.item) for transform in transforms)
         options.append(f"partitioning = ARRAY[{names}]")
     return [f"WITH ({', '.join(options)})"] if options else []
 

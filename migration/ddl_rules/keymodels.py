@@ -124,7 +124,7 @@ def distribution(subject: Subject) -> Iterator[Violation]:
         if doris or not subject.since("3.1"):
             fix = "Add DISTRIBUTED BY HASH (column) BUCKETS " + ("AUTO." if doris else "10.")
             yield error("distribution.missing", position, "no DISTRIBUTED BY", fix)
-        elif updates and model is not None and model.name == "aggregate_key":
+        elif updates:
             fix = "Add DISTRIBUTED BY HASH (key column)."
             yield error("distribution.missing", position, "random buckets are for duplicate-key tables", fix)
         return

@@ -63,8 +63,12 @@ def trino(subject: Subject) -> Iterator[Violation]:
 
 
 def _inner(transform: str) -> str:
-    match = re.match(r"\w+\(\s*\"?([^,\")]+)", transform)
-    return match.group(1).strip() if match else transform.strip('"')
+    """The column that a partition is made of: ``day``, ``"Day"``, ``month(day)``, ``bucket("Day", 16)``."""
+    match = re.match(r'(?:\w+\(\s*)?(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^,")]+))', transform)
+    if match is None:
+        return transform
+    quoted: str | None = match["quoted"]
+    return match["plain"].strip() if quoted is None else quoted.replace('""', '"')
 
 
 def bigquery(subject: Subject) -> Iterator[Violation]:

@@ -46,7 +46,7 @@ CONTRACT = DialectContract(
     ),
     types=TypeTable(
         cells={
-            **CELLS,
+            **{kind: cell for kind, cell in CELLS.items() if kind != "jsonb"},  # no word of standard SQL
             "int8": Cell("SMALLINT", "widening", "no 1-byte integer in standard SQL"),
             "int16": Cell("SMALLINT"),
             "int32": Cell("INTEGER"),

@@ -46,6 +46,18 @@ REFUSED = {
         "CREATE TABLE t (id INT, n BIGINT SUM) AGGREGATE KEY (id)",
         "distribution.missing",
     ),
+    "starrocks-primary-no-distribution": (
+        "starrocks",
+        None,
+        "CREATE TABLE t (id INT NOT NULL) PRIMARY KEY (id)",
+        "distribution.missing",
+    ),
+    "starrocks-unique-no-distribution": (
+        "starrocks",
+        None,
+        "CREATE TABLE t (id INT) UNIQUE KEY (id)",
+        "distribution.missing",
+    ),
     "starrocks-key-not-leading": ("starrocks", None, f"CREATE TABLE t (v INT, id INT) {K} {D}", "key.order"),
     "starrocks-key-order": (
         "starrocks",

@@ -165,3 +165,15 @@ def test_an_unknown_key_column_is_refused() -> None:
 def test_decimal_keys_are_allowed() -> None:
     column = ColumnStatistics("n", decimal(38, 0), False, distinct=ROWS, nulls=0)
     assert suggest("starrocks", [column], ROWS).as_dict()["duplicate_key"] == ["n"]
+
+
+def test_a_partition_column_is_quoted_inside_its_transform() -> None:
+    for name in ("at", "Mixed Case", 'a"b', "select"):
+        known = ColumnStatistics(
+            name, timestamp(6), True, 5000, 0, datetime(2000, 1, 1), datetime(2024, 1, 1)
+        )
+        chosen = suggest("trino-iceberg", [known], ROWS)
+        table = TableSpec(("s", "t"), (ColumnSpec(name, timestamp(6)),))
+        sql = render_ddl(table, "trino-iceberg", chosen)
+        assert "partitioning = ARRAY['" in sql
+        assert [found for found in validate(sql, "trino-iceberg") if found.severity == "error"] == []

@@ -332,3 +332,9 @@ def test_clickhouse_writes_type_names_with_its_escapes() -> None:
         "a'b", "c\\d", "e\nf"
     )
     assert parse_type(r"Tuple(`a\`b` Int8)", "clickhouse").fields[0][0] == "a`b"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_only_postgres_writes_jsonb(target: str) -> None:
+    found = map_type("postgres", "jsonb", target)
+    assert (found.target_type == "jsonb") == (target in ("postgres", "greenplum")), found
