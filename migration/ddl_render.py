@@ -233,7 +233,7 @@ def _identity(
     fits = not item.identity_type or mapping.target_type.upper() == item.identity_type
     whole = column.type.is_integer and column.type.kind in ("int16", "int32", "int64")
     if item.identity and fits and whole and first == column.name and (item.name != "mysql" or keyed):
-        return item.identity
+        return (column.identity == "always" and item.identity_always) or item.identity
     notes.append(f'column "{column.name}": generated numbers are not kept')
     return ""
 

@@ -61,10 +61,12 @@ _REACHING = re.compile(
     r"|deltalake|hudi|iceberg|input|mergetreeindex|python|arrowstream)"
 )
 
+_BEYOND = ("INTO", "SETTINGS", "PARALLEL", "SELECT", "UNION")  # no words of a SHOW
+
 # What is explained has to be a query itself: with ANALYZE it runs.
 _EXPLAIN = re.compile(
-    r"(?is)(?:\s|--[^\n]*\n|/\*(?!M?!).*?\*/)*EXPLAIN\s+(?:(?:ANALYZE|VERBOSE|EXTENDED|QUERY\s+PLAN|PLAN|AST|SYNTAX|PIPELINE|ESTIMATE|"
-    r"FORMAT\s*=\s*\w+|\([^()]*\))\s+)*(?P<what>(?:SELECT|WITH|FROM|VALUES|TABLE|\()\W*.*)"
+    r"(?is)(?:\s|--[^\n]*\n|/\*(?!M?!).*?\*/)*EXPLAIN\s+(?:(?:ANALYZE|VERBOSE|EXTENDED|QUERY\s+PLAN|QUERY\s+TREE|PLAN|AST|SYNTAX|PIPELINE|"
+    r"ESTIMATE|\w+\s*=\s*\w+,?|\([^()]*\))\s+)*(?P<what>(?:SELECT|WITH|FROM|VALUES|TABLE|\()\W*.*)"
 )
 # The clauses that PostgreSQL's parser does not know; what is checked is the statement without them.
 _LAYOUTS = {
@@ -92,6 +94,8 @@ def check_query(text: str, dialect: str) -> None:
     if explained is not None and explained["what"]:
         check_query(explained["what"], dialect)
         return
+    if _shows(text, dialect):
+        return
     tree = _one(text, dialect)
     if not isinstance(tree, exp.Query | exp.Values | exp.Describe | exp.Show):
         raise _writes(f"{tree.key.upper()} is no query")
@@ -100,11 +104,33 @@ def check_query(text: str, dialect: str) -> None:
             raise _writes(f"It contains {node.key.upper()}")
         if isinstance(node, exp.Lock) or node.args.get("locks"):
             raise _writes("It locks rows")
-        if node.args.get("settings"):
+        if node.args.get("settings") or isinstance(node, exp.SettingsProperty):
             raise _reaches("SETTINGS")
         name = _function_name(node)
         if name is not None and _REACHING.fullmatch(name.lower()):
             raise _reaches(name)
+
+
+def _shows(text: str, dialect: str) -> bool:
+    """Whether it is a SHOW of a dialect whose SHOW has no grammar here; 25006 where it does more than name what it
+    shows: a function needs brackets."""
+    reader = sqlglot.Dialect.get_or_raise(contract(dialect).sqlglot)
+    try:
+        first, *rest = reader.tokenize(text)
+        if first.token_type is not TokenType.SHOW or first.token_type not in reader.tokenizer_class.COMMANDS:
+            return False
+        _single(rest[:1])  # all words behind a command are one token, a semicolon ends it
+        if [token for token in rest[1:] if token.token_type is not TokenType.SEMICOLON]:
+            _single(rest)
+        words = reader.tokenize(f"SELECT {rest[0].text}")[1:]
+    except (sqlglot.errors.SqlglotError, ValueError):
+        return False  # who reads it says why
+    for number, token in enumerate(words):
+        if token.token_type is TokenType.L_PAREN:
+            raise _writes("A SHOW with brackets is not read")
+        if number and token.token_type is not TokenType.STRING and token.text.upper() in _BEYOND:
+            raise _reaches(token.text.upper())
+    return True
 
 
 def check_statement(text: str, dialect: str) -> StatementKind:
@@ -211,6 +237,8 @@ def _function_name(node: exp.Expr) -> str | None:
         return str(node.name)
     if isinstance(node, exp.Func):
         return str(node.sql_name())
+    if isinstance(node, exp.Schema) and isinstance(node.parent, exp.Describe):  # DESCRIBE url('…')
+        return str(node.this.name)
     if isinstance(node, exp.Table) and isinstance(node.this, exp.Func):
         return _function_name(node.this)
     return None

@@ -56,6 +56,9 @@ def new_table(
                 default=default,
                 nullable=column_plan.nullable,
                 computed=False,
+                identity="default"
+                if column.identity
+                else "",  # the rows bring their numbers, and later ones may too
             )
         )
     return TableSpec(

@@ -32,6 +32,7 @@ from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server,
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
+from migration.connectors.telling import Answer
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -146,6 +147,12 @@ class ClickhouseReader(SqlReader):
     def rows(self, text: str) -> list[tuple[object, ...]]:
         with self.connector.errors():
             return self.wire.rows(text)
+
+    def answer(self, text: str) -> Answer:
+        """What SHOW, EXPLAIN or DESCRIBE says."""
+        with self.connector.errors():
+            found = self.wire.table(text.strip().rstrip(";"))
+        return found.column_names, list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     def describe(self, source: Source) -> tuple[ColumnSpec, ...]:
         self.check(source)

@@ -64,9 +64,16 @@ class Wire:
 
     def batches(self, text: str) -> Generator[pa.RecordBatch, None, None]:
         """The result of a query, as the server's Arrow."""
+        with contextlib.closing(self._parts(text)) as parts:
+            next(parts)
+            yield from parts
+
+    def _parts(self, text: str) -> Generator[Any, None, None]:
+        """The schema of a result and its batches."""
         source = _Tail(self.client.raw_stream(self._marked(text), settings=self._each, fmt="ArrowStream"))
         try:
             reader = pa.ipc.open_stream(source)
+            yield reader.schema
             yield from reader
             broken = not source.tail.endswith(_END)
         except (pa.ArrowInvalid, OSError):
@@ -79,8 +86,8 @@ class Wire:
 
     def table(self, text: str) -> pa.Table:
         """A small result whole."""
-        found = list(self.batches(text))
-        return pa.Table.from_batches(found) if found else pa.table({})
+        schema, *found = self._parts(text)
+        return pa.Table.from_batches(found, schema)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         """A small result as Python rows; strings are text."""

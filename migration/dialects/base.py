@@ -156,6 +156,7 @@ class DialectContract:
     backslash_escapes: bool = False
     enforces_keys: bool = True
     identity: str = ""  # the column attribute that makes a generated number; "" = none
+    identity_always: str = ""  # the same where nobody may give another; "" = it cannot say that
     identity_type: str = ""  # the only type it may have
     column_comment: Literal["inline", "statement", "options", "none"] = "none"
     table_comment: Literal["inline", "inline_equals", "statement", "options", "none"] = "none"

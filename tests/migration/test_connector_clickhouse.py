@@ -16,6 +16,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.telling import told
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.journal import Journal
@@ -134,6 +135,15 @@ def test_every_statement_of_a_reader_is_read_only_for_the_server(click: Connecto
         "SELECT 1 INTO OUTFILE '/tmp/bough-outfile'",
         "SELECT 1 AS a FORMAT CSV",
         "SELECT * FROM (SELECT 1) AS q) INTO OUTFILE '/tmp/bough-outfile' --",
+        "SHOW TABLES INTO OUTFILE '/tmp/bough-outfile'",
+        "SHOW TABLES SETTINGS readonly = 0",
+        "SHOW TABLES PARALLEL WITH DROP TABLE t",
+        "SHOW TABLES; DROP TABLE t",
+        "SHOW TABLES WHERE name = file('/etc/hostname')",
+        "DESCRIBE TABLE url('http://127.0.0.1:1/', 'CSV')",
+        "DESCRIBE TABLE (SELECT * FROM file('/etc/hostname'))",
+        "DESCRIBE TABLE t SETTINGS readonly = 0",
+        "EXPLAIN header = 1 INSERT INTO t SELECT 1",
     ],
 )
 def test_the_grammar_refuses_too(click: Connector, query: str) -> None:
@@ -142,6 +152,30 @@ def test_the_grammar_refuses_too(click: Connector, query: str) -> None:
         reader.fetch(query)
     assert refusal.value.sqlstate in ("25006", "42601")
     assert not Path("/tmp/bough-outfile").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "names", "rows"),
+    [
+        ("SHOW TABLES", ["name"], [("t",)]),
+        ("show tables LIKE 'nothing (yet)%';", ["name"], []),
+        ("SHOW SETTINGS LIKE 'max_block_size'", ["name", "type", "value"], 1),
+        ("SHOW CREATE TABLE t", ["statement"], 1),
+        ("EXPLAIN PIPELINE graph = 1, compact = 0 SELECT id FROM t", ["explain"], None),
+        ("EXPLAIN QUERY TREE SELECT id FROM t", ["explain"], None),
+    ],
+)
+def test_statements_that_tell_are_answered(
+    click: Connector, statement: str, names: list[str], rows: list[tuple[str, ...]] | int | None
+) -> None:
+    click.execute("CREATE TABLE t (id Int64) ENGINE = MergeTree ORDER BY id")
+    with click.reader() as reader:
+        answer = told(reader, Source(query=statement), "clickhouse")
+        assert answer is not None and answer.column_names == names
+        found = [tuple(row.values()) for row in answer.to_pylist()]
+        assert found if rows is None else rows in (found, len(found))
+        answer = told(reader, Source(query="DESCRIBE t"), "clickhouse")
+    assert answer is not None and [row["type"] for row in answer.to_pylist()] == ["Int64"]
 
 
 def test_a_wrong_password_is_an_error_without_it(clickhouse: Server) -> None:

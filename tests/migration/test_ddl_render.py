@@ -295,6 +295,14 @@ def test_an_identity_column_is_required() -> None:
     assert "NOT NULL" in statement
 
 
+def test_an_identity_that_is_always_generated_says_so_where_it_can() -> None:
+    column = one(of("int64"), identity="always")
+    said = {name: render(column, name).sql for name in ("postgres", "redshift", "snowflake")}
+    assert "GENERATED ALWAYS AS IDENTITY" in said["postgres"]
+    assert " IDENTITY(1,1)" in said["redshift"] and "BY DEFAULT" not in said["redshift"]
+    assert "AUTOINCREMENT" in said["snowflake"]
+
+
 def test_a_required_column_has_no_null_default() -> None:
     table = TableSpec(("t",), (ColumnSpec("a", text(), default="NULL"),), (KeySpec("primary", ("a",)),))
     assert "DEFAULT NULL" not in render(table, "clickhouse").sql
