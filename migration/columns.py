@@ -43,6 +43,7 @@ class ColumnPlan:
     nullable: bool = True
     allowed: bool = False
     required: bool = False  # by a target that exists
+    unfit: bool = False  # no condition on the values could make this type hold them
     broken: tuple[Finding, ...] = ()
 
     @property
@@ -169,6 +170,7 @@ def _one(
         target = parse_type(mapping.target_type, target_dialect)
     if read.kind == "bytes" and target.kind == "text" and mapping.cast != "text":
         target = byte_string()  # an engine whose strings are bytes
+    unfit = mapping.loss == "lossy" and not mapping.guards  # as to the type: what follows is about values
     guards = list(mapping.guards)
     if expression is None:
         guards += source_guards(read, source_dialect)
@@ -192,6 +194,7 @@ def _one(
         column.nullable,
         column.name in options.allow_lossy,
         there is not None and not there.nullable,
+        unfit,
     )
 
 
@@ -224,9 +227,7 @@ def _as_text(quoted: str, type_: CanonicalType) -> str:
 
 
 def _hopeless(plan: ColumnPlan) -> bool:
-    if plan.mapping.loss == "unsupported":
-        return True
-    return plan.mapping.loss == "lossy" and not plan.mapping.guards and not plan.allowed
+    return plan.mapping.loss == "unsupported" or (plan.unfit and not plan.allowed)
 
 
 def questions(plans: Sequence[ColumnPlan], source_dialect: str) -> list[Question]:

@@ -30,6 +30,7 @@ from migration.types import CanonicalType, list_of
 DIALECTS = ("duckdb", "postgres", "mysql")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
+_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _UUID = "(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 
 
@@ -183,6 +184,20 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         if kind not in MEANT[word]:
             return None
         return _special(word, type_, column, duckdb=duckdb)
+    text = f"{column}::{'VARCHAR' if duckdb else 'text'}"
+    if word == "unpadded":
+        return f"right({text}, 1) = ' '"
+    if word == "octets_exactly":
+        return f"octet_length({column}) <> {int(argument)}" if kind == "bytes" else None
+    if word == "no_number":
+        looks = f"regexp_matches({text}, '{_NUMBER}')" if duckdb else f"{text} ~ '{_NUMBER}'"
+        return looks
+    if word == "not_negative":
+        return f"{column} < 0"
+    if word == "seconds":
+        low, _, high = argument.partition("..")
+        seconds = f"epoch({column})" if duckdb else f"extract(epoch FROM {column})"
+        return f"(isfinite({column}) AND ({seconds} < {low} OR {seconds} > {high}))"
     if word == "some_bits":
         return f"{column}::{'VARCHAR' if duckdb else 'text'} = ''"
     if word == "no_nul":
@@ -254,6 +269,10 @@ def _years(argument: str, kind: str, column: str, *, duckdb: bool) -> str:
 
 def _fraction(digits: int, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
     fine = 9 if (type_.precision or 0) > 6 else 6
+    if type_.kind == "interval":  # every engine's text of it ends in its fraction
+        text = f"{column}::{'VARCHAR' if duckdb else 'text'}"
+        finer = rf"\.\d{{{digits}}}\d*[1-9]"
+        return f"regexp_matches({text}, '{finer}')" if duckdb else f"{text} ~ '{finer}'"
     if digits >= fine:
         return "false"
     step = 10 ** (fine - digits)
@@ -293,6 +312,9 @@ def in_words(guard: str) -> str:
         "no_nan": "NaN",
         "no_nul": "with a NUL character",
         "no_null": "NULL",
+        "unpadded": "with blanks at their end",
+        "no_number": "texts that the column would take for numbers",
+        "not_negative": "below zero",
         "some_bits": "of no bits at all",
         "calendar": "no dates of the calendar",
         "json_unique_keys": "no JSON, or objects that repeat a key",
@@ -309,6 +331,8 @@ def in_words(guard: str) -> str:
         "digits": f"longer than {argument} digits",
         "whole": f"longer than {argument} digits before the point",
         "scale": f"longer than {argument} digits behind the point",
+        "octets_exactly": f"of another length than {argument} bytes",
+        "seconds": "outside the years 1970 to 2038",
         "octets": f"longer than {argument} bytes",
         "chars": f"longer than {argument} characters",
         "range": f"outside {low} to {high}",

@@ -8,10 +8,15 @@ Rules:
 1. What ``types_map`` would have chosen always fits, with the guards it names.
 2. A narrower type fits on a condition about the values, never by rounding or cutting.
 3. Any value fits text, as its canonical text; JSON text fits JSON.
-4. Everything else is ``lossy`` without guards: only a CAST in the request can bridge it.
+4. What a declaration does beyond its canonical type (blanks that ``char(n)`` drops, a ``YEAR`` of two digits, SQLite's
+   numbers made of texts) is a condition too (``narrowed``).
+5. Everything else is ``lossy`` without guards: only a CAST in the request can bridge it.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import replace
 
 from migration.dialects import contract
 from migration.dialects.base import Cast
@@ -21,16 +26,30 @@ from migration.types_parse import parse_type
 
 _DOUBLE_INTEGERS = 1 << 53
 _FLOAT_INTEGERS = 1 << 24
+_SQLITE_DIGITS = 15  # a REAL stands for every decimal number of so many
 
 
 def fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: str) -> Mapping:
     """How ``source`` is stored in a column declared ``declared`` (canonically ``target``) of ``dialect``."""
+    found = _fit(source, target, declared, dialect)
+    if found.loss == "unsupported" or (found.loss == "lossy" and not found.guards):
+        return found
+    narrower = narrowed(source, target, declared, dialect)
+    if narrower is None:
+        return Mapping(source, declared, "lossy", f"{declared} rounds what it is given")
+    added = tuple(guard for guard in narrower if guard not in found.guards)
+    return replace(found, guards=(*found.guards, *added)) if added else found
+
+
+def _fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: str) -> Mapping:
     item = contract(dialect)
     chosen = map_canonical(source, item)
     if chosen.loss != "unsupported" and _same(parse_type(chosen.target_type, dialect), target):
         return Mapping(source, declared, chosen.loss, chosen.reason, chosen.cast, chosen.guards)
     if source == target or _same(source, target):
         return Mapping(source, declared, "exact")
+    if source.kind == target.kind == "interval":
+        return _interval(source, target, declared)
     if source.is_integer and target.is_integer:
         return _ranged(source, *integer_range(target.kind), declared)
     if source.is_integer and target.kind == "decimal":
@@ -62,6 +81,60 @@ def fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: st
     return Mapping(source, declared, "lossy", f"{source} does not fit {declared}")
 
 
+def narrowed(
+    source: CanonicalType, target: CanonicalType, declared: str, dialect: str
+) -> tuple[str, ...] | None:
+    """What a column's declaration asks of values besides its canonical type; None if it changes them by itself."""
+    name = contract(dialect).name
+    if target.fixed and target.kind == "text" and name != "sqlite":
+        return ("unpadded",) if source.kind in ("text", "enum") and not source.fixed else ()
+    if target.fixed and target.kind == "bytes":
+        return (f"octets_exactly:{target.length}",)
+    if name == "mysql":
+        return _mysql(declared.lower())
+    if name == "sqlite" and _is_numeric(declared):
+        if target.kind in ("text", "json"):
+            return ("no_number",)
+        return (f"digits:{_SQLITE_DIGITS}",) if source.kind == target.kind == "decimal" else ()
+    return ()
+
+
+def _mysql(declared: str) -> tuple[str, ...] | None:
+    if re.match(r"(float|double|real)[^(]*\(\d+,", declared):
+        return None
+    if declared.startswith("mediumint") and "unsigned" not in declared:
+        return ("range:-8388608..8388607",)
+    if declared.startswith("mediumint"):
+        return ("range:0..16777215",)
+    if declared.startswith("year"):
+        return ("range:1901..2155",)
+    if declared.startswith("timestamp"):
+        return ("seconds:1..2147483647",)
+    if "unsigned" in declared and declared.startswith(("decimal", "float", "double")):
+        return ("not_negative",)
+    return ()
+
+
+def _is_numeric(declared: str) -> bool:
+    """Whether SQLite makes a number of a text that looks like one in a column declared so (its rules of affinity)."""
+    upper = declared.upper()
+    if "INT" in upper:
+        return True
+    return bool(upper) and not any(word in upper for word in ("CHAR", "CLOB", "TEXT", "BLOB"))
+
+
+def _interval(source: CanonicalType, target: CanonicalType, declared: str) -> Mapping:
+    if target.name not in ("", "day to second", source.name):
+        return Mapping(source, declared, "lossy", f"{declared} leaves out the other fields")
+    if target.precision in (None, 6) or (
+        source.precision is not None and source.precision <= (target.precision or 0)
+    ):
+        return Mapping(source, declared, "widening")
+    return Mapping(
+        source, declared, "lossy", "fewer digits of a second", "", (f"fraction:{target.precision}",)
+    )
+
+
 def _same(one: CanonicalType, other: CanonicalType) -> bool:
     if one == other:
         return True
@@ -71,6 +144,8 @@ def _same(one: CanonicalType, other: CanonicalType) -> bool:
         return (6 if one.precision is None else one.precision) == (
             6 if other.precision is None else other.precision
         )
+    if one.kind == "interval":
+        return False  # other fields, or another precision
     if one.kind in ("text", "bytes", "bit"):
         return one.length == other.length and one.unit == other.unit
     return one.kind != "json" or one.normalised == other.normalised

@@ -93,7 +93,8 @@ _FIXED_BYTES = {
 class CanonicalType:
     """One canonical type. Only the parameters of its kind are set.
 
-    ``precision`` is decimal digits (decimal; None = unbounded) or digits of a second (time kinds).
+    ``precision`` is decimal digits (decimal; None = unbounded) or digits of a second (time kinds, interval).
+    ``name`` is an unknown type's, or the fields of PostgreSQL's ``interval day to second``.
     ``length`` belongs to text, bytes and bit; None = no limit. ``fixed`` marks ``char(n)``, ``binary(n)``
     and ``bit(n)``. ``normalised`` marks a json that keeps neither white space nor key order (jsonb).
     """
@@ -129,6 +130,9 @@ class CanonicalType:
             return "struct(" + ", ".join(f"{name} {type_}" for name, type_ in self.fields) + ")"
         if self.kind == "enum":
             return f"enum({len(self.values)} values)"
+        if self.kind == "interval" and (self.name or self.precision is not None):
+            digits = "" if self.precision is None else f"({self.precision})"
+            return f"interval{' ' + self.name if self.name else ''}{digits}"
         return f"unknown({self.name})" if self.kind == "unknown" else self.kind
 
     @property

@@ -148,6 +148,8 @@ def _texts(array: pa.Array, column: ColumnSpec) -> pa.Array:
         array = pc.cast(array, pa.float64())  # the server rounds to the nearest single itself
     if pa.types.is_boolean(array.type):
         array = pc.cast(array, pa.int8())
+    if (column.declared or "").lower().startswith("year"):
+        return pc.utf8_lpad(to_texts(array), 4, "0")  # of the text 0 it makes 2000, of 0000 the year 0000
     return to_texts(array)
 
 

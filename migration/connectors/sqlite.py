@@ -387,4 +387,9 @@ def _stored(array: pa.Array, column: ColumnSpec) -> list[Any]:
         array = pc.cast(array, pa.int8())
     if pa.types.is_integer(array.type) or pa.types.is_binary(array.type):
         return array.to_pylist()  # type: ignore[no-any-return]
-    return to_texts(array).to_pylist()  # type: ignore[no-any-return]
+    texts = to_texts(array)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:  # a text without a zone is no instant
+        texts = pc.if_else(
+            pc.match_substring(texts, "infinity"), texts, pc.binary_join_element_wise(texts, "Z", "")
+        )
+    return texts.to_pylist()  # type: ignore[no-any-return]

@@ -21,6 +21,7 @@ from migration.dialects.spelling import (
     clocks,
     decimals,
     floats,
+    intervals,
     others,
     spellings,
     texts,
@@ -47,7 +48,20 @@ SPELLINGS = spellings(
         "timetz|time with time zone": clocks("timetz"),
         "timestamp|timestamp without time zone": clocks("timestamp"),
         "timestamptz|timestamp with time zone": clocks("instant"),
-        "interval": of("interval"),
+        "interval": intervals(),
+        **{
+            f"interval {fields}": intervals(fields)
+            for fields in (
+                *words("year month day hour minute second"),
+                "year to month",
+                "day to hour",
+                "day to minute",
+                "day to second",
+                "hour to minute",
+                "hour to second",
+                "minute to second",
+            )
+        },
         "uuid": of("uuid"),
         "json": json(),
         "jsonb": json(normalised=True),

@@ -116,6 +116,11 @@ def clocks(kind: str, default: int = 6) -> Builder:
     return lambda arguments: make((_numbers(arguments) or [default])[0])
 
 
+def intervals(fields: str = "") -> Builder:
+    """``interval(p)`` and ``interval day to second(p)``, which round and cut what they are given."""
+    return lambda arguments: CanonicalType("interval", precision=_first(arguments, None), name=fields)
+
+
 def zoned(default: int) -> Builder:
     """ClickHouse's ``DateTime64(p, 'zone')``: with a zone an instant, without one a wall clock."""
 

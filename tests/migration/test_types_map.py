@@ -173,7 +173,11 @@ def test_decimal_38_10_is_never_narrowed_silently(target: str) -> None:
         ("postgres", "double precision", of("float64")),
         ("postgres", "float(24)", of("float32")),
         ("postgres", "pg_catalog.int4", of("int32")),
-        ("postgres", "interval day to second(3)", of("interval")),
+        (
+            "postgres",
+            "interval day to second(3)",
+            CanonicalType("interval", precision=3, name="day to second"),
+        ),
         ("mysql", "int(10) unsigned", of("uint32")),
         ("mysql", "int unsigned zerofill", of("uint32")),
         ("mysql", "tinyint(1)", of("int8")),

@@ -1,0 +1,128 @@
+"""A column that exists may do more to a value than its type says: it rounds, pads, cuts or reads it anew. What it would
+change is refused by the plan, at any level of checking."""
+
+# ruff: noqa: E501  (a table reads best with one case a line)
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from targets import opened_target
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+
+_PG, _MARIA = pytest.mark.postgres, pytest.mark.mariadb
+
+
+def source(directory: Path, type_: str, value: str) -> Connector:
+    path = directory / "source.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE s (v {type_})")
+        connection.execute(f"INSERT INTO s VALUES ({value})")
+    return connect(datasource("here", "duckdb", {"path": str(path)}))
+
+
+def target(engine: str, declared: str, directory: Path, request: pytest.FixtureRequest) -> Connector:
+    there = opened_target(engine, directory, request)
+    if engine in ("postgres", "mariadb"):  # which other tests use too
+        request.addfinalizer(lambda: there.execute("DROP TABLE IF EXISTS narrow, years"))
+    there.execute(f"CREATE TABLE narrow (v {declared})")
+    return there
+
+
+def move(here: Connector, there: Connector, engine: str) -> None:
+    path = {"duckdb": ("main", "narrow"), "sqlite": ("narrow",), "postgres": ("public", "narrow")}
+    into = path.get(engine, ("bough", "narrow"))
+    request = TransferRequest(Source(path=("main", "s")), into, options=TransferOptions(verify="L0"))
+    with plan(request, here, there) as decided:
+        run(decided)
+
+
+def stored(there: Connector) -> Any:
+    with there.reader() as reader:
+        return reader.fetch("SELECT v FROM narrow").column(0).to_pylist()[0]
+
+
+@pytest.mark.parametrize(
+    ("engine", "declared", "type_", "value"),
+    [
+        pytest.param("postgres", "interval(0)", "INTERVAL", "INTERVAL '1.5 seconds'", marks=_PG),
+        pytest.param("postgres", "interval year to month", "INTERVAL", "INTERVAL '1 month 3 days'", marks=_PG),
+        pytest.param("postgres", "interval day to second(3)", "INTERVAL", "INTERVAL '0.0001 seconds'", marks=_PG),
+        pytest.param("postgres", "interval(0)[]", "INTERVAL[]", "[INTERVAL '1.5 seconds']", marks=_PG),
+        pytest.param("postgres", "char(5)", "VARCHAR", "'ab '", marks=_PG),
+        pytest.param("postgres", "real NOT NULL", "DOUBLE", "0.1", marks=_PG),
+        pytest.param("postgres", "timestamp NOT NULL", "TIMESTAMPTZ", "'2024-01-01 00:00:00+02'", marks=_PG),
+        pytest.param("postgres", "date NOT NULL", "TIMESTAMP", "'2024-01-01 12:00:00'", marks=_PG),
+        pytest.param("mariadb", "CHAR(5)", "VARCHAR", "'ab '", marks=_MARIA),
+        pytest.param("mariadb", "BINARY(4)", "BLOB", "'ab'::BLOB", marks=_MARIA),
+        pytest.param("mariadb", "YEAR", "SMALLINT", "5", marks=_MARIA),
+        pytest.param("mariadb", "FLOAT(7,2)", "FLOAT", "1.23456", marks=_MARIA),
+        pytest.param("mariadb", "DOUBLE(7,2)", "DOUBLE", "1.23456", marks=_MARIA),
+        pytest.param("mariadb", "MEDIUMINT", "INTEGER", "9000000", marks=_MARIA),
+        pytest.param("mariadb", "DECIMAL(5,2) UNSIGNED", "DECIMAL(5,2)", "-1", marks=_MARIA),
+        pytest.param("mariadb", "DOUBLE UNSIGNED", "DOUBLE", "-1", marks=_MARIA),
+        pytest.param("mariadb", "TIMESTAMP NULL", "TIMESTAMPTZ", "'2050-01-01 00:00:00+00'", marks=_MARIA),
+        ("sqlite", "STRING", "VARCHAR", "'007'"),
+        ("sqlite", "JSON", "JSON", "'123456789012345678901234567890'"),
+        ("sqlite", "DECIMAL(20,5)", "DECIMAL(20,5)", "123456789012345.12345"),
+        ("duckdb", "DATE NOT NULL", "TIMESTAMP", "'2024-01-01 12:00:00'"),
+        ("duckdb", "FLOAT NOT NULL", "DOUBLE", "0.1"),
+    ],
+)  # fmt: skip
+def test_what_the_column_would_change_is_refused(
+    engine: str, declared: str, type_: str, value: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    there = target(engine, declared, tmp_path, request)
+    with pytest.raises(MigrationError) as caught:
+        move(source(tmp_path, type_, value), there, engine)
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+    assert "AS TEXT" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("engine", "declared", "type_", "value", "expected"),
+    [
+        pytest.param("postgres", "interval(2)", "INTERVAL", "INTERVAL '1.25 seconds'", "00:00:01.25", marks=_PG),
+        pytest.param("postgres", "interval day to second", "INTERVAL", "INTERVAL '1 month 1 second'", "1 mon 00:00:01", marks=_PG),
+        pytest.param("postgres", "char(5)", "VARCHAR", "'ab'", "ab   ", marks=_PG),
+        pytest.param("postgres", "integer NOT NULL", "BIGINT", "5", 5, marks=_PG),
+        pytest.param("mariadb", "YEAR", "SMALLINT", "2024", 2024, marks=_MARIA),
+        pytest.param("mariadb", "DECIMAL(5,2) UNSIGNED", "DECIMAL(5,2)", "1", 1, marks=_MARIA),
+        ("sqlite", "STRING", "VARCHAR", "'a7'", "a7"),
+        ("sqlite", "TIMESTAMPTZ", "TIMESTAMPTZ", "'2024-01-01 00:00:00+02'", "2023-12-31 22:00:00.000000Z"),
+    ],
+)  # fmt: skip
+def test_what_it_keeps_is_moved(
+    engine: str,
+    declared: str,
+    type_: str,
+    value: str,
+    expected: object,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    there = target(engine, declared, tmp_path, request)
+    move(source(tmp_path, type_, value), there, engine)
+    if declared == "TIMESTAMPTZ":
+        with there.reader() as reader:
+            assert reader.fetch("SELECT v || '' AS v FROM narrow").column(0).to_pylist() == [expected]
+    else:
+        assert stored(there) == expected
+
+
+@pytest.mark.mariadb
+def test_the_year_0_of_mysql_stays_the_year_0(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    there = target("mariadb", "YEAR", tmp_path, request)
+    there.execute("INSERT INTO narrow VALUES ('0000'), (2024)")
+    run(plan(TransferRequest(Source(path=("bough", "narrow")), ("bough", "years")), there, there))
+    with there.reader() as reader:
+        assert sorted(reader.fetch("SELECT v FROM years").column(0).to_pylist()) == [0, 2024]
