@@ -15,22 +15,30 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pglast
 import sqlglot
 from pglast import ast as pg
 from pglast.visitors import Visitor
-from sqlglot import TokenType, exp
+from sqlglot import Token, TokenType, exp
 
 from migration.dialects import contract
 from migration.errors import MigrationError
 
 StatementKind = Literal["query", "dml", "ddl"]
 
-_TRIGGER = re.compile(
-    r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b", re.IGNORECASE | re.DOTALL
-)
+# What has a body of statements, with their semicolons.
+_WITH_BODY = {
+    "sqlite": re.compile(r"CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b", re.IGNORECASE),
+    "mysql": re.compile(
+        r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER\s*=\s*[^;]*?\s)??(?:AGGREGATE\s+)?"
+        r"(?:TRIGGER|PROCEDURE|FUNCTION|EVENT)\b",
+        re.IGNORECASE,
+    ),
+}
+_BLANK = re.compile(r"(?:\s+|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _PG_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _PG_QUERIES = ("SelectStmt", "VariableShowStmt")
 _PG_TRANSACTION = (
@@ -140,8 +148,9 @@ def check_statement(text: str, dialect: str) -> StatementKind:
         if kind in _PG_TRANSACTION:
             raise _no_control(kind.removesuffix("Stmt"))
         return "query" if kind in _PG_QUERIES else "dml" if kind in _PG_WRITES else "ddl"
-    if contract(dialect).name == "sqlite" and _TRIGGER.match(text):
-        _one_trigger(text)
+    body = _WITH_BODY.get(contract(dialect).name)
+    if body is not None and body.match(text, _BLANK.match(text).end()):  # type: ignore[union-attr]
+        _one_with_body(text, dialect)
         return "ddl"
     tree = _one(text, dialect)
     if isinstance(tree, _TRANSACTION) or (
@@ -154,15 +163,39 @@ def check_statement(text: str, dialect: str) -> StatementKind:
     return "dml" if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge) else "ddl"
 
 
-def _one_trigger(text: str) -> None:
-    """42601 unless ``text`` is one CREATE TRIGGER of SQLite's, with the statements of its body."""
-    try:
-        tokens = sqlglot.Dialect.get_or_raise("sqlite").tokenize(text)
-    except sqlglot.errors.SqlglotError as reason:
-        raise MigrationError("42601", "this is no statement of sqlite", detail=_plain(reason)) from None
-    for token in tokens[:-1]:  # SQLite itself knows the semicolon that ends a trigger
-        if token.token_type is TokenType.SEMICOLON and sqlite3.complete_statement(text[: token.end + 1]):
+def _one_with_body(text: str, dialect: str) -> None:
+    """42601 unless ``text`` is one statement, with those of its body."""
+    tokens = _tokens(text, dialect)
+    lite = contract(dialect).name == "sqlite"  # which itself knows the semicolon that ends a trigger
+    for number, token in enumerate(tokens):
+        if token.token_type is not TokenType.SEMICOLON:
+            continue
+        ends = sqlite3.complete_statement(text[: token.end + 1]) if lite else not _is_open(tokens[:number])
+        if ends and any(each.token_type is not TokenType.SEMICOLON for each in tokens[number:]):
             _single(tokens)
+
+
+def _is_open(tokens: Sequence[Token]) -> bool:
+    """Whether a BEGIN or a CASE waits for its END; other blocks say what they end."""
+    depth = 0
+    for token, behind in zip(tokens, [*tokens[1:], None], strict=True):
+        word = token.text.upper() if token.token_type is not TokenType.STRING else ""
+        after = behind.text.upper() if behind is not None else ""
+        if word == "END" and after not in ("IF", "LOOP", "WHILE", "REPEAT", "FOR"):
+            depth -= 1 if after != "CASE" else 2  # the CASE behind it is no new one
+        depth += word in ("BEGIN", "CASE")
+    return depth > 0
+
+
+def _tokens(text: str, dialect: str) -> Sequence[Token]:
+    item = contract(dialect)
+    try:
+        tokens = sqlglot.Dialect.get_or_raise(item.sqlglot).tokenize(text)
+    except sqlglot.errors.SqlglotError as reason:
+        raise MigrationError("42601", f"this is no statement of {item.name}", detail=_plain(reason)) from None
+    if any(comment.startswith(("!", "M!")) for token in tokens for comment in token.comments):
+        raise MigrationError("0A000", "executable comments are not supported", hint="Remove /*! ... */.")
+    return tokens
 
 
 def _one_postgres(text: str, dialect: str = "postgres") -> Any:
@@ -180,10 +213,8 @@ def _one_postgres(text: str, dialect: str = "postgres") -> Any:
 
 def _one(text: str, dialect: str) -> Any:
     item = contract(dialect)
+    _tokens(text, dialect)
     try:
-        tokens = sqlglot.Dialect.get_or_raise(item.sqlglot).tokenize(text)
-        if any(comment.startswith(("!", "M!")) for token in tokens for comment in token.comments):
-            raise MigrationError("0A000", "executable comments are not supported", hint="Remove /*! ... */.")
         trees = [tree for tree in sqlglot.parse(text, read=item.sqlglot) if tree is not None]
     except (sqlglot.errors.SqlglotError, IndexError, AttributeError, TypeError, ValueError) as reason:
         raise MigrationError("42601", f"this is no statement of {item.name}", detail=_plain(reason)) from None
