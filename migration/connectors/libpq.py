@@ -27,6 +27,7 @@ _OPTIONS = {"database": "dbname"} | {
         "sslpassword",
     )
 }
+_ENDED = ("57P01", "57P02", "57P03", "57P05", "25P03")  # the server ends the session with them
 _CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
 
 
@@ -56,6 +57,8 @@ def cancelled(sessions: Iterable[psycopg.Connection[Any]]) -> None:
 def code_of(reason: BaseException) -> str:
     """The server's SQLSTATE, or what it is called between datasources; HV00N where none came."""
     state: str | None = getattr(reason, "sqlstate", None)
+    if state in _ENDED or (state or "").startswith("08"):
+        return "HV00N"  # it is that session which has ended, not the client's own
     if state:
         return _CODES.get(state, state)
     if "server closed the connection" in str(reason):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,7 @@ from migration.errors import MigrationError
 from migration.secrets import mask
 from migration.statements import check_statement
 
+_LOST = re.compile(r"(?i)\b(lost|closed|terminat\w+|gone away|reset|shut ?down|killed|broken pipe)\b")
 NO_LIMIT = 1 << 62  # rows that no statement touches
 
 
@@ -157,7 +159,9 @@ class SqlConnector(ABC, Generic[S]):
                 else "host, port, user or password"
             )
             hint = hint or f"TEST DATASOURCE {spelled(self.name)} after mending {where}."
-            detail, first = text, f'cannot connect to datasource "{self.name}"'
+            lost = _LOST.search(text) is not None and not text.startswith("connection failed")
+            what = "lost the connection" if lost else "cannot connect"
+            detail, first = text, f'{what} to datasource "{self.name}"'
         if sqlstate == "HV00R":
             hint = hint or f"SHOW TABLES FROM {spelled(self.name)} lists them."
         return MigrationError(sqlstate, first, detail=detail, hint=hint)
