@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from migration.errors import MigrationError
 from migration.pipeline import Pipeline
 from migration.plan import TransferPlan
+from migration.stopping import Watcher
 from migration.transfer_model import Progress, cancelled_error
 
 Report = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
-POLL = 0.1  # seconds between two looks at ``cancelled``
 _REPORT = 1.0  # seconds between two reports
 
 
@@ -32,18 +29,14 @@ class Monitor:
         self.bytes = 0
         self.phase = "staging"
         self.pipeline: Pipeline | None = None
-        self.is_cancelled = False
         self._item = item
         self._progress = progress
-        self._cancelled = cancelled
         self._started = time.monotonic()
         self._reported = self._started
-        self._over = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="transfer-watcher", daemon=True)
+        self._watcher = Watcher("transfer-watcher", cancelled, (item.source, item.target), self._stop)
 
     def __enter__(self) -> Self:
-        if self._cancelled is not None:
-            self._watcher.start()
+        self._watcher.start()
         return self
 
     def __exit__(
@@ -53,9 +46,12 @@ class Monitor:
 
     def disarm(self) -> None:
         """From here on nothing is cancelled any more."""
-        self._over.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
+        self._watcher.end()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody wanted it to stop, as far as it was seen."""
+        return self._watcher.wanted
 
     @property
     def seconds(self) -> float:
@@ -77,10 +73,7 @@ class Monitor:
 
     def check(self) -> None:
         """Raises 57014 once somebody wants the transfer to stop."""
-        if self.is_cancelled or (
-            self._cancelled is not None and not self._over.is_set() and self._cancelled()
-        ):
-            self.is_cancelled = True
+        if self._watcher.look():
             raise cancelled_error()
 
     def _report(self) -> None:
@@ -90,13 +83,6 @@ class Monitor:
             done = self.earlier + self.rows
             self._progress(Progress(self.transfer, self.phase, done, total, self.bytes, self.seconds))
 
-    def _watch(self) -> None:
-        assert self._cancelled is not None
-        while not self._over.wait(POLL):
-            if self.is_cancelled or self._cancelled():
-                self.is_cancelled = True
-                if self.pipeline is not None:
-                    self.pipeline.stop()
-                for connector in (self._item.source, self._item.target):
-                    with contextlib.suppress(MigrationError):
-                        connector.interrupt()
+    def _stop(self) -> None:
+        if self.pipeline is not None:
+            self.pipeline.stop()

@@ -7,8 +7,8 @@ Rules:
 2. The writer pulls from ``batches()`` on the caller's thread. An error of any stage is raised there, and there
    only; a stage that ends early stops the others. ``start`` may come earlier, so that the first rows are there once the
    writer is ready for them.
-3. ``stop`` may come from any thread. What is blocked on a queue wakes at once; what is inside an engine is woken
-   by the connector's ``interrupt``, which is the caller's to call.
+3. ``stop`` may come from any thread. What is blocked on a queue wakes at once. ``close`` does not wait long for what is
+   inside an engine: it may be long before a source gives its next row, so the source is stopped (``stopping``).
 4. Batches are measured after the transform, as they leave: that is what the target must hold.
 """
 
@@ -20,8 +20,10 @@ from collections.abc import Callable, Generator, Iterator
 
 import pyarrow as pa
 
+from migration.connectors.base import Connector
 from migration.measures import BatchMeasure
 from migration.queues import QUEUE_BYTES, ByteQueue, Stopped
+from migration.stopping import POLL, Insistence
 from migration.transform import Transform
 
 
@@ -41,12 +43,14 @@ class Pipeline:
         transform: Transform,
         measure: BatchMeasure,
         passed: Callable[[int, int], None] = lambda rows, size: None,
+        source: Connector | None = None,
         limit: int = QUEUE_BYTES,
     ) -> None:
         self._read = read
         self._transform = transform
         self._measure = measure
         self._passed = passed
+        self._insistence = Insistence([source] if source is not None else [])
         self._raw = ByteQueue(limit)
         self._ready = ByteQueue(limit)
         self._started = False
@@ -82,7 +86,11 @@ class Pipeline:
         self.stop()
         if self._started:
             for thread in self._threads:
-                thread.join()
+                thread.join(POLL)
+                while thread.is_alive():
+                    self._insistence.again()
+                    thread.join(POLL)
+            self._insistence.end()
 
     def stop(self) -> None:
         """Ends the pass; whoever waits gets ``Stopped``."""

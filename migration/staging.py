@@ -21,6 +21,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.journal import Journal
 from migration.plan import TransferPlan
+from migration.stopping import hurried
 
 
 def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
@@ -58,7 +59,7 @@ def drop_range(
 def drop_quietly(target: Connector, staging: Path) -> bool:
     """Drops on a connection of its own: the one that failed may be of no use any more. False where it is still there:
     the journal keeps its name for the next attempt."""
-    with contextlib.suppress(MigrationError), target.writer() as writer:
+    with contextlib.suppress(MigrationError), hurried(target), target.writer() as writer:
         writer.drop(staging)
         return True
     return False

@@ -190,11 +190,6 @@ class _Work:
         pipeline.start()
         try:
             yield pipeline
-        except BaseException:
-            pipeline.stop()
-            with contextlib.suppress(MigrationError):  # it may be long before the source gives a first row
-                self.item.source.interrupt()
-            raise
         finally:
             pipeline.close()
 
@@ -234,7 +229,7 @@ class _Work:
             return self.furthest.passing(found) if self.furthest is not None else found
 
         measure = self.measure or self._unmeasured()
-        self.monitor.pipeline = Pipeline(read, transform, measure, self.monitor.passed)
+        self.monitor.pipeline = Pipeline(read, transform, measure, self.monitor.passed, item.source)
         return self.monitor.pipeline
 
     def _move_piece(self, writer: Writer, pipeline: Pipeline) -> int:

@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -22,9 +21,10 @@ from typing import Self
 from migration.connectors.base import Connector
 from migration.errors import MigrationError
 from migration.journal import Journal
-from migration.monitor import POLL, Cancelled, Report
+from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, is_ranged, plan
 from migration.settling import settle
+from migration.stopping import Watcher
 from migration.transfer import begun, is_cancelled, run
 from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error
 
@@ -147,31 +147,24 @@ class _Planning:
         cancelled: Cancelled | None,
     ) -> None:
         self._transfer = transfer
-        self._connectors = connectors
         self._journal = journal
         self._progress = progress
-        self._cancelled = cancelled
         self._began = time.monotonic()
-        self._over = threading.Event()
-        self._was_cancelled = False
-        self._watcher = threading.Thread(target=self._watch, name="transfer-planning", daemon=True)
+        self._watcher = Watcher("transfer-planning", cancelled, connectors)
 
     def __enter__(self) -> Self:
         if self._progress is not None:
             self._progress(Progress(self._transfer, "profile", 0, None, 0, 0.0))
-        if self._cancelled is not None:
-            self._watcher.start()
+        self._watcher.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
+        self._watcher.end()
         if value is None:
             return
-        stopped = self._was_cancelled or is_cancelled(value)
+        stopped = self._watcher.wanted or is_cancelled(value)
         error = cancelled_error() if stopped else value
         self._journal.update(
             self._transfer,
@@ -181,12 +174,3 @@ class _Planning:
         )
         if error is not value:
             raise error from value
-
-    def _watch(self) -> None:
-        assert self._cancelled is not None
-        while not self._over.wait(POLL):
-            if self._cancelled():
-                self._was_cancelled = True
-                for connector in self._connectors:
-                    with contextlib.suppress(MigrationError):
-                        connector.interrupt()

@@ -147,7 +147,7 @@ class AlchemyConnector(SqlConnector[Any]):
                     statement, lambda text: session.exec_driver_sql(text.replace("%", "%%")).fetchall()
                 )
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             with contextlib.suppress(Exception):  # whatever this driver raises, it was asked to stop
                 raw = session.connection.driver_connection

@@ -129,7 +129,7 @@ class BigqueryConnector(DbapiConnector):
             self.started(session, statement, dry_run=True)
         return Executed(None, kind.upper(), committed=False)
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             for job in tuple(session.jobs):
                 with contextlib.suppress(*self.failures):  # it may just have ended

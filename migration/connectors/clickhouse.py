@@ -102,7 +102,7 @@ class ClickhouseConnector(SqlConnector[Wire]):
             )
         return super().execute(statement, dry_run=dry_run, rows_between=rows_between)
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         marks = [wire.mark for wire in tuple(self._sessions)]
         if not marks:
             return
@@ -113,7 +113,7 @@ class ClickhouseConnector(SqlConnector[Wire]):
     def open(self, *, reading: bool = True) -> Wire:
         """A session with the settings that make values exact."""
         try:
-            wire = self.server.open(reading=reading)
+            wire = self.brought(lambda: self.server.open(reading=reading))
         except (ClickHouseError, ValueError, OSError) as reason:
             if code_of(reason) == _NO_SETTING:
                 raise self.failed("HV00N", f"this server is too old: {reason}", "It must be 23.6 or newer.")

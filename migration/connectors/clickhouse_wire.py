@@ -25,6 +25,7 @@ from typing import Any
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3 import Timeout
 
 from migration.errors import MigrationError
 
@@ -48,6 +49,7 @@ CODES = {
     193: "28P01", 194: "28P01", 209: "HV00N", 210: "HV00N", 241: "53200", 252: "53400", 291: "42501",
     321: "22003", 349: "23502", 394: "57014", 407: "22003", 497: "42501", 516: "28P01", 691: "HV004",
 }  # fmt: skip
+_PATIENCE = 300  # seconds until a server sends something, as its own clients have it
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _EVERYTHING, _NOTHING = 0, 1  # the setting readonly: what a user may set
 _CODE = re.compile(r"Code: (\d+)")
@@ -159,10 +161,14 @@ class Server:
         """A session; ``reading`` ones cannot write."""
         if "path" in self._options:
             return _in_process(self._options, self._settings, reading=reading)
-        with self._lock:
-            if self._shared is None:
-                self._shared = _greeted(self._options, self._timeout)
-        client, allowed = self._shared
+        shared = self._shared
+        if shared is None:
+            greeted = _greeted(self._options, self._timeout)  # outside of the lock: it may take its time
+            with self._lock:
+                shared = self._shared = self._shared or greeted
+            if shared is not greeted:
+                greeted[0].close()
+        client, allowed = shared
         settings = dict(self._settings) if allowed != _NOTHING else {}
         if reading and allowed == _EVERYTHING:
             settings["readonly"] = "1"
@@ -179,7 +185,8 @@ class Server:
 
 
 def _greeted(options: Mapping[str, str], timeout: float) -> tuple[Any, int]:
-    client = clickhouse_connect.get_client(**_http(options, timeout))
+    given, limit = _http(options, timeout), max(1, round(timeout))
+    client: Any = clickhouse_connect.get_client(**{**given, "send_receive_timeout": limit})
     try:
         line = client.raw_query("SELECT getSetting('readonly'), timezone()", fmt="TabSeparated")
         allowed, _, zone = line.decode().strip().partition("\t")
@@ -192,6 +199,8 @@ def _greeted(options: Mapping[str, str], timeout: float) -> tuple[Any, int]:
     except BaseException:
         client.close()
         raise
+    # It has answered: a statement may take its time.
+    client.timeout = Timeout(connect=limit, read=given.get("send_receive_timeout", _PATIENCE))
     return client, int(allowed)
 
 

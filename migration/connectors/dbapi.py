@@ -138,7 +138,7 @@ class DbapiConnector(SqlConnector[Any]):
 
     def open(self) -> Any:
         try:
-            session = self.driver()
+            session = self.brought(self.driver)
         except Exception as reason:
             if not isinstance(reason, (*self.failures, OSError, ValueError)):
                 raise

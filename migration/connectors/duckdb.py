@@ -123,7 +123,7 @@ class DuckdbConnector(SqlConnector[Any]):
         super().refuse_writing()
         refuse_passing(self.name, database_file(self.options))
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             session.interrupt()
 

@@ -109,7 +109,7 @@ class HiveConnector(DbapiConnector):
             raise
         return session
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             session.bough_stop = True
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,6 +54,15 @@ def cancelled(sessions: Iterable[psycopg.Connection[Any]]) -> None:
     for session in tuple(sessions):
         with contextlib.suppress(psycopg.Error):
             session.cancel_safe(timeout=5)
+
+
+def cut(session: psycopg.Connection[Any]) -> None:
+    """Cuts its connection: who waits on it has an error."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),  # it has none any more
+        socket.socket(fileno=os.dup(session.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)
 
 
 def code_of(reason: BaseException) -> str:

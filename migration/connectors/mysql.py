@@ -24,7 +24,7 @@ import pymysql
 from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
-from migration.connectors import mysql_catalog
+from migration.connectors import mysql_catalog, mysql_session
 from migration.connectors.base import (
     Path,
     ReadColumn,
@@ -101,7 +101,7 @@ class MysqlConnector(SqlConnector[Any]):
         """MyISAM and its like keep what was rolled back."""
         mysql_catalog.refuse_lasting(statement, self.ask)
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             self.kill(session)
 
@@ -129,38 +129,43 @@ class MysqlConnector(SqlConnector[Any]):
             if name in options:
                 given[name] = options[name].lower() in ("true", "1", "on", "yes")
         try:
-            session = pymysql.connect(
-                host=options.get("host", "127.0.0.1"),
-                port=int(options.get("port", "3306")),
-                user=options.get("user"),
-                password=options.get("password", ""),
-                database=options.get("database") or options.get("schema"),
-                unix_socket=options.get("unix_socket"),
-                charset="utf8mb4",
-                sql_mode=MODE,
-                autocommit=True,
-                client_flag=CLIENT.FOUND_ROWS,  # rows that match, as everywhere else, not rows that differ
-                local_infile=local_infile,
-                connect_timeout=max(1, round(self.datasource.connect_timeout)),
-                **given,
-            )
-            with session.cursor() as cursor:
-                cursor.execute("SET time_zone = '+00:00'")
-                if self.datasource.statement_timeout:
-                    maria = "MariaDB" in session.get_server_info()
-                    seconds = self.datasource.statement_timeout
-                    cursor.execute(
-                        "SET SESSION max_statement_time = %s"
-                        if maria
-                        else "SET SESSION max_execution_time = %s",
-                        [seconds if maria else round(seconds * 1000)],
-                    )
-                if self.read_only:
-                    cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            session = self.brought(lambda: self._opened(local_infile, given))
         except (pymysql.Error, ValueError, OSError) as reason:  # OSError: a file of TLS that is not there
             raise self.failed("HV00N", message_of(reason)) from None
         self._sessions.append(session)
         return session
+
+    def _opened(self, local_infile: bool, given: dict[str, Any]) -> Any:
+        options = self.options
+
+        def prepare(cursor: Any) -> None:
+            cursor.execute("SET time_zone = '+00:00'")
+            if seconds := self.datasource.statement_timeout:
+                maria = "MariaDB" in cursor.connection.get_server_info()
+                cursor.execute(
+                    "SET SESSION max_statement_time = %s" if maria else "SET SESSION max_execution_time = %s",
+                    [seconds if maria else round(seconds * 1000)],
+                )
+            if self.read_only:
+                cursor.execute("SET SESSION TRANSACTION READ ONLY")
+
+        return mysql_session.opened(
+            self.datasource.connect_timeout,
+            prepare,
+            host=options.get("host", "127.0.0.1"),
+            port=int(options.get("port", "3306")),
+            user=options.get("user"),
+            password=options.get("password", ""),
+            database=options.get("database") or options.get("schema"),
+            unix_socket=options.get("unix_socket"),
+            sql_mode=MODE,
+            client_flag=CLIENT.FOUND_ROWS,  # rows that match, as everywhere else, not rows that differ
+            local_infile=local_infile,
+            **given,
+        )
+
+    def cut(self, session: Any) -> None:
+        mysql_session.cut(session)
 
     def closed(self, session: Any) -> None:
         with contextlib.suppress(pymysql.Error):
@@ -272,8 +277,9 @@ class MysqlReader(SqlReader):
                 with contextlib.suppress(pymysql.Error):
                     for _ in packets(self.session):
                         pass
-            if self.session._result is not None:
-                self.session._result.unbuffered_active = False
+            for result in (left, cursor._result):  # of a connection that is cut the driver keeps no result
+                if result is not None:
+                    result.unbuffered_active = False
 
     def close(self) -> None:
         self.connector.closed(self.session)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from migration.connectors.base import BATCH_ROWS, Executed, Path, Writer
@@ -44,6 +46,20 @@ class Closable(Protocol):
 S = TypeVar("S", bound=Closable)
 
 
+def _come(coming: Future[Any], connect: Callable[[], Any]) -> None:
+    try:
+        session = connect()
+    except BaseException as reason:
+        with suppress(InvalidStateError):
+            coming.set_exception(reason)
+        return
+    try:
+        coming.set_result(session)
+    except InvalidStateError:  # nobody waits for it any more
+        with suppress(Exception):
+            session.close()
+
+
 class SqlConnector(ABC, Generic[S]):
     """A datasource that is opened; ``options`` are filled, so this object is never shown."""
 
@@ -58,6 +74,7 @@ class SqlConnector(ABC, Generic[S]):
         self.read_only = datasource.read_only
         self._secrets = datasource.secret_texts()
         self._sessions: list[S] = []  # open driver sessions, for interrupt
+        self._coming: list[Future[S]] = []  # sessions that somebody waits for
         self.seen_version: str | None = None  # what the last session was told, where sessions are told
 
     @abstractmethod
@@ -68,9 +85,43 @@ class SqlConnector(ABC, Generic[S]):
     def writer(self) -> Writer:
         """A connection that writes."""
 
-    @abstractmethod
     def interrupt(self) -> None:
-        """Stops what readers and writers are doing; from any thread."""
+        """Stops what readers and writers are doing, and who waits for a session; from any thread."""
+        self.let_go()
+        self.stop_sessions()
+
+    @abstractmethod
+    def stop_sessions(self) -> None:
+        """Stops what open sessions are doing; from any thread."""
+
+    def abandon(self) -> None:
+        """Cuts the connections of a server that does not answer: who waits for it has an error. Waits for nothing."""
+        self.let_go()
+        for session in tuple(self._sessions):
+            self.cut(session)
+
+    def cut(self, session: S) -> None:
+        """Cuts the connection of one session; nothing where the engine is in this process, or the driver hides it."""
+        return None
+
+    def let_go(self) -> None:
+        """Who waits for a session waits no longer (57014); from any thread."""
+        for coming in tuple(self._coming):
+            with suppress(InvalidStateError):  # it has just come
+                coming.set_exception(MigrationError("57014", "canceling statement due to user request"))
+
+    def brought(self, connect: Callable[[], S]) -> S:
+        """What ``connect`` opens. A server may take a connection and say nothing, and a driver may wait for it for
+        ever: it does so on a thread of its own, and ``let_go`` leaves it there."""
+        coming: Future[S] = Future()
+        self._coming.append(coming)
+        try:
+            threading.Thread(
+                target=_come, args=(coming, connect), name="datasource-opening", daemon=True
+            ).start()
+            return coming.result()
+        finally:
+            self._coming.remove(coming)
 
     @abstractmethod
     def open(self) -> S:

@@ -39,7 +39,7 @@ from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary
 from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
 from migration.connectors.postgres_objects import PostgresObjects
 from migration.connectors.postgres_publishing import PostgresPublisher
-from migration.connectors.postgres_stream import WATCH, WATCH_SINCE, CopyOut, copied_lines
+from migration.connectors.postgres_stream import CopyOut, copied_lines, watched
 from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
@@ -115,24 +115,37 @@ class PostgresConnector(PostgresObjects):
         self.refuse_writing()
         return PostgresWriter(self, self.open())
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for copy in tuple(self.copies):
             copy.cancel()
         libpq.cancelled(self._sessions)
 
+    def abandon(self) -> None:
+        for copy in tuple(self.copies):
+            copy.abandon()
+        super().abandon()
+
+    def cut(self, session: psycopg.Connection[Any]) -> None:
+        libpq.cut(session)
+
+    def _opened(self) -> psycopg.Connection[Any]:
+        session = libpq.opened(self.datasource, self.options, {"host": "127.0.0.1"})
+        try:
+            session.execute(self.prepare().encode())
+            watched(session)
+            if self.read_only:
+                session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        except BaseException:
+            session.close()
+            raise
+        return session
+
     def open(self) -> psycopg.Connection[Any]:
         """A session of its own, its texts made unambiguous."""
         try:
-            session = libpq.opened(self.datasource, self.options, {"host": "127.0.0.1"})
-            session.execute(self.prepare().encode())
-            if session.info.server_version >= WATCH_SINCE * 10_000:
-                with contextlib.suppress(psycopg.errors.InvalidParameterValue):  # not every system can tell
-                    session.execute(WATCH)
-            if self.read_only:
-                session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+            self._sessions.append(session := self.brought(self._opened))
         except psycopg.Error as reason:
             raise self.failed("HV00N", reason) from None
-        self._sessions.append(session)
         self.seen_version = session.info.parameter_status("server_version")
         return session
 

@@ -33,6 +33,13 @@ WATCH_SINCE = 14
 _SSL = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "passfile")
 
 
+def watched(session: psycopg.Connection[Any]) -> None:
+    """A session whose statements end with its client, where the server can tell."""
+    if session.info.server_version >= WATCH_SINCE * 10_000:
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):  # not every system can tell
+            session.execute(WATCH)
+
+
 def copied_lines(connection: Any, statement: bytes) -> Generator[memoryview, None, None]:
     """What COPY TO STDOUT sends on the session itself, a row each, without psycopg's own loop."""
     started = connection.exec_(statement)
@@ -98,6 +105,7 @@ class CopyOut:
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._connection: Any = None
         self._rows = self._size = 0
         self._thread = threading.Thread(target=self._work, name="transfer-copy", daemon=True)
 
@@ -135,6 +143,13 @@ class CopyOut:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._interrupt)
 
+    def abandon(self) -> None:
+        """Leaves a server that does not answer: who waits for it has an error."""
+        connection = self._connection
+        if self._loop is not None and connection is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(connection.terminate)
+
     def _interrupt(self) -> None:
         if not self._interrupted and self._task is not None:
             self._interrupted = True
@@ -156,7 +171,7 @@ class CopyOut:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._cancelled:  # before there was a task to cancel
             raise Stopped
-        connection = await asyncpg.connect(**self._given)
+        connection = self._connection = await asyncpg.connect(**self._given)
         try:
             if connection.get_server_version().major >= WATCH_SINCE:
                 with contextlib.suppress(asyncpg.PostgresError):  # not every system can tell

@@ -152,8 +152,11 @@ class RedshiftConnector(DbapiConnector):
         self.refuse_writing()
         return RedshiftWriter(self, self.open())
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         libpq.cancelled(self._sessions)
+
+    def cut(self, session: Any) -> None:
+        libpq.cut(session)
 
     def driver(self) -> Any:
         """A session that gives every value as text and binds none: nothing depends on the driver's types."""

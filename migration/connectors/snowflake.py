@@ -83,7 +83,7 @@ class SnowflakeConnector(DbapiConnector):
         self.refuse_writing()
         return SnowflakeWriter(self, self.open())
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             with contextlib.suppress(driver_errors.Error, MigrationError), self.session() as killer:
                 self.run(killer, f"SELECT SYSTEM$CANCEL_ALL_QUERIES({int(session.session_id)})")

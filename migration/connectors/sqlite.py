@@ -116,7 +116,7 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
         super().refuse_writing()
         refuse_passing(self.name, database_file(self.options))
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             session.interrupt()
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pymysql
 
+from migration.connectors import mysql_session
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.base import Writer as AnyWriter
 from migration.connectors.convert import unfit
@@ -64,7 +65,7 @@ class StarrocksConnector(DbapiConnector):
         self.refuse_writing()
         return StarrocksWriter(self, self.open())
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             with contextlib.suppress(MigrationError, pymysql.Error), self.session() as killer:
                 self.run(killer, f"KILL QUERY {int(session.thread_id())}")
@@ -73,21 +74,24 @@ class StarrocksConnector(DbapiConnector):
         options = self.options
         catalog, database = options.get("catalog"), options.get("database") or options.get("schema")
         home = f"{catalog}.{database}" if catalog and database else database
-        session = pymysql.connect(
+
+        def prepare(cursor: Any) -> None:
+            cursor.execute("SET time_zone = '+00:00'")
+            if self.datasource.statement_timeout:
+                cursor.execute(f"SET query_timeout = {max(1, round(self.datasource.statement_timeout))}")
+
+        return mysql_session.opened(
+            self.datasource.connect_timeout,
+            prepare,
             host=options.get("host", "127.0.0.1"),
             port=int(options.get("port", "9030")),
             user=options.get("user"),
             password=options.get("password", ""),
             database=home,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=max(1, round(self.datasource.connect_timeout)),
         )
-        with session.cursor() as cursor:
-            cursor.execute("SET time_zone = '+00:00'")
-            if self.datasource.statement_timeout:
-                cursor.execute(f"SET query_timeout = {max(1, round(self.datasource.statement_timeout))}")
-        return session
+
+    def cut(self, session: Any) -> None:
+        mysql_session.cut(session)
 
     def code(self, reason: BaseException) -> str:
         number = reason.args[0] if reason.args and isinstance(reason.args[0], int) else 0

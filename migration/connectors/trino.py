@@ -95,7 +95,7 @@ class TrinoConnector(DbapiConnector):
         self.refuse_writing()
         return TrinoWriter(self, self.open())
 
-    def interrupt(self) -> None:
+    def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             for cursor in tuple(getattr(session, "bough_cursors", ())):
                 with contextlib.suppress(Exception):  # it may just have ended

@@ -1,0 +1,34 @@
+"""A session through PyMySQL, as MySQL, MariaDB, StarRocks and Doris are reached: its beginning and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pymysql
+
+
+def opened(seconds: float, prepare: Callable[[Any], None], **given: Any) -> Any:
+    """A session in autocommit mode, prepared. The driver's ``connect_timeout`` is for the connection alone: a server
+    that takes it and says nothing would be waited for without an end."""
+    limit = max(1, round(seconds))
+    session = pymysql.connect(
+        charset="utf8mb4", autocommit=True, connect_timeout=limit, read_timeout=limit, **given
+    )
+    try:
+        with session.cursor() as cursor:
+            prepare(cursor)
+    except BaseException:
+        with contextlib.suppress(pymysql.Error):
+            session.close()
+        raise
+    session._read_timeout = None  # a statement may take as long as it takes
+    return session
+
+
+def cut(session: Any) -> None:
+    """Cuts its connection: who waits on it has an error."""
+    with contextlib.suppress(OSError, AttributeError):  # it has none any more
+        session._sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,215 @@
+"""Servers that take a connection and say nothing, at once or in the middle: who cancels is obeyed all the same."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.connectors.duckdb import DuckdbWriter
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.transfer_model import TransferRequest
+from migration.undertaking import undertake
+
+ENGINES = [
+    pytest.param("mysql", marks=pytest.mark.mariadb),
+    pytest.param("postgres", marks=pytest.mark.postgres),
+]
+ROWS = 300_000
+
+
+class Relay:
+    """Between us and a server. ``frozen``: what comes is kept, and nobody is told."""
+
+    def __init__(self, server: Server) -> None:
+        self._server, self.frozen = server, False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                ours, _ = self._listener.accept()
+                self._open.append(ours)
+                threading.Thread(target=self._pass, args=(ours,), daemon=True).start()
+
+    def _pass(self, ours: socket.socket) -> None:
+        while self.frozen:
+            time.sleep(0.02)
+        theirs = socket.create_connection((self._server.host, self._server.port))
+        self._open.append(theirs)
+        others = {ours: theirs, theirs: ours}
+        with suppress(OSError, ValueError), ours, theirs:
+            while True:
+                ready, _, _ = select.select([ours, theirs], [], [], 0.02)
+                for each in ready if not self.frozen else ():
+                    data = each.recv(1 << 16)
+                    if not data:
+                        return
+                    others[each].sendall(data)
+
+    def close(self) -> None:
+        self.frozen = False
+        for each in self._open:
+            each.close()
+
+
+@pytest.fixture
+def server(engine: str, request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue("mariadb" if engine == "mysql" else "postgres")
+    return found
+
+
+def there(engine: str, server: Server, port: int, **more: str) -> Connector:
+    names: dict[str, Any] = {"host": "127.0.0.1", "port": port, "user": server.user, "role": "read_write"}
+    names |= {"database": server.database, "password": server.password, **more}
+    return connect(datasource("there", engine, {name: str(value) for name, value in names.items()}))
+
+
+@pytest.fixture
+def relay(server: Server) -> Iterator[Relay]:
+    with closing(Relay(server)) as made:
+        yield made
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Connector]:
+    file = str(tmp_path / "here.duckdb")
+    with duckdb.connect(file) as connection:
+        connection.execute(
+            f"CREATE TABLE s AS SELECT i AS id, md5(i::VARCHAR) AS h FROM range({ROWS}) AS r(i)"
+        )
+    with closing(connect(datasource("here", "duckdb", {"path": file, "role": "read_write"}))) as connector:
+        yield connector
+
+
+def cancelled_after(wanted: threading.Event, request: TransferRequest, *ends: Connector) -> float:
+    """The seconds from the wish to the end; 57014, and nothing of the transfer runs on."""
+    journal, since = Journal(), []
+
+    def cancelled() -> bool:
+        if wanted.is_set() and not since:
+            since.append(time.monotonic())
+        return wanted.is_set()
+
+    with pytest.raises(MigrationError) as caught:
+        undertake(request, *ends, journal=journal, cancelled=cancelled)
+    took = time.monotonic() - since[0]
+    assert caught.value.sqlstate == "57014"
+    assert journal.entries()[0].state == "cancelled"
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"transfer-reader", "transfer-encoder", "transfer-sender", "transfer-watcher"}
+    return took
+
+
+@pytest.mark.parametrize("as_target", [True, False])
+@pytest.mark.parametrize("engine", ["postgres", "mysql", "clickhouse"])
+def test_a_server_that_says_nothing_does_not_hold_who_cancels(
+    engine: str, as_target: bool, here: Connector
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = Server("127.0.0.1", 0, "bough", "bough")
+        wanted = threading.Event()
+        threading.Timer(0.3, wanted.set).start()
+        with closing(there(engine, server, silent.getsockname()[1])) as other:
+            ends = (here, other) if as_target else (other, here)
+            path = ("main", "s") if as_target else ("public", "s")
+            took = cancelled_after(wanted, TransferRequest(Source(path=path), ("public", "t")), *ends)
+    assert took < 1
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mysql", "clickhouse"])
+def test_nobody_waits_longer_than_connect_timeout_for_it(engine: str) -> None:
+    server = Server("127.0.0.1", 0, "bough", "bough")
+    began = time.monotonic()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        closing(there(engine, server, silent.getsockname()[1], connect_timeout="2")) as other,
+        pytest.raises(MigrationError) as caught,
+    ):
+        other.test()
+    assert caught.value.sqlstate == "HV00N"
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_target_that_stops_answering_does_not_hold_who_cancels(
+    engine: str, server: Server, relay: Relay, here: Connector
+) -> None:
+    wanted = threading.Event()
+
+    def freeze() -> None:
+        relay.frozen = True
+        wanted.set()
+
+    with closing(there(engine, server, relay.port)) as other:
+        other.execute("CREATE TABLE unanswered (id bigint, h varchar(40))")
+        try:
+            request = TransferRequest(Source(path=("main", "s")), ("unanswered",), "append")
+            threading.Timer(0.4, freeze).start()
+            assert (
+                cancelled_after(wanted, request, here, other) < 10
+            )  # two seconds of them to find out at the end
+        finally:
+            relay.frozen = False
+            with closing(there(engine, server, server.port)) as direct, direct.writer() as writer:
+                assert writer.count(("unanswered",)) == 0
+                writer.cleanup()
+                writer.drop(("unanswered",))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_source_that_stops_answering_holds_nobody(
+    engine: str,
+    failing: bool,
+    server: Server,
+    relay: Relay,
+    here: Connector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``failing``: the target fails meanwhile, and nobody wants to cancel."""
+    with closing(there(engine, server, server.port)) as direct:
+        direct.execute("CREATE TABLE unanswered (id bigint, h varchar(40))")
+        filled = TransferRequest(Source(path=("main", "s")), ("unanswered",), "append")
+        undertake(filled, here, direct, journal=Journal())
+    wanted = threading.Event()
+
+    def write(writer: DuckdbWriter, path: tuple[str, ...], batches: Iterator[Any]) -> Any:
+        next(batches)
+        relay.frozen = True
+        if failing:
+            raise MigrationError("53100", "the disk is full")
+        wanted.set()
+        return sum(batch.num_rows for batch in batches)
+
+    monkeypatch.setattr(DuckdbWriter, "write", write)
+    request = TransferRequest(Source(path=("unanswered",)), ("main", "t"))
+    try:
+        with closing(there(engine, server, relay.port)) as other:
+            if failing:
+                began = time.monotonic()
+                with pytest.raises(MigrationError, match="the disk is full"):
+                    undertake(request, other, here, journal=Journal())
+                assert time.monotonic() - began < 15
+            else:
+                assert cancelled_after(wanted, request, other, here) < 10
+    finally:
+        relay.frozen = False
+        with closing(there(engine, server, server.port)) as direct:
+            direct.execute("DROP TABLE unanswered")
