@@ -20,16 +20,19 @@ from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, Cr
 from branching.errors import BoughError
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
-from proxy.sql.rules.types import types
+from proxy.sql.rules.types import clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
+_CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
 _NUMBER = r"\s*+[-+]?\d*[.exX_][-+\w.]*+\s*"  # one that is not digits alone
 MAY_DIFFER = re.compile(
-    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|\s*(?:{'|'.join(_WORDS)})\s*)'", re.IGNORECASE
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'", re.IGNORECASE
 )
 _IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
+_IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
 _INTEGERS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 _FLOATS = {"FLOAT": "real", "DOUBLE": "double precision"}
+_CLOCKS = ("TIME", "TIME WITH TIME ZONE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
@@ -120,6 +123,7 @@ def _may_differ(text: str) -> bool:
         or folded in _WORDS
         or not text.isascii()
         or _IS_NUMBER.fullmatch(text) is not None
+        or _IS_CLOCK.fullmatch(text) is not None
     )
 
 
@@ -137,6 +141,8 @@ def _differs(text: str, type_: str) -> bool:
         return "\\" in text or not text.isascii()
     if type_.endswith("[]"):
         return folded.startswith("{")
+    if type_ in _CLOCKS:
+        return clock_text(text) not in (None, text)
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
     return type_ in _MOMENTS and folded in _WORDS[:4]

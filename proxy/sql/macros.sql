@@ -2,7 +2,8 @@
 -- them by that qualified name. Arguments with a type choose the overload; a definition without types takes the rest.
 -- Statements end with a semicolon at the end of a line.
 
--- aggregates: the type of sum() follows Postgres
+-- aggregates: the type of sum() follows Postgres; what lies between two numerics is a double, not one of their digits
+CREATE OR REPLACE MACRO bough_fn.continuous(x DATE) AS x, (x TIMESTAMP) AS x, (x TIMESTAMPTZ) AS x, (x TIME) AS x, (x) AS x::DOUBLE;
 CREATE OR REPLACE MACRO bough_fn.sum(x SMALLINT) AS sum(x)::BIGINT, (x INTEGER) AS sum(x)::BIGINT, (x BIGINT) AS sum(x)::DECIMAL(38,0), (x) AS sum(x);
 
 -- numbers

@@ -187,3 +187,16 @@ def test_what_is_no_value_is_refused(connection: psycopg.Connection) -> None:
             connection.execute(text.encode())
     with pytest.raises(psycopg.DataError):
         connection.execute("INSERT INTO bins (a) VALUES ('{1,x}')")
+
+
+def test_times_with_an_offset(connection: psycopg.Connection) -> None:
+    """The engine reads an offset behind seconds only."""
+    connection.execute("CREATE TEMP TABLE clocks (i int, z timetz, t time)")
+    connection.execute(
+        "INSERT INTO clocks VALUES (1, '12:00+02', '9:30-5'), (2, '12:00:01.5 -03:30', '12:00:01')"
+    )
+    connection.execute("UPDATE clocks SET z = '7:05Z' WHERE z = '12:00:01.5-3:30'")
+    assert rows(connection, "SELECT z::text, t::text FROM clocks ORDER BY i") == [
+        ("12:00:00+02", "09:30:00"),
+        ("07:05:00+00", "12:00:01"),
+    ]

@@ -248,6 +248,16 @@ ARRAY[1,2] && ARRAY[2,3]
 3 = ANY('{1,2,3}')
 1 <> ALL(ARRAY[2,3])
 1 = ALL(ARRAY[1,1])
+NOT (5 = ANY(NULL::int[]))
+5 = ANY(NULL::int[]) IS NULL
+5 <> ALL(NULL::int[])
+NOT (5 = ANY(ARRAY[1,NULL]))
+5 = ANY('{}'::int[])
+'12:00+02'::timetz::text
+timetz '9:05-03:30' = timetz '9:05:00-03:30'
+'12:00:00.5 +2'::timetz::text
+time with time zone '12:00Z' = '12:00:00+00'
+'12:00 +0530'::time
 2 IN (1,2)
 2 NOT IN (1,3)
 NULL IN (1,2)
@@ -361,6 +371,14 @@ SELECT array_agg(a ORDER BY a) FROM t
 SELECT bool_and(f), bool_or(f), every(f) FROM t
 SELECT stddev(d)::numeric(10,6), variance(d)::numeric(10,6), stddev_pop(d)::numeric(10,6) FROM t
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY b) FROM t
+SELECT percentile_cont(0.3) WITHIN GROUP (ORDER BY c), percentile_cont(0.3) WITHIN GROUP (ORDER BY c DESC) FROM t
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a::numeric(5,0)) FROM t WHERE id < 3
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY c) FROM t WHERE id < 3
+SELECT percentile_cont(ARRAY[0.25,0.6]) WITHIN GROUP (ORDER BY c) FILTER (WHERE id <> 2) FROM t
+SELECT id, 1 = ANY(arr), 1 <> ALL(arr), NOT 1 = ANY(arr) FROM u ORDER BY id
+SELECT id FROM u WHERE NOT (1 = ANY(arr)) ORDER BY id
+SELECT id FROM u WHERE 1 <> ALL(arr) OR id = 3 AND 9 > ALL(arr) ORDER BY id
+SELECT u.id FROM u JOIN t ON t.id <> ALL(u.arr) AND NOT t.id = ANY(arr) ORDER BY 1
 SELECT mode() WITHIN GROUP (ORDER BY f) FROM t
 SELECT f, count(*) FROM t GROUP BY f ORDER BY f
 SELECT f, count(*) FROM t GROUP BY 1 HAVING count(*) > 1 ORDER BY 2

@@ -1,4 +1,5 @@
-"""Aggregates: ``sum`` has Postgres' result type (bigint of integers), others get the engine's names."""
+"""Aggregates: ``sum`` has Postgres' result type (bigint of integers), ``percentile_cont`` of numbers a double, others
+get the engine's names."""
 
 from __future__ import annotations
 
@@ -22,6 +23,11 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
             node.parent.replace(call("sum", case))
         else:
             node.replace(call("sum", node.this.copy()))
+    for within in list(tree.find_all(exp.WithinGroup)):
+        if isinstance(within.this, exp.PercentileCont):
+            for ordered in within.expression.find_all(exp.Ordered):
+                if not isinstance(ordered.this, exp.Null):  # which fits every overload
+                    ordered.set("this", call("continuous", ordered.this.copy()))
     for group in list(tree.find_all(exp.GroupConcat)):
         separator = group.args.get("separator")
         new = function("string_agg", group.this.copy(), *([separator.copy()] if separator else []))

@@ -10,6 +10,8 @@ from sqlglot import exp
 
 from proxy.sql.array_text import parse_array
 
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+
 
 def relations(tree: exp.Expr) -> exp.Expr:
     """
@@ -31,7 +33,31 @@ def relations(tree: exp.Expr) -> exp.Expr:
         literal = inner.this if isinstance(inner, exp.Paren) else inner
         if isinstance(literal, exp.Literal) and literal.is_string:
             _compared_with(node, parse_array(literal.name), literal)
+        elif _may_be_null(literal) and isinstance(node.parent, _COMPARISONS):
+            _null_with(node.parent, literal, is_any=isinstance(node, exp.Any))
     return tree
+
+
+def _may_be_null(array: exp.Expr) -> bool:
+    while isinstance(array, exp.Cast):
+        array = array.this
+    return not isinstance(array, (exp.Array, exp.Query, exp.Literal))
+
+
+def _null_with(comparison: exp.Expr, array: exp.Expr, *, is_any: bool) -> None:
+    """A comparison with ANY or ALL of NULL is NULL; the engine takes it for no elements. Where rows are chosen, ANY of
+    no elements chooses none either."""
+    node = comparison
+    while isinstance(node.parent, (exp.And, exp.Or, exp.Paren)):
+        node = node.parent
+    chooses = isinstance(node.parent, (exp.Where, exp.Having)) or (
+        isinstance(node.parent, (exp.Join, exp.If)) and node.arg_key in ("on", "this")
+    )
+    there = exp.Not(this=exp.Is(this=array.copy(), expression=exp.Null()))
+    if not chooses:
+        comparison.replace(exp.Case(ifs=[exp.If(this=there, true=comparison.copy())]))
+    elif not is_any:
+        comparison.replace(exp.Paren(this=exp.And(this=there, expression=comparison.copy())))
 
 
 def _compared_with(node: exp.Expr, array: exp.Array, literal: exp.Expr) -> None:

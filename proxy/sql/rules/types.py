@@ -1,10 +1,13 @@
 """Casts: type names the engine lacks, ``varchar(n)``, array literals, ``reg*`` names, booleans as text.
 
 ``'{1,2}'::int[]`` becomes a list (DuckDB cannot read Postgres' array text), ``'t'::regclass`` a call of
-``to_regclass`` which the catalog answers, ``x::varchar(3)`` keeps three characters.
+``to_regclass`` which the catalog answers, ``x::varchar(3)`` keeps three characters, ``'12:00+02'::timetz`` gets the
+seconds that the engine asks for.
 """
 
 from __future__ import annotations
+
+import re
 
 from sqlglot import exp
 
@@ -21,6 +24,10 @@ _REG = {
     "regnamespace": "to_regnamespace",
     "regrole": "to_regrole",
 }
+_CLOCK = re.compile(
+    r"\s*(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?\s*(?:(Z|UTC|GMT)|([+-])(\d{1,2})(?::?(\d\d))?(:\d\d)?)\s*",
+    re.IGNORECASE,
+)
 _TEXTS = (D.TEXT, D.VARCHAR, D.CHAR, D.BPCHAR, D.NCHAR, D.NAME)
 
 
@@ -65,6 +72,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
     elif literal_text and to.this == D.BOOLEAN:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
+    elif literal_text and to.this in (D.TIME, D.TIMETZ):
+        value = exp.Literal.string(clock_text(value.name) or value.name)
     elif literal_text and to.this in (D.VARBINARY, D.BINARY, D.BLOB):
         return _bytes(value.name)
     node.set("this", value)
@@ -73,6 +82,20 @@ def _cast(node: exp.Cast) -> exp.Expr:
     if precision is not None:
         return node
     return node if length is None else function("left", node.copy(), exp.Literal.number(length))
+
+
+def clock_text(text: str) -> str | None:
+    """A time with an offset as the engine reads it; None for any other text.
+
+    >>> clock_text("9:30 -5")
+    '09:30:00-05:00'
+    """
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    hour, minute, second, _, sign, hours, minutes, seconds = found.groups()
+    offset = f"{sign}{hours:0>2}:{minutes or '00'}{seconds or ''}" if sign else "+00"
+    return f"{hour:0>2}:{minute}{second or ':00'}{offset}"
 
 
 _SPECIAL: dict[str, exp.Expr] = {
