@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from branching.names import BRANCH, DATA_SCHEMA, ENDED, MANIFEST_SCHEMA, RID, VERSION
 
 _KINDS = {"d": "rows of branches", "m": "replaced rows", "b": "images", "h": "history"}
-_STORAGE = re.compile(rf"(?:\b\w+\.)?{DATA_SCHEMA}\.([dmbh])\d+(?:_\d+)?")
-_MANIFEST = re.compile(rf"(?:\b\w+\.)?{MANIFEST_SCHEMA}\.\w+")
-_MAIN_TABLE = re.compile(r"\b\w+\.main\.(\w+)")
+_NAME = r'(?:\b\w+|"(?:[^"]|"")+")'  # the engine quotes a file's name such as data or my-file
+_STORAGE = re.compile(rf"(?:{_NAME}\.)?{DATA_SCHEMA}\.([dmbh])\d+(?:_\d+)?")
+_MANIFEST = re.compile(rf"(?:{_NAME}\.)?{MANIFEST_SCHEMA}\.\w+")
+_MAIN_TABLE = re.compile(rf"{_NAME}\.main\.({_NAME})")
 _COLUMNS = {RID: "row id", VERSION: "version", BRANCH: "branch", ENDED: "until"}
 
 

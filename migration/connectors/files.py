@@ -27,6 +27,12 @@ def refuse_passing(name: str, file: str) -> None:
         )
 
 
+def to_read(file: str, *, may_be_made: bool) -> str:
+    """What stands for ``file`` until somebody has made it: nothing is in it yet."""
+    path = Path(file)
+    return ":memory:" if may_be_made and not path.exists() and path.parent.is_dir() else file
+
+
 def database_file(options: dict[str, str]) -> str:
     """The file that is meant: the option ``database``, or the only one."""
     files = database_files(options)

@@ -34,7 +34,7 @@ from migration.connectors.base import (
 )
 from migration.connectors.children import Reference
 from migration.connectors.convert import from_values, unfit
-from migration.connectors.files import database_file, database_files, refuse_passing
+from migration.connectors.files import database_file, database_files, refuse_passing, to_read
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted
@@ -121,8 +121,8 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
             session.interrupt()
 
     def open(self, *, read_only: bool = True, file: str | None = None) -> sqlite3.Connection:
-        """A session of its own; a file that is missing is an error for a reader."""
-        file = file or database_file(self.options)
+        """A session of its own. A file that is missing is an error where nobody may make it; else nothing is in it."""
+        file = to_read(file or database_file(self.options), may_be_made=read_only and not self.read_only)
         target = "file::memory:" if file == ":memory:" else f"file:{quote(str(FilePath(file).absolute()))}"
         mode = "memory" if file == ":memory:" else "ro" if read_only else "rwc"
         try:

@@ -38,3 +38,15 @@ def test_a_branchs_plan_names_no_storage() -> None:
             assert "bough" not in text
     finally:
         database.close()
+
+
+def test_a_file_s_name_may_need_quotes() -> None:
+    assert logical(
+        ['│ Table: "data".main.flights │', '│ "my-file".main."My Table" │', "│ plain.main.t │"]
+    ) == [
+        "│ Table: public.flights      │",
+        '│ public."My Table"         │',
+        "│ public.t     │",
+    ]
+    (line,) = logical(['│ "data".bough_data.d17 │'])
+    assert "data" not in line and len(line) == len('│ "data".bough_data.d17 │')

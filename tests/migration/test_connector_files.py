@@ -13,6 +13,9 @@ from migration.connectors import connect
 from migration.connectors.base import Source
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.journal import Journal
+from migration.transfer_model import TransferRequest
+from migration.undertaking import undertake
 
 
 @pytest.fixture
@@ -57,3 +60,23 @@ def test_a_file_that_stays_open_is_in_use(file: str) -> None:
     with read.reader(), pytest.raises(MigrationError) as refusal:
         write.execute("INSERT INTO t VALUES (2)")
     assert refusal.value.sqlstate == "55006"
+
+
+def test_a_sqlite_file_is_made_by_who_writes_first(tmp_path: Path, file: str) -> None:
+    """Reading it before makes nothing, and finds nothing; where nobody may write, a missing file is an error."""
+    path = tmp_path / "new.sqlite"
+    connector = connect(datasource("n", "sqlite", {"path": str(path), "role": "read_write"}))
+    assert connector.tables() == []
+    connector.test()
+    assert not path.exists()
+    source = connect(datasource("s", "duckdb", {"path": file}))
+    request = TransferRequest(Source(path=("main", "t")), ("main", "t"), source_name="s", target_name="n")
+    assert undertake(request, source, connector, journal=Journal()).verdict == "pass"
+    assert [entry.name for entry in connector.tables()] == ["t"]
+    for options in (
+        {"path": str(tmp_path / "no.sqlite")},
+        {"path": str(tmp_path / "no" / "no.sqlite"), "role": "read_write"},
+    ):
+        with pytest.raises(MigrationError) as refusal:
+            connect(datasource("r", "sqlite", options)).tables()
+        assert refusal.value.sqlstate == "HV00N"
