@@ -160,7 +160,11 @@ def _one(
         target = there.type
     else:
         if wanted is not None:
-            mapping = Mapping(read, wanted, "exact" if expression else "widening", "as asked", "text")
+            asked = text() if column.name in options.as_text else None
+            kept = map_canonical(asked, contract(target_dialect), version).guards if asked else ()
+            if read.kind != "text":  # the text of any other value holds no NUL character
+                kept = tuple(guard for guard in kept if guard != "no_nul")
+            mapping = Mapping(read, wanted, "exact" if expression else "widening", "as asked", "text", kept)
             if expression and column.name not in options.as_text:
                 mapping = replace(mapping, cast="")
         elif column.declared and parse_type(column.declared, source_dialect) == column.type:
@@ -252,7 +256,8 @@ def judged(plans: Sequence[ColumnPlan], profile: Profile, source_dialect: str) -
 def _loses_to_null(plan: ColumnPlan) -> bool:
     """Whether values that do not fit become NULL; those too long or too fine are cut."""
     words = {finding.guard.partition(":")[0] for finding in plan.broken}
-    return plan.allowed and bool(words - {"fraction", "no_nul", "chars", "octets"})
+    cut = {"fraction", "chars", "octets"} | ({"no_nul"} if plan.read.kind == "text" else set())
+    return plan.allowed and bool(words - cut)
 
 
 def _spared(plan: ColumnPlan, source_dialect: str) -> ColumnPlan:
@@ -295,7 +300,7 @@ def _refusal(refused: Sequence[tuple[ColumnPlan, tuple[Finding, ...]]]) -> Migra
         message = f'column "{plan.name}" cannot be moved without loss: {plan.mapping.reason or plan.detail}'
     if plan.required and _loses_to_null(plan):
         message = f'column "{plan.name}" of the target is NOT NULL: values {what} would become NULL'
-    name = f'"{plan.name}"' if not plan.name.isidentifier() else plan.name
+    name = plan.name if plan.name.isidentifier() else '"' + plan.name.replace('"', '""') + '"'
     if plan.required and _loses_to_null(plan):
         hint = f"SKIP ({name}), CAST ({name} AS type), or let the target's column be NULL first."
     else:
@@ -304,9 +309,22 @@ def _refusal(refused: Sequence[tuple[ColumnPlan, tuple[Finding, ...]]]) -> Migra
         "HV004",
         message,
         detail="; ".join(facts) + ".",
-        hint=hint
-        or f"CAST ({name} AS type), SKIP ({name}), AS TEXT ({name}) or ALLOW LOSSY ({name}): "
-        f"WITH (cast '{name} AS type'), WITH (skip '{name}'), WITH (as_text '{name}'), "
-        f"WITH (allow_lossy '{name}').",
+        hint=hint or _ways_out(plan, findings, name),
         column=plan.name,
     )
+
+
+def _ways_out(plan: ColumnPlan, findings: Sequence[Finding], name: str) -> str:
+    """The options that help, and each as it is written."""
+    quoted = name.replace("'", "''")
+    ways = [
+        (f"CAST ({name} AS type)", f"WITH (cast '{quoted} AS type')"),
+        (f"SKIP ({name})", f"WITH (skip '{quoted}')"),
+    ]
+    words = {finding.guard.partition(":")[0] for finding in findings}
+    if not (words == {"no_nul"} and plan.read.kind == "text"):  # a text stays what it is
+        ways.append((f"AS TEXT ({name})", f"WITH (as_text '{quoted}')"))
+    if plan.mapping.loss != "unsupported" and "dimensions" not in words:
+        ways.append((f"ALLOW LOSSY ({name})", f"WITH (allow_lossy '{quoted}')"))
+    short = [way for way, _ in ways]
+    return f"{', '.join(short[:-1])} or {short[-1]}: {', '.join(written for _, written in ways)}."

@@ -111,7 +111,9 @@ def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
 
 def spared(type_: CanonicalType, column: str, dialect: str) -> str:
     """``column`` (quoted) with NULL in place of what cannot travel in canonical form."""
-    if contract(dialect).name != "mysql":  # elsewhere the reader's form holds them, for the transform to drop
+    if (
+        contract(dialect).name != "mysql" and contract(dialect).family != "postgres-like"
+    ):  # elsewhere the reader's form holds them, for the transform to drop
         return column
     broken = [
         text for guard in source_guards(type_, dialect) if (text := offence(guard, type_, column, dialect))

@@ -146,7 +146,7 @@ class Transform:
             step = 10 ** ((9 if given.unit == "ns" else 6) - int(argument))
             return lambda array: _floor(array, step)
         cut = {
-            "no_nul": "replace(x, chr(0), '')",
+            "no_nul": "replace(x, chr(0), '')" if form.source.kind == "text" else "",
             "chars": f"x[1:{argument}]",
             "octets": f"x[1:{argument}]" if form.source.kind == "bytes" else "",
         }.get(word)

@@ -93,10 +93,14 @@ class Wire:
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         """A small result as Python rows; strings are text."""
-        columns = [
-            [value.decode() if isinstance(value, bytes) else value for value in column.to_pylist()]
-            for column in self.table(text).columns
-        ]
+        table = self.table(text)
+        columns = []
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            try:
+                values = column.to_pylist()
+                columns.append([value.decode() if isinstance(value, bytes) else value for value in values])
+            except UnicodeDecodeError as reason:
+                raise _no_text(text, name, reason.object) from None
         return list(zip(*columns, strict=True))
 
     def command(self, text: str) -> int | None:
@@ -124,6 +128,19 @@ class Wire:
 
     def _marked(self, text: str) -> str:
         return f"/* {self.mark} */ {text}"
+
+
+def _no_text(query: str, name: str, value: bytes) -> MigrationError:
+    """HV004 for a String that is no UTF-8, with the column that ``name`` is computed of in ``query``."""
+    found = re.search(rf"`((?:[^`\\]|\\.)+)`[^`]*\bAS {re.escape(name)}\b", query)
+    column = found[1] if found else name
+    return MigrationError(
+        "HV004",
+        f'column "{column}" has a String that is no UTF-8',
+        detail=f"It begins with the bytes {value[:40].hex()}.",
+        hint=f"Move it as bytes: CAST ({column} AS type) with the target's type for bytes, or SKIP ({column}).",
+        column=column,
+    )
 
 
 class _Tail(io.RawIOBase):
