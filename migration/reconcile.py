@@ -157,6 +157,13 @@ def estimate(
     chosen = checks_of(checks)
     found: list[tuple[str, str, int | None]] = []
     with a.connector.reader() as left, b.connector.reader() as right:
+        work = _Work((a, b), (left, right), 0.0)
+        key = work.key(tuple(key), work.pairs())
+        by = f"by key ({', '.join(key)})" if key else "as one fingerprint: no KEY names rows"
+        if "rows" in chosen or "fingerprint" in chosen:
+            found.append(
+                ("compare", f"rows {by}" if "rows" in chosen else "one fingerprint of all rows", None)
+            )
         for side, reader in ((a, left), (b, right)):
             rows = reader.count(side.source)
             scans = int(bool(set(chosen) & {"nulls", "min_max", "sums", "octets"}))
@@ -177,10 +184,8 @@ class _Work:
         self.checks: list[CheckResult] = []
 
     def run(self, chosen: Sequence[str], key: tuple[str, ...], *, pushed: bool) -> Report:
-        pairs = self._pairs()
-        shared_key = tuple(self.tables[0].primary_key)
-        key = key or (shared_key if shared_key == self.tables[1].primary_key else ())
-        self._check_key(key, pairs)
+        pairs = self.pairs()
+        key = self.key(key, pairs)
         differing: tuple[Difference, ...] = ()
         if "schema" in chosen:
             self._schema(pairs)
@@ -209,7 +214,15 @@ class _Work:
     def _add(self, check: str, column: str, passes: bool, one: str, other: str, detail: str = "") -> None:
         self.checks.append(CheckResult(check, column, "pass" if passes else "fail", one, other, detail))
 
-    def _pairs(self) -> list[Pair]:
+    def key(self, key: tuple[str, ...], pairs: Sequence[Pair]) -> tuple[str, ...]:
+        """The key that rows are compared by: ``key``, or the primary key both sides share."""
+        shared = tuple(self.tables[0].primary_key)
+        key = key or (shared if shared == tuple(self.tables[1].primary_key) else ())
+        self._check_key(key, pairs)
+        return key
+
+    def pairs(self) -> list[Pair]:
+        """The columns that both sides have."""
         left, right = self.tables
         found = []
         for column in left.columns:

@@ -242,6 +242,15 @@ class Reconcile(Question):
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainReconcile(Question):
+    tag: ClassVar[str] = "EXPLAIN"
+    form: ClassVar[str] = "EXPLAIN " + Reconcile.form
+    result: ClassVar[Columns] = results.TRANSFER_PLAN
+
+    reconcile: Reconcile
+
+
+@dataclass(frozen=True, slots=True)
 class CallTool(Command):
     """One of the data tools (``tools.TOOLS``), a function only; ``arguments`` as they were given."""
 

@@ -248,7 +248,8 @@ def _transfer_table(reader: Reader) -> commands.Transfer:
 
 
 def read_reconcile(reader: Reader) -> Command:
-    reader.form = commands.Reconcile.form
+    explain = reader.accept("explain")
+    reader.form = commands.ExplainReconcile.form if explain else commands.Reconcile.form
     reader.expect("reconcile")
     left = _origin(reader)
     reader.expect("with")
@@ -268,7 +269,8 @@ def read_reconcile(reader: Reader) -> Command:
             reader.expect("light")
             checks = ("light",)
     reader.end()
-    return commands.Reconcile(left, right, key, checks, limit)
+    asked = commands.Reconcile(left, right, key, checks, limit)
+    return commands.ExplainReconcile(asked) if explain else asked
 
 
 def read_show_transfers(reader: Reader) -> Command:
@@ -313,6 +315,7 @@ READERS: Mapping[tuple[str, ...], Callable[[Reader], Command]] = {
     ("transfer",): read_transfer,
     ("explain", "transfer"): read_transfer,
     ("reconcile",): read_reconcile,
+    ("explain", "reconcile"): read_reconcile,
     ("cancel", "transfer"): read_cancel_transfer,
     ("resume", "transfer"): read_resume_transfer,
 }

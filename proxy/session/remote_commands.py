@@ -324,3 +324,13 @@ class RemoteCommands:
                 command.tolerance,
             )
         return table(command.result, list(report.rows()), lambda _rows: command.tag)
+
+    @run.register
+    def _explain_reconcile(self, command: c.ExplainReconcile) -> Outcome:
+        asked = command.reconcile
+        (left, one, of_left), (right, other, of_right) = self._side(asked.left), self._side(asked.right)
+        with self.opened(left, right, branch=of_right, source_branch=of_left) as (a, b):
+            steps = reconcile.estimate(
+                reconcile.Side(a, one), reconcile.Side(b, other), asked.key, asked.checks
+            )
+        return table(command.result, list(steps), lambda _rows: command.tag)

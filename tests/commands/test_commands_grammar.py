@@ -135,6 +135,10 @@ RIGHT = [
         r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), ("k",), ("light",), 0.5),
     ),
     ("TRANSFER SCHEMA s FROM m TO pg", r.TransferSchema("s", ("pg",), "m")),
+    (
+        "EXPLAIN RECONCILE a WITH pg.b KEY (id) CHECKS LIGHT",
+        r.ExplainReconcile(r.Reconcile(r.Origin(("a",)), r.Origin(("pg", "b")), ("id",), ("light",))),
+    ),
     ("EXPLAIN TRANSFER t TO pg.t", r.ExplainTransfer(r.Transfer(r.Origin(("t",)), ("pg", "t")))),
     ("RECONCILE a WITH b CHECKS LIGHT", r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), (), ("light",))),
     (

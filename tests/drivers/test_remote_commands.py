@@ -300,6 +300,10 @@ def test_a_table_goes_out_and_is_compared(client: psycopg.Connection[Any], lake:
     assert _rows(client, f"SELECT state FROM bough.transfers WHERE id = {result['transfer_id']}") == [
         {"state": "done"}
     ]
+    cost = _rows(client, f"EXPLAIN RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (count, rows)")
+    assert [(row["step"], row["rows"]) for row in cost] == [
+        ("compare", None), ("scan", 0), ("read", 500), ("scan", 0), ("read", 500),
+    ]  # fmt: skip
     report = _rows(client, f"RECONCILE {flights} WITH {lake}.main.out KEY (id) CHECKS (count, rows)")
     assert {row["status"] for row in report} == {"pass"}
     client.execute(f"UPDATE {flights} SET carrier = 'other' WHERE id = 7")
