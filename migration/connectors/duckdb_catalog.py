@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import sqlglot
-from sqlglot import exp
-
 from migration.connectors.base import Path
 from migration.connectors.duckdb_forms import typed
 from migration.model import ColumnSpec, KeySpec, TableSpec
@@ -17,7 +14,8 @@ from migration.types import parse_type
 
 # The engine writes its definitions itself; in a name or a comment the words cost a question, no more.
 _CONSTRAINED = re.compile("PRIMARY KEY|UNIQUE|REFERENCES")
-_COMPUTING = (exp.GeneratedAsIdentityColumnConstraint, exp.ComputedColumnConstraint)
+_COMPUTING = ["GENERATED", "ALWAYS", "AS"]
+_PARTS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +99,32 @@ def _keys(session: Any, path: Path, head: TableHead) -> Iterator[KeySpec]:
 
 
 def _computed(definition: str) -> frozenset[str]:
-    """The columns that a CREATE TABLE of the engine computes: its catalog has their terms among the defaults."""
-    if "GENERATED ALWAYS AS" not in definition:
+    """The columns that a CREATE TABLE of the engine computes: its catalog has their terms among the defaults.
+
+    >>> sorted(_computed("CREATE TABLE t(a INTEGER DEFAULT 3, b INTEGER GENERATED ALWAYS AS((a + 1)));"))
+    ['b']
+    """
+    if " ".join(_COMPUTING) not in definition:
         return frozenset()
-    tree = sqlglot.parse_one(definition, dialect="duckdb")
     return frozenset(
-        column.name
-        for column in tree.find_all(exp.ColumnDef)
-        if any(isinstance(each.kind, _COMPUTING) for each in column.args.get("constraints") or ())
+        parts[0][1:-1].replace('""', '"') if parts[0].startswith('"') else parts[0]
+        for parts in _items(definition)
+        if any(parts[at : at + 3] == _COMPUTING for at in range(1, len(parts)))
     )
+
+
+def _items(definition: str) -> list[list[str]]:
+    """Columns and constraints of a CREATE TABLE, each as its words; without what stands in brackets."""
+    items: list[list[str]] = [[]]
+    depth = 0
+    for part in _PARTS.findall(definition):
+        depth -= part in (")", "]", "}")
+        if depth == 1 and part == ",":
+            items.append([])
+        elif depth == 1:
+            items[-1].append(part)
+        depth += part in ("(", "[", "{")
+    return [item for item in items if item]
 
 
 def schema_and_name(path: Path) -> tuple[str, str]:

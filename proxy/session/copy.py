@@ -26,6 +26,7 @@ from proxy.copying import CopyColumn, CopyOptions, CopyReader, read_options
 from proxy.copying.options import check_columns
 from proxy.copying.spool import Spool
 from proxy.session.outcome import Columns, Outcome
+from proxy.session.remote_relations import refuse_name
 from proxy.sql.errors import from_engine
 from proxy.sql.split import Source
 from proxy.sql.statements import Copy
@@ -44,6 +45,14 @@ def run(session: Session, what: Copy) -> Outcome:
             "0A000",
             "COPY from and to files of the server is not supported",
             hint="COPY … FROM STDIN and TO STDOUT use the client's files; so does psql's \\copy.",
+        )
+    if what.target is not None:
+        refuse_name(
+            session,
+            what.target,
+            "COPY into a table here, and TRANSFER that TO {there}."
+            if what.from_client
+            else "COPY (SELECT * FROM {there}) TO STDOUT reads it.",
         )
     options = read_options(what.options, from_client=what.from_client)
     if what.from_client:

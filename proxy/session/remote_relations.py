@@ -12,8 +12,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -90,13 +90,22 @@ def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
                 )
             if node.args.get("version") is not None:
                 raise BoughError("0A000", f'a table of datasource "{name}" has no AS OF')
-            if isinstance(node.parent, exp.Schema | exp.Reference) and node.find_ancestor(exp.Reference):
-                raise BoughError("0A000", f'a foreign key cannot refer to a table of datasource "{name}"')
             path = [folded(node.this)]
             if node.args.get("catalog") is not None:
                 path.insert(0, folded(node.args["db"]))
+            if isinstance(node.parent, exp.Schema | exp.Reference) and node.find_ancestor(exp.Reference):
+                raise _no_reference(name, path)
             found.append(RemoteRelation(node, name, tuple(path)))
     return found
+
+
+def _no_reference(datasource: str, path: Sequence[str]) -> BoughError:
+    there = ".".join(spelled(part) for part in (datasource, *path))
+    return BoughError(
+        "0A000",
+        f'a foreign key cannot refer to a table of datasource "{datasource}"',
+        hint=f"TRANSFER {there} TO {LOCAL}.{spelled(path[-1])} makes a table of it here.",
+    )
 
 
 def check_places(session: Session, names: Iterable[str]) -> None:
@@ -119,13 +128,17 @@ def check_places(session: Session, names: Iterable[str]) -> None:
 
 
 def _datasource(session: Session, node: exp.Table) -> str | None:
+    catalog = node.args.get("catalog")
+    return _meant(session, folded(catalog or node.args.get("db")), is_whole=catalog is not None)
+
+
+def _meant(session: Session, name: str, *, is_whole: bool) -> str | None:
+    """The datasource that the first part of a relation's name means; ``is_whole``: of three parts."""
     connection = session.connection
     assert connection is not None
-    catalog = node.args.get("catalog")
-    name = folded(catalog or node.args.get("db"))
     if name in _NEVER or (name != LOCAL and name not in session.service.remote.datasources):
         return None
-    if catalog is None:
+    if not is_whole:
         is_here = (
             schema_name(name) in connection.catalog.schemas or connection.schema_branch(name) is not None
         )
@@ -147,8 +160,47 @@ def target(tree: exp.Expr) -> exp.Expr | None:
     return written
 
 
+def refuse_name(session: Session, name: ddl_model.Name, hint: str = "") -> None:
+    """0A000 for a table of a datasource where only one of the branch can stand; ``hint`` has {there} for its name."""
+    found = _meant(session, name.catalog or name.schema or "", is_whole=name.catalog is not None)
+    if found is None or found == LOCAL:
+        return
+    there = ".".join(spelled(part) for part in (name.catalog, name.schema, name.name) if part is not None)
+    raise BoughError(
+        "0A000",
+        f'"{name}" is a table of datasource "{found}", which this statement cannot work on',
+        detail="Tables of datasources are read by SELECT; they are no tables of a branch.",
+        hint=hint.format(there=there)
+        or f"EXECUTE ON {spelled(found)} AS $$ … $$ sends a statement there; TRANSFER … TO {there} sends rows.",
+    )
+
+
+def _names(what: object) -> Iterator[tuple[ddl_model.Name, bool]]:
+    """The relations that a statement names, and whether a foreign key does."""
+    if isinstance(what, ddl_model.Name):
+        yield what, False
+    elif isinstance(what, tuple):
+        for part in what:
+            yield from _names(part)
+    elif is_dataclass(what):
+        refers = isinstance(what, ddl_model.ConstraintDefinition)
+        for item in fields(what):
+            for name, by_key in _names(getattr(what, item.name)):
+                yield name, by_key or refers
+
+
 def refuse_in_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> None:
-    """0A000 for a view or macro over a datasource: what it reads is not on the branch."""
+    """0A000 where a definition names a table of a datasource, which is on no branch."""
+    for name, by_key in _names(what):
+        if by_key and (
+            datasource := _meant(session, name.catalog or name.schema or "", is_whole=bool(name.catalog))
+        ):
+            path = [part for part in (name.schema if name.catalog else None, name.name) if part is not None]
+            raise _no_reference(datasource, path)
+        refuse_name(session, name)
+    for action in what.actions if isinstance(what, ddl_model.AlterTable) else ():
+        if isinstance(action, ddl_model.AddColumn):
+            relations(session, action.column.copy())
     query: exp.Expr | None = None
     if isinstance(what, ddl_model.CreateView):
         query = what.query

@@ -298,6 +298,43 @@ def test_what_a_remote_table_cannot_be(client: psycopg.Connection[Any], there: s
         assert _refused(client, refused).sqlstate == "0A000"
 
 
+@pytest.mark.parametrize(
+    ("refused", "hint"),
+    [
+        ("ALTER TABLE {n} ADD FOREIGN KEY (id) REFERENCES {t} (id)", "TRANSFER {t} TO local.people"),
+        ("ALTER TABLE {n} ADD COLUMN x bigint REFERENCES {t} (id)", "TRANSFER {t} TO local.people"),
+        ("TRUNCATE {n}, {t}", "EXECUTE ON"),
+        ("DROP TABLE {t}", "EXECUTE ON"),
+        ("ALTER TABLE {t} ADD COLUMN x int", "EXECUTE ON"),
+        ("CREATE INDEX ON {t} (id)", "EXECUTE ON"),
+        ("COMMENT ON COLUMN {t}.id IS 'x'", "EXECUTE ON"),
+        ("COPY {t} TO STDOUT", "COPY (SELECT * FROM {t}) TO STDOUT"),
+        ("COPY {t} FROM STDIN", "TRANSFER that TO {t}"),
+    ],
+)
+def test_what_cannot_work_on_a_remote_table_says_what_can(
+    client: psycopg.Connection[Any], there: str, name: str, refused: str, hint: str
+) -> None:
+    client.execute(f"CREATE TABLE {name} (id bigint)")
+    table = f"{there}.people"
+    error = _refused(client, refused.format(n=name, t=table))
+    assert error.sqlstate == "0A000"
+    source = there.partition(".")[0]
+    assert f'datasource "{source}"' in str(error)
+    assert hint.format(t=table) in (error.diag.message_hint or "")
+    client.execute(f"DROP TABLE {name}")
+
+
+def test_a_schema_of_the_branch_is_meant_before_a_datasource(
+    client: psycopg.Connection[Any], there: str
+) -> None:
+    source = there.partition(".")[0]
+    assert f'datasource "{source}"' in str(_refused(client, f"TRUNCATE {source}.people"))
+    client.execute(f"CREATE SCHEMA {source}; CREATE TABLE {source}.people (id bigint)")
+    client.execute(f"TRUNCATE {source}.people; ALTER TABLE {source}.people ADD COLUMN x int")
+    client.execute(f"DROP SCHEMA {source} CASCADE")
+
+
 @pytest.mark.mariadb
 def test_a_year_is_compared_as_a_number(client: psycopg.Connection[Any], mariadb: Any) -> None:
     with pymysql.connect(

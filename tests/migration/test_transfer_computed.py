@@ -135,3 +135,20 @@ def test_what_the_source_computes_moves_as_values(target: Connector, tmp_path: P
     assert any("twice" in note for note in result.notes)
     assert values(new) == [(1, 1, 2)]
     new.close()
+
+
+def test_computed_columns_are_found_in_any_definition(tmp_path: Path) -> None:
+    """Also in what no other parser reads, and whatever names and defaults say."""
+    file = str(tmp_path / "a.duckdb")
+    with duckdb.connect(file) as connection:
+        connection.execute(
+            """CREATE TABLE t (n int CHECK (n IN (1, 2)), a varchar DEFAULT 'it''s, GENERATED ALWAYS AS (',
+            h blob DEFAULT x'0a', "x GENERATED ALWAYS AS (" int, l int[] DEFAULT [1, 2], b bit AS (b'1010'),
+            "c, ""d("" " int GENERATED ALWAYS AS (n + 1), y blob AS (x'0a'), s STRUCT(generated int, always int),
+            m DECIMAL(9, 2), UNIQUE (n, a), CHECK (n > 0 AND a <> 'AS'))"""
+        )
+        connection.execute("INSERT INTO t (n) VALUES (1)")
+    source = connect(datasource("d", "duckdb", {"path": file}))
+    columns = source.describe(("main", "t")).spec.columns
+    assert [column.name for column in columns if column.computed] == ["b", 'c, "d(" ', "y"]
+    source.close()
