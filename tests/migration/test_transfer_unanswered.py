@@ -13,9 +13,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from pymysql import connections
 from servers import Server
 
-from migration.connectors import connect
+from migration.connectors import connect, mysql_session
 from migration.connectors.base import Connector, Source
 from migration.connectors.duckdb import DuckdbWriter
 from migration.datasources import datasource
@@ -171,6 +172,30 @@ def test_a_target_that_stops_answering_does_not_hold_who_cancels(
                 assert writer.count(("unanswered",)) == 0
                 writer.cleanup()
                 writer.drop(("unanswered",))
+
+
+@pytest.mark.mariadb
+def test_a_connection_that_is_lost_while_rows_are_sent_is_said_to_be_lost(
+    mariadb: Server, here: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = connections._send_local_file  # type: ignore[attr-defined]
+
+    def cut_before(name: bytes, connection: Any) -> None:
+        mysql_session.cut(connection)
+        send(name, connection)
+
+    monkeypatch.setattr(connections, "_send_local_file", cut_before)
+    with closing(there("mysql", mariadb, mariadb.port)) as other:
+        other.execute("CREATE TABLE unanswered (id bigint, h varchar(40))")
+        try:
+            request = TransferRequest(Source(path=("main", "s")), ("unanswered",), "append")
+            with pytest.raises(MigrationError) as caught:
+                undertake(request, here, other, journal=Journal())
+            assert caught.value.sqlstate == "HV00N"
+            with other.writer() as writer:
+                assert (writer.count(("unanswered",)), writer.leftovers()) == (0, ())
+        finally:
+            other.execute("DROP TABLE unanswered")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
