@@ -157,11 +157,12 @@ class _Work:
         item, journal = self.item, self.journal
         entry = journal.entry(self.transfer)
         pieces = journal.ranges(self.transfer) if self.resumed else []
-        # Without a committed piece staging may be half made: its keys can be away while rows come.
-        kept = any(piece.rows is not None for piece in pieces)
-        if kept and entry and entry.staging and writer.exists(entry.staging):
+        # Without a committed row staging may be half made: its keys can be away while rows come. And not every server
+        # keeps what it had committed when it crashes (synchronous_commit, innodb_flush_log_at_trx_commit).
+        kept = sum(piece.rows or 0 for piece in pieces)
+        if kept and entry and entry.staging and _holds(writer, entry.staging, kept):
             self.staging = entry.staging
-            self.kept_rows = sum(piece.rows or 0 for piece in pieces)
+            self.kept_rows = kept
             self.sent = self.acknowledged = self.monitor.earlier = self.kept_rows
             self.measure = None
             return pieces
@@ -363,6 +364,10 @@ class _Work:
             checks=checks,
             notes=notes,
         )
+
+
+def _holds(writer: Writer, staging: Path, rows: int) -> bool:
+    return writer.exists(staging) and writer.count(staging) >= rows
 
 
 def is_cancelled(error: BaseException) -> bool:

@@ -454,6 +454,29 @@ def test_a_resume_notices_that_the_source_has_changed(world: World, monkeypatch:
     assert resume(world.journal, 1, world.source, world.target).rows_transferred == ROWS
 
 
+def test_a_resume_starts_again_where_the_target_has_lost_what_it_had_committed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not write its log at each commit (synchronous_commit = off) has fewer after a crash."""
+    world.old()
+    write = DuckdbWriter.write
+    calls = iter(range(10))
+
+    def failing(self: DuckdbWriter, path: tuple[str, ...], batches: Any) -> Any:
+        if next(calls) == 2:
+            raise Broken("the third piece")
+        return write(self, path, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DuckdbWriter, "write", failing)
+        with pytest.raises(MigrationError):
+            world.run(options=TransferOptions.from_pairs([("ranges", "5000")]))
+    staged = next(name for name in world.tables() if name != "u")
+    world.rows(f"DELETE FROM {staged} WHERE id > 5000")
+    assert resume(world.journal, 1, world.source, world.target).rows_transferred == ROWS
+    assert world.tables() == ["u"]
+
+
 KILLED = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
