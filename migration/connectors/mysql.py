@@ -179,7 +179,9 @@ class MysqlConnector(SqlConnector[Any]):
         except AttributeError as reason:
             if "sendall" not in str(reason):
                 raise
-            raise self.failed("HV00N", "the connection was lost while rows were sent") from None  # in its own words
+            raise self.failed(
+                "HV00N", "the connection was lost while rows were sent"
+            ) from None  # in its own words
         except pymysql.Error as reason:
             number = reason.args[0] if reason.args and isinstance(reason.args[0], int) else 0
             code = CODES.get(number, "HV00N" if 2000 <= number < 2100 else "HV000")
