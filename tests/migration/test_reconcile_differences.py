@@ -134,6 +134,19 @@ def test_the_engines_own_fingerprints_agree(sides: tuple[Side, Side]) -> None:
     assert reconcile(left, right, checks=("fingerprint",), pushed=True).verdict == "fail"
 
 
+def test_rows_of_a_key_that_repeats_are_compared_one_with_one(sides: tuple[Side, Side]) -> None:
+    report = reconcile(
+        *sides, key=("n",), checks=("duplicate_keys", "rows")
+    )  # a thousand keys, fifty rows each
+    assert failed(report) == {"duplicate_keys"}
+    assert report.differences == ()
+    change(sides[1], "UPDATE t SET s = 'zzz' WHERE id = 77", "DELETE FROM t WHERE id = 3")
+    report = reconcile(*sides, key=("n",), checks=("rows",))
+    counts = {check.check: check.target for check in report.checks}
+    assert (counts["rows_missing"], counts["rows_extra"]) == ("1", "0")
+    assert int(counts["rows_changed"] or 0) <= 100
+
+
 def test_cost_is_told_before_it_is_paid(sides: tuple[Side, Side]) -> None:
     steps = estimate(*sides, key=("id",))
     assert [rows for step, _, rows in steps if step == "read"] == [ROWS, ROWS]
