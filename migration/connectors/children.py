@@ -10,9 +10,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migration.connectors.base import Path
 from migration.connectors.queries import quoted
@@ -33,6 +33,14 @@ class Reference:
     referred: tuple[str, ...]
     action: str
     own: bool = False  # of the table itself
+
+
+def grouped(rows: Iterable[Sequence[Any]], head: int) -> list[list[Sequence[Any]]]:
+    """A catalog's rows for the columns of keys, as one list a key: those whose first ``head`` fields are alike."""
+    found: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[:head]), []).append(row)
+    return list(found.values())
 
 
 def check_children(writer: SqlWriter, staging: Path, target: Path, key: Sequence[str]) -> None:

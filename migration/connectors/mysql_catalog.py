@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable
-from migration.connectors.children import Reference
+from migration.connectors.children import Reference, grouped
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -108,18 +108,15 @@ def remote_table(session: Any, path: Path) -> RemoteTable | None:
 
 def referring(session: Any, path: Path) -> tuple[Reference, ...]:
     """The foreign keys at a table."""
-    grouped: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
-    for row in _ask(session, _REFERRING, path):
-        grouped.setdefault(row[:3], []).append(row)
     return tuple(
         Reference(
-            (schema, name),
+            (parts[0][0], parts[0][1]),
             tuple(part[3] for part in parts),
             tuple(part[4] for part in parts),
             parts[0][5],
             bool(parts[0][6]),
         )
-        for (schema, name, _), parts in grouped.items()
+        for parts in grouped(_ask(session, _REFERRING, path), 3)
     )
 
 
@@ -152,13 +149,11 @@ def _type(field: Any) -> CanonicalType:
 
 
 def _keys(rows: Sequence[tuple[Any, ...]]) -> list[KeySpec]:
-    grouped: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
-    for row in rows:
-        grouped.setdefault((row[0], row[1]), []).append(row)
     keys = []
-    for (kind, name), parts in grouped.items():
-        columns = tuple(part[2] for part in parts)
+    for parts in grouped(rows, 2):
         first = parts[0]
+        kind, name = first[:2]
+        columns = tuple(part[2] for part in parts)
         if kind == "FOREIGN KEY":
             actions = [None if rule in _NO_ACTION else rule for rule in (first[6], first[7])]
             keys.append(

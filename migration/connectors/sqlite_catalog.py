@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import Any
 
 from migration.connectors.base import Path
-from migration.connectors.children import ACTIONS, Reference
+from migration.connectors.children import ACTIONS, Reference, grouped
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import CanonicalType, of, parse_type
 
@@ -46,10 +45,7 @@ def table_spec(session: sqlite3.Connection, path: Path) -> TableSpec | None:
         names = tuple(row[2] for row in session.execute("SELECT * FROM pragma_index_info(?)", (index,)))
         if origin != "pk" and not is_partial and None not in names:
             keys.append(KeySpec("unique" if unique else "index", names, index))
-    foreign: dict[int, list[tuple[Any, ...]]] = {}
-    for row in session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)):
-        foreign.setdefault(row[0], []).append(row)
-    for parts in foreign.values():
+    for parts in grouped(session.execute("SELECT * FROM pragma_foreign_key_list(?)", (path[-1],)), 1):
         first = parts[0]
         keys.append(
             KeySpec(
@@ -71,23 +67,21 @@ def declared_type(declared: str) -> CanonicalType:
 
 def referring(session: sqlite3.Connection, table: TableSpec) -> tuple[Reference, ...]:
     """The foreign keys at a table whose rows change with it."""
-    grouped: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
-    for row in session.execute(
+    rows = session.execute(
         'SELECT m.name, f.id, f."from", f."to", f.on_delete FROM sqlite_schema AS m, '
         "pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND lower(f.\"table\") = lower(?) "
         "ORDER BY m.name, f.id, f.seq",
         (table.name,),
-    ):
-        grouped.setdefault(row[:2], []).append(row)
+    )
     return tuple(
         Reference(
-            (name,),
+            (parts[0][0],),
             tuple(part[2] for part in parts),
             tuple(part[3] for part in parts) if parts[0][3] else table.primary_key,
             parts[0][4],
-            name.lower() == table.name.lower(),
+            parts[0][0].lower() == table.name.lower(),
         )
-        for (name, _), parts in grouped.items()
+        for parts in grouped(rows, 2)
         if parts[0][4] in ACTIONS
     )
 
