@@ -22,6 +22,7 @@ from migration.dialects import DialectContract
 from migration.model import TableSpec
 from migration.types import CanonicalType
 
+_LENGTH = re.compile(r"\[\d*\]$")  # of a list, or of an array of so many
 _NULLS = re.compile(r'"NULL"(\[\d*\])*')
 
 
@@ -93,7 +94,7 @@ def restored(expression: str, type_: CanonicalType, declared: str) -> str:
     if type_.kind in ("struct", "map"):
         return f"CAST(CAST({expression} AS JSON) AS {declared})"
     if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
-        inner = restored("x", type_.element, declared.removesuffix("[]"))
+        inner = restored("x", type_.element, _LENGTH.sub("", declared))
         return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
     if type_.kind == "interval":
         expression = (

@@ -146,3 +146,23 @@ def test_an_infinite_moment_is_no_nanosecond(
     there = target("postgres", tmp_path, request)
     move(source(tmp_path, type_, value), there, "postgres")
     assert moved(there, "postgres") == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("INTEGER[2][2]", "[[1, 2], [3, 4]]"),
+        ("INTEGER[][2]", "[[1], [3, 4]]"),
+        ("INTEGER[2][]", "[[1, 2], NULL]"),
+        ("STRUCT(a INTEGER)[2]", "[{'a': 1}, {'a': 2}]"),
+    ],
+)
+def test_arrays_of_a_fixed_length_stay_what_they_are(
+    type_: str, value: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    there = opened_target("duckdb", tmp_path, request)
+    here = source(tmp_path, type_, value)
+    move(here, there, "duckdb")
+    with here.reader() as reader:
+        wanted = reader.fetch("SELECT CAST(v AS text) AS v FROM nested").column(0)[0].as_py()
+    assert moved(there, "duckdb") == wanted
