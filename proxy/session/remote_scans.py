@@ -205,6 +205,8 @@ class RemoteScans:
             cursor.execute(f"CREATE TABLE {scan.place} ({', '.join(kinds) or f'{_ROW} INTEGER'})")
             if scan.relation.datasource in readers:
                 self._read(scan, readers[scan.relation.datasource], cursor)
+            else:
+                scan.fitted = {column.name: _WIDE for column, _ in scan.columns if _is_wide(column)}
 
     def _bind(self) -> None:
         """Lets the engine look for every name before rows are read."""

@@ -554,6 +554,11 @@ def test_a_branch_and_a_schema_come_before_a_datasource(
         ("INSERT INTO {t} (id) VALUES (9)", "0A000"),
         ("UPDATE {t} SET id = 9", "0A000"),
         ("DELETE FROM {t}", "0A000"),
+        ("TRUNCATE {t}", "0A000"),
+        ("DROP TABLE {t}", "0A000"),
+        ("ALTER TABLE {t} ADD COLUMN more int", "0A000"),
+        ("CREATE INDEX ON {t} (id)", "0A000"),
+        ("COMMENT ON TABLE {t} IS 'x'", "0A000"),
         ("CREATE VIEW seen AS SELECT id FROM {t}", "0A000"),
         ("TRANSFER (SELECT * FROM {t}) TO local.copied", "0A000"),
         ("SELECT id + name FROM {t}", None),
@@ -610,3 +615,15 @@ def test_rows_are_let_go_of(server: ThreadServer, client: psycopg.Connection[Any
         "SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE '_bough_remote%'"
     )
     assert left == [(0,)]
+
+
+def test_numerics_of_any_size_are_planned_as_numbers(
+    client: psycopg.Connection[Any], pg: psycopg.Connection[Any]
+) -> None:
+    """What their values need is known when they are read; a plan reads none."""
+    pg.execute("DROP TABLE IF EXISTS sizes")
+    pg.execute("CREATE TABLE sizes AS SELECT i AS id, i * 1.5 AS amount FROM generate_series(1, 9) AS g (i)")
+    for wanted in ("sum(amount)", "amount + 1", "round(max(amount), 1)"):
+        text = f"SELECT {wanted} FROM pg.public.sizes WHERE amount >= 3 GROUP BY amount"
+        assert '"amount" >= 3' in _sent(client, text)
+        assert len(_all(client, text)) == 8
