@@ -171,7 +171,8 @@ def estimate(
             reads = int("rows" in chosen or "fingerprint" in chosen)
             snapshot = "one snapshot" if reader.consistent else "no snapshot"
             found.append(("scan", f"{side.label}: {scans} scans by its engine, {snapshot}", rows * scans))
-            found.append(("read", f"{side.label}: {reads} times all rows over the network", rows * reads))
+            come = "every row comes here to be compared" if reads else "no row comes here"
+            found.append(("read", f"{side.label}: {come}", rows * reads))
     return found
 
 

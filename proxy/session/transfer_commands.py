@@ -22,6 +22,8 @@ from migration import explain as explaining
 from migration import schema_transfer, schema_views, undertaking
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
+from migration.ddl_quoting import spelled
+from migration.errors import MigrationError
 from migration.plan import plan
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
 from proxy.commands import remote as c
@@ -162,7 +164,7 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
     name, source = commands.source(command.origin, command.source)
     target, path = commands.split(command.target)
     if target == LOCAL and command.target[0] != LOCAL:
-        commands.state.datasources.get(command.target[0])  # a target always names its datasource
+        _names_datasource(commands, command.target)
     source_branch, branch = _branches(commands, name, target, command.branch)
     options = _options(command.options, target)
     if options.skip_views or options.views_as_tables:
@@ -184,6 +186,16 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
 
 def _options(pairs: c.Options, target: str) -> TransferOptions:
     return local_options(TransferOptions.from_pairs(pairs), target)
+
+
+def _names_datasource(commands: RemoteCommands, target: Path) -> None:
+    """42704 for a target without a datasource; a table of the branch is one of ``local``."""
+    try:
+        commands.state.datasources.get(target[0])
+    except MigrationError as error:
+        here = ".".join(spelled(part) for part in (LOCAL, *target))
+        error.hint = f"{error.hint} A table of the session's branch is {here}."
+        raise
 
 
 def local_options(options: TransferOptions, target: str) -> TransferOptions:

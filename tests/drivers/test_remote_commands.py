@@ -453,6 +453,15 @@ def test_refusals(
     assert len(_rows(client, f"SHOW TABLES FROM {lake}")) == 1
 
 
+def test_a_target_without_a_datasource_is_told_how_to_name_the_branch(
+    client: psycopg.Connection[Any], flights: str
+) -> None:
+    hint = _refused(client, f'TRANSFER {flights} TO "Mine".copied').diag.message_hint or ""
+    assert hint.endswith('A table of the session\'s branch is local."Mine".copied.')
+    client.execute(f"TRANSFER {flights} TO local.{flights}_2")  # type: ignore[arg-type]
+    client.execute(f"DROP TABLE {flights}_2")  # type: ignore[arg-type]
+
+
 def test_a_read_only_datasource_is_not_written(
     client: psycopg.Connection[Any], tmp_path: Path, name: str, flights: str
 ) -> None:
