@@ -177,6 +177,8 @@ class DuckdbConnector(SqlConnector[Any]):
                 code = "25006"
             elif "transaction is aborted" in text:
                 code = "25P02"
+            elif "Schema with name" in text:
+                code = "3F000"
             elif isinstance(reason, duckdb.ConstraintException):
                 code = "23502" if "NOT NULL" in text else "23505" if "key" in text.lower() else "23514"
             raise self.failed(code, reason) from None

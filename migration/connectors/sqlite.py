@@ -161,6 +161,8 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
                 code = "23514"
             elif "no such table" in message:
                 code = "HV00R"
+            elif "unknown database" in message:
+                code = "3F000"
             elif (match := _NO_UTF8.search(message)) is not None:
                 raise MigrationError(
                     "HV004",

@@ -303,6 +303,13 @@ def test_a_missing_table_is_named(opened: Opened) -> None:
     assert [entry.name for entry in connector.tables()] == ["t"]
 
 
+def test_a_missing_schema_is_named(opened: Opened, engine: str) -> None:
+    with pytest.raises(MigrationError, match="nowhere") as refusal:
+        opened("read_write").execute("CREATE TABLE nowhere.t (id int)")
+    generic = engine.startswith("sqlalchemy")  # which has the driver's own codes
+    assert generic or refusal.value.sqlstate in ("3D000", "3F000")
+
+
 @pytest.mark.parametrize("engine", [pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_a_view_keeps_the_old_table_with_the_new_rows(opened: Opened) -> None:
     connector = opened("read_write")
