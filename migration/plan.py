@@ -165,18 +165,15 @@ def _plan(
     asked = column_plans.questions(decided, source.dialect)
     read_source, watermark = request.source, None
     if cursor is not None:
-        check_cursor(cursor, next(column for column in table.columns if column.name == cursor.name))
+        own = next(column for column in table.columns if column.name == cursor.name)
+        check_cursor(cursor, own)
         asked += watermarks.questions(cursor, source.dialect)
         watermark = _watermark(request, target, existing, journal, cursor)
-    if watermark is not None and cursor is not None:
-        read_source = watermarks.rows_after(
-            read_source,
-            cursor,
-            watermark,
-            source.dialect,
-            inclusive=bool(request.key),
-            nullable=any(column.nullable for column in table.columns if column.name == cursor.name),
-        )
+        if watermark is not None:
+            keyed, nullable = bool(request.key), own.nullable
+            read_source = watermarks.rows_after(
+                read_source, cursor, watermark, source.dialect, inclusive=keyed, nullable=nullable
+            )
     measured = [(c.name, c.read) for c in decided if c.expression is None]
     profile = take(
         reader,

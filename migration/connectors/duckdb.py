@@ -31,7 +31,7 @@ from migration.connectors.base import (
     TableEntry,
     WriteResult,
 )
-from migration.connectors.duckdb_catalog import schema_and_name, table_head, table_spec
+from migration.connectors.duckdb_catalog import remote_table, schema_and_name, table_head, table_spec
 from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
 from migration.connectors.files import database_file, database_files, refuse_passing
 from migration.connectors.opening import SqlConnector
@@ -92,11 +92,10 @@ class DuckdbConnector(SqlConnector[Any]):
 
     def describe(self, path: Path) -> RemoteTable:
         with self.session() as session:
-            spec = table_spec(session, path)
-            if spec is None:
-                raise self.missing(path)
-            head = table_head(session, path)
-        return RemoteTable(spec, "table", head.rows) if head else RemoteTable(spec, "view")
+            found = remote_table(session, path)
+        if found is None:
+            raise self.missing(path)
+        return found
 
     def definition(self, path: Path) -> str | None:
         schema, name = schema_and_name(path)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from migration.connectors.base import Path
+from migration.connectors.base import Path, RemoteTable
 from migration.connectors.duckdb_forms import typed
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import parse_type
@@ -30,6 +30,12 @@ class TableHead:
 
 def table_spec(session: Any, path: Path) -> TableSpec | None:
     """A table's or view's shape from the catalog; None if there is none."""
+    found = remote_table(session, path)
+    return None if found is None else found.spec
+
+
+def remote_table(session: Any, path: Path) -> RemoteTable | None:
+    """A table or view with what the catalog estimates; None if there is none."""
     schema, name = schema_and_name(path)
     columns = session.execute(
         "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
@@ -40,7 +46,7 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
         return None
     head = table_head(session, path)
     computed = _computed(head.definition) if head else frozenset()
-    return TableSpec(
+    spec = TableSpec(
         (schema, name),
         tuple(
             ColumnSpec(
@@ -59,6 +65,7 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
         head.comment if head else None,
         "duckdb",
     )
+    return RemoteTable(spec, "table", head.rows) if head else RemoteTable(spec, "view")
 
 
 def table_head(session: Any, path: Path) -> TableHead | None:

@@ -171,12 +171,15 @@ class MysqlWriter(SqlWriter):
                 return True
         known = {name.lower() for name in key}
         referred = {
-            name for each in self._pointing(target) for name in each.referred if name.lower() not in known
+            name.lower()
+            for each in self._pointing(target)
+            for name in each.referred
+            if name.lower() not in known
         }
         changes = [
             f"NOT t.{quoted(name, self.item)} <=> s.{quoted(name, self.item)}"
             for name in moved
-            if name.lower() in {each.lower() for each in referred}
+            if name.lower() in referred
         ]
         return bool(changes) and bool(
             self.rows(
