@@ -203,9 +203,8 @@ def _one(
 
 
 def _holds_json(type_: CanonicalType) -> bool:
-    while type_.kind == "list" and type_.element is not None:
-        type_ = type_.element
-    return type_.is_nested and any(leaf.kind == "json" for leaf in type_.leaves())
+    inner = type_.innermost
+    return inner.is_nested and any(leaf.kind == "json" for leaf in inner.leaves())
 
 
 def _is_sqlite(dialect: str) -> bool:

@@ -186,14 +186,13 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         if kind not in MEANT[word]:
             return None
         return _special(word, type_, column, duckdb=duckdb)
-    text = f"{column}::{'VARCHAR' if duckdb else 'text'}"
+    text = _text(column, duckdb=duckdb)
     if word == "unpadded":
         return f"right({text}, 1) = ' '"
     if word == "octets_exactly":
         return f"octet_length({column}) <> {int(argument)}" if kind == "bytes" else None
     if word == "no_number":
-        looks = f"regexp_matches({text}, '{_NUMBER}')" if duckdb else f"{text} ~ '{_NUMBER}'"
-        return looks
+        return _looks_like(_NUMBER, text, duckdb=duckdb)
     if word == "not_negative":
         return f"{column} < 0"
     if word == "seconds":
@@ -201,9 +200,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         seconds = f"epoch({column})" if duckdb else f"extract(epoch FROM {column})"
         return f"(isfinite({column}) AND ({seconds} < {low} OR {seconds} > {high}))"
     if word == "some_bits":
-        return f"{column}::{'VARCHAR' if duckdb else 'text'} = ''"
+        return f"{text} = ''"
     if word == "no_nul":
-        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         # A PostgreSQL json may hold the escape, never the character.
         nul = f"contains({text}, chr(0))" if duckdb else "false"
         escaped = f"contains({text}, '\\u0000')" if duckdb else f"strpos({text}, '\\u0000') > 0"
@@ -220,16 +218,21 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         low, _, high = argument.partition("..")
         return f"({column} < {_number(low)} OR {column} > {_number(high)})"
     if word == "digits":
-        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         return f"length(ltrim(replace(replace({text}, '-', ''), '.', ''), '0')) > {int(argument)}"
     if word == "whole":
-        text = f"{column}::VARCHAR" if duckdb else f"trunc({column})::text"
-        text = f"split_part({text}, '.', 1)" if duckdb else text
-        return f"length(ltrim(replace({text}, '-', ''), '0')) > {int(argument)}"
+        whole = f"split_part({text}, '.', 1)" if duckdb else f"trunc({column})::text"
+        return f"length(ltrim(replace({whole}, '-', ''), '0')) > {int(argument)}"
     if word == "scale":
-        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         return f"length(rtrim(split_part({text}, '.', 2), '0')) > {int(argument)}"
     return None
+
+
+def _text(column: str, *, duckdb: bool) -> str:
+    return f"{column}::{'VARCHAR' if duckdb else 'text'}"
+
+
+def _looks_like(pattern: str, text: str, *, duckdb: bool) -> str:
+    return f"regexp_matches({text}, '{pattern}')" if duckdb else f"{text} ~ '{pattern}'"
 
 
 def _number(text: str) -> str:
@@ -246,9 +249,8 @@ def _special(word: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     if kind == "decimal" and type_.precision is not None and not duckdb:
         return f"{column} = 'NaN'"  # a numeric with limits holds no infinity
     if kind == "decimal":
-        text = f"{column}::VARCHAR" if duckdb else f"{column}::text"
         values = "'NaN'" if nan_only else "'NaN', 'Infinity', '-Infinity'"
-        return f"{text} IN ({values})"
+        return f"{_text(column, duckdb=duckdb)} IN ({values})"
     if kind in TEMPORAL and not nan_only:
         return f"NOT isfinite({column})"
     return None
@@ -272,9 +274,7 @@ def _years(argument: str, kind: str, column: str, *, duckdb: bool) -> str:
 def _fraction(digits: int, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
     fine = 9 if (type_.precision or 0) > 6 else 6
     if type_.kind == "interval":  # every engine's text of it ends in its fraction
-        text = f"{column}::{'VARCHAR' if duckdb else 'text'}"
-        finer = rf"\.\d{{{digits}}}\d*[1-9]"
-        return f"regexp_matches({text}, '{finer}')" if duckdb else f"{text} ~ '{finer}'"
+        return _looks_like(rf"\.\d{{{digits}}}\d*[1-9]", _text(column, duckdb=duckdb), duckdb=duckdb)
     if digits >= fine:
         return "false"
     step = 10 ** (fine - digits)

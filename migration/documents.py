@@ -43,9 +43,7 @@ def is_for_python(guard: str, type_: CanonicalType) -> bool:
     """True if values of ``type_`` that were read are judged by ``breaks_in_python``."""
     if guard in IN_PYTHON:
         return True
-    while type_.kind == "list" and type_.element is not None:
-        type_ = type_.element
-    return type_.kind in ("struct", "map") and guard.partition(":")[0] in MEANT
+    return type_.innermost.kind in ("struct", "map") and guard.partition(":")[0] in MEANT
 
 
 def breaks_in_python(guard: str, type_: CanonicalType, values: Iterable[Any]) -> tuple[int, list[str]]:

@@ -189,10 +189,8 @@ class _Work:
             return
         pipeline = self._pipeline(transform, _WHOLE)
         pipeline.start()
-        try:
+        with contextlib.closing(pipeline):
             yield pipeline
-        finally:
-            pipeline.close()
 
     def _move(
         self, writer: Writer, transform: Transform, pieces: list[Range], ahead: Pipeline | None

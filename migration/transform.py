@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from migration.conditions import offence
 from migration.connectors.arrow import INFINITE_TIMESTAMP, arrow_type
-from migration.connectors.duckdb_forms import plain
+from migration.connectors.duckdb_forms import json_array, plain
 from migration.documents import is_for_python, keeps
 from migration.errors import MigrationError
 from migration.local_engine import EngineError, open_engine
@@ -178,20 +178,11 @@ class Transform:
 def list_expression(column: str, type_: CanonicalType, depth: int = 0) -> str:
     """DuckDB's SQL for a canonical list as JSON. Members that are JSON already are put in as they stand: DuckDB would
     write their numbers anew, as doubles, and a text as a string."""
-    item, element = f"x{depth}", type_.element
-    end = _end(type_)
+    item, element, end = f"x{depth}", type_.element, type_.innermost
     if element is None or not (end.kind in _JSON or pa.types.is_decimal256(arrow_type(end))):
         return f"to_json({column})::VARCHAR"
     inner = list_expression(item, element, depth + 1) if element.kind == "list" else item
-    members = f"list_transform({column}, lambda {item}: coalesce({inner}, 'null'))"
-    return f"'[' || array_to_string({members}, ',') || ']'"
-
-
-def _end(type_: CanonicalType) -> CanonicalType:
-    """What a list of lists is made of in the end."""
-    while type_.kind == "list" and type_.element is not None:
-        type_ = type_.element
-    return type_
+    return json_array(column, item, f"coalesce({inner}, 'null')")
 
 
 def text_expression(column: str, kind: str) -> str:

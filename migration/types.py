@@ -150,6 +150,14 @@ class CanonicalType:
         """True for kinds that place a row in time: date, timestamp, instant."""
         return self.kind in ("date", "timestamp", "instant")
 
+    @property
+    def innermost(self) -> CanonicalType:
+        """What a list, or a list of lists, is made of in the end; itself if it is none."""
+        type_ = self
+        while type_.kind == "list" and type_.element is not None:
+            type_ = type_.element
+        return type_
+
     def leaves(self) -> tuple[CanonicalType, ...]:
         """The scalar types this type is made of, itself if it is one."""
         parts = [part for part in (self.key, self.element, *(type_ for _, type_ in self.fields)) if part]

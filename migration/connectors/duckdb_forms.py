@@ -18,10 +18,12 @@ from migration.connectors.base import ReadColumn
 from migration.connectors.convert import from_texts
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.queries import quoted
-from migration.dialects import DialectContract
+from migration.ddl_quoting import quote_text
+from migration.dialects import DialectContract, contract
 from migration.model import TableSpec
 from migration.types import CanonicalType
 
+_DUCKDB = contract("duckdb")
 _LENGTH = re.compile(r"\[\d*\]$")  # of a list, or of an array of so many
 _NULLS = re.compile(r'"NULL"(\[\d*\])*')
 
@@ -57,19 +59,24 @@ def document(expression: str, type_: CanonicalType, depth: int = 0) -> str:
         return f"coalesce({document(value, of, depth + 1)}, 'null')"
 
     if type_.kind == "list" and type_.element is not None:
-        members = f"list_transform({expression}, lambda {item}: {member(item, type_.element)})"
-        return f"'[' || array_to_string({members}, ',') || ']'"
+        return json_array(expression, item, member(item, type_.element))
     if type_.kind == "map" and type_.element is not None:
         pair = f"to_json(CAST({item}.key AS VARCHAR)) || ':' || {member(f'{item}.value', type_.element)}"
         members = f"list_transform(map_entries({expression}), lambda {item}: {pair})"
         return f"'{{' || array_to_string({members}, ',') || '}}'"
     pairs = []
     for name, field in type_.fields:
-        key = "'" + json.dumps(name, ensure_ascii=False).replace("'", "''") + ":'"
-        part = "struct_extract({}, '{}')".format(expression, name.replace("'", "''"))
+        key = quote_text(json.dumps(name, ensure_ascii=False) + ":", _DUCKDB)
+        part = f"struct_extract({expression}, {quote_text(name, _DUCKDB)})"
         pairs.append(f"{key} || {member(part, field)}")
     whole = " || ',' || ".join(pairs)
     return f"CASE WHEN {expression} IS NOT NULL THEN '{{' || {whole} || '}}' END"
+
+
+def json_array(column: str, item: str, member: str) -> str:
+    """The SQL of a list as a JSON array; ``member`` is that of each ``item`` as JSON."""
+    members = f"list_transform({column}, lambda {item}: {member})"
+    return f"'[' || array_to_string({members}, ',') || ']'"
 
 
 def typed(type_: str) -> str:

@@ -150,12 +150,10 @@ class MysqlConnector(SqlConnector[Any]):
                 cursor.execute("SET SESSION TRANSACTION READ ONLY")
 
         return mysql_session.opened(
+            options,
+            "3306",
             self.datasource.connect_timeout,
             prepare,
-            host=options.get("host", "127.0.0.1"),
-            port=int(options.get("port", "3306")),
-            user=options.get("user"),
-            password=options.get("password", ""),
             database=options.get("database") or options.get("schema"),
             unix_socket=options.get("unix_socket"),
             sql_mode=MODE,

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pymysql
 
 
-def opened(seconds: float, prepare: Callable[[Any], None], **given: Any) -> Any:
-    """A session in autocommit mode, prepared. The driver's ``connect_timeout`` is for the connection alone: a server
-    that takes it and says nothing would be waited for without an end."""
+def opened(
+    options: Mapping[str, str], port: str, seconds: float, prepare: Callable[[Any], None], **given: Any
+) -> Any:
+    """A session in autocommit mode, prepared; ``port`` where the options name none. The driver's ``connect_timeout`` is
+    for the connection alone: a server that takes it and says nothing would be waited for without an end."""
     limit = max(1, round(seconds))
     session = pymysql.connect(
-        charset="utf8mb4", autocommit=True, connect_timeout=limit, read_timeout=limit, **given
+        host=options.get("host", "127.0.0.1"),
+        port=int(options.get("port", port)),
+        user=options.get("user"),
+        password=options.get("password", ""),
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=limit,
+        read_timeout=limit,
+        **given,
     )
     try:
         with session.cursor() as cursor:

@@ -80,15 +80,7 @@ class StarrocksConnector(DbapiConnector):
             if self.datasource.statement_timeout:
                 cursor.execute(f"SET query_timeout = {max(1, round(self.datasource.statement_timeout))}")
 
-        return mysql_session.opened(
-            self.datasource.connect_timeout,
-            prepare,
-            host=options.get("host", "127.0.0.1"),
-            port=int(options.get("port", "9030")),
-            user=options.get("user"),
-            password=options.get("password", ""),
-            database=home,
-        )
+        return mysql_session.opened(options, "9030", self.datasource.connect_timeout, prepare, database=home)
 
     def cut(self, session: Any) -> None:
         mysql_session.cut(session)
