@@ -39,9 +39,7 @@ class Insistence:
         self._since = self._since or now
         for place, connector in enumerate(self._connectors):
             if now - self._since >= PATIENCE:
-                abandon: Callable[[], None] | None = getattr(connector, "abandon", None)
-                if abandon is not None:
-                    abandon()
+                connector.abandon()
             asking = self._asking.get(place)
             if asking is None or not asking.is_alive():
                 self._asking[place] = thread = threading.Thread(
@@ -105,15 +103,10 @@ class Watcher:
 @contextmanager
 def hurried(connector: Connector) -> Iterator[None]:
     """Whoever opens a session of ``connector`` meanwhile does not wait long for a server that does not answer."""
-    let_go: Callable[[], None] | None = getattr(connector, "let_go", None)
-    timer = threading.Timer(_TO_CLEAN, let_go or _nothing)
+    timer = threading.Timer(_TO_CLEAN, connector.let_go)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
-
-
-def _nothing() -> None:
-    """What is in this process answers."""

@@ -3,7 +3,8 @@
 Rules:
 
 1. Everything blocks, and one object is used by one thread at a time (as in ``branching``); whoever has an
-   event loop calls from a worker thread. Only ``Connector.interrupt`` may come from another thread.
+   event loop calls from a worker thread. Only ``Connector.interrupt``, ``abandon`` and ``let_go`` may come from another
+   thread.
 2. Rows cross as ``pyarrow.RecordBatch``es in *canonical* form: a column of canonical type ``t`` has the
    Arrow type ``migration.connectors.arrow.arrow_type(t)``, whatever the engine. A reader delivers exactly
    that or raises; it never guesses, rounds or replaces.
@@ -161,6 +162,12 @@ class Reader(Protocol):
     def row(self, query: str) -> Sequence[Any]:
         """The one row of such a SELECT that gives texts and whole numbers only."""
 
+    def names(self, source: Source) -> list[str] | None:
+        """A query's own names, where ``describe`` refuses those that are the same (42701); None where it never does."""
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str | None:
+        """A query with its columns under other names; None where those that are the same differ when they are read."""
+
     def step_aside(self, target: Connector) -> None:
         """Called before ``target`` is written to: a reader whose lock would keep it away lets go of what both use."""
 
@@ -274,5 +281,11 @@ class Connector(Protocol):
 
     def interrupt(self) -> None:
         """Stops what this connector's readers and writers are doing; from any thread."""
+
+    def abandon(self) -> None:
+        """Cuts the connections of a server that does not answer: who waits for it has an error. Waits for nothing."""
+
+    def let_go(self) -> None:
+        """Who waits for a session waits no longer (57014)."""
 
     def close(self) -> None: ...

@@ -52,6 +52,14 @@ class SqlReader(ABC):
     def close(self) -> None:
         """Ends the snapshot."""
 
+    def names(self, source: Source) -> list[str] | None:
+        """``describe`` tells them."""
+        return None
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str | None:
+        """The engine makes names that differ by itself."""
+        return None
+
     def count(self, source: Source, where: Sequence[Predicate] = ()) -> int:
         """The number of rows, in this snapshot."""
         self.check(source)

@@ -23,12 +23,14 @@ def described(reader: Reader, source: Source) -> tuple[Source, tuple[ColumnSpec,
         columns = reader.describe(source)
         names = [column.name for column in columns]
     except MigrationError as error:
-        if error.sqlstate != REPEATED or not hasattr(reader, "names"):
+        own = reader.names(source) if error.sqlstate == REPEATED else None
+        if own is None:
             raise
-        names = reader.names(source)
-    if not source.query or not hasattr(reader, "renamed") or len(set(names)) == len(names):
+        columns, names = (), own
+    text = reader.renamed(source, apart(names)) if source.query and len(set(names)) < len(names) else None
+    if text is None:
         return source, columns, names
-    other = Source(query=reader.renamed(source, apart(names)))
+    other = Source(query=text)
     return other, reader.describe(other), names
 
 

@@ -239,6 +239,12 @@ class LocalConnector:
         for connection in tuple(self._open):
             connection.interrupt()
 
+    def abandon(self) -> None:
+        """What is in this process answers."""
+
+    def let_go(self) -> None:
+        """A session is there at once."""
+
     def close(self) -> None:
         for connection in tuple(self._open):
             self.closed(connection)
