@@ -14,8 +14,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from lakes import sqlite_lake
 from server_process import ProcessServer
 from server_thread import ThreadServer
+
+LAKE = (
+    "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'nobody')",
+    "INSERT INTO parents VALUES (1, 'one'), (2, 'two')",
+    "CREATE TABLE events (id INTEGER PRIMARY KEY, what TEXT)",
+    "INSERT INTO events VALUES (1, 'a'), (2, 'b')",
+)
 
 
 @pytest.fixture
@@ -27,18 +35,8 @@ def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
     """A writable SQLite datasource with parents and children, and a table of events that grows."""
-    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
-        made.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'nobody')")
-        made.execute("INSERT INTO parents VALUES (1, 'one'), (2, 'two')")
-        made.execute("CREATE TABLE events (id INTEGER PRIMARY KEY, what TEXT)")
-        made.execute("INSERT INTO events VALUES (1, 'a'), (2, 'b')")
-    made.close()
-    source = f"l_{name}"[:50]
-    client.execute(
-        f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{tmp_path / 'lake.sqlite'}', role 'read_write')"
-    )
-    yield source
-    client.execute(f"DROP DATASOURCE {source}")
+    with sqlite_lake(client, tmp_path, f"l_{name}", LAKE) as source:
+        yield source
 
 
 def _all(client: psycopg.Connection[Any], sql: str) -> list[Any]:

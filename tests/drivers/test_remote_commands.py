@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+from lakes import sqlite_lake
 from psycopg.rows import dict_row
 from server_thread import ThreadServer
 
@@ -32,15 +33,8 @@ def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
     """A writable SQLite datasource with a table ``users``."""
-    file = tmp_path / "lake.sqlite"
-    with sqlite3.connect(file) as made:
-        made.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, seen TEXT)")
-        made.executemany("INSERT INTO users VALUES (?, ?, NULL)", [(1, "Ada"), (2, "Bob"), (3, "Cy")])
-    made.close()
-    source = f"s_{name}"[:50]
-    client.execute(f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{file}', role 'read_write')")
-    yield source
-    client.execute(f"DROP DATASOURCE IF EXISTS {source}")
+    with sqlite_lake(client, tmp_path, f"s_{name}", kept=False) as source:
+        yield source
 
 
 @pytest.fixture

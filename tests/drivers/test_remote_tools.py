@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
+from lakes import sqlite_lake
 from psycopg.rows import dict_row
 from server_thread import ThreadServer
 
@@ -26,16 +26,8 @@ def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
-    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
-        made.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, seen TEXT)")
-        made.executemany("INSERT INTO users VALUES (?, ?, NULL)", [(1, "Ada"), (2, "Bob"), (3, "Cy")])
-    made.close()
-    source = f"k_{name}"[:50]
-    client.execute(
-        f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{tmp_path / 'lake.sqlite'}', role 'read_write')"
-    )
-    yield source
-    client.execute(f"DROP DATASOURCE {source}")
+    with sqlite_lake(client, tmp_path, f"k_{name}") as source:
+        yield source
 
 
 def _call(client: psycopg.Connection[Any], tool: str, **arguments: Any) -> list[dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from lakes import sqlite_lake
 from server_thread import ThreadServer
 
 
@@ -20,16 +20,8 @@ def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
-    with sqlite3.connect(tmp_path / "lake.sqlite") as made:
-        made.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-        made.executemany("INSERT INTO users VALUES (?, ?)", [(1, "Ada"), (2, "Bob"), (3, "Cy")])
-    made.close()
-    source = f"k_{name}"[:50]
-    client.execute(
-        f"CREATE DATASOURCE {source} TYPE sqlite OPTIONS (path '{tmp_path / 'lake.sqlite'}', role 'read_write')"
-    )
-    yield source
-    client.execute(f"DROP DATASOURCE {source}")
+    with sqlite_lake(client, tmp_path, f"k_{name}") as source:
+        yield source
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["session", "block"])

@@ -397,7 +397,8 @@ def test_nobody_interrupts_the_cleaning_up(world: World, monkeypatch: pytest.Mon
     assert watching == [False]
 
 
-def test_ranges_are_committed_one_by_one_and_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def break_off(world: World, monkeypatch: pytest.MonkeyPatch) -> MigrationError:
+    """A transfer in four pieces whose third fails, into a target with an old row."""
     world.old()
     write = DuckdbWriter.write
     calls = iter(range(10))
@@ -407,17 +408,22 @@ def test_ranges_are_committed_one_by_one_and_resumed(world: World, monkeypatch: 
             raise Broken("the third piece")
         return write(self, path, batches)
 
-    options = TransferOptions.from_pairs([("ranges", "5000")])
     with monkeypatch.context() as patch:
         patch.setattr(DuckdbWriter, "write", failing)
         with pytest.raises(MigrationError) as caught:
-            world.run(options=options)
-    assert caught.value.hint is not None
-    assert caught.value.hint.startswith("RESUME TRANSFER 1")
+            world.run(options=TransferOptions.from_pairs([("ranges", "5000")]))
+    return caught.value
+
+
+def test_ranges_are_committed_one_by_one_and_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = break_off(world, monkeypatch)
+    assert refusal.hint is not None
+    assert refusal.hint.startswith("RESUME TRANSFER 1")
     assert world.rows() == OLD
     staged = next(name for name in world.tables() if name != "u")
     assert world.rows(f"SELECT count(*) FROM {staged}") == [(10_000,)]
     written: list[int] = []
+    write = DuckdbWriter.write
 
     def counting(self: DuckdbWriter, path: tuple[str, ...], batches: Any) -> Any:
         result = write(self, path, batches)
@@ -433,19 +439,7 @@ def test_ranges_are_committed_one_by_one_and_resumed(world: World, monkeypatch: 
 
 
 def test_a_resume_notices_that_the_source_has_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.old()
-    write = DuckdbWriter.write
-    calls = iter(range(10))
-
-    def failing(self: DuckdbWriter, path: tuple[str, ...], batches: Any) -> Any:
-        if next(calls) == 2:
-            raise Broken("the third piece")
-        return write(self, path, batches)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DuckdbWriter, "write", failing)
-        with pytest.raises(MigrationError):
-            world.run(options=TransferOptions.from_pairs([("ranges", "5000")]))
+    break_off(world, monkeypatch)
     world.change("UPDATE t SET name = 'NAME 1' WHERE id = 1")
     with pytest.raises(MigrationError) as caught:
         resume(world.journal, 1, world.source, world.target)
@@ -458,19 +452,7 @@ def test_a_resume_starts_again_where_the_target_has_lost_what_it_had_committed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that does not write its log at each commit (synchronous_commit = off) has fewer after a crash."""
-    world.old()
-    write = DuckdbWriter.write
-    calls = iter(range(10))
-
-    def failing(self: DuckdbWriter, path: tuple[str, ...], batches: Any) -> Any:
-        if next(calls) == 2:
-            raise Broken("the third piece")
-        return write(self, path, batches)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DuckdbWriter, "write", failing)
-        with pytest.raises(MigrationError):
-            world.run(options=TransferOptions.from_pairs([("ranges", "5000")]))
+    break_off(world, monkeypatch)
     staged = next(name for name in world.tables() if name != "u")
     world.rows(f"DELETE FROM {staged} WHERE id > 5000")
     assert resume(world.journal, 1, world.source, world.target).rows_transferred == ROWS
