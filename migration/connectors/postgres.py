@@ -36,7 +36,7 @@ from migration.connectors.csv_blocks import exported, read_block
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
 from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
-from migration.connectors.postgres_load import CopyIn, KeysAside, begun, is_empty, is_plain
+from migration.connectors.postgres_load import CopyIn, begun, is_plain, new_rows_only
 from migration.connectors.postgres_objects import PostgresObjects
 from migration.connectors.postgres_publishing import PostgresPublisher
 from migration.connectors.postgres_stream import CopyOut, copied_lines, watched
@@ -374,7 +374,7 @@ class PostgresWriter(PostgresPublisher):
         if oid is None or self.in_transaction or self.connector.dialect != "postgres":
             yield None
             return
-        with KeysAside(self.session, oid) if is_empty(self.session, oid) else contextlib.nullcontext():
+        with new_rows_only(self.session, oid):
             yield self.connector.open if is_plain(self.session, oid) else None
 
     def begin(self) -> None:

@@ -7,7 +7,9 @@ A COPY is the work of one process of the server, and it is the slowest stage of 
    empty one (``KeysAside``): to sort for an index and to look for every parent once is quicker than row by row, too.
 2. Where many bytes come (``begun``) another begins at once, while the first pieces are encoded. A server that has no
    room for it is loaded by the first alone.
-3. Each piece that is handed over is a run of whole rows, so it does not matter who sends it. All sessions commit after
+3. Its decimals are stored without a short header meanwhile (``store_plain``): every function that looks at one would
+   copy it first, which is a quarter of what measuring the table costs.
+4. Each piece that is handed over is a run of whole rows, so it does not matter who sends it. All sessions commit after
    the last of them has sent everything; one that fails stops the others, and nothing of theirs stays.
 """
 
@@ -116,8 +118,51 @@ class KeysAside:
                     self._session.execute(statement.encode())
 
 
-def is_empty(session: Session, oid: int) -> bool:
-    """True if a table has no row."""
+_DECIMALS = """
+SELECT quote_ident(attname) FROM pg_catalog.pg_attribute
+WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped AND atttypid = 'pg_catalog.numeric'::regtype
+    AND attstorage = 'm' AND atttypmod > 4 AND (atttypmod - 4) >> 16 <= 38 ORDER BY attnum"""
+_PLAIN_COLUMNS = 64  # of at most 24 bytes: what is stored plain cannot leave a row that is too long for a page
+_STORAGE = {"p": "PLAIN", "m": "MAIN", "e": "EXTERNAL", "x": "EXTENDED"}
+_CHANGED = """
+SELECT quote_ident(a.attname), coalesce(t.attstorage, y.typstorage)::text
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid = %(target)s AND t.attname = a.attname AND t.atttypid = a.atttypid
+WHERE a.attrelid = %(staging)s AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'pg_catalog.numeric'::regtype
+    AND a.attstorage = 'p' AND coalesce(t.attstorage, y.typstorage) <> 'p' ORDER BY a.attnum"""
+
+
+def store_plain(session: Session, oid: int) -> None:
+    """Decimals of up to 38 digits that come into an empty table are stored with the header that functions expect: three
+    bytes more each, and no copy whenever one is looked at."""
+    names = [name for (name,) in session.execute(_DECIMALS.encode(), [oid]).fetchall()]
+    # What speaks like PostgreSQL need not store like it.
+    with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
+        _set_storage(session, oid, [(name, "PLAIN") for name in names[:_PLAIN_COLUMNS]])
+
+
+def store_as(session: Session, staging: int, target: int | None) -> None:
+    """Takes ``store_plain`` back: new rows are stored as in ``target``, or as the type has it. Those there stay."""
+    found = session.execute(_CHANGED.encode(), {"staging": staging, "target": target}).fetchall()
+    _set_storage(session, staging, [(name, _STORAGE[storage]) for name, storage in found])
+
+
+def _set_storage(session: Session, oid: int, wanted: Sequence[tuple[str, str]]) -> None:
+    if wanted:
+        table = _one(session, "SELECT %s::oid::regclass::text", oid)
+        changes = ", ".join(f"ALTER COLUMN {name} SET STORAGE {storage}" for name, storage in wanted)
+        session.execute(f"ALTER TABLE {table} {changes}".encode())
+
+
+def new_rows_only(session: Session, oid: int) -> contextlib.AbstractContextManager[object]:
+    """An empty table is made ready for many rows; one that has some is let alone."""
+    if not _is_empty(session, oid):
+        return contextlib.nullcontext()
+    store_plain(session, oid)
+    return KeysAside(session, oid)
+
+
+def _is_empty(session: Session, oid: int) -> bool:
     table = _one(session, "SELECT %s::oid::regclass::text", oid)
     return bool(_one(session, f"SELECT NOT EXISTS (SELECT 1 FROM {table})"))
 

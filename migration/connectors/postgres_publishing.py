@@ -17,6 +17,7 @@ from migration.connectors.base import Mode, Path, Published
 from migration.connectors.children import Reference
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import ACTIONS, find
+from migration.connectors.postgres_load import store_as
 from migration.connectors.queries import quoted, quoted_path
 from migration.connectors.writing import SqlWriter
 from migration.dialects import DialectContract
@@ -140,6 +141,12 @@ class PostgresPublisher(SqlWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         is_new = not self.exists(target)
         with self.transaction():
+            if is_new or mode in ("replace", "recreate"):
+                with self.connector.errors():
+                    like = None if mode == "recreate" else find(self.session, target)
+                    staged = find(self.session, staging)
+                    if staged is not None and self.connector.dialect == "postgres":
+                        store_as(self.session, staged, like)
             if not is_new and mode != "append":
                 self._wait_for_others(target)
             published = super().publish(staging, target, mode, key)

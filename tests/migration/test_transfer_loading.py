@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -20,6 +21,7 @@ from servers import Server
 from migration.connectors import connect, postgres_load
 from migration.connectors.base import Connector, Source
 from migration.connectors.postgres import PostgresConnector, PostgresWriter
+from migration.connectors.postgres_load import CopyIn
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.journal import Journal
@@ -198,6 +200,50 @@ def test_without_room_for_more_the_first_session_loads(
     monkeypatch.setattr(PostgresConnector, "open", full)
     assert writer.write(STAGED, batches()).rows == ROWS
     assert held(writer)[0] == ROWS
+
+
+@pytest.mark.parametrize(
+    "before", ["", "MAIN", "EXTERNAL", "PLAIN"], ids=["new", "main", "external", "plain"]
+)
+def test_decimals_are_stored_plain_in_staging_alone(
+    writer: PostgresWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as source:
+        source.execute(
+            f"CREATE TABLE t AS SELECT i AS id, '{TEXT}' AS s, i::DECIMAL(18,4) AS m FROM range({ROWS}) AS r(i)"
+        )
+    writer.drop(("public", "decimals"))
+    if before:
+        writer.execute("CREATE TABLE decimals (id bigint, s text, m numeric(18,4), wide numeric)")
+        writer.execute(f"ALTER TABLE decimals ALTER COLUMN m SET STORAGE {before}")
+    staged = []
+    load = CopyIn.__exit__
+
+    def loaded(self: CopyIn, *error: Any) -> None:
+        load(self, *error)
+        staged.append(storage(writer, "%stg%"))
+
+    monkeypatch.setattr(CopyIn, "__exit__", loaded)
+    file = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    done = run(
+        plan(TransferRequest(Source(path=("main", "t")), ("public", "decimals")), file, writer.connector)
+    )
+    assert done.verdict == "pass"
+    unchanged = [("wide", "m")] if before else []
+    assert staged == [[("m", "e" if before == "EXTERNAL" else "p"), *unchanged]]
+    assert storage(writer, "decimals") == [("m", (before or "MAIN")[0].lower()), *unchanged]
+    if before != "EXTERNAL":
+        assert writer.rows("SELECT pg_column_size(m) FROM decimals WHERE id = 1") == [
+            (8,)
+        ]  # 5 with a short header
+    writer.drop(("public", "decimals"))
+
+
+def storage(writer: PostgresWriter, name: str) -> list[tuple[Any, ...]]:
+    return writer.rows(
+        "SELECT attname, attstorage::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+        f"WHERE relname LIKE '{name}' AND relkind = 'r' AND atttypid = 'numeric'::regtype ORDER BY attnum"
+    )
 
 
 KILLED = textwrap.dedent("""
