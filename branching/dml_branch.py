@@ -43,6 +43,7 @@ from branching.engine.base import EngineError, ErrorKind
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
 from branching.storage import ensure_delta, make_ahead
+from branching.temporary import carry_identities
 from branching.volatility import is_volatile
 
 
@@ -71,6 +72,7 @@ class BranchWrite(Write):
             if named := conflict.args.get("conflict_keys"):
                 named.insert(0, exp.Ordered(this=exp.column(exp.to_identifier(BRANCH)), nulls_first=False))
                 conflict.set("conflict_keys", named)
+        columns = carry_identities(tree, columns)
         target = raw_target(names.delta(table.storage.shape), alias)
         if not tree.args.get("default") and not tree.args.get("by_name"):
             identifiers = [exp.to_identifier(name, quoted=True) for name in columns]

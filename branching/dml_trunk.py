@@ -27,6 +27,7 @@ from branching.errors import BoughError
 from branching.model import Table
 from branching.names import RID, VERSION
 from branching.physical import BaseTable
+from branching.temporary import carry_identities
 from branching.volatility import is_volatile
 
 _LARGE = 100_000  # rows of a table from which a write that names no key takes the table for itself
@@ -62,7 +63,7 @@ class TrunkWrite(Write):
                         history.keep(transaction, base, same)
                     # A row that is kept must not stay as it was: both would be read.
                     self.cursor.execute(f"UPDATE {base.sql} SET {VERSION} = {version} WHERE {same}")
-        columns = carry_version(tree, columns, exp.Literal.number(version))
+        columns = carry_version(tree, carry_identities(tree, columns), exp.Literal.number(version))
         tree.set("this", target if tree.args.get("by_name") else insert_target(base, alias, columns))
         written = self.native(tree)
         transaction.inserted += written.count

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from branching.connection import Connection
 
 
+_IDENTIFIED = "identified"
+
+
 @dataclass(frozen=True, slots=True)
 class TemporaryTable(Table):
     on_commit: str = ""  # drop, delete (its rows), or nothing
@@ -48,6 +51,36 @@ def create(connection: Connection, tree: exp.Create, node: exp.Table, parameters
     declared = {item.name: item.meta.get("declared") for item in made.find_all(exp.ColumnDef)}
     _know(connection, node.name, _drawn_defaults(made), declared, tree.meta.get("on_commit", ""))
     return Result(None, count if made.expression is not None else None)
+
+
+def identify(connection: Connection, name: str) -> None:
+    """Gives each row that comes into an empty temporary table an identity at once, in a column that is not listed.
+    Its INSERTs name their columns.
+
+    An engine may draw identities with one thread only. An INSERT that is ``identified`` takes these, with all threads.
+    """
+    connection.cursor.execute(connection.cursor.engine.identify(names.temporary(name)))
+
+
+def identified(tree: exp.Insert) -> exp.Insert:
+    """Marks an INSERT of all rows of a table that ``identify`` was called for. No row may be inserted twice."""
+    tree.meta[_IDENTIFIED] = True
+    return tree
+
+
+def carry_identities(tree: exp.Insert, columns: Sequence[str]) -> list[str]:
+    """Has the rows of a marked INSERT, its names resolved, bring their identities; the columns it fills then."""
+    source = tree.expression
+    from_ = (
+        source.args.get("from_") if tree.meta.get(_IDENTIFIED) and isinstance(source, exp.Select) else None
+    )
+    rows = from_.this.this if from_ is not None else None
+    if not isinstance(rows, exp.Var) or names.TEMPORARY_PREFIX not in rows.name:
+        return list(
+            columns
+        )  # lengths, say, are looked after in a query around it: that shows no hidden column
+    source.append("expressions", exp.column(exp.to_identifier(names.RID, quoted=True)))
+    return [*columns, names.RID]
 
 
 def ddl(connection: Connection, statement: d.Ddl) -> bool:

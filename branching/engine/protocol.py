@@ -87,6 +87,9 @@ class Engine(Protocol):
     def replace_temporary(self, name: str, query: str) -> str:
         """A statement that makes temporary table ``name`` of a query's rows, in the place of one that is there."""
 
+    def identify(self, table: str) -> str:
+        """A statement that gives a table a column of identities, one for each row that comes in."""
+
     def row_text(self, cells: Mapping[str, str]) -> str:
         """An expression for a whole row as text, of its columns' expressions by name."""
 

@@ -73,6 +73,9 @@ class VersionedRows:
         kind = "PRIMARY KEY" if constraint.kind == "p" else "UNIQUE"
         return f"{kind} ({BRANCH}, {listed})" if branch else f"{kind} ({listed})"
 
+    def identify(self, table: str) -> str:
+        return f"ALTER TABLE {table} ADD COLUMN {self.hidden_columns()[0]}"
+
     def create_base(self, schema: str, name: str, table: Table) -> str:
         items = [self.column(column) for column in table.columns]
         # Each INSERT brings its version; rows that others add to the file have none until the next open.

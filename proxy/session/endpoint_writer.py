@@ -20,7 +20,7 @@ from itertools import chain
 import pyarrow as pa
 from sqlglot import exp
 
-from branching import Connection, names, pins
+from branching import Connection, names, pins, temporary
 from branching.ddl_model import CommentOn, CreateView, Drop, Name, Truncate
 from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
@@ -153,7 +153,8 @@ class LocalWriter(SqlWriter):
             self._definition = tree
             columns = [item for item in tree.this.expressions if isinstance(item, exp.ColumnDef)]
             body = ", ".join(f"{item.this.sql(DIALECT)} {item.args['kind'].sql(DIALECT)}" for item in columns)
-            return self._run(parsed(f"CREATE TEMP TABLE {tree.this.this.sql(DIALECT)} ({body})"))
+            self._stage(tree.this.this.name, body)
+            return None
         return self._run(tree)
 
     def _run(self, tree: exp.Expr) -> int | None:
@@ -166,7 +167,11 @@ class LocalWriter(SqlWriter):
     def create_like(self, staging: Path, target: Path) -> None:
         columns = self.describe(target).columns
         body = ", ".join(f"{quoted(column.name, self.item)} {column.declared}" for column in columns)
-        self._run(parsed(f"CREATE TEMP TABLE {self.q(staging)} ({body})"))
+        self._stage(staging[-1], body)
+
+    def _stage(self, name: str, body: str) -> None:
+        self._run(parsed(f"CREATE TEMP TABLE {quoted(name, self.item)} ({body})"))
+        temporary.identify(self.connection, name)
 
     def drop(self, path: Path) -> None:
         if path[-1] in self.connection.temporary:
@@ -225,6 +230,13 @@ class LocalWriter(SqlWriter):
             pins.mark(self.connection, staging[-1])
         self.commit()
         return Published("one transaction of the branch", True, rows, notes)
+
+    def _insert(self, staging: Path, target: Path, *, whole: bool = False) -> int:
+        self._check_types(staging, target)
+        moved = ", ".join(quoted(name, self.item) for name in self._moved(staging))
+        tree = parsed(f"INSERT INTO {self.q(target)} ({moved}) SELECT {moved} FROM {self.q(staging)}")
+        assert isinstance(tree, exp.Insert)
+        return self._run(temporary.identified(tree)) or 0
 
     def _referring(self, table: Table) -> list[str]:
         """Other tables whose foreign keys point at one."""
