@@ -155,6 +155,7 @@ def _plan(
     existing = seen()
     version = _version(target)
     shape = None if existing is None or _is_redefined(request) else existing
+    notes = [*target.target_notes(request.target, kept=shape is not None)]
     options = request.options
     decided = column_plans.decide(table.columns, options, source.dialect, target.dialect, shape, version)
     names = [column.name for column in decided]
@@ -185,7 +186,6 @@ def _plan(
     if cursor is not None:
         watermarks.refuse_values(cursor, profile)
     decided = column_plans.judged(decided, profile, source.dialect)
-    notes: list[str] = []
     layout = None
     statements: tuple[str, ...] = ()
     if shape is not None:

@@ -265,6 +265,10 @@ class Connector(Protocol):
     def describe(self, path: Path) -> RemoteTable:
         """A table or view; HV00R if there is none. ``path`` may omit the schema."""
 
+    def target_notes(self, path: Path, *, kept: bool) -> tuple[str, ...]:
+        """What is to be known before rows go to ``path``; 0A000 where they would not stay. ``kept``: the table that is
+        there keeps its definition."""
+
     def definition(self, path: Path) -> str | None:
         """The engine's own CREATE TABLE text, None where it has none to give."""
 

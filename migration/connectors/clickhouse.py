@@ -26,6 +26,7 @@ from migration.connectors.clickhouse_catalog import (
     columns_of_query,
     table_of,
     tables_of,
+    target_notes,
 )
 from migration.connectors.clickhouse_forms import delivered, imported
 from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server, Wire, code_of
@@ -79,6 +80,10 @@ class ClickhouseConnector(SqlConnector[Wire]):
         name = ".".join(quoted(part, self.item) for part in path)
         with self.session() as wire:
             return str(wire.rows(f"SHOW CREATE TABLE {name}")[0][0])
+
+    def target_notes(self, path: Path, *, kept: bool) -> tuple[str, ...]:
+        with self.session() as wire:
+            return target_notes(wire, path, self.item, kept=kept, lasting="path" not in self.options)
 
     def reader(self, snapshot: str | None = None) -> ClickhouseReader:
         return ClickhouseReader(self, self.open())

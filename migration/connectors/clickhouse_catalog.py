@@ -12,10 +12,13 @@ from migration.connectors.base import Path, RemoteTable, TableEntry, TableKind
 from migration.connectors.clickhouse_wire import Wire
 from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract
+from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types_parse import is_nullable_type, parse_type
 
 HIDDEN = ("system", "information_schema", "INFORMATION_SCHEMA")
+_PLAIN = ("Memory", "Log", "TinyLog", "StripeLog")
+_MERGING = ("Replacing", "Summing", "Aggregating", "Collapsing", "Coalescing", "Graphite")
 _KINDS: dict[str, TableKind] = {"View": "view", "MaterializedView": "materialized view"}
 
 
@@ -89,6 +92,47 @@ def facts_of(wire: Wire, path: Path, item: DialectContract) -> Facts | None:
         return None
     engine, comment, views = found[0]
     return Facts(engine, comment, tuple(views.split("\n")) if views else ())
+
+
+def refuse_unstaged(path: Path, engine: str) -> None:
+    """0A000 for an engine whose tables do not keep the rows they are given, or keep them elsewhere."""
+    if not (engine.endswith("MergeTree") or engine in _PLAIN):
+        raise MigrationError(
+            "0A000",
+            f'table "{".".join(path)}" has the engine {engine}, which cannot be staged',
+            detail="A copy of it would share its rows, or have none.",
+            hint="Transfer into the table that keeps its rows, or into one of another name.",
+        )
+
+
+def target_notes(
+    wire: Wire, path: Path, item: DialectContract, *, kept: bool, lasting: bool
+) -> tuple[str, ...]:
+    """What becomes of rows that are put into a table or, where there is none, into its database. ``lasting``: the
+    engine lives longer than this session."""
+    facts = facts_of(wire, path, item) if kept else None
+    if facts is not None:
+        refuse_unstaged(path, facts.engine)
+    name = quote_text(path[-2], item) if len(path) > 1 else "currentDatabase()"
+    database = wire.rows(f"SELECT engine FROM system.databases WHERE name = {name}")
+    whole = ("Memory",) in database
+    notes = []
+    if whole or (facts is not None and facts.engine == "Memory"):
+        what, named = ("database", path[-2:-1]) if whole else ("table", path)
+        if not lasting:
+            other = "a table of another name: it is made as MergeTree" if not whole else "another database"
+            raise MigrationError(
+                "0A000",
+                f'{what} "{".".join(named)}" has the engine Memory: what is written there is gone at once',
+                detail="ClickHouse runs in this process, and what it has in memory ends with a session.",
+                hint=f"Transfer into {other}.",
+            )
+        notes.append(f"the engine of the {what} is Memory: its rows are gone when the server stops")
+    if facts is not None and any(word in facts.engine for word in _MERGING):
+        notes.append(
+            f"the engine of the table, {facts.engine}, makes one row of those with one sorting key, later"
+        )
+    return tuple(notes)
 
 
 def tables_of(wire: Wire, schema: str | None, item: DialectContract) -> list[TableEntry]:

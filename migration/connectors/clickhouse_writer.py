@@ -28,7 +28,14 @@ import pyarrow as pa
 
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.clickhouse import ClickhouseConnector, ClickhouseReader
-from migration.connectors.clickhouse_catalog import Facts, facts_of, place, table_of, tables_of
+from migration.connectors.clickhouse_catalog import (
+    Facts,
+    facts_of,
+    place,
+    refuse_unstaged,
+    table_of,
+    tables_of,
+)
 from migration.connectors.clickhouse_forms import outgoing
 from migration.connectors.clickhouse_wire import Wire
 from migration.connectors.fitting import Fit, fit, fit_batch
@@ -41,7 +48,6 @@ from migration.types import byte_string
 
 _REPLACED = " [bough: replaced]"
 _ADDED = " [bough: added]"
-_PLAIN = ("Memory", "Log", "TinyLog", "StripeLog")
 
 
 class ClickhouseWriter(SqlWriter):
@@ -93,13 +99,8 @@ class ClickhouseWriter(SqlWriter):
 
     def create_like(self, staging: Path, target: Path) -> None:
         found = self._facts(target)
-        if found is not None and not _keeps_rows(found.engine):
-            raise MigrationError(
-                "0A000",
-                f'table "{".".join(target)}" has the engine {found.engine}, which cannot be staged',
-                detail="A copy of it would share its rows, or have none.",
-                hint="Transfer into the table it reads from.",
-            )
+        if found is not None:
+            refuse_unstaged(target, found.engine)
         self.execute(f"CREATE TABLE {self.q(staging)} AS {self.q(target)}")
         if found is not None and found.comment.endswith(
             _REPLACED
@@ -329,7 +330,3 @@ class _Sink(io.RawIOBase):
         """What was written since the last time."""
         found, self._parts = b"".join(self._parts), []
         return found
-
-
-def _keeps_rows(engine: str) -> bool:
-    return engine.endswith("MergeTree") or engine in _PLAIN

@@ -155,6 +155,10 @@ class SqlConnector(ABC, Generic[S]):
         """No engine text by default."""
         return None
 
+    def target_notes(self, path: Path, *, kept: bool) -> tuple[str, ...]:
+        """What is to be known before rows go to a table; by default nothing."""
+        return ()
+
     def close(self) -> None:
         """Stops what still runs; readers and writers close their own sessions."""
         self.interrupt()

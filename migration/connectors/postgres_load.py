@@ -122,7 +122,8 @@ _DECIMALS = """
 SELECT quote_ident(attname) FROM pg_catalog.pg_attribute
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped AND atttypid = 'pg_catalog.numeric'::regtype
     AND attstorage = 'm' AND atttypmod > 4 AND (atttypmod - 4) >> 16 <= 38 ORDER BY attnum"""
-_PLAIN_COLUMNS = 64  # of at most 24 bytes: what is stored plain cannot leave a row that is too long for a page
+# Of at most 24 bytes each: what is stored plain cannot leave a row that is too long for a page.
+_PLAIN_COLUMNS = 64
 _STORAGE = {"p": "PLAIN", "m": "MAIN", "e": "EXTERNAL", "x": "EXTENDED"}
 _CHANGED = """
 SELECT quote_ident(a.attname), coalesce(t.attstorage, y.typstorage)::text

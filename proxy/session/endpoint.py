@@ -140,6 +140,10 @@ class LocalConnector:
             columns = reader.describe(Source(path=path))
         return RemoteTable(TableSpec((found.schema, found.name), columns, dialect=DIALECT), "view")
 
+    def target_notes(self, path: Path, *, kept: bool) -> tuple[str, ...]:
+        """Rows of a branch stay."""
+        return ()
+
     def definition(self, path: Path) -> str | None:
         found = self.find(path)
         if found is None:

@@ -205,6 +205,92 @@ def test_in_process_takes_no_statements_unless_the_settings_allow_it(chdb_home: 
         assert reader.fetch("SELECT 1 AS one").to_pylist() == [{"one": 1}]
 
 
+@pytest.mark.parametrize(
+    ("made", "path"),
+    [
+        (("CREATE TABLE kept_nowhere (id Int64) ENGINE = Memory",), ("kept_nowhere",)),
+        (("CREATE DATABASE nowhere ENGINE = Memory",), ("nowhere", "t")),
+        (
+            ("CREATE DATABASE nowhere ENGINE = Memory", "CREATE TABLE nowhere.t (id Int64) ENGINE = Log"),
+            ("nowhere", "t"),
+        ),
+    ],
+    ids=["table", "new table", "database"],
+)  # fmt: skip
+def test_what_this_process_has_in_memory_is_no_target(
+    chdb_home: str, tmp_path: Path, made: tuple[str, ...], path: tuple[str, ...]
+) -> None:
+    """The rows would be gone with the session that wrote them, after a verdict of pass."""
+    pytest.importorskip("chdb")
+    given = {"path": chdb_home, "role": "read_write", "enable_external_access": "true"}
+    inner = connect(datasource("inner", "clickhouse", given))
+    source = duck(tmp_path / "d.duckdb", "CREATE TABLE s AS SELECT 1::BIGINT AS id")
+    with inner.writer() as writer:  # whose session keeps the engine, and with it what is in memory
+        for statement in made:
+            writer.execute(statement)
+        request = TransferRequest(Source(path=("main", "s")), path)
+        with pytest.raises(
+            MigrationError, match="has the engine Memory: what is written there is gone"
+        ) as refusal:
+            plan(request, source, inner)
+        assert refusal.value.sqlstate == "0A000"
+        writer.execute("DROP DATABASE IF EXISTS nowhere")
+        writer.execute("DROP TABLE IF EXISTS kept_nowhere")
+
+
+def test_in_memory_of_a_server_rows_stay_as_long_as_it(click: Connector, tmp_path: Path) -> None:
+    click.execute("CREATE TABLE t (id Int64) ENGINE = Memory")
+    source = duck(tmp_path / "d.duckdb", "CREATE TABLE s AS SELECT 1::BIGINT AS id")
+    request = TransferRequest(Source(path=("main", "s")), ("t",))
+    result = run(plan(request, source, click))
+    assert (result.verdict, ids(click)) == ("pass", [1])
+    assert "the engine of the table is Memory: its rows are gone when the server stops" in result.notes
+    remade = TransferRequest(Source(path=("main", "s")), ("t",), options=TransferOptions(recreate=True))
+    assert not [note for note in run(plan(remade, source, click)).notes if "Memory" in note]
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "Null",
+        "Buffer(currentDatabase(), t, 1, 10, 100, 10, 100, 10, 100)",
+        "File(CSV)",
+        "Set",
+        "Merge('default', '^t$')",
+    ],
+)
+def test_an_engine_that_keeps_no_rows_of_its_own_is_no_target(
+    click: Connector, tmp_path: Path, engine: str
+) -> None:
+    click.execute("CREATE TABLE t (id Int64) ENGINE = MergeTree ORDER BY id")
+    click.execute(f"CREATE TABLE other (id Int64) ENGINE = {engine}")
+    source = duck(tmp_path / "d.duckdb", "CREATE TABLE s AS SELECT 1::BIGINT AS id")
+    for mode in ("replace", "append"):
+        request = TransferRequest(Source(path=("main", "s")), ("other",), mode)  # type: ignore[arg-type]
+        with pytest.raises(MigrationError, match="cannot be staged") as refusal:
+            plan(request, source, click)
+        assert refusal.value.sqlstate == "0A000"
+    click.execute("DROP TABLE other")
+
+
+def test_a_table_that_merges_rows_says_so(click: Connector, tmp_path: Path) -> None:
+    click.execute("CREATE TABLE t (id Int64) ENGINE = ReplacingMergeTree ORDER BY id")
+    source = duck(
+        tmp_path / "d.duckdb",
+        "CREATE TABLE s AS SELECT 1::BIGINT AS id",
+        "CREATE TABLE d AS FROM s, range(2)",
+    )
+    with plan(TransferRequest(Source(path=("main", "s")), ("t",)), source, click) as ready:
+        assert any(
+            "ReplacingMergeTree, makes one row of those with one sorting key" in note for note in ready.notes
+        )
+    twice = TransferRequest(Source(query="SELECT id FROM d"), ("t",))
+    with pytest.raises(MigrationError) as refusal:
+        run(plan(twice, source, click))
+    assert refusal.value.sqlstate == "VT002"
+    assert ids(click) == []
+
+
 def test_a_result_that_breaks_off_is_no_result() -> None:
     from migration.connectors.clickhouse_wire import ClickHouseError, Wire
 
