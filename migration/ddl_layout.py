@@ -165,7 +165,15 @@ def _snowflake(writer: _Writer) -> _Clauses:
 
 
 def _mysql(writer: _Writer) -> _Clauses:
-    return ["ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"]
+    return [f"ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = {_collation(writer.version)}"]
+
+
+def _collation(version: str | None) -> str:
+    """One that compares texts by all they hold. ``utf8mb4_bin`` passes over blanks at the end, but all servers have it;
+    MySQL's versions end below 10, where MariaDB's begin."""
+    if version is not None and at_least(version, "10"):
+        return "utf8mb4_nopad_bin" if at_least(version, "10.2.2") else "utf8mb4_bin"
+    return "utf8mb4_0900_bin" if version is not None and at_least(version, "8.0.17") else "utf8mb4_bin"
 
 
 _FAMILIES: dict[str, Callable[[_Writer], _Clauses]] = {

@@ -114,11 +114,11 @@ def target_notes(
     if facts is not None:
         refuse_unstaged(path, facts.engine)
     name = quote_text(path[-2], item) if len(path) > 1 else "currentDatabase()"
-    database = wire.rows(f"SELECT engine FROM system.databases WHERE name = {name}")
-    whole = ("Memory",) in database
+    found = wire.rows(f"SELECT name, engine FROM system.databases WHERE name = {name}")
+    whole = bool(found) and found[0][1] == "Memory"
     notes = []
     if whole or (facts is not None and facts.engine == "Memory"):
-        what, named = ("database", path[-2:-1]) if whole else ("table", path)
+        what, named = ("database", (str(found[0][0]),)) if whole else ("table", path)
         if not lasting:
             other = "a table of another name: it is made as MergeTree" if not whole else "another database"
             raise MigrationError(

@@ -162,7 +162,9 @@ CONTRACT = DialectContract(
     recommends=(
         Clause("fraction", "DATETIME(6): DATETIME drops fractions of a second"),
         Clause(
-            "charset", "DEFAULT CHARSET = utf8mb4 COLLATE utf8mb4_bin: exact comparison of all of Unicode"
+            "charset",
+            "DEFAULT CHARSET = utf8mb4 COLLATE utf8mb4_nopad_bin (MariaDB 10.2) or utf8mb4_0900_bin (MySQL 8): exact "
+            "comparison of all of Unicode; utf8mb4_bin takes 'a' and 'a ' for one key",
         ),
         Clause("row_size", "at most 65,535 bytes a row, 4 for each character of a VARCHAR"),
         Clause("index_size", "at most 3,072 bytes an index key"),

@@ -1,0 +1,87 @@
+"""Texts that differ in case or in blanks at their end are different keys, at the source and in a new table."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from targets import opened_target
+
+from migration.connectors import connect
+from migration.connectors.base import Source
+from migration.datasources import datasource
+from migration.ddl import errors, read, render
+from migration.ddl_quoting import quote_path
+from migration.dialects import contract
+from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+from migration.types import text
+from migration.types_parse import parse_type
+
+KEYS = ["a", "a ", "a  ", "A", "ä", "Ä", "ae", "", " ", "ß", "ss", "a\t", "e\u0301", "\u00e9"]
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        "sqlite",
+        "duckdb",
+    ],
+)
+def test_texts_that_differ_by_a_blank_are_different_keys(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE keyed (k VARCHAR PRIMARY KEY, v VARCHAR UNIQUE)")
+        session.executemany("INSERT INTO keyed VALUES (?, ?)", [(key, key) for key in KEYS])
+    options = TransferOptions(verify="L4")
+    with (
+        closing(connect(datasource("here", "duckdb", {"path": str(file), "role": "read_write"}))) as here,
+        closing(opened_target(engine, tmp_path, request)) as there,
+    ):
+        place = ("keyed_texts",)
+        with there.writer() as writer:
+            writer.drop(place)
+        for mode, key in (("replace", ()), ("upsert", ("k",))):
+            asked = TransferRequest(Source(path=("main", "keyed")), place, mode, key, options=options)  # type: ignore[arg-type]
+            assert run(plan(asked, here, there)).verdict == "pass"
+        with there.reader() as reader:
+            found = reader.fetch(f"SELECT k FROM {quote_path(place, contract(there.dialect))}")[
+                "k"
+            ].to_pylist()
+        assert sorted(found) == sorted(KEYS)
+        back = TransferRequest(Source(path=place), ("main", "back"), options=options)
+        assert run(plan(back, there, here)).verdict == "pass"
+        with there.writer() as writer:
+            assert any(column.type.kind == "text" for column in writer.describe(place).columns)
+            writer.drop(place)
+
+
+@pytest.mark.parametrize(
+    ("version", "collation"),
+    [
+        ("10.11.14", "utf8mb4_nopad_bin"),
+        ("11.4.2", "utf8mb4_nopad_bin"),
+        ("10.1.48", "utf8mb4_bin"),
+        ("8.4.0", "utf8mb4_0900_bin"),
+        ("8.0.17", "utf8mb4_0900_bin"),
+        ("8.0.11", "utf8mb4_bin"),
+        ("5.7.44", "utf8mb4_bin"),
+        (None, "utf8mb4_bin"),
+    ],
+)
+def test_the_collation_is_one_that_the_server_has(version: str | None, collation: str) -> None:
+    table = TableSpec(
+        ("t",), (ColumnSpec("k", text(10), nullable=False),), (KeySpec("primary", ("k",)),), dialect="duckdb"
+    )
+    sql = render(table, "mysql", version=version).sql
+    assert sql.endswith(f"DEFAULT CHARSET = utf8mb4 COLLATE = {collation}")
+    assert errors(sql, "mysql", version) == []
+    assert parse_type(read(sql, "mysql").columns[0].type_text, "mysql") == text(10)
