@@ -48,6 +48,10 @@ class Monitor:
         """From here on nothing is cancelled any more."""
         self._watcher.end()
 
+    def ask_only(self) -> None:
+        """From here on who does not obey a cancel is asked, not cut off: who could tell what became of a COMMIT?"""
+        self._watcher.cuts = False
+
     @property
     def is_cancelled(self) -> bool:
         """Whether somebody wanted it to stop, as far as it was seen."""

@@ -33,12 +33,12 @@ class Insistence:
         self._asking: dict[int, threading.Thread] = {}
         self._since: float | None = None
 
-    def again(self) -> None:
-        """Asks all of them; waits for none."""
+    def again(self, *, cuts: bool = True) -> None:
+        """Asks all of them; waits for none. With ``cuts`` they are cut off once they have had their time."""
         now = time.monotonic()
         self._since = self._since or now
         for place, connector in enumerate(self._connectors):
-            if now - self._since >= PATIENCE:
+            if cuts and now - self._since >= PATIENCE:
                 connector.abandon()
             asking = self._asking.get(place)
             if asking is None or not asking.is_alive():
@@ -69,6 +69,7 @@ class Watcher:
         stopped: Callable[[], None] = lambda: None,
     ) -> None:
         self.wanted = False
+        self.cuts = True
         self._cancelled = cancelled
         self._stopped = stopped
         self._insistence = Insistence(connectors)
@@ -97,7 +98,7 @@ class Watcher:
         while not self._over.wait(POLL):
             if self.look():
                 self._stopped()
-                self._insistence.again()
+                self._insistence.again(cuts=self.cuts)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ Rules:
    then written down; a range that may or may not have been committed is deleted from staging and moved again.
 3. A resume reads the same snapshot if the source can still give it (a branch can); if not, every row is compared
    by fingerprint before anything is published.
-4. Cancelling wakes every stage: queues at once, engines by their ``interrupt``. What is asked for while the
-   target publishes comes too late, and the transfer ends as done.
+4. Cancelling wakes every stage: queues at once, engines by their ``interrupt``. What comes too late, while the target
+   publishes (``publication``), lets the transfer end as done.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import contextlib
 import itertools
 import secrets
 from collections.abc import Iterator
-from typing import cast
 
 import pyarrow as pa
 
+from migration import publication
 from migration import staging as stagings
 from migration import verify as verification
-from migration.connectors.base import Mode, Path, Predicate, Writer
+from migration.connectors.base import Path, Predicate, Writer
 from migration.errors import MigrationError
 from migration.finishing import finish
 from migration.journal import Journal, Range
@@ -39,6 +39,7 @@ from migration.transfer_model import (
     TransferRequest,
     TransferResult,
     cancelled_error,
+    is_cancelled,
 )
 from migration.transform import Transform
 from migration.watermarks import furthest
@@ -125,16 +126,13 @@ class _Work:
             monitor.enter("verify")
             checks = self._verify(writer)
             monitor.enter("publish")
-            # Until here a cancel is obeyed; from here on the target decides.
-            monitor.disarm()
             watermark = (self.furthest and self.furthest.text) or item.watermark
             journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
             assert self.staging is not None
             if item.source.dialect == item.target.dialect != "duckdb":
                 # Where the source is the target, or reads it, its snapshot holds a lock that a rename would wait for.
                 item.close()
-            mode = cast(Mode, item.write_mode)
-            result = writer.publish(self.staging, item.request.target, mode, item.request.key)
+            result = publication.publish(item, writer, self.staging, self.sent, monitor)
             self.published = True
             verdict = verification.verdict(checks)
             journal.finish(
@@ -285,7 +283,9 @@ class _Work:
         message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
         resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
         keep = resumable and self.monitor.phase == "move" and self.staging is not None
-        gone = self._is_gone(self.staging) if self.monitor.phase == "publish" and self.staging else False
+        gone: bool | None = False
+        if self.monitor.phase == "publish" and self.staging is not None:
+            gone = publication.has_taken(self.item, self.staging, self.sent)
         if gone:
             self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
             return error
@@ -329,16 +329,6 @@ class _Work:
             error.detail = error.detail and error.detail.replace(staged, target)
             error.table = target if error.table == staged else error.table
 
-    def _is_gone(self, staging: Path) -> bool | None:
-        """Whether publishing has taken it; None while the target cannot be asked, or cannot tell and it matters:
-        rows that were added would be added again."""
-        try:
-            with self.item.target.writer() as writer:
-                found = writer.has_published(staging, self.sent)
-        except MigrationError:
-            return None
-        return found if found is not None or self.item.write_mode == "append" else False
-
     def _result(
         self, checks: tuple[CheckResult, ...], verdict: str, notes: tuple[str, ...]
     ) -> TransferResult:
@@ -366,11 +356,6 @@ class _Work:
 
 def _holds(writer: Writer, staging: Path, rows: int) -> bool:
     return writer.exists(staging) and writer.count(staging) >= rows
-
-
-def is_cancelled(error: BaseException) -> bool:
-    """Whether somebody wanted it to stop."""
-    return isinstance(error, MigrationError) and error.sqlstate == "57014"
 
 
 def _bounds(column: str | None, piece: Range) -> tuple[Predicate, ...]:

@@ -307,6 +307,11 @@ class TransferResult:
         return values
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody wanted it to stop."""
+    return isinstance(error, MigrationError) and error.sqlstate == "57014"
+
+
 def cancelled_error(what: str = "the transfer") -> MigrationError:
     """57014, as a cancelled statement."""
     return MigrationError(

@@ -25,8 +25,8 @@ from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, is_ranged, plan
 from migration.settling import settle
 from migration.stopping import Watcher
-from migration.transfer import begun, is_cancelled, run
-from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error
+from migration.transfer import begun, run
+from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error, is_cancelled
 
 
 def undertake(

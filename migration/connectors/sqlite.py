@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path as FilePath
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +40,7 @@ from migration.connectors.queries import quoted
 from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import attachments, declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
+from migration.connectors.sqlite_session import WaitingSession, opened
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
@@ -58,7 +58,7 @@ def connect(datasource: Datasource, options: dict[str, str]) -> SqliteConnector:
     return SqliteConnector(datasource, options)
 
 
-class SqliteConnector(SqlConnector[sqlite3.Connection]):
+class SqliteConnector(SqlConnector[WaitingSession]):
     """One SQLite file, or the files of a pattern."""
 
     def version(self) -> str:
@@ -120,21 +120,22 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
         for session in tuple(self._sessions):
             session.interrupt()
 
-    def open(self, *, read_only: bool = True, file: str | None = None) -> sqlite3.Connection:
+    def let_go(self) -> None:
+        super().let_go()
+        for session in tuple(self._sessions):
+            session.wait_no_longer()
+
+    def open(self, *, read_only: bool = True, file: str | None = None) -> WaitingSession:
         """A session of its own. A file that is missing is an error where nobody may make it; else nothing is in it."""
         file = to_read(file or database_file(self.options), may_be_made=read_only and not self.read_only)
-        target = "file::memory:" if file == ":memory:" else f"file:{quote(str(FilePath(file).absolute()))}"
         mode = "memory" if file == ":memory:" else "ro" if read_only else "rwc"
         try:
-            session = sqlite3.connect(
-                f"{target}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-            )
+            session = opened(file if file == ":memory:" else str(FilePath(file).absolute()), mode)
             session.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
             session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.Error as reason:
             raise self.failed("HV00N", f"{reason} ({file})") from None
         if not read_only:
-            session.execute("PRAGMA busy_timeout = 10000")
             session.execute("PRAGMA foreign_keys = ON")
         self._sessions.append(session)
         return session
@@ -177,7 +178,7 @@ class SqliteConnector(SqlConnector[sqlite3.Connection]):
 class SqliteReader(SqlReader):
     """One read transaction."""
 
-    def __init__(self, connector: SqliteConnector, session: sqlite3.Connection) -> None:
+    def __init__(self, connector: SqliteConnector, session: WaitingSession) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
         self._copy: Copy | None = None
         with connector.errors():
@@ -274,7 +275,7 @@ class SqliteReader(SqlReader):
 class SqliteWriter(SqlWriter):
     """One session that writes."""
 
-    def __init__(self, connector: SqliteConnector, session: sqlite3.Connection) -> None:
+    def __init__(self, connector: SqliteConnector, session: WaitingSession) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
 
     def execute(self, statement: str) -> int | None:
