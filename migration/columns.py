@@ -49,7 +49,7 @@ class ColumnPlan:
     @property
     def read_column(self) -> ReadColumn:
         """What the reader is asked for."""
-        return ReadColumn(self.name, self.read, self.expression)
+        return ReadColumn(self.name, self.read, self.expression, self.allowed and _has_misfits(self.broken))
 
     @property
     def form(self) -> ColumnForm:
@@ -137,6 +137,8 @@ def _one(
     elif column.name in options.as_text:
         if contract(source_dialect).family == "postgres-like":
             read, expression = text(), f"CAST({quoted} AS text)"
+        elif _is_sqlite(source_dialect):
+            read, expression = text(), _sqlite_text(quoted)
         elif source_guards(read, source_dialect):
             read, expression = text(), _as_text(quoted, read)
         wanted = map_canonical(text(), contract(target_dialect), version).target_type
@@ -176,8 +178,10 @@ def _one(
         target = byte_string()  # an engine whose strings are bytes
     unfit = mapping.loss == "lossy" and not mapping.guards  # as to the type: what follows is about values
     guards = list(mapping.guards)
-    if expression is None:
+    if expression is None or _is_sqlite(source_dialect):
         guards += source_guards(read, source_dialect)
+    if read.kind == target.kind == "json" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
+        guards.append("well_formed")  # SQLite takes any text in such a column
     if read.kind == target.kind == "uuid" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
         guards.append("uuid")  # SQLite takes any text in such a column
         mapping = replace(mapping, cast="uuid_text")
@@ -229,16 +233,31 @@ def _as_text(quoted: str, type_: CanonicalType) -> str:
     return f"CONCAT({quoted}, 'Z')" if type_.kind == "instant" else f"CAST({quoted} AS CHAR)"
 
 
+def _sqlite_text(quoted: str) -> str:
+    """Every value as SQLite has it: doubles with all their digits, bytes in hexadecimal."""
+    short = f"CAST({quoted} AS TEXT)"
+    return (
+        f"CASE typeof({quoted}) WHEN 'real' THEN bough_text({quoted}) WHEN 'blob' THEN '\\x' || lower(hex({quoted})) "
+        f"ELSE {short} END"
+    )
+
+
+def _has_misfits(broken: Sequence[Finding]) -> bool:
+    """Whether there are values that cannot be read as the column's type (``Reader.misfits``)."""
+    return any(finding.guard == "utf8" or finding.guard.startswith("held:") for finding in broken)
+
+
 def _hopeless(plan: ColumnPlan) -> bool:
     return plan.mapping.loss == "unsupported" or (plan.unfit and not plan.allowed)
 
 
 def questions(plans: Sequence[ColumnPlan], source_dialect: str) -> list[Question]:
-    """What the profile must answer for these columns. Columns with an expression are judged on their way."""
+    """What the profile must answer for these columns. Columns with an expression are judged on their way, but for
+    SQLite's: those are no more than the column as it is, or its text."""
     found = []
     for plan in plans:
-        if plan.expression is None:
-            found += [Question(plan.name, plan.read, guard) for guard in plan.mapping.guards]
+        if plan.expression is None or _is_sqlite(source_dialect):
+            found += [Question(plan.name, plan.read, guard, plan.expression) for guard in plan.mapping.guards]
     return [q for q in found if not is_implied(q.guard, q.type, source_dialect)]
 
 
@@ -321,7 +340,7 @@ def _ways_out(plan: ColumnPlan, findings: Sequence[Finding], name: str) -> str:
         (f"SKIP ({name})", f"WITH (skip '{quoted}')"),
     ]
     words = {finding.guard.partition(":")[0] for finding in findings}
-    if not (words == {"no_nul"} and plan.read.kind == "text"):  # a text stays what it is
+    if not (words <= {"no_nul", "utf8"} and words and plan.read.kind == "text"):  # a text stays what it is
         ways.append((f"AS TEXT ({name})", f"WITH (as_text '{quoted}')"))
     if plan.mapping.loss != "unsupported" and "dimensions" not in words:
         ways.append((f"ALLOW LOSSY ({name})", f"WITH (allow_lossy '{quoted}')"))

@@ -10,7 +10,9 @@ Rules:
 4. A list breaks a condition if one of its elements does.
 
 Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
-more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look),
+more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look), ``held:type``
+and ``utf8`` (a value of SQLite's that is not of its column's type, or no text; the reader finds these), ``well_formed``
+(JSON where the source does not look),
 ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
 """
 
@@ -97,6 +99,8 @@ def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
     """What must hold for a source's column to travel in canonical form at all."""
     if contract(dialect).name == "mysql":
         return ("calendar",) if type_.kind in TEMPORAL else ("time:0..24",) if type_.kind == "time" else ()
+    if contract(dialect).name == "sqlite":
+        return (f"held:{type_}",)
     if contract(dialect).family != "postgres-like":
         return ()
     if type_.kind == "list":
@@ -322,6 +326,8 @@ def in_words(guard: str) -> str:
         "json_unique_keys": "no JSON, or objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",
         "uuid": "no uuids",
+        "utf8": "texts that are no UTF-8",
+        "well_formed": "no JSON",
         "dimensions": "arrays of more than one dimension, or not counted from 1",
     }
     if word in plain:
@@ -338,4 +344,5 @@ def in_words(guard: str) -> str:
         "octets": f"longer than {argument} bytes",
         "chars": f"longer than {argument} characters",
         "range": f"outside {low} to {high}",
+        "held": f"that {argument} cannot hold",
     }.get(word, f"against {quote_text(guard, contract('duckdb'))}")

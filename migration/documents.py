@@ -17,7 +17,7 @@ from typing import Any
 
 from migration.types import CanonicalType
 
-IN_PYTHON = ("json_unique_keys", "json_double")
+IN_PYTHON = ("json_unique_keys", "json_double", "well_formed")
 TEMPORAL = ("date", "timestamp", "instant")
 _NUMBERS = ("float32", "float64", "decimal")
 MEANT: Mapping[str, tuple[str, ...]] = {
@@ -126,8 +126,9 @@ def _document_keeps(guard: str, document: str) -> bool:
         json.loads(
             document,
             object_pairs_hook=_unique if unique else None,
-            parse_int=int if unique else _narrow_int,
-            parse_float=float if unique else _narrow_float,
+            parse_int=_narrow_int if guard == "json_double" else int,
+            parse_float=_narrow_float if guard == "json_double" else float,
+            parse_constant=_no_constant if guard == "well_formed" else None,
         )
     except (_RepeatedKey, _WideNumber):
         return False
@@ -141,6 +142,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise _RepeatedKey
     return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")  # NaN and Infinity, which Python takes
 
 
 def _narrow_int(text: str) -> int:

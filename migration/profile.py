@@ -5,13 +5,14 @@ Rules:
 1. Only conditions that some value could break are asked (``conditions.is_implied`` knows which cannot), all in
    one query together with the measures that verify the transfer later. What the least and the greatest value prove
    is not counted (``conditions.is_proven``).
-2. Where the source's dialect has no expressions of ours, the guarded columns alone are read and judged here.
+2. Where the source's dialect has no expressions of ours, the guarded columns alone are read and judged here. What
+   would stop such a read is asked of the reader first (``Reader.misfits``).
 3. A profile says how many values break a condition and shows up to three; it decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,11 +30,17 @@ from migration.types import CanonicalType
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A condition on a column of the source."""
+    """A condition on a column of the source, or on what is read in its place."""
 
     column: str
     type: CanonicalType
     guard: str
+    expression: str | None = None
+
+    @property
+    def is_of_reader(self) -> bool:
+        """Whether the reader finds the values that break it."""
+        return self.guard.startswith("held:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,10 @@ def take(
 ) -> Profile:
     """The answers to ``questions``, and the measures of ``measured`` columns, in one scan where possible."""
     asked = [q for q in questions if not conditions.is_implied(q.guard, q.type, dialect)]
-    here = [q for q in asked if _condition(q, dialect) is None]
-    there = [q for q in asked if _condition(q, dialect) is not None]
+    held = [ReadColumn(q.column, q.type, q.expression) for q in asked if q.is_of_reader]
+    asked = [q for q in asked if not q.is_of_reader]
+    here = [q for q in asked if q.expression is not None or _condition(q, dialect) is None]
+    there = [q for q in asked if q not in here]
     if measure_query(dialect, source, measured) is None and not there:
         rows, found, measure = reader.count(source), _NOTHING, None
     else:
@@ -87,7 +96,12 @@ def take(
     spared = {
         name: conditions.spared(_type_of(name, asked), column, dialect) for name, column in spoilt.items()
     }
-    findings = [*found, *(_judged_here(reader, source, here, spared) if here else ())]
+    misfits = [
+        Finding(item.column, item.guard, item.count, item.samples)
+        for item in (reader.misfits(source, held) if held else ())
+    ]
+    holes = {item.column for item in misfits}
+    findings = [*found, *misfits, *(_judged_here(reader, source, here, spared, holes) if here else ())]
     return Profile(rows, tuple(findings), measure)
 
 
@@ -184,17 +198,22 @@ def _with_samples(
 
 
 def _judged_here(
-    reader: Reader, source: Source, questions: Sequence[Question], spared: Mapping[str, str]
+    reader: Reader,
+    source: Source,
+    questions: Sequence[Question],
+    spared: Mapping[str, str],
+    holes: Collection[str],
 ) -> list[Finding]:
     """Reads the columns in question and judges them by DuckDB and Python, batch by batch. ``spared`` are expressions
-    for those that hold what cannot be read."""
-    columns = {question.column: question.type for question in questions}
+    for those that hold what cannot be read, ``holes`` those that the reader leaves out by itself."""
+    columns = {
+        q.column: ReadColumn(q.column, q.type, spared.get(q.column, q.expression), q.column in holes)
+        for q in questions
+    }
     counts: dict[Question, int] = dict.fromkeys(questions, 0)
     samples: dict[Question, list[str]] = {question: [] for question in questions}
     with open_engine(threads=1) as engine:
-        for batch in reader.read(
-            source, [ReadColumn(name, type_, spared.get(name)) for name, type_ in columns.items()]
-        ):
+        for batch in reader.read(source, list(columns.values())):
             arrays = dict(zip(columns, batch.columns, strict=True))
             for question in questions:
                 array = arrays[question.column]

@@ -85,12 +85,24 @@ class ReadColumn:
     """One column to read.
 
     ``type`` is what arrives, in canonical form. ``expression`` is SQL of the source's dialect over the
-    source's columns; None reads the column ``name`` as it is.
+    source's columns; None reads the column ``name`` as it is. ``spared``: a value that ``type`` cannot hold is NULL
+    instead of an error, where ``Reader.misfits`` can find such values.
     """
 
     name: str
     type: CanonicalType
     expression: str | None = None
+    spared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Values that their column's type cannot hold: how many, and up to three; ``guard`` is the condition they break."""
+
+    column: str
+    guard: str
+    count: int
+    samples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,9 @@ class Reader(Protocol):
 
     def renamed(self, source: Source, names: Sequence[str]) -> str | None:
         """A query with its columns under other names; None where those that are the same differ when they are read."""
+
+    def misfits(self, source: Source, columns: Sequence[ReadColumn]) -> Sequence[Misfit]:
+        """Values that would stop a read of ``columns``, where an engine types values and not columns."""
 
     def step_aside(self, target: Connector) -> None:
         """Called before ``target`` is written to: a reader whose lock would keep it away lets go of what both use."""

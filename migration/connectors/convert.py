@@ -68,6 +68,18 @@ def from_values(values: Sequence[Any], type_: CanonicalType, name: str = "") -> 
         raise unfit(name, type_, str(reason)) from None
 
 
+def fitting(values: Sequence[Any], type_: CanonicalType) -> tuple[pa.Array, list[Any]]:
+    """The values that ``type_`` holds, NULL for the others, and those others."""
+    try:
+        return from_values(values, type_), []
+    except MigrationError:
+        if len(values) == 1:
+            return pa.nulls(1, arrow_type(type_)), list(values)
+    half = len(values) // 2
+    (left, first), (right, second) = fitting(values[:half], type_), fitting(values[half:], type_)
+    return pa.concat_arrays([left, right]), [*first, *second]
+
+
 def from_hex(texts: pa.Array) -> pa.Array:
     """Hexadecimal digits to bytes: one pass over the column's buffer."""
     texts = pa.concat_arrays([texts])  # offsets that start at 0
@@ -101,7 +113,7 @@ def moment(text: str, unit: str) -> int:
     digits = _UNITS[unit]
     seconds = _days(match) * 86400
     if match["h"] is not None:
-        seconds += int(match["h"]) * 3600 + int(match["mi"]) * 60 + int(match["s"]) - _offset(match["z"])
+        seconds += _time_of_day(match) - _offset(match["z"])
     result: int = seconds * 10**digits + _fraction(match["f"], digits)
     if abs(result) >= INFINITE_TIMESTAMP:
         raise ValueError(f"{text} is out of range")
@@ -140,6 +152,14 @@ def _days(match: re.Match[str]) -> int:
     shift = (year - 2000) // 400  # Python's calendar has years 1 to 9999; 400 years repeat exactly
     days = date(year - shift * 400, month, day).toordinal() - date(1970, 1, 1).toordinal()
     return days + shift * 146_097
+
+
+def _time_of_day(match: re.Match[str]) -> int:
+    """Seconds since midnight, which may be the end of the day."""
+    hour, minute, second = int(match["h"]), int(match["mi"]), int(match["s"] or 0)
+    if hour > 24 or minute > 59 or second > 59 or (hour == 24 and (minute or second)):
+        raise ValueError(f"{match[0]!r} is no time of day")
+    return (hour * 60 + minute) * 60 + second
 
 
 def _fraction(digits: str | None, wanted: int) -> int:
@@ -252,8 +272,7 @@ def _clock(value: Any, unit: str) -> int:
         match = _CLOCK.fullmatch(value)
         if match is None:
             raise ValueError(f"{value!r} is no time of day")
-        seconds = (int(match["h"]) * 60 + int(match["mi"])) * 60 + int(match["s"] or 0)
-        value_units = seconds * 10**digits + _fraction(match["f"], digits)
+        value_units = _time_of_day(match) * 10**digits + _fraction(match["f"], digits)
     if not 0 <= value_units <= 86400 * 10**digits:
         raise ValueError(f"{value} is not within a day")
     return value_units

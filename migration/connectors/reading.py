@@ -10,7 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
-from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Predicate, ReadColumn, Source
+from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Misfit, Predicate, ReadColumn, Source
 from migration.connectors.queries import select
 from migration.dialects import DialectContract
 from migration.model import ColumnSpec
@@ -95,6 +95,10 @@ class SqlReader(ABC):
     def row(self, query: str) -> Sequence[Any]:
         """The one row of a query that gives only texts and whole numbers; their types need not be asked for."""
         return self.rows(query)[0]
+
+    def misfits(self, source: Source, columns: Sequence[ReadColumn]) -> Sequence[Misfit]:
+        """None: columns have types, unless an engine says so."""
+        return ()
 
     def step_aside(self, target: object) -> None:
         """Nothing: who reads keeps nobody from writing, unless an engine says so."""

@@ -13,34 +13,27 @@ Rules:
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path as FilePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migration.connectors.base import (
-    Path,
-    ReadColumn,
-    RemoteTable,
-    Source,
-    TableEntry,
-    WriteResult,
-)
+from migration.connectors.base import Misfit, Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
 from migration.connectors.children import Reference
-from migration.connectors.convert import from_values, unfit
+from migration.connectors.convert import unfit
 from migration.connectors.files import database_file, database_files, refuse_passing, to_read
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.opening import SqlConnector
-from migration.connectors.queries import quoted
+from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import attachments, declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
 from migration.connectors.sqlite_session import WaitingSession, opened
+from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits
 from migration.connectors.telling import Answer, of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
@@ -49,7 +42,6 @@ from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string, of, text
 
-_NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
 _VALUES = {"integer": of("int64"), "real": of("float64"), "text": text(), "blob": byte_string()}
 
 
@@ -164,7 +156,7 @@ class SqliteConnector(SqlConnector[WaitingSession]):
                 code = "HV00R"
             elif "unknown database" in message:
                 code = "3F000"
-            elif (match := _NO_UTF8.search(message)) is not None:
+            elif (match := NO_UTF8.search(message)) is not None:
                 raise MigrationError(
                     "HV004",
                     f'column "{match[1]}" has a text that is no UTF-8',
@@ -210,17 +202,24 @@ class SqliteReader(SqlReader):
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
-        with self.connector.errors(), closing(self.session.cursor()) as cursor:
+        spared = decoding(self.session) if any(column.spared for column in columns) else nullcontext()
+        with self.connector.errors(), spared, closing(self.session.cursor()) as cursor:
             cursor.execute(text)
             wanted = rows
             while found := cursor.fetchmany(wanted):
                 arrays = [
-                    from_values(values, column.type, column.name)
+                    arrived(values, column)
                     for column, values in zip(columns, zip(*found, strict=True), strict=True)
                 ]
                 batch = pa.record_batch(arrays, names=[column.name for column in columns])
                 yield batch
                 wanted = max(1, min(rows, size * len(found) // max(batch.nbytes, 1)))
+
+    def misfits(self, source: Source, columns: Sequence[ReadColumn]) -> Sequence[Misfit]:
+        self.check(source)
+        texts = [column.expression or quoted(column.name, self.item) for column in columns]
+        with self.connector.errors():
+            return misfits(self.session, relation(self.item, source), columns, texts)
 
     def step_aside(self, target: object) -> None:
         """Before ``target`` (a connector) writes into the file that is read."""

@@ -44,7 +44,7 @@ class WaitingSession(sqlite3.Connection):
 def opened(file: str, mode: str) -> WaitingSession:
     """A session on a file (by its absolute path) or in memory; ``mode`` is SQLite's: ro, rwc or memory."""
     target = "file::memory:" if file == ":memory:" else f"file:{quote(file)}"
-    return sqlite3.connect(
+    session = sqlite3.connect(
         f"{target}?mode={mode}",
         _STEP,
         isolation_level=None,
@@ -52,3 +52,5 @@ def opened(file: str, mode: str) -> WaitingSession:
         factory=WaitingSession,
         uri=True,
     )
+    session.create_function("bough_text", 1, repr, deterministic=True)  # SQLite's own texts of doubles round
+    return session
