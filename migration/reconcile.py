@@ -20,40 +20,38 @@ Rules:
    ``pass``. A check nobody could run is never silently a pass.
 3. Columns are paired by name. A column that one side lacks fails ``schema`` and takes no part in the rest.
 4. Without a KEY the key is the primary key both sides share; without that, rows are compared by fingerprint.
+5. Each side is read once: where its rows come here anyway, whatever its engine does not measure is measured, and
+   different values and keys are counted, of the rows that come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from migration.connectors.base import Connector, ReadColumn, Reader, Source
-from migration.connectors.texts import date_text, moment_text
 from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.fingerprint import fingerprint_query
-from migration.measures import TableMeasure, differences, measure_batches, measure_class
-from migration.measures_sql import measured_by, source_clause
+from migration.measures import (
+    BatchMeasure,
+    TableMeasure,
+    differences,
+    finished,
+    measure_batches,
+    measure_class,
+)
+from migration.measures_sql import measure_query, measured_by, source_clause
 from migration.model import ColumnSpec, TableSpec
-from migration.rows import Difference, Pair, compare
+from migration.reconcile_report import MEASURED, Report, Verdict, checks_of, readable
+from migration.rows import Comparison, Difference, Pair, compare
 from migration.transfer_model import CheckResult
 from migration.types import CanonicalType, byte_string
 
-LIGHT = ("schema", "count", "nulls", "min_max", "sums", "octets")
-CHECKS = (*LIGHT, "distinct", "duplicate_keys", "fingerprint", "rows")
-_LEVELS = {
-    "l0": ("schema",),
-    "l1": ("schema", "count"),
-    "l2": LIGHT,
-    "l3": (*LIGHT, "fingerprint"),
-    "l4": (*LIGHT, "duplicate_keys", "rows"),
-}
 _GROUP = {"nonnull": "nulls", "min": "min_max", "max": "min_max", "infinite": "min_max", "sum": "sums"}
-Verdict = Literal["pass", "fail", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,71 +65,6 @@ class Side:
     def label(self) -> str:
         """Its name in reports."""
         return ".".join((self.connector.name, *self.source.path)) if self.source.path else self.connector.name
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The answer: a row for each check, the verdict, and samples of the rows that differ."""
-
-    checks: tuple[CheckResult, ...]
-    differences: tuple[Difference, ...] = ()
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of all checks."""
-        found = {check.verdict for check in self.checks}
-        return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it is not a pass."""
-        return tuple(
-            f"{check.check}{f' of {check.column}' if check.column else ''}: "
-            f"{check.detail or f'{check.source} <> {check.target}'}"
-            for check in self.checks
-            if check.verdict != "pass"
-        )
-
-    def rows(self) -> list[tuple[str, str, str | None, str | None, str, str]]:
-        """As RECONCILE shows it: check, column, source, target, status, detail; the verdict last."""
-        shown: list[tuple[str, str, str | None, str | None, str, str]] = [
-            (check.check, check.column, check.source, check.target, str(check.verdict), check.detail)
-            for check in self.checks
-        ]
-        shown += [
-            (
-                f"row {item.kind}",
-                ", ".join(item.columns),
-                item.left or None,
-                item.right or None,
-                "fail",
-                f"key ({item.key})",
-            )
-            for item in self.differences
-        ]
-        return [*shown, ("verdict", "", None, None, self.verdict, "; ".join(self.reasons))]
-
-
-def checks_of(names: Sequence[str]) -> tuple[str, ...]:
-    """``all``, ``light``, a level or single checks, as their names in order; 22023 for what is none."""
-    chosen: set[str] = set()
-    for name in names:
-        folded = name.strip().lower()
-        if folded in ("", "all"):
-            chosen |= set(CHECKS)
-        elif folded == "light":
-            chosen |= set(LIGHT)
-        elif folded in _LEVELS:
-            chosen |= set(_LEVELS[folded])
-        elif folded in CHECKS:
-            chosen.add(folded)
-        else:
-            raise MigrationError(
-                "22023",
-                f'no check "{name}"',
-                hint=f"The checks are ALL, LIGHT, L0 to L4, {', '.join(CHECKS)}.",
-            )
-    return tuple(check for check in CHECKS if check in chosen)
 
 
 def reconcile(
@@ -164,11 +97,14 @@ def estimate(
             found.append(
                 ("compare", f"rows {by}" if "rows" in chosen else "one fingerprint of all rows", None)
             )
-        for side, reader in ((a, left), (b, right)):
+        compared = bool(set(chosen) & {"fingerprint", "rows"})
+        for index, (side, reader) in enumerate(((a, left), (b, right))):
             rows = reader.count(side.source)
-            scans = int(bool(set(chosen) & {"nulls", "min_max", "sums", "octets"}))
-            scans += int("distinct" in chosen) + int("duplicate_keys" in chosen and bool(key))
-            reads = int("rows" in chosen or "fingerprint" in chosen)
+            measured = bool(set(chosen) & set(MEASURED))
+            itself = measured and work.measures_itself(index)
+            reads = int(compared or (measured and not itself))
+            scans = int(itself) + int("distinct" in chosen and not compared)
+            scans += int("duplicate_keys" in chosen and bool(key) and "rows" not in chosen)
             snapshot = "one snapshot" if reader.consistent else "no snapshot"
             found.append(("scan", f"{side.label}: {scans} scans by its engine, {snapshot}", rows * scans))
             come = "every row comes here to be compared" if reads else "no row comes here"
@@ -193,18 +129,28 @@ class _Work:
         if "count" in chosen:
             counts = [r.count(s.source) for r, s in zip(self.readers, self.sides, strict=True)]
             self._add("count", "", counts[0] == counts[1], *map(str, counts))
-        if set(chosen) & {"nulls", "min_max", "sums", "octets"}:
-            self._measures(pairs, chosen)
+        fingerprint = None
+        reads = bool(set(chosen) & {"fingerprint", "rows"})
+        if reads and pushed and not ("rows" in chosen and key):
+            fingerprint = self._pushed_fingerprint(pairs)
+        reads = reads and fingerprint is None
+        measures = (
+            [self._measure(side, pairs, reads=reads) for side in (0, 1)]
+            if set(chosen) & set(MEASURED)
+            else None
+        )
+        found = self._compared(pairs, key if "rows" in chosen else (), chosen, measures) if reads else None
+        if measures is not None:
+            self._measures(pairs, chosen, *map(_ended, measures))
         if "distinct" in chosen:
-            self._distinct(pairs)
+            self._distinct(pairs, found)
         if "duplicate_keys" in chosen and key:
-            self._duplicates(key)
-        if "rows" in chosen and key:
-            compared = compare(*self._streams(pairs), pairs, key, self.tolerance)
-            self.checks += [check for check in compared.checks if check.check != "duplicate_key"]
-            differing = compared.differences
-        elif set(chosen) & {"fingerprint", "rows"} and not (pushed and self._pushed_fingerprint(pairs)):
-            self.checks += compare(*self._streams(pairs), pairs, (), self.tolerance).checks
+            self._duplicates(key, found)
+        if fingerprint is not None:
+            self.checks.append(fingerprint)
+        if found is not None:
+            self.checks += [item for item in found.checks if item.check not in ("duplicate_key", "distinct")]
+            differing = found.differences
         for side, reader in zip(self.sides, self.readers, strict=True):
             if not reader.consistent:
                 self.checks.append(
@@ -265,8 +211,9 @@ class _Work:
             detail = "" if types[0] == types[1] else f"compared as {pair.form}"
             self.checks.append(CheckResult("schema", pair.name, "pass", *types, detail))
 
-    def _measures(self, pairs: Sequence[Pair], chosen: Sequence[str]) -> None:
-        left, right = self._measure(0, pairs), self._measure(1, pairs)
+    def _measures(
+        self, pairs: Sequence[Pair], chosen: Sequence[str], left: TableMeasure, right: TableMeasure
+    ) -> None:
         types = {pair.name: pair.left for pair in pairs}
         for name, column, agrees, one, other in differences(left, right, self.tolerance or 1e-9):
             group = _GROUP.get(name, name)
@@ -280,24 +227,43 @@ class _Work:
                 ]
                 agrees, (one, other), detail = nulls[0] == nulls[1], map(str, nulls), ", ".join(shares)
             elif name in ("min", "max"):
-                one, other = (_readable(text, types[column]) for text in (one, other))
+                one, other = (readable(text, types[column]) for text in (one, other))
             self._add(name if name in ("min", "max") else group, column, agrees, one, other, detail)
 
-    def _measure(self, index: int, pairs: Sequence[Pair]) -> TableMeasure:
+    def measures_itself(self, index: int) -> bool:
+        """Whether a side's engine adds its columns up, or its rows have to come here for it."""
+        side = self.sides[index]
+        columns = self._columns(index, self.pairs())
+        return measure_query(side.connector.dialect, side.source, columns) is not None
+
+    def _measure(self, index: int, pairs: Sequence[Pair], *, reads: bool) -> TableMeasure | BatchMeasure:
+        """A side's measure by its engine, or of its rows: those that will come (``reads``), or read for it."""
         side, reader = self.sides[index], self.readers[index]
-        columns = [(pair.name, pair.left if index == 0 else pair.right) for pair in pairs]
+        columns = self._columns(index, pairs)
         found = measured_by(reader.row, side.connector.dialect, side.source, columns)
         if found is not None:
             return found
-        reads = [ReadColumn(name, type_) for name, type_ in columns]
-        return measure_batches(reader.read(side.source, reads), columns)
+        return BatchMeasure(columns) if reads else measure_batches(self._stream(index, pairs), columns)
 
-    def _distinct(self, pairs: Sequence[Pair]) -> None:
-        comparable = [
-            pair
-            for pair in pairs
-            if measure_class(pair.left) == measure_class(pair.right) != "opaque" and pair.left.kind != "list"
-        ]
+    def _compared(
+        self,
+        pairs: Sequence[Pair],
+        key: tuple[str, ...],
+        chosen: Sequence[str],
+        measures: Sequence[TableMeasure | BatchMeasure] | None,
+    ) -> Comparison:
+        """Every row of both sides, read once."""
+        left, right = self._stream(0, pairs), self._stream(1, pairs)
+        if measures is not None:
+            left, right = _passing(left, measures[0]), _passing(right, measures[1])
+        counted = [pair.name for pair in _comparable(pairs)] if "distinct" in chosen else []
+        return compare(left, right, pairs, key, self.tolerance, distinct=counted)
+
+    def _distinct(self, pairs: Sequence[Pair], found: Comparison | None) -> None:
+        if found is not None:
+            self.checks += [check for check in found.checks if check.check == "distinct"]
+            return
+        comparable = _comparable(pairs)
         counts = []
         for side, reader in zip(self.sides, self.readers, strict=True):
             item = contract(side.connector.dialect)
@@ -306,58 +272,70 @@ class _Work:
             )
             if not listed:
                 return
-            table = reader.fetch(f"SELECT {listed} FROM {source_clause(side.source, item.name)}")
-            counts.append([int(table.column(i)[0].as_py()) for i in range(len(comparable))])
+            counts.append(reader.row(f"SELECT {listed} FROM {source_clause(side.source, item.name)}"))
         for pair, one, other in zip(comparable, *counts, strict=True):
-            self._add("distinct", pair.name, one == other, str(one), str(other))
+            self._add("distinct", pair.name, int(one) == int(other), str(one), str(other))
 
-    def _duplicates(self, key: tuple[str, ...]) -> None:
+    def _duplicates(self, key: tuple[str, ...], found: Comparison | None) -> None:
+        label = ", ".join(key)
+        for check in found.checks if found is not None else ():
+            if check.check == "duplicate_key":
+                self.checks.append(replace(check, check="duplicate_keys"))
+                return
         counts = []
         for side, reader in zip(self.sides, self.readers, strict=True):
             item = contract(side.connector.dialect)
             names = ", ".join(quote_name(name, item) for name in key)
-            table = reader.fetch(
+            (count,) = reader.row(
                 f"SELECT count(*) AS n FROM (SELECT {names} FROM {source_clause(side.source, item.name)} "
                 f"GROUP BY {names} HAVING count(*) > 1) AS bough_keys"
             )
-            counts.append(int(table.column(0)[0].as_py()))
-        self._add("duplicate_keys", ", ".join(key), not any(counts), str(counts[0]), str(counts[1]))
+            counts.append(int(count))
+        self._add("duplicate_keys", label, not any(counts), str(counts[0]), str(counts[1]))
 
-    def _streams(self, pairs: Sequence[Pair]) -> tuple[Iterator[pa.RecordBatch], Iterator[pa.RecordBatch]]:
-        left, right = (
-            reader.read(
-                side.source,
-                [ReadColumn(pair.name, pair.left if index == 0 else pair.right) for pair in pairs],
-            )
-            for index, (side, reader) in enumerate(zip(self.sides, self.readers, strict=True))
-        )
-        return left, right
+    def _columns(self, index: int, pairs: Sequence[Pair]) -> list[tuple[str, CanonicalType]]:
+        return [(pair.name, pair.left if index == 0 else pair.right) for pair in pairs]
 
-    def _pushed_fingerprint(self, pairs: Sequence[Pair]) -> bool:
-        """True if both engines could say their fingerprint."""
+    def _stream(self, index: int, pairs: Sequence[Pair]) -> Iterator[pa.RecordBatch]:
+        reads = [ReadColumn(name, type_) for name, type_ in self._columns(index, pairs)]
+        return self.readers[index].read(self.sides[index].source, reads)
+
+    def _pushed_fingerprint(self, pairs: Sequence[Pair]) -> CheckResult | None:
+        """By the engines; None where one has no recipe for it."""
         found = []
         for index, (side, reader) in enumerate(zip(self.sides, self.readers, strict=True)):
-            columns = [(pair.name, pair.left if index == 0 else pair.right) for pair in pairs]
+            columns = self._columns(index, pairs)
             forms = [max(pair.left, pair.right, key=lambda type_: type_.scale or 0) for pair in pairs]
             query = fingerprint_query(side.connector.dialect, side.source, columns, forms)
             if query is None:
-                return False
+                return None
             table = reader.fetch(query)
             found.append(":".join(str(table.column(number)[0].as_py()) for number in range(3)))
-        self._add("fingerprint", "", found[0] == found[1], found[0], found[1], "computed by the engines")
-        return True
+        agrees: Verdict = "pass" if found[0] == found[1] else "fail"
+        return CheckResult("fingerprint", "", agrees, found[0], found[1], "computed by the engines")
 
 
-def _readable(text: str, type_: CanonicalType) -> str:
-    """The least or greatest of a column as people write it: measures of moments are nanoseconds, of dates days."""
-    if not text.lstrip("-").isdigit() or type_.kind not in ("date", "timestamp", "instant", "time"):
-        return text
-    if type_.kind == "date":
-        return date_text(int(text))
-    moment = moment_text(int(text), "ns")
-    whole, dot, fraction = moment.partition(".")
-    shown = whole + (f".{fraction.rstrip('0')}" if dot and fraction.strip("0") else "")
-    return shown.partition(" ")[2] if type_.kind == "time" else shown
+def _passing(
+    batches: Iterator[pa.RecordBatch], measure: TableMeasure | BatchMeasure
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; what no engine has measured takes them in."""
+    for batch in batches:
+        if isinstance(measure, BatchMeasure):
+            measure.add(batch)
+        yield batch
+
+
+def _ended(measure: TableMeasure | BatchMeasure) -> TableMeasure:
+    return finished(measure) if isinstance(measure, BatchMeasure) else measure
+
+
+def _comparable(pairs: Sequence[Pair]) -> list[Pair]:
+    """Columns whose different values can be counted on both sides."""
+    return [
+        pair
+        for pair in pairs
+        if measure_class(pair.left) == measure_class(pair.right) != "opaque" and pair.left.kind != "list"
+    ]
 
 
 def _table(side: Side, reader: Reader) -> TableSpec:

@@ -9,6 +9,8 @@ Rules:
 3. A fingerprint is the number of rows and the sum of row hashes: the order of rows has no part in it. It is
    never stored, because the hash belongs to one version of DuckDB.
 4. Floats are equal within the tolerance, NaN equals NaN, -0 equals 0.
+5. What else the rows tell is asked of them while they are here (``distinct``): another scan by an engine costs more,
+   and counts as that engine's collation has it.
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ from typing import Any
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
-from migration.local_engine import open_engine
+from migration.local_engine import EngineError, open_engine
 from migration.measures import MeasureClass, measure_class
 from migration.transfer_model import CheckResult
 from migration.transform import text_expression
 from migration.types import CanonicalType
 
 SAMPLES = 100
+_WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _NUMBERS = ("int", "decimal", "wide", "bool")
 
 
@@ -67,6 +70,13 @@ class Pair:
             return "json"
         return "text"
 
+    def whole(self, column: str) -> str | None:
+        """SQL for a number that is whole on both sides, where a text would take twice the room; else None."""
+        kinds = {self.left.kind, self.right.kind}
+        if not kinds <= {"bool", *_WHOLE} or kinds == {"bool"}:
+            return None
+        return f"{column}::{'HUGEINT' if 'uint64' in kinds else 'BIGINT'}"
+
     @staticmethod
     def _is_number(type_: CanonicalType, kind: MeasureClass) -> bool:
         return kind in _NUMBERS or type_.kind == "decimal"
@@ -98,19 +108,29 @@ def compare(
     key: Sequence[str] = (),
     tolerance: float = 0.0,
     samples: int = SAMPLES,
+    distinct: Sequence[str] = (),
 ) -> Comparison:
-    """With a key every row is compared, else the fingerprints of both sides."""
+    """With a key every row is compared, else the fingerprints of both sides. ``distinct`` names columns whose different
+    values are counted too."""
     pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
     with (
         tempfile.TemporaryDirectory(prefix="bough-compare-") as directory,
         open_engine(directory) as engine,
     ):
         engine.execute("SET preserve_insertion_order = false")
-        _load(engine, "l", left, pairs, left_side=True)
-        _load(engine, "r", right, pairs, left_side=False)
+        counts = []
+        for table, batches in (("l", left), ("r", right)):
+            _load(engine, table, batches, pairs, left_side=table == "l")
+            counts.append(_distinct(engine, table, pairs, distinct))
+        checks = [
+            CheckResult("distinct", name, "pass" if one == other else "fail", str(one), str(other))
+            for name, one, other in zip(distinct, *counts, strict=True)
+        ]
         if key:
-            return _by_key(engine, pairs, tuple(key), tolerance, samples)
-        return _by_fingerprint(engine, pairs, tolerance)
+            found = _by_key(engine, pairs, tuple(key), tolerance, samples)
+        else:
+            found = _by_fingerprint(engine, pairs, tolerance)
+        return Comparison((*checks, *found.checks), found.differences)
 
 
 def _load(
@@ -121,6 +141,7 @@ def _load(
     *,
     left_side: bool,
 ) -> None:
+    """The rows of one side as a table. What reading them raises is raised as it is, not as the engine puts it."""
     types = [pair.left if left_side else pair.right for pair in pairs]
     forms = [pair.form for pair in pairs]
     schema = pa.schema(
@@ -129,14 +150,34 @@ def _load(
             for i, (type_, form) in enumerate(zip(types, forms, strict=True))
         ]
     )
-    stream = pa.RecordBatchReader.from_batches(schema, _renamed(batches, schema, forms))
-    engine.register("incoming", stream)
+    raised: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from _renamed(batches, schema, forms)
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    engine.register("incoming", pa.RecordBatchReader.from_batches(schema, watched()))
     selected = ", ".join(
-        f"{_common(f'c{i}', type_, form)} AS c{i}"
-        for i, (type_, form) in enumerate(zip(types, forms, strict=True))
+        f"{pair.whole(f'c{i}') or _common(f'c{i}', type_, pair.form)} AS c{i}"
+        for i, (type_, pair) in enumerate(zip(types, pairs, strict=True))
     )
-    engine.execute(f"CREATE TABLE {table} AS SELECT {selected} FROM incoming")
+    try:
+        engine.execute(f"CREATE TABLE {table} AS SELECT {selected} FROM incoming")
+    except EngineError:
+        if raised:
+            raise raised[0] from None
+        raise
     engine.unregister("incoming")
+
+
+def _distinct(engine: Any, table: str, pairs: Sequence[Pair], names: Sequence[str]) -> list[int]:
+    """Different values of each column, one column at a time: the values of all would be in memory together."""
+    places = [pair.name for pair in pairs]
+    asked = (f"SELECT count(DISTINCT c{places.index(name)}) FROM {table}" for name in names)
+    return [int(engine.execute(text).fetchall()[0][0]) for text in asked]
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

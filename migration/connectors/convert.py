@@ -3,7 +3,8 @@
 Rules:
 
 1. The fast way is Arrow's own parser over the whole column. It refuses what it does not know, never rounds;
-   the odd column (infinity, years beyond 9999, BC) then goes value by value.
+   the odd column (infinity, years beyond 9999, BC) then goes value by value. Python values go that way where all
+   are of one type: of several, Arrow would make what none of them said.
 2. A value that has no place in the canonical type is HV004, with the value in DETAIL.
 3. Text is decoded as UTF-8, strictly.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
@@ -28,8 +29,17 @@ _STAMP = re.compile(
     r"(?P<y>-?\d+)-(?P<mo>\d\d)-(?P<d>\d\d)(?:[ T](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:\.(?P<f>\d+))?"
     r"(?P<z>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?)?(?P<bc> BC)?"
 )
+_WHOLE_STAMP = r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?$"
 _CLOCK = re.compile(r"(?P<h>\d\d):(?P<mi>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d+))?)?")
 _PLAIN = re.compile(r"[ -^`-~]*")  # ASCII but for the low line: Python reads 1_0, and digits of any script
+_AT_ONCE: Mapping[type, frozenset[str]] = {
+    int: frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")),
+    float: frozenset(("float32", "float64")),
+    bool: frozenset(("bool",)),
+    bytes: frozenset(("bytes",)),
+    date: frozenset(("date",)),
+    Decimal: frozenset(("decimal",)),
+}
 _UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -55,6 +65,9 @@ def from_values(values: Sequence[Any], type_: CanonicalType, name: str = "") -> 
     target = arrow_type(type_)
     if type_.kind == "list" and type_.element is not None:
         return _lists(values, type_, type_.element, name)
+    whole = _at_once(values, type_, target)
+    if whole is not None:
+        return whole
     try:
         converted = [None if value is None else _value(value, type_, target) for value in values]
         if pa.types.is_timestamp(target) or pa.types.is_time64(target):
@@ -78,6 +91,38 @@ def fitting(values: Sequence[Any], type_: CanonicalType) -> tuple[pa.Array, list
     half = len(values) // 2
     (left, first), (right, second) = fitting(values[:half], type_), fitting(values[half:], type_)
     return pa.concat_arrays([left, right]), [*first, *second]
+
+
+def _at_once(values: Sequence[Any], type_: CanonicalType, target: pa.DataType) -> pa.Array | None:
+    """The whole column by Arrow, where that gives what value by value would give; None where it does not, or raises."""
+    given = {*map(type, values)} - {type(None)}
+    if len(given) != 1:
+        return None
+    (python,) = given
+    try:
+        if python is str:
+            return _texts_at_once(pa.array(values, pa.string()), type_, target)
+        if python is int and type_.kind == "bool":
+            small = pa.array(values, pa.int64())
+            found = pc.min_max(small).as_py()
+            return pc.cast(small, target) if 0 <= found["min"] <= found["max"] <= 1 else None
+        if _AT_ONCE.get(python, frozenset()) >= {type_.kind} and not pa.types.is_string(target):
+            return pa.array(values, target)
+    except (pa.ArrowException, ValueError, TypeError, ArithmeticError):
+        pass  # value by value: either it can be said, or the reason why not
+    return None
+
+
+def _texts_at_once(texts: pa.Array, type_: CanonicalType, target: pa.DataType) -> pa.Array | None:
+    if pa.types.is_string(target):
+        return texts
+    if type_.kind in ("date", "decimal"):
+        return pc.cast(texts, target)
+    if type_.kind in ("timestamp", "instant"):  # Arrow knows times without minutes too
+        return (
+            pc.cast(texts, target) if pc.all(pc.match_substring_regex(texts, _WHOLE_STAMP)).as_py() else None
+        )
+    return None
 
 
 def from_hex(texts: pa.Array) -> pa.Array:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,9 +17,11 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.sqlite import SqliteReader
 from migration.datasources import datasource
 from migration.errors import MigrationError
-from migration.reconcile import Report, Side, checks_of, estimate, reconcile
+from migration.reconcile import Side, estimate, reconcile
+from migration.reconcile_report import Report, checks_of
 from migration.rows import canonical_json
 
 ROWS = 50_000
@@ -178,6 +183,114 @@ def test_a_table_in_sqlite_is_compared_by_the_meaning_of_its_texts(tmp_path: Pat
     other.execute("UPDATE t SET m = '1.51'")
     report = reconcile(*sides, key=("id",))
     assert report.differences[0].columns == ("m",)
+
+
+def lite(path: Path) -> Connector:
+    return connect(datasource("lite", "sqlite", {"path": str(path), "role": "read_write"}))
+
+
+@pytest.fixture
+def with_sqlite(tmp_path: Path) -> tuple[Side, Side]:
+    """A table of DuckDB and the same in SQLite, which keeps decimals and moments as texts."""
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+        connection.execute(TABLE.format(rows=1000))
+        rows = connection.execute("SELECT id, n, d, s, m::VARCHAR, seen::VARCHAR, day::VARCHAR, b FROM t")
+        found = rows.fetchall()
+    with sqlite3.connect(tmp_path / "b.sqlite") as connection_:
+        connection_.execute(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, d REAL, s TEXT, m TEXT, seen TEXT, day TEXT, b INTEGER)"
+        )
+        connection_.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)", found)
+    left = Side(duck(tmp_path / "a.duckdb", "a"), Source(path=("main", "t")))
+    return left, Side(lite(tmp_path / "b.sqlite"), Source(path=("main", "t")))
+
+
+def test_a_side_that_does_not_measure_itself_is_read_once(
+    with_sqlite: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are measured, and its different values and keys counted, as they come to be compared."""
+    asked: list[str] = []
+    stream, rows = SqliteReader.stream, SqliteReader.rows
+
+    def streamed(self: SqliteReader, text: str, *rest: Any) -> Iterator[pa.RecordBatch]:
+        asked.append(text)
+        return stream(self, text, *rest)
+
+    def answered(self: SqliteReader, text: str) -> list[tuple[Any, ...]]:
+        asked.append(text)
+        return rows(self, text)
+
+    monkeypatch.setattr(SqliteReader, "stream", streamed)
+    monkeypatch.setattr(SqliteReader, "rows", answered)
+    change(
+        with_sqlite[1],
+        "DELETE FROM t WHERE id = 17",
+        "INSERT INTO t SELECT 99999999 AS id, n, d, s, m, seen, day, b FROM t WHERE id = 3",
+        "UPDATE t SET m = '1.2345' WHERE id = 41",
+        "UPDATE t SET s = 'mane 42' WHERE id = 42",
+        "UPDATE t SET n = NULL WHERE id = 999",
+    )
+    report = reconcile(*with_sqlite, key=("id",))
+    assert {(d.kind, d.key, d.columns) for d in report.differences} == {
+        ("missing", "17", ()),
+        ("extra", "99999999", ()),
+        ("changed", "41", ("m",)),
+        ("changed", "42", ("s",)),
+        ("changed", "999", ("n",)),
+    }
+    assert len(asked) == 2, asked  # the count, and the rows
+    assert {"nulls", "max", "sums", "octets", "distinct", "duplicate_keys", "rows_changed"} <= {
+        check.check for check in report.checks
+    }
+    estimated = {
+        (step, detail.split(":")[0]): rows for step, detail, rows in estimate(*with_sqlite, key=("id",))
+    }
+    assert (estimated["scan", "lite.main.t"], estimated["read", "lite.main.t"]) == (0, 1000)
+    light = {
+        (step, detail.split(":")[0]): rows for step, detail, rows in estimate(*with_sqlite, checks=("light",))
+    }
+    assert (light["read", "a.main.t"], light["read", "lite.main.t"]) == (0, 1000)
+
+
+def test_a_value_that_cannot_be_read_is_named_as_it_is(with_sqlite: tuple[Side, Side]) -> None:
+    change(with_sqlite[1], "UPDATE t SET d = 'no number' WHERE id = 500")
+    with pytest.raises(MigrationError, match='column "d" has a value that float64 cannot hold') as caught:
+        reconcile(*with_sqlite, key=("id",))
+    assert caught.value.sqlstate == "HV004"
+
+
+def test_fingerprints_measures_and_distinct_values_without_a_key(with_sqlite: tuple[Side, Side]) -> None:
+    assert reconcile(*with_sqlite, checks=("l3", "distinct")).verdict == "pass"
+    change(with_sqlite[1], "UPDATE t SET s = 'name 7' WHERE id = 8")
+    assert failed(reconcile(*with_sqlite, checks=("l3", "distinct"))) == {"fingerprint", "distinct"}
+    assert failed(reconcile(*with_sqlite, key=("s",), checks=("duplicate_keys",))) == {"duplicate_keys"}
+
+
+@pytest.mark.mariadb
+def test_a_collation_makes_no_values_the_same(mariadb: Server, tmp_path: Path) -> None:
+    """MariaDB counts 'a' and 'A' as one value and as one key."""
+    there = connect(
+        datasource(
+            "maria",
+            "mysql",
+            {
+                "host": mariadb.host,
+                "port": str(mariadb.port),
+                "user": mariadb.user,
+                "password": mariadb.password,
+                "database": mariadb.database,
+                "role": "read_write",
+            },
+        )
+    )
+    there.execute("CREATE TABLE collated (k VARCHAR(9), s VARCHAR(9))")
+    there.execute("INSERT INTO collated VALUES ('a', 'x'), ('A', 'X'), ('ä', 'x')")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+        connection.execute("CREATE TABLE t (k VARCHAR, s VARCHAR)")
+        connection.execute("INSERT INTO t VALUES ('a', 'x'), ('A', 'X'), ('ä', 'x')")
+    left = Side(duck(tmp_path / "a.duckdb", "a"), Source(path=("main", "t")))
+    report = reconcile(left, Side(there, Source(path=(mariadb.database, "collated"))), key=("k",))
+    assert report.verdict == "pass", report.reasons
 
 
 @pytest.mark.postgres
