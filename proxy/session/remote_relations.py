@@ -161,7 +161,8 @@ def target(tree: exp.Expr) -> exp.Expr | None:
 
 
 def refuse_name(session: Session, name: ddl_model.Name, hint: str = "") -> None:
-    """0A000 for a table of a datasource where only one of the branch can stand; ``hint`` has {there} for its name."""
+    """0A000 for a table of a datasource where only one of the branch can stand; ``hint`` has {there} for its
+    name and {datasource} for where that is."""
     found = _meant(session, name.catalog or name.schema or "", is_whole=name.catalog is not None)
     if found is None or found == LOCAL:
         return
@@ -170,7 +171,7 @@ def refuse_name(session: Session, name: ddl_model.Name, hint: str = "") -> None:
         "0A000",
         f'"{name}" is a table of datasource "{found}", which this statement cannot work on',
         detail="Tables of datasources are read by SELECT; they are no tables of a branch.",
-        hint=hint.format(there=there)
+        hint=hint.format(there=there, datasource=spelled(found))
         or f"EXECUTE ON {spelled(found)} AS $$ … $$ sends a statement there; TRANSFER … TO {there} sends rows.",
     )
 

@@ -9,6 +9,7 @@ from branching.errors import BoughError
 from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
 from proxy.session.portals import SqlCursor
+from proxy.session.remote_relations import check_places, refuse_name
 from proxy.sql import statements as s
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind
@@ -28,6 +29,12 @@ _IDLE = {
     Kind.LISTEN: "LISTEN",
     Kind.UNLISTEN: "UNLISTEN",
     Kind.NOTIFY: "NOTIFY",
+}
+_ELSEWHERE = {  # what does it for a table of a datasource
+    Kind.ANALYZE: "EXECUTE ON {datasource} AS $$ ANALYZE … $$ sends it there, in that engine's SQL.",
+    Kind.VACUUM: "EXECUTE ON {datasource} AS $$ ANALYZE … $$ renews statistics there; VACUUM itself needs a session of "
+    "that server, because EXECUTE ON is a transaction.",
+    Kind.LOCK: "EXECUTE ON {datasource} AS $$ … $$ is a transaction of its own, whose locks end with it.",
 }
 
 
@@ -92,6 +99,9 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
     if isinstance(what, s.Extension):
         return done("CREATE EXTENSION")
     if kind in _IDLE:
+        for name in what.tables if isinstance(what, s.Maintenance) else ():
+            check_places(session, [name.catalog] if name.catalog is not None else [])
+            refuse_name(session, name, _ELSEWHERE.get(kind, ""))
         return done(_IDLE[kind])
     if isinstance(what, s.Copy):
         return copy.run(session, what)

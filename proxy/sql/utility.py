@@ -204,6 +204,11 @@ def _vacuum(node: Any, text: str, offset: int) -> Read:
     return _plain(Kind.VACUUM if node.is_vacuumcmd else Kind.ANALYZE, st.Maintenance(tables))
 
 
+def _reindex(node: Any, text: str, offset: int) -> Read:
+    tables = (name_of(node.relation),) if node.relation is not None else ()
+    return _plain(Kind.REINDEX, st.Maintenance(tables))
+
+
 def _lock(node: Any, text: str, offset: int) -> Read:
     return _plain(Kind.LOCK, st.Maintenance(tuple(name_of(item) for item in node.relations)))
 
@@ -334,7 +339,7 @@ _READERS: dict[str, Callable[[Any, str, int], Read]] = {
     "ExplainStmt": _explain,
     "VacuumStmt": _vacuum,
     "CheckPointStmt": lambda node, text, offset: _plain(Kind.CHECKPOINT, st.Maintenance()),
-    "ReindexStmt": lambda node, text, offset: _plain(Kind.REINDEX, st.Maintenance()),
+    "ReindexStmt": _reindex,
     "LockStmt": _lock,
     "CreatedbStmt": _create_database,
     "DropdbStmt": _drop_database,

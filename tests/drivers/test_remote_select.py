@@ -555,6 +555,12 @@ def test_a_branch_and_a_schema_come_before_a_datasource(
         ("UPDATE {t} SET id = 9", "0A000"),
         ("DELETE FROM {t}", "0A000"),
         ("TRUNCATE {t}", "0A000"),
+        ("LOCK TABLE {t}", "0A000"),
+        ("LOCK TABLE people, {t} IN SHARE MODE", "0A000"),
+        ("ANALYZE {t}", "0A000"),
+        ("VACUUM (ANALYZE) {t} (id)", "0A000"),
+        ("REINDEX TABLE {t}", "0A000"),
+        ("LOCK TABLE nowhere_at_all.public.people", "42704"),
         ("DROP TABLE {t}", "0A000"),
         ("ALTER TABLE {t} ADD COLUMN more int", "0A000"),
         ("CREATE INDEX ON {t} (id)", "0A000"),
@@ -570,6 +576,15 @@ def test_refusals(client: psycopg.Connection[Any], there: str, statement: str, s
         assert error.sqlstate == _refused(client, statement.format(t="people")).sqlstate
     else:
         assert error.sqlstate == sqlstate
+
+
+def test_upkeep_of_a_table_elsewhere_says_what_does_it(client: psycopg.Connection[Any], there: str) -> None:
+    """Nothing is done here, so nothing is said to be done."""
+    datasource = there.partition(".")[0]
+    for statement in ("ANALYZE", "VACUUM", "LOCK TABLE"):
+        error = _refused(client, f"{statement} {there}.people")
+        assert (error.diag.message_hint or "").startswith(f"EXECUTE ON {datasource} AS $$"), statement
+        assert client.execute(f"{statement} people").statusmessage == statement
 
 
 def test_an_unreachable_datasource_says_so(client: psycopg.Connection[Any], name: str) -> None:
