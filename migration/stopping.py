@@ -103,8 +103,8 @@ class Watcher:
 
 @contextmanager
 def hurried(connector: Connector) -> Iterator[None]:
-    """Whoever opens a session of ``connector`` meanwhile does not wait long for a server that does not answer."""
-    timer = threading.Timer(_TO_CLEAN, connector.let_go)
+    """Whoever uses ``connector`` meanwhile does not wait long for a server that does not answer."""
+    timer = threading.Timer(_TO_CLEAN, connector.abandon)
     timer.daemon = True
     timer.start()
     try:

@@ -115,6 +115,9 @@ class ClickhouseConnector(SqlConnector[Wire]):
             for mark in marks:
                 killer.kill(mark)
 
+    def cut(self, session: Wire) -> None:
+        self.server.cut()  # HTTP has no sessions: whose connection it is, nobody knows
+
     def open(self, *, reading: bool = True) -> Wire:
         """A session with the settings that make values exact."""
         try:

@@ -27,6 +27,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3 import Timeout
 
+from migration.connectors.clickhouse_pool import Connections
 from migration.errors import MigrationError
 
 __all__ = ["CODES", "EXACT", "ClickHouseError", "Server", "Wire", "code_of"]
@@ -173,6 +174,7 @@ class Server:
             self._settings["max_execution_time"] = f"{statement:g}"
         self._lock = threading.Lock()
         self._shared: tuple[Any, int] | None = None  # the client, and what the user may set
+        self._connections: Connections | None = None
 
     def open(self, *, reading: bool) -> Wire:
         """A session; ``reading`` ones cannot write."""
@@ -180,7 +182,10 @@ class Server:
             return _in_process(self._options, self._settings, reading=reading)
         shared = self._shared
         if shared is None:
-            greeted = _greeted(self._options, self._timeout)  # outside of the lock: it may take its time
+            with self._lock:
+                self._connections = self._connections or _connections(self._options)
+            # Outside of the lock: it may take its time.
+            greeted = _greeted(self._options, self._timeout, self._connections)
             with self._lock:
                 shared = self._shared = self._shared or greeted
             if shared is not greeted:
@@ -193,17 +198,33 @@ class Server:
             settings["cancel_http_readonly_queries_on_client_close"] = "1"
         return Wire(client, settings, shared=True)
 
+    def cut(self) -> None:
+        """Cuts the connections of a server that does not answer, from any thread."""
+        if self._connections is not None:
+            self._connections.cut()
+
     def close(self) -> None:
         """Lets go of the connections; the next session opens new ones."""
         with self._lock:
             shared, self._shared = self._shared, None
         if shared is not None:
             shared[0].close()
+        if self._connections is not None:
+            self._connections.close()
 
 
-def _greeted(options: Mapping[str, str], timeout: float) -> tuple[Any, int]:
+def _connections(options: Mapping[str, str]) -> Connections:
+    given = _http(options, 1)
+    names = ("verify", "ca_cert", "client_cert", "client_cert_key")
+    tls = {name: given[name] for name in names if name in given}
+    return Connections(given["interface"], given["host"], given["port"], tls)
+
+
+def _greeted(options: Mapping[str, str], timeout: float, connections: Connections) -> tuple[Any, int]:
     given, limit = _http(options, timeout), max(1, round(timeout))
-    client: Any = clickhouse_connect.get_client(**{**given, "send_receive_timeout": limit})
+    client: Any = clickhouse_connect.get_client(
+        **{**given, "send_receive_timeout": limit}, pool_mgr=connections.manager
+    )
     try:
         line = client.raw_query("SELECT getSetting('readonly'), timezone()", fmt="TabSeparated")
         allowed, _, zone = line.decode().strip().partition("\t")

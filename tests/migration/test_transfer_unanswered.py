@@ -19,6 +19,7 @@ from servers import Server
 
 from migration.connectors import connect, mysql_session
 from migration.connectors.base import Connector, Source
+from migration.connectors.clickhouse_writer import ClickhouseWriter
 from migration.connectors.duckdb import DuckdbWriter
 from migration.connectors.mysql_writer import MysqlWriter
 from migration.connectors.postgres import PostgresWriter
@@ -31,6 +32,7 @@ from migration.undertaking import undertake
 ENGINES = [
     pytest.param("mysql", marks=pytest.mark.mariadb),
     pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("clickhouse", marks=pytest.mark.clickhouse),
 ]
 ROWS = 300_000
 pytestmark = pytest.mark.timeout(120)  # who is not obeyed would wait for ever
@@ -76,8 +78,13 @@ class Relay:
 
 @pytest.fixture
 def server(engine: str, request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue("mariadb" if engine == "mysql" else "postgres")
+    found: Server = request.getfixturevalue("mariadb" if engine == "mysql" else engine)
     return found
+
+
+def make(connector: Connector) -> None:
+    more = " ENGINE = MergeTree ORDER BY id" if connector.dialect == "clickhouse" else ""
+    connector.execute(f"CREATE TABLE unanswered (id bigint, h varchar(40)){more}")
 
 
 def there(engine: str, server: Server, port: int, **more: str) -> Connector:
@@ -147,7 +154,9 @@ def test_a_target_that_stops_answering_does_not_hold_who_cancels(
     engine: str, server: Server, relay: Relay, here: Connector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = threading.Event()
-    writer_of: type[PostgresWriter | MysqlWriter] = MysqlWriter if engine == "mysql" else PostgresWriter
+    writer_of: type[Any] = {"mysql": MysqlWriter, "postgres": PostgresWriter, "clickhouse": ClickhouseWriter}[
+        engine
+    ]
     write = writer_of.write
 
     def frozen(writer: Any, path: tuple[str, ...], batches: Iterator[Any]) -> Any:
@@ -158,7 +167,7 @@ def test_a_target_that_stops_answering_does_not_hold_who_cancels(
 
     monkeypatch.setattr(writer_of, "write", frozen)
     with closing(there(engine, server, relay.port)) as other:
-        other.execute("CREATE TABLE unanswered (id bigint, h varchar(40))")
+        make(other)
         try:
             request = TransferRequest(Source(path=("main", "s")), ("unanswered",), "append")
             cancelled_by(wanted, request, here, other)
@@ -206,7 +215,7 @@ def test_a_source_that_stops_answering_holds_nobody(
 ) -> None:
     """``failing``: the target fails meanwhile, and nobody wants to cancel."""
     with closing(there(engine, server, server.port)) as direct:
-        direct.execute("CREATE TABLE unanswered (id bigint, h varchar(40))")
+        make(direct)
         filled = TransferRequest(Source(path=("main", "s")), ("unanswered",), "append")
         undertake(filled, here, direct, journal=Journal())
     wanted = threading.Event()
