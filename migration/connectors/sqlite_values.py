@@ -3,8 +3,8 @@
 Rules:
 
 1. A value fits if the reader takes it: both ask ``convert``. So what is found here is what would stop a read.
-2. What ``typeof`` proves of a whole column is not read: one scan in SQLite tells. Only texts are read even so, because
-   SQLite keeps bytes that are no UTF-8 as text.
+2. What SQLite's own functions prove of a whole column is not read: one scan tells. A proof need not see that every good
+   value is good. Only texts are read even so, because SQLite keeps bytes that are no UTF-8 as text.
 3. A text that is no UTF-8 stops the driver. Where it is met, the texts are read once more by ``_decoded``.
 """
 
@@ -25,6 +25,7 @@ from migration.types import CanonicalType
 
 NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
 _STORED = {"int64": "integer", "float64": "real", "text": "text", "bytes": "blob"}
+_WHOLE = 19  # digits of SQLite's greatest whole number
 _AT_ONCE = 4096  # rows
 _MOST_COLUMNS = 1000  # in one SELECT; SQLite takes 2000
 _SAMPLES = 3
@@ -73,29 +74,61 @@ def misfits(
             if NO_UTF8.search(str(reason)) is None:
                 raise
             with decoding(session):
-                found += _judged(session, text, part_opened)
+                found += _judged(session, text, part_opened, undecoded=True)
     return found
 
 
 def _other(type_: CanonicalType, text: str) -> str:
     """True for values that may be none of the type."""
-    if type_.kind == "bool":
-        return f"{text} IS NOT NULL AND NOT (typeof({text}) = 'integer' AND {text} IN (0, 1))"
     stored = _STORED.get(type_.kind)
-    return f"typeof({text}) NOT IN ('{stored}', 'null')" if stored else f"{text} IS NOT NULL"
+    if stored:
+        return f"typeof({text}) NOT IN ('{stored}', 'null')"
+    proof = _proof(type_, text)
+    return f"{text} IS NOT NULL AND NOT coalesce({proof}, 0)" if proof else f"{text} IS NOT NULL"
+
+
+def _proof(type_: CanonicalType, text: str) -> str | None:
+    """True for values that are surely of the type."""
+    if type_.kind == "bool":
+        return f"typeof({text}) = 'integer' AND {text} IN (0, 1)"
+    if type_.kind == "date":  # what is beyond a month's end becomes another date there
+        return f"typeof({text}) = 'text' AND date({text}, '+0 days') = {text}"
+    if type_.kind == "timestamp":
+        whole = f"substr({text}, 1, 19)"
+        rest = f"({text} = {whole} OR {text} GLOB '*.[0-9]' OR {text} GLOB '*.[0-9][0-9][0-9]')"
+        return f"typeof({text}) = 'text' AND datetime({whole}, '+0 days') = replace({whole}, 'T', ' ') AND {rest}"
+    if type_.kind == "decimal":
+        short, bound = f"CAST({text} AS TEXT)", ""
+        double = f"typeof({text}) = 'real' AND CAST({short} AS REAL) = {text} AND {short} NOT GLOB '*e*'"
+        if type_.precision is not None:
+            digits = type_.precision - (type_.scale or 0)
+            end = f"1{'0' * digits}.0"
+            bound = f" AND {text} > -{end} AND {text} < {end}" if digits < _WHOLE else ""
+            double += f" AND length({short}) - instr({short}, '.') <= {type_.scale or 0}"
+        return f"(typeof({text}) = 'integer' OR {double}){bound}"
+    return None
 
 
 def _judged(
-    session: sqlite3.Connection, text: str, opened: Sequence[tuple[ReadColumn, str, bool]]
+    session: sqlite3.Connection,
+    text: str,
+    opened: Sequence[tuple[ReadColumn, str, bool]],
+    *,
+    undecoded: bool = False,
 ) -> list[Misfit]:
+    """Reads what is left open. The driver raises at a text that is no UTF-8, or gives it as ``undecoded``."""
     found = [(_Found(), _Found()) for _ in opened]
     with closing(session.cursor()) as cursor:
         cursor.execute(text)
+        is_read = undecoded or not all(decoded for _, _, decoded in opened)
         while rows := cursor.fetchmany(_AT_ONCE):
+            if not is_read:  # they are texts, and the driver has decoded them
+                continue
             for (column, _, decoded), (held, utf8), values in zip(
                 opened, found, zip(*rows, strict=True), strict=True
             ):
-                utf8.add([value for value in values if isinstance(value, _Undecoded)])
+                if undecoded:
+                    utf8.add([value for value in values if isinstance(value, _Undecoded)])
                 if not decoded:
                     held.add(fitting(_without(values), column.type)[1])
     return [

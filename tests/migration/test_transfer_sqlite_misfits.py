@@ -12,12 +12,15 @@ import pytest
 from targets import opened_target
 
 from migration.connectors import connect
-from migration.connectors.base import Connector, Source
+from migration.connectors.base import Connector, ReadColumn, Source
+from migration.connectors.convert import fitting
+from migration.connectors.sqlite_values import misfits
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
+from migration.types_parse import parse_type
 
 _WAY = re.compile(r"WITH \((\w+) '((?:[^']|'')*)'\)")
 # A declared type, SQL of one value that fits and of some that do not, the samples, and AS TEXT of all of them.
@@ -107,6 +110,32 @@ def test_the_plan_names_them_and_its_hints_work(
     first, *rest = moved(here, target, allow_lossy)
     assert first is not None
     assert rest == [None] * (len(bad) + 1)
+
+
+ODD = [
+    1, 0, -1, 2, 99, 100, -(2**63), 2**63 - 1, 1.0, -0.0, 0.1, 0.1 + 0.2, 1e15, 1e16, 1e20, 1e300, 99.99,
+    99.995, 0.005, float("inf"), "", " ", "1", "1.5", " 1 ", "1_0", "abc", "true", "f", "2020-01-01",
+    "2020-02-30", "2020-1-1", "0000-01-01", "2020-01-01 10:00:00", "2020-01-01T10:00:00",
+    "2020-01-01 10:00:00.5", "2020-01-01 10:00:00.123", "2020-01-01 10:00",
+    "2020-01-01 10:00:00.1234567", "2020-01-01 24:00:00", "2020-01-01 10:00:60", "2020-01-01 10:00:00Z",
+    "10:00:00", "now", "2020-01-01\0", "2020-01-01 10:00:00\0x", "infinity", b"", b"1", b"\xff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["integer", "real", "text", "blob", "boolean", "date", "datetime", "time", "timestamptz", "json", "numeric",
+     "numeric(4,2)", "numeric(18,0)", "numeric(40,2)"],
+)  # fmt: skip
+def test_what_sqlite_proves_the_reader_takes(declared: str) -> None:
+    type_ = parse_type(declared, "sqlite")
+    with closing(sqlite3.connect(":memory:")) as session:
+        session.execute("CREATE TABLE t (v BLOB)")  # no affinity: a value stays what it is
+        for value in ODD:
+            session.execute("DELETE FROM t")
+            session.execute("INSERT INTO t VALUES (?)", (value,))
+            found = misfits(session, "t", [ReadColumn("v", type_)], ["v"])
+            assert bool(found) == bool(fitting([value], type_)[1]), value
 
 
 def test_a_text_that_is_no_utf8_moves_as_bytes(tmp_path: Path, target: Connector) -> None:
