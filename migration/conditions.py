@@ -303,6 +303,8 @@ def sample_text(column: str, dialect: str) -> str:
     name = contract(dialect).name
     if name == "mysql":
         return f"LEFT(CAST({column} AS CHAR), 80)"
+    if name == "sqlite":
+        return f"substr(CAST({column} AS TEXT), 1, 80)"
     text = f"{column}::VARCHAR" if name == "duckdb" else f"{column}::text"
     return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
 

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from migration import columns as column_plans
-from migration import watermarks
+from migration import transfer_keys, watermarks
 from migration.columns import ColumnPlan
 from migration.connectors.base import Connector, Reader, Source
 from migration.ddl import errors, render
@@ -129,7 +129,8 @@ def plan(
     snapshot: str | None = None,
 ) -> TransferPlan:
     """Decides everything, or raises: HV004 where a value would be lost, 42P16 where the DDL would be refused,
-    HV00R, 42703 and 42P07 where tables or columns are not as the request says."""
+    23502 and 21000 where keys are missing or repeated, HV00R, 42703 and 42P07 where tables or columns are not as the
+    request says."""
     existing: Callable[[], TableSpec | None] = partial(_existing, request, target)
     if source.dialect != target.dialect:  # another engine: it is asked while the source is opened
         beside = ThreadPoolExecutor(1, "transfer-target")
@@ -164,10 +165,13 @@ def _plan(
         _check_identity(request, shape, names)
     cursor = next((column for column in decided if column.name == request.cursor), None)
     asked = column_plans.questions(decided, source.dialect)
+    asked += transfer_keys.questions(request.key, decided, source.dialect)
     read_source, watermark = request.source, None
     if cursor is not None:
         own = next(column for column in table.columns if column.name == cursor.name)
         check_cursor(cursor, own)
+        if request.branch is not None:
+            watermarks.check_into_branch(cursor, keyed=bool(request.key))
         asked += watermarks.questions(cursor, source.dialect)
         watermark = _watermark(request, target, existing, journal, cursor)
         if watermark is not None:
@@ -185,7 +189,9 @@ def _plan(
     )
     if cursor is not None:
         watermarks.refuse_values(cursor, profile)
+    transfer_keys.refuse_missing(request.key, profile)
     decided = column_plans.judged(decided, profile, source.dialect)
+    transfer_keys.refuse_repeated(request.key, decided, table, reader, read_source, source.dialect)
     layout = None
     statements: tuple[str, ...] = ()
     if shape is not None:
@@ -239,7 +245,7 @@ def _watermark(
     stored = (journal.watermark(*key) or journal.watermark(*earlier)) if existing is not None else None
     if stored is None or request.branch is None:
         return stored
-    return watermarks.watermark_there(target, request.target, cursor, keyed=bool(request.key))
+    return watermarks.watermark_there(target, request.target, cursor)
 
 
 def _source_table(request: TransferRequest, source: Connector, reader: Reader) -> TableSpec:

@@ -143,8 +143,8 @@ def _is_unbounded(type_: CanonicalType) -> bool:
     return type_.kind == "decimal" and measure_class(type_) == "text"
 
 
-def watermark_there(target: Connector, path: Path, column: ColumnPlan, *, keyed: bool) -> str | None:
-    """The greatest cursor that a table of a branch holds, in the form of the source's type."""
+def check_into_branch(column: ColumnPlan, *, keyed: bool) -> None:
+    """0A000 for a cursor whose values in a branch do not say where the next transfer goes on."""
     of_another = measure_class(column.read) != measure_class(column.target)
     if column.expression or column.allowed or (not keyed and (of_another or _is_unbounded(column.read))):
         raise MigrationError(
@@ -154,6 +154,10 @@ def watermark_there(target: Connector, path: Path, column: ColumnPlan, *, keyed:
             hint="Leave the cursor as it is, give a decimal its digits in a query, or name the rows' KEY.",
             column=column.name,
         )
+
+
+def watermark_there(target: Connector, path: Path, column: ColumnPlan) -> str | None:
+    """The greatest cursor that a table of a branch holds, in the form of the source's type."""
     with target.reader() as reader:
         found = measured_by(reader.row, target.dialect, Source(path=path), [(column.name, column.read)])
     return None if found is None else _greatest(found, column.name, column.read)
