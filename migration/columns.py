@@ -26,7 +26,7 @@ from migration.profile import Finding, Profile, Question
 from migration.transfer_model import TransferOptions
 from migration.transform import ColumnForm
 from migration.types import CanonicalType, byte_string, text
-from migration.types_map import Mapping, map_canonical, map_type
+from migration.types_map import Mapping, map_canonical, map_type, same_type
 from migration.types_parse import parse_type
 
 
@@ -156,7 +156,7 @@ def _one(
     if there is not None:
         same = contract(source_dialect).name == contract(target_dialect).name
         if same and column.declared and column.declared == there.declared and wanted is None:
-            mapping = Mapping(read, there.declared or "", "exact", "the same type")
+            mapping = same_type(read, there.declared or "", contract(target_dialect), "the same type")
         else:
             mapping = fit(read, there.type, there.declared or str(there.type), target_dialect)
         target = there.type

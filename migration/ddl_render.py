@@ -22,7 +22,7 @@ from migration.dialects import contract
 from migration.dialects.base import DialectContract
 from migration.layout import Layout
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.types_map import Mapping, map_canonical
+from migration.types_map import Mapping, map_canonical, nullable_type
 
 _NO_PRIMARY = ("clickhouse", "spark", "hive", "starrocks", "doris")
 _INDEXES = ("postgres", "greenplum", "duckdb", "sqlite")
@@ -191,13 +191,7 @@ def _column(
     )
     type_ = mapping.target_type
     if item.types.nullable and not required and not column.type.is_nested and "Nullable" not in type_:
-        inner = (
-            type_.removeprefix("LowCardinality(").removesuffix(")")
-            if type_.startswith("LowCardinality(")
-            else type_
-        )
-        wrapped = item.types.nullable.format(type=inner)
-        type_ = f"LowCardinality({wrapped})" if type_.startswith("LowCardinality(") else wrapped
+        type_ = nullable_type(type_, item)
     parts = [name, type_]
     identity = _identity(column, mapping, table, item, notes)
     if required and not item.types.nullable and item.name != "trino-hive":

@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
+from migration.connectors.duckdb_forms import plain_type
 from migration.local_engine import EngineError, open_engine
 from migration.measures import MeasureClass, measure_class
 from migration.transfer_model import CheckResult
@@ -146,7 +147,7 @@ def _load(
     forms = [pair.form for pair in pairs]
     schema = pa.schema(
         [
-            pa.field(f"c{i}", pa.string() if form == "json" else _plain(arrow_type(type_)))
+            pa.field(f"c{i}", pa.string() if form == "json" else plain_type(arrow_type(type_)))
             for i, (type_, form) in enumerate(zip(types, forms, strict=True))
         ]
     )
@@ -178,10 +179,6 @@ def _distinct(engine: Any, table: str, pairs: Sequence[Pair], names: Sequence[st
     places = [pair.name for pair in pairs]
     asked = (f"SELECT count(DISTINCT c{places.index(name)}) FROM {table}" for name in names)
     return [int(engine.execute(text).fetchall()[0][0]) for text in asked]
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    return pa.string() if pa.types.is_decimal256(type_) else type_
 
 
 def _renamed(

@@ -69,10 +69,25 @@ def map_type(
     origin = contract(source_dialect)
     if origin.supported and target.supported:
         if origin.name == target.name:
-            return Mapping(source, type_.strip(), "exact", "the same dialect")
+            return same_type(source, type_.strip(), target, "the same dialect")
         if origin.spellings is target.spellings and source.kind == "unknown":
             return Mapping(source, type_.strip(), "exact", f"{target.name} has the same type")
     return map_canonical(source, target, version)
+
+
+def same_type(source: CanonicalType, declared: str, target: DialectContract, reason: str) -> Mapping:
+    """A type of the target's own, which holds its own values, if their texts tell them."""
+    for leaf in source.leaves():
+        if leaf.kind == "unknown" and leaf.name in target.types.untold:
+            cell, what = target.types.cells["unknown"], leaf.name.upper()
+            return Mapping(
+                source,
+                cell.target,
+                "unsupported",
+                f"the text of a {what} does not say of which type its value is",
+                "text",
+            )
+    return Mapping(source, declared, "exact", reason)
 
 
 def map_canonical(source: CanonicalType, target: DialectContract, version: str | None = None) -> Mapping:
@@ -261,7 +276,9 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
     children = [part for part in (source.key, source.element, *(type_ for _, type_ in source.fields)) if part]
     mapped = [map_canonical(child, target, version) for child in children]
     # A member that needs a cast of its own cannot be cast in place; the whole value goes as JSON then.
-    if any(mapping.cast or mapping.loss == "unsupported" for mapping in mapped):
+    # An enum's is none: its values are texts on their way.
+    cast = [mapping.cast for mapping in mapped if mapping.source.kind != "enum"]
+    if any(cast) or any(mapping.loss == "unsupported" for mapping in mapped):
         return _as_json(source, target)
     if (
         not table.nested_lists
@@ -303,12 +320,17 @@ def _has_map(type_: CanonicalType) -> bool:
 
 def _member(mapping: Mapping, target: DialectContract) -> str:
     """A member's type; members may be NULL wherever they come from."""
-    template = target.types.nullable
-    return (
-        template.format(type=mapping.target_type)
-        if template and not mapping.source.is_nested
-        else mapping.target_type
-    )
+    if mapping.source.is_nested or not target.types.nullable:
+        return mapping.target_type
+    return nullable_type(mapping.target_type, target)
+
+
+def nullable_type(type_: str, target: DialectContract) -> str:
+    """A type that takes NULL, of an engine whose types do not; within ClickHouse's LowCardinality."""
+    if not type_.startswith("LowCardinality("):
+        return target.types.nullable.format(type=type_)
+    inner = type_.removeprefix("LowCardinality(").removesuffix(")")
+    return f"LowCardinality({target.types.nullable.format(type=inner)})"
 
 
 def _of_member(guard: str, member: CanonicalType, whole: CanonicalType) -> str:

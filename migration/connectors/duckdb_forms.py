@@ -22,9 +22,11 @@ from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract, contract
 from migration.model import TableSpec
 from migration.types import CanonicalType
+from migration.types_map import map_canonical
 
 _DUCKDB = contract("duckdb")
 _LENGTH = re.compile(r"\[\d*\]$")  # of a list, or of an array of so many
+_TEXTS = ("bit", "unknown")  # what the engine does not read from JSON, but from its text
 _NULLS = re.compile(r'"NULL"(\[\d*\])*')
 
 
@@ -99,7 +101,9 @@ def imported(array: pa.Array, column: ReadColumn) -> pa.Array:
 def restored(expression: str, type_: CanonicalType, declared: str) -> str:
     """The way back from what ``exported`` made of a type."""
     if type_.kind in ("struct", "map"):
-        return f"CAST(CAST({expression} AS JSON) AS {declared})"
+        form = _from_json(type_, declared)
+        made = f"CAST(CAST({expression} AS JSON) AS {form})"
+        return f"CAST({made} AS {declared})" if form != declared else made
     if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
         inner = restored("x", type_.element, _LENGTH.sub("", declared))
         return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
@@ -108,6 +112,31 @@ def restored(expression: str, type_: CanonicalType, declared: str) -> str:
             f"replace({expression}, '+', '')"  # PostgreSQL's after a negative part, which DuckDB cannot read
         )
     return f"CAST({expression} AS {declared})"
+
+
+def _from_json(type_: CanonicalType, declared: str) -> str:
+    """The type that the engine reads from JSON on the way to ``declared``: it reads no BIT, and of a map no keys but
+    texts and numbers. Those stay texts, which a second cast makes of."""
+    if not _has_texts(type_):
+        return declared
+
+    def spelled(part: CanonicalType) -> str:
+        if part.kind == "struct":
+            members = ", ".join(f"{quoted(name, _DUCKDB)} {spelled(of)}" for name, of in part.fields)
+            return f"STRUCT({members})"
+        if part.kind == "map" and part.key is not None and part.element is not None:
+            return f"MAP({'VARCHAR' if part.key.is_nested else spelled(part.key)}, {spelled(part.element)})"
+        if part.kind == "list" and part.element is not None:
+            return f"{spelled(part.element)}[]"
+        return "VARCHAR" if part.kind in _TEXTS else map_canonical(part, _DUCKDB).target_type
+
+    return spelled(type_)
+
+
+def _has_texts(type_: CanonicalType) -> bool:
+    parts = [part for part in (type_.key, type_.element, *(of for _, of in type_.fields)) if part]
+    nested_key = type_.kind == "map" and type_.key is not None and type_.key.is_nested
+    return type_.kind in _TEXTS or nested_key or any(_has_texts(part) for part in parts)
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:

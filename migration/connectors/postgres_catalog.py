@@ -8,7 +8,7 @@ import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
 from migration.model import ColumnSpec, IndexSpec, KeySpec, TableSpec
-from migration.types import CanonicalType, enum, parse_type
+from migration.types import CanonicalType, enum, list_of, parse_type
 
 Session = psycopg.Connection[Any]
 
@@ -26,14 +26,22 @@ SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_e
        pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)
 FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+# A domain is what it is over, an array its element once more: down to a type that is neither.
 _TYPES = """
-SELECT g.i, pg_catalog.format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
-                                   CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE g.m END),
+WITH RECURSIVE given(o, m, i) AS (SELECT * FROM unnest(%s::oid[], %s::int4[]) WITH ORDINALITY),
+base(i, o, m, step, lists) AS (
+    SELECT i, o, m, 0, 0 FROM given
+    UNION ALL
+    SELECT b.i, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+           CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE b.m END, b.step + 1,
+           b.lists + CASE t.typtype WHEN 'd' THEN 0 ELSE 1 END
+    FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.o LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+    WHERE t.typtype = 'd' OR e.typarray = t.oid)
+SELECT DISTINCT ON (g.i) g.i, pg_catalog.format_type(b.o, b.m), b.lists,
        (SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
-        FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+        FROM pg_catalog.pg_enum e WHERE e.enumtypid = b.o),
        pg_catalog.format_type(g.o, g.m)
-FROM unnest(%s::int8[], %s::int4[]) WITH ORDINALITY AS g(o, m, i) JOIN pg_catalog.pg_type t ON t.oid = g.o
-ORDER BY g.i"""
+FROM given g JOIN base b ON b.i = g.i ORDER BY g.i, b.step DESC"""
 _KEYS = """
 SELECT c.contype, c.conname, c.confdeltype, c.confupdtype,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i)
@@ -163,10 +171,16 @@ def _types(session: Session, pairs: list[tuple[int, int]], dialect: str) -> list
     if not pairs:
         return []
     oids, modifiers = [oid for oid, _ in pairs], [modifier for _, modifier in pairs]
-    return [
-        (enum(*labels) if labels else parse_type(base, dialect), shown)
-        for _, base, labels, shown in session.execute(_TYPES, [oids, modifiers]).fetchall()
-    ]
+    found = []
+    for _, base, lists, labels, shown in session.execute(_TYPES, [oids, modifiers]).fetchall():
+        type_ = enum(*labels) if labels else parse_type(base, dialect)
+        if lists == 1 and shown == f"{base}[]" and type_.kind == "unknown":
+            type_ = parse_type(shown, dialect)  # under the name that the column has
+        else:
+            for _ in range(lists):
+                type_ = list_of(type_)
+        found.append((type_, shown))
+    return found
 
 
 def _key(row: tuple[Any, ...]) -> KeySpec:

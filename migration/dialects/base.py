@@ -110,6 +110,7 @@ class TypeTable:
         "TEXT", "widening", "stored as JSON text", "json"
     )  # nested values without a native type
     json_decimals: bool = True  # its numbers keep every digit
+    untold: frozenset[str] = frozenset()  # types of its own whose texts do not tell the value
     nullable: str = ""  # template with {type} for engines whose columns are NOT NULL by default
     earlier: tuple[tuple[str, str, Cell], ...] = ()  # (kind, version, the cell before that version)
 

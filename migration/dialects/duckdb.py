@@ -104,6 +104,7 @@ CONTRACT = DialectContract(
         map="MAP({key}, {element})",
         struct="STRUCT({fields})",
         json=Cell("JSON", "widening", "stored as JSON", "json"),
+        untold=frozenset({"union", "variant"}),
     ),
     clauses=frozenset({"with", "partitioned_by", "sorted_by"}),
     forbids=(

@@ -98,6 +98,9 @@ def holds(wide: CanonicalType, narrow: CanonicalType) -> bool:
             return wide.length >= 1 << 24
         need = narrow.length * (4 if narrow.unit == "chars" and wide.unit == "bytes" else 1)
         return wide.length >= need
+    if narrow.kind == "enum" and wide.kind == "text":  # a member's: by itself it is cast to text
+        longest = max(len(value.encode() if wide.unit == "bytes" else value) for value in narrow.values)
+        return wide.length is None or wide.length >= longest
     if narrow.kind == "list":
         return wide.kind == "list" and holds(wide.element or text(), narrow.element or text())
     if narrow.kind == "map":

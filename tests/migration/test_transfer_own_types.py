@@ -1,0 +1,197 @@
+"""Types that only their own engine has: they arrive as what stands for them exactly, or the plan refuses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from targets import opened_target
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.transfer import run
+from migration.transfer_model import TransferOptions, TransferRequest
+
+SOURCE, TARGET = ("own_types",), ("own_types_moved",)
+OPTIONS = TransferOptions(verify="L4")
+
+
+@pytest.fixture
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Opens engines by name; what the tests make in a server is dropped again."""
+    found: dict[str, Connector] = {}
+
+    def opened(engine: str) -> Connector:
+        if engine not in found:
+            found[engine] = opened_target(engine, tmp_path, request)
+            clear(found[engine])
+        return found[engine]
+
+    yield opened
+    for connector in found.values():
+        clear(connector)
+        connector.close()
+
+
+def clear(connector: Connector) -> None:
+    with connector.writer() as writer:
+        writer.drop(TARGET)
+        writer.drop(SOURCE)
+        if connector.dialect == "postgres":
+            for kind, name in (
+                ("DOMAIN", "own_amounts"),
+                ("DOMAIN", "own_amount"),
+                ("TYPE", "own_pair"),
+                ("TYPE", "own_mood"),
+            ):
+                writer.execute(f"DROP {kind} IF EXISTS {name} CASCADE")
+
+
+def made(connector: Connector, *statements: str) -> None:
+    with connector.writer() as writer:
+        for statement in statements:
+            writer.execute(statement)
+
+
+def moved(here: Connector, there: Connector, source: Source | None = None) -> dict[str, str]:
+    """Moves the table; each column's new type."""
+    request = TransferRequest(source or Source(path=SOURCE), TARGET, options=OPTIONS)
+    with plan(request, here, there) as decided:
+        assert run(decided).verdict == "pass"
+    with there.writer() as writer:
+        return {column.name: column.declared or "" for column in writer.describe(TARGET).columns}
+
+
+def rows(connector: Connector, query: str) -> list[tuple[Any, ...]]:
+    with connector.reader() as reader:
+        return [tuple(row.values()) for row in reader.fetch(query).to_pylist()]
+
+
+MOODS = (
+    "CREATE TYPE own_mood AS ENUM ('sad', 'it''s \"so, so\"', 'NULL')",
+    "CREATE DOMAIN own_amount AS numeric(10,2)",
+    "CREATE DOMAIN own_amounts AS own_amount[]",
+    "CREATE TABLE own_types (id int PRIMARY KEY, moods own_mood[], mood own_mood, a own_amount[], aa own_amounts)",
+    """INSERT INTO own_types VALUES
+       (1, ARRAY['sad', 'it''s "so, so"', 'NULL', NULL]::own_mood[], 'sad', '{1.5,NULL}', '{2}'),
+       (2, '{}', NULL, '{}', '{}'), (3, NULL, NULL, NULL, NULL)""",
+)  # fmt: skip
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("engine", "types"),
+    [
+        (
+            "duckdb",
+            {"moods": "VARCHAR[]", "mood": "VARCHAR", "a": "DECIMAL(10,2)[]", "aa": "DECIMAL(10,2)[]"},
+        ),
+        ("postgres", {"moods": "text[]", "mood": "text", "a": "numeric(10,2)[]", "aa": "numeric(10,2)[]"}),
+        ("sqlite", {"moods": "TEXT", "mood": "TEXT", "a": "TEXT", "aa": "TEXT"}),
+    ],
+)
+def test_arrays_of_enums_and_of_domains_are_lists_of_what_they_are_made_of(
+    ends: Any, engine: str, types: dict[str, str]
+) -> None:
+    here, there = ends("postgres"), ends(engine)
+    made(here, *MOODS)
+    assert {name: type_ for name, type_ in moved(here, there).items() if name != "id"} == types
+    if engine == "sqlite":
+        assert rows(there, "SELECT moods, a FROM own_types_moved WHERE id = 1") == [
+            ('["sad","it\'s \\"so, so\\"","NULL",null]', "[1.5,null]")
+        ]
+        return
+    assert rows(there, "SELECT moods, a::text, aa::text FROM own_types_moved ORDER BY id") == [
+        (["sad", 'it\'s "so, so"', "NULL", None], "{1.50,NULL}" if engine == "postgres" else "[1.50, NULL]",
+         "{2.00}" if engine == "postgres" else "[2.00]"),
+        ([], *(("{}", "{}") if engine == "postgres" else ("[]", "[]"))),
+        (None, None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.postgres
+def test_an_array_of_composites_moves_within_postgres_and_is_refused_elsewhere(ends: Any) -> None:
+    here = ends("postgres")
+    made(
+        here,
+        "CREATE TYPE own_pair AS (a int, b text)",
+        "CREATE TABLE own_types (id int PRIMARY KEY, one own_pair, many own_pair[], net inet[])",
+        """INSERT INTO own_types VALUES
+           (1, ROW(1, 'x'), ARRAY[ROW(1, 'a,"b"'), NULL, ROW(NULL, NULL)]::own_pair[], '{1.2.3.4,NULL}')""",
+        "INSERT INTO own_types VALUES (2, NULL, NULL, NULL)",
+    )  # fmt: skip
+    assert moved(here, here)["many"] == "own_pair[]"
+    same = (
+        "SELECT count(*) FROM own_types JOIN own_types_moved AS m USING (id) WHERE own_types::text = m::text"
+    )
+    assert rows(here, same) == [(2,)]
+    with pytest.raises(MigrationError) as refusal:
+        plan(TransferRequest(Source(path=SOURCE), TARGET), here, ends("duckdb"))
+    assert refusal.value.sqlstate == "HV004"
+    assert '"many": own_pair[]' in (refusal.value.detail or "")
+    assert "WITH (as_text 'one')" in (refusal.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("STRUCT(a BIT, b INTEGER)", "{'a': '0101'::BIT, 'b': NULL}"),
+        ("STRUCT(\"odd ,\"\"name\" BIT[])[]", "[{'odd ,\"name': ['1'::BIT, NULL]}, NULL]"),
+        ("MAP(VARCHAR, BIT)", "MAP {'k': '1'::BIT}"),
+        ("MAP(INTEGER[], VARCHAR)", "MAP {[1, NULL]: 'x', []: 'y'}"),
+        ("MAP(VARCHAR[], INTEGER)", "MAP {['a, b', NULL, 'NULL', '[]', '''']: 1}"),
+        ("MAP(STRUCT(a VARCHAR, b BIT), INTEGER)", "MAP {{'a': 'x''}', 'b': '1'::BIT}: 1}"),
+        ("STRUCT(n BIGNUM)", "{'n': '-123456789012345678901234567890123456789012345678901234567890'::BIGNUM}"),
+        ("HUGEINT[]", "[170141183460469231731687303715884105727, NULL]"),
+    ],
+)  # fmt: skip
+def test_what_json_has_no_type_for_moves_from_duckdb_to_duckdb(
+    type_: str, value: str, tmp_path: Path
+) -> None:
+    file, target = tmp_path / "here.duckdb", tmp_path / "there.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute(f"CREATE TABLE own_types (id INTEGER, v {type_})")
+        session.execute(f"INSERT INTO own_types VALUES (1, {value}), (2, NULL)")
+    duckdb.connect(str(target)).close()
+    with (
+        closing(connect(datasource("here", "duckdb", {"path": str(file)}))) as here,
+        closing(connect(datasource("there", "duckdb", {"path": str(target), "role": "read_write"}))) as there,
+    ):
+        moved(here, there)
+    with duckdb.connect(str(file)) as session:
+        session.execute(f"ATTACH '{target}' AS there")
+        assert session.execute(
+            "SELECT count(*), any_value(typeof(o.v) = typeof(m.v)) FROM own_types AS o "
+            "JOIN there.own_types_moved AS m ON m.id = o.id AND m.v IS NOT DISTINCT FROM o.v"
+        ).fetchall() == [(2, True)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("UNION(n INTEGER, s VARCHAR)", "union_value(n := 1)"),
+        ("STRUCT(u UNION(n INTEGER, m INTEGER))", "{'u': union_value(m := 1)}"),
+        ("VARIANT", "1::VARIANT"),
+        ("VARIANT[]", "[1::VARIANT]"),
+    ],
+)
+def test_a_value_whose_text_does_not_tell_its_type_is_refused(
+    ends: Any, type_: str, value: str, tmp_path: Path
+) -> None:
+    """The text 1 would become a text: another member of the union, and nobody would see it."""
+    there = ends("duckdb")
+    made(there, f"CREATE TABLE own_types (v {type_})", f"INSERT INTO own_types VALUES ({value})")
+    for exists in (False, True):
+        if exists:
+            made(there, f"CREATE TABLE own_types_moved (v {type_})")
+        with pytest.raises(MigrationError, match="does not say of which type its value is") as refusal:
+            plan(TransferRequest(Source(path=SOURCE), TARGET), there, there)
+        assert refusal.value.sqlstate == "HV004"
+        assert "WITH (as_text 'v')" in (refusal.value.hint or "")
