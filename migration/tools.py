@@ -23,6 +23,7 @@ from migration.connectors.base import Connector, Path, RemoteTable, Source
 from migration.connectors.opening import NO_LIMIT
 from migration.connectors.telling import told
 from migration.ddl import errors
+from migration.ddl_quoting import spelled
 from migration.definitions import definition
 from migration.dialects import capabilities, contract, is_known
 from migration.errors import MigrationError
@@ -166,10 +167,14 @@ class Tools:
         return found
 
     def list_tables(self, datasource: str = "local", schema: str | None = None) -> Rows:
-        """Tables and views, with the engine's own estimate of their rows."""
+        """Tables and views, with the engine's own estimate of their rows; 3F000 for a schema that is not there."""
+        connector = self._open(datasource)
+        entries = connector.tables(schema)
+        if schema is not None and not entries:
+            need_schema(datasource, connector, schema)
         return [
             {"schema": entry.schema, "name": entry.name, "kind": entry.kind, "est_rows": entry.rows}
-            for entry in self._open(datasource).tables(schema)
+            for entry in entries
         ]
 
     def describe_table(self, table_name: str, datasource: str = "local") -> Rows:
@@ -272,6 +277,23 @@ TOOLS = (
     "execute_ddl",
     "execute_write",
 )
+
+
+def need_schema(
+    datasource: str,
+    connector: Connector,
+    wanted: str | None,
+    *,
+    only: Sequence[str] | None = None,
+    what: str = "schema",
+) -> None:
+    """3F000 for a name that is neither a schema nor a database there; ``only``: that is none of these."""
+    if wanted not in (only if only is not None else [*connector.schemas(), *connector.databases()]):
+        raise MigrationError(
+            "3F000",
+            f'{what} "{wanted}" of "{datasource}" does not exist',
+            hint=f"SHOW {what.upper()}S FROM {spelled(datasource)} lists them.",
+        )
 
 
 def described(table: RemoteTable) -> Rows:

@@ -13,14 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from migration import ddl, dry_run, layout, layout_statistics
-from migration.connectors.base import Connector
 from migration.datasources import LOCAL
-from migration.ddl_quoting import spelled
 from migration.definitions import definition
 from migration.dialects import capability_rows, contract, is_known
 from migration.errors import MigrationError
 from migration.layout import ColumnStatistics
-from migration.tools import described
+from migration.tools import described, need_schema
 from migration.types_map import map_canonical, type_matrix
 from proxy.commands import remote as c
 from proxy.session.outcome import Outcome, table
@@ -40,31 +38,14 @@ def show(commands: RemoteCommands, command: c.ShowRemote) -> Outcome:
             entries = connector.tables(schema)
             rows = [(entry.schema, entry.name, entry.kind, entry.rows) for entry in entries]
         if within and not rows:
-            _need(name, connector, schema)
+            need_schema(name, connector, schema)
         for database in within[:-1]:
-            _need(name, connector, database, only=connector.databases(), what="database")
+            need_schema(name, connector, database, only=connector.databases(), what="database")
         if command.what == "databases":
             rows = [(found,) for found in connector.databases()]
         elif command.what == "schemas":
             rows = [(found,) for found in connector.schemas()]
     return table(command.columns or (), rows, lambda _rows: "SHOW")
-
-
-def _need(
-    name: str,
-    connector: Connector,
-    wanted: str | None,
-    *,
-    only: list[str] | None = None,
-    what: str = "schema",
-) -> None:
-    """3F000 for a name that is neither a schema nor a database there."""
-    if wanted not in (only if only is not None else [*connector.schemas(), *connector.databases()]):
-        raise MigrationError(
-            "3F000",
-            f'{what} "{wanted}" of "{name}" does not exist',
-            hint=f"SHOW {what.upper()}S FROM {spelled(name)} lists them.",
-        )
 
 
 def describe(commands: RemoteCommands, command: c.DescribeTable) -> Outcome:

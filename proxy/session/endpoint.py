@@ -25,6 +25,7 @@ from branching.engine.base import EngineError
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA, Catalog, Table, View
 from branching.names import is_pin, quote
+from branching.row_counts import row_counts
 from migration.connectors.base import (
     BATCH_ROWS,
     Executed,
@@ -113,7 +114,13 @@ class LocalConnector:
 
     def tables(self, schema: str | None = None) -> list[TableEntry]:
         catalog = self.catalog()
-        found = [TableEntry(table.schema, table.name) for table in catalog.tables()]
+        tables = [table for table in catalog.tables() if schema in (None, table.schema)]
+        connection = self.connect()
+        try:
+            counts = row_counts(connection, tables)
+        finally:
+            self.closed(connection)
+        found = [TableEntry(table.schema, table.name, rows=counts.get(table.id)) for table in tables]
         found += [TableEntry(view.schema, view.name, "view") for view in catalog.views()]
         return sorted(
             (entry for entry in found if schema in (None, entry.schema)), key=lambda e: (e.schema, e.name)

@@ -28,6 +28,7 @@ from branching.connection import Connection
 from branching.detach import Limits
 from branching.engine.duckdb_engine import DuckDBEngine
 from branching.reset import reset
+from branching.row_counts import row_counts
 
 TYPES = ("INTEGER", "VARCHAR", "DECIMAL(8,2)", "TIMESTAMP", "INTEGER[]")
 NAMES = ("a", "B c", "käse", "group", 'q"t', "v", "w", "x")
@@ -262,6 +263,13 @@ class Oracle:
         comments = {table.name: table.comment for table in connection.catalog.tables()}
         if comments != {tab.name: tab.comment for tab in model.catalog.values()}:
             raise Mismatch(f"{branch}: comments {comments}")
+        counts = row_counts(connection, list(connection.catalog.tables()))
+        for table in connection.catalog.tables():
+            (rows,) = self.plain.execute(f"SELECT count(*) FROM {model.schema}.{q(table.name)}").fetchall()
+            if counts.get(table.id) != rows[0]:
+                raise Mismatch(
+                    f"{branch}.{table.name}: {counts.get(table.id)} rows counted, {rows[0]} are there"
+                )
 
     def _compare(
         self,

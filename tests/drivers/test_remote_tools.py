@@ -231,6 +231,7 @@ def test_execute_on_local(
         ("read_query('SELECT 1', nope => 1)", "42883"),
         ("list_tables(database => 'a', datasource => 'b')", "42883"),
         ("list_tables(database => 'there_is_none')", "42704"),
+        ("list_tables(schema => 'there_is_none')", "3F000"),
         ("transfer_query_result('SELECT 1 AS a', target_table => '', target_database => 'local')", "42602"),
         ("execute_write('SELECT 1')", "42601"),
         ("list_tables(datasource => 5)", "22023"),

@@ -74,6 +74,13 @@ def test_a_source_that_writes_is_refused(tools: Tools) -> None:
     assert {row["name"] for row in tools.list_tables("shop")} == {"customers", "bills"}
 
 
+def test_a_schema_that_is_not_there_is_no_empty_list(tools: Tools) -> None:
+    with pytest.raises(MigrationError) as caught:
+        tools.list_tables("shop", "nope")
+    assert (caught.value.sqlstate, caught.value.hint) == ("3F000", "SHOW SCHEMAS FROM shop lists them.")
+    assert {row["name"] for row in tools.list_tables("shop", "main")} == {"customers", "bills"}
+
+
 def test_reading_tools(tools: Tools) -> None:
     assert [row["name"] for row in tools.list_databases()] == ["shop", "copy"]
     assert tools.list_databases()[0]["available"] is True
