@@ -81,12 +81,12 @@ def test_a_table_that_refers_to_itself_moves_into_a_branch(
 
 
 @pytest.mark.parametrize(
-    ("declared", "value", "state"),
+    ("declared", "value"),
     [
-        ("json", "'{bad'", "22P02"),
-        ("uuid", "'no-uuid'", "HV004"),
-        ("text", "CAST(x'ff41' AS TEXT)", "HV004"),
-        ("decimal(9,2)", "'abc'", "HV004"),
+        ("json", "'{bad'"),
+        ("uuid", "'no-uuid'"),
+        ("text", "CAST(x'ff41' AS TEXT)"),
+        ("decimal(9,2)", "'abc'"),
     ],
 )
 def test_what_a_branch_cannot_hold_is_named(
@@ -96,14 +96,14 @@ def test_what_a_branch_cannot_hold_is_named(
     tmp_path: Path,
     declared: str,
     value: str,
-    state: str,
 ) -> None:
     with sqlite3.connect(tmp_path / "lake.sqlite") as made:
         made.execute(f"CREATE TABLE odd (id INTEGER, t {declared})")
         made.execute(f"INSERT INTO odd VALUES (1, {value})")
     made.close()
-    error = _refused(client, f"TRANSFER odd FROM {lake} TO local.public.o_{name}")
-    assert (error.sqlstate, bool(error.diag.message_hint)) == (state, True)
+    for command in ("EXPLAIN TRANSFER", "TRANSFER"):
+        error = _refused(client, f"{command} odd FROM {lake} TO local.public.o_{name}")
+        assert (error.sqlstate, bool(error.diag.message_hint)) == ("HV004", True)
 
 
 def test_a_column_of_nulls_is_text(client: psycopg.Connection[Any], name: str) -> None:
