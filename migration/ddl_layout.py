@@ -9,6 +9,7 @@ from migration.dialects.base import DialectContract, at_least
 from migration.layout import Layout
 from migration.model import TableSpec
 
+KEYLESS = "enable_duplicate_without_keys_by_default"  # Doris docs, "Duplicate Key Model": since 2.0
 _Clauses = list[str]
 _DEFAULT = Layout("")
 
@@ -67,8 +68,11 @@ def _key_model(writer: _Writer) -> _Clauses:
     for clause in ("primary_key", "unique_key", "duplicate_key"):
         if names := writer.names(clause):
             found.append(f"{clause.upper().replace('_', ' ')} ({names})")
-    hashed, value = writer.names("distributed_by"), writer.value("distributed_by")
     doris = writer.item.name == "doris"
+    if doris and not found:  # it wants a key, or to be told that there is none
+        buckets = writer.value("buckets") or "AUTO"
+        return [f"DISTRIBUTED BY RANDOM BUCKETS {buckets}", f'PROPERTIES ("{KEYLESS}" = "true")']
+    hashed, value = writer.names("distributed_by"), writer.value("distributed_by")
     count = writer.value("buckets") or ("AUTO" if doris else "")
     buckets = (
         f" BUCKETS {count}" if count and (doris or not at_least(writer.version, "3.0") or hashed) else ""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from migration.ddl_layout import KEYLESS
 from migration.dialects.base import DialectContract, at_least
 from migration.layout import Choice, ColumnStatistics
 
@@ -129,9 +130,15 @@ def _key_model(facts: Facts) -> tuple[Choice, ...]:
         keys = keys or names[:1]
         if not keys:
             first = ", ".join(column.name for column in facts.columns[:1])
-            return (
-                Choice("duplicate_key", (), reason=f"no column can be a key (first is {first})", score=0.0),
-            )
+            reason = f"no column can be a key (first is {first})"
+            if doris:
+                spread = Choice("distributed_by", (), "RANDOM", "no column to hash by", 0.5)
+                return (
+                    Choice("properties", (), f'"{KEYLESS}" = "true"', reason, 0.5),
+                    spread,
+                    _buckets(facts),
+                )
+            return (Choice("duplicate_key", (), reason=reason, score=0.0),)
         reason = (
             "sort prefix: rows follow it in time"
             if len(keys) > 1

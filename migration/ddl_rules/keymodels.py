@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from migration.ddl_layout import KEYLESS
 from migration.ddl_reader import Reference, TableClause
 from migration.ddl_rules.base import (
     KEY_MODELS,
@@ -42,7 +43,7 @@ def key_model(subject: Subject) -> Iterator[Violation]:
     if len(clauses) > 1:
         yield error("key.model", clauses[1].position, "a table has one key model")
     inline = any(constraint.kind == "primary" for constraint in subject.table.constraints)
-    if clauses or (inline and subject.contract.name == "starrocks"):
+    if clauses or (inline and subject.contract.name == "starrocks") or _is_keyless(subject):
         return
     position = subject.table.path[-1].position
     if subject.contract.name == "doris" or not subject.since("3.0"):
@@ -50,6 +51,18 @@ def key_model(subject: Subject) -> Iterator[Violation]:
     else:
         message = "no key model: the engine makes a duplicate-key table of its own choice of columns"
         yield warning("key.model", position, message, "Add DUPLICATE KEY (first columns).")
+
+
+def _is_keyless(subject: Subject) -> bool:
+    """A Doris table that says it has no sort key (since 2.0)."""
+    said = subject.contract.name == "doris" and subject.since("2.0")
+    return said and (KEYLESS, "true") in _properties(subject.table.clause("properties"))
+
+
+def _properties(clause: TableClause | None) -> list[tuple[str, str]]:
+    lexemes = clause.lexemes if clause is not None else ()
+    texts = [lexeme.text for lexeme in lexemes if lexeme.kind in ("string", "quoted")]
+    return list(pairwise(texts))
 
 
 def key_columns(subject: Subject) -> Iterator[Violation]:
@@ -188,8 +201,7 @@ def replication(subject: Subject) -> Iterator[Violation]:
     clause = subject.table.clause("properties")
     if not _applies(subject) or clause is None:
         return
-    texts = [lexeme.text for lexeme in clause.lexemes if lexeme.kind in ("string", "quoted")]
-    for name, value in pairwise(texts):
+    for name, value in _properties(clause):
         if name == "replication_num" and value == "1":
             message = "replication_num 1 keeps one copy: for a single test node only"
             yield warning("replication.single", clause.position, message, "Use 3.")

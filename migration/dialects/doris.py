@@ -55,7 +55,11 @@ CONTRACT = replace(
     ),
     clauses=frozenset(starrocks.CONTRACT.clauses - {"primary_key"}),
     requires=(
-        Clause("key_model", "DUPLICATE KEY, UNIQUE KEY or AGGREGATE KEY (...)"),
+        Clause(
+            "key_model",
+            "DUPLICATE KEY, UNIQUE KEY or AGGREGATE KEY (...); without one, since 2.0, "
+            'PROPERTIES ("enable_duplicate_without_keys_by_default" = "true")',
+        ),
         Clause("distributed_by", "DISTRIBUTED BY HASH (...) or RANDOM"),
         Clause("buckets", "BUCKETS n or BUCKETS AUTO, said explicitly", source="our policy"),
     ),
