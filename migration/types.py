@@ -30,6 +30,7 @@ __all__ = [
     "Unit",
     "bits",
     "byte_string",
+    "closed",
     "decimal",
     "enum",
     "fixed_bytes",
@@ -94,7 +95,8 @@ class CanonicalType:
     """One canonical type. Only the parameters of its kind are set.
 
     ``precision`` is decimal digits (decimal; None = unbounded) or digits of a second (time kinds, interval).
-    ``name`` is an unknown type's, or the fields of PostgreSQL's ``interval day to second``.
+    ``name`` is an unknown type's, or the fields of PostgreSQL's ``interval day to second``. An enum has ``values``, or
+    the ``name`` and greatest ``length`` of texts with a grammar of their own: an address, a SET.
     ``length`` belongs to text, bytes and bit; None = no limit. ``fixed`` marks ``char(n)``, ``binary(n)``
     and ``bit(n)``. ``normalised`` marks a json that keeps neither white space nor key order (jsonb).
     """
@@ -129,7 +131,7 @@ class CanonicalType:
         if self.kind == "struct":
             return "struct(" + ", ".join(f"{name} {type_}" for name, type_ in self.fields) + ")"
         if self.kind == "enum":
-            return f"enum({len(self.values)} values)"
+            return self.name or f"enum({len(self.values)} values)"
         if self.kind == "interval" and (self.name or self.precision is not None):
             digits = "" if self.precision is None else f"({self.precision})"
             return f"interval{' ' + self.name if self.name else ''}{digits}"
@@ -234,6 +236,11 @@ def struct(*fields: tuple[str, CanonicalType]) -> CanonicalType:
 def enum(*values: str) -> CanonicalType:
     """One of a fixed set of strings."""
     return CanonicalType("enum", values=values)
+
+
+def closed(name: str, length: int) -> CanonicalType:
+    """Texts of one grammar, such as addresses, of at most so many characters."""
+    return CanonicalType("enum", length=length, name=name)
 
 
 def unknown(name: str) -> CanonicalType:

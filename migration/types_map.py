@@ -109,6 +109,8 @@ def map_canonical(source: CanonicalType, target: DialectContract, version: str |
     if kind == "bytes" and source.length is not None:
         return _sized_bytes(source, target)
     cell = target.types.cells[kind]
+    if kind == "enum" and source.name and "{" not in cell.target:
+        return _from_cell(source, replace(cell, target=target.types.text.unbounded))
     if kind == "bit" and source.length is not None and cell.loss == "exact" and target.name != "duckdb":
         template = "bit({n})" if source.fixed else "bit varying({n})"
         return _from_cell(source, replace(cell, target=template.format(n=source.length)))
@@ -176,8 +178,9 @@ def _needs_members(name: str) -> bool:
 
 
 def _from_cell(source: CanonicalType, cell: Cell) -> Mapping:
-    longest = max((len(value) for value in source.values), default=255) or 1
-    octets = max((len(value.encode()) for value in source.values), default=1020) or 1
+    most = 255 if source.length is None else source.length
+    longest = max((len(value) for value in source.values), default=most) or 1
+    octets = max((len(value.encode()) for value in source.values), default=UTF8_BYTES * most) or 1
     target = cell.target.replace("{chars}", str(longest)).replace("{octets}", str(octets))
     return Mapping(source, target, cell.loss, cell.reason, cell.cast, cell.guards)
 

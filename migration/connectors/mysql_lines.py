@@ -41,6 +41,8 @@ def exported(expression: str, type_: CanonicalType) -> str:
         field = f"CONCAT({expression}, 'Z')"
     elif type_.kind == "bytes":
         field = f"CONCAT('{QUOTE}', HEX({expression}), '{QUOTE}')"
+    elif type_.kind == "unknown":  # a geometry or a vector: bytes that are no text
+        field = f"HEX({expression})"
     elif type_.kind == "bit":
         field = f"LPAD(BIN({expression} + 0), {type_.length or 64}, '0')"
     else:
@@ -109,11 +111,11 @@ def load_columns(columns: Sequence[ColumnSpec], item: DialectContract) -> str:
     names, sets = [], []
     for index, column in enumerate(columns):
         name = quoted(column.name, item)
-        if column.type.kind in ("bytes", "bit"):
+        if column.type.kind in ("bytes", "bit", "unknown"):
             names.append(f"@c{index}")
             value = (
                 f"UNHEX(@c{index})"
-                if column.type.kind == "bytes"
+                if column.type.kind != "bit"
                 else f"CAST(CONV(@c{index}, 2, 10) AS UNSIGNED)"
             )
             sets.append(f"{name} = {value}")

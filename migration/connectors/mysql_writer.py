@@ -323,7 +323,7 @@ class MysqlWriter(SqlWriter):
 
     def _insert_values(self, path: Path, batch: pa.RecordBatch, fits: Sequence[Fit]) -> None:
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
-        marks = ", ".join(["%s"] * len(fits))
+        marks = ", ".join("UNHEX(%s)" if item.column.type.kind == "unknown" else "%s" for item in fits)
         columns = lone_columns(batch, fits)
         with self.connector.errors(), self.session.cursor() as cursor:
             statement = f"INSERT INTO {self.q(path)} ({names}) VALUES ({marks})".replace("%", "%%")

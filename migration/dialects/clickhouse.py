@@ -38,7 +38,7 @@ from migration.dialects.spelling import (
     wrapped,
     zoned,
 )
-from migration.types import decimal, instant, json, of, text
+from migration.types import closed, decimal, instant, json, of, text
 
 _STRINGS = (
     "string|varchar|char|character|text|tinytext|mediumtext|longtext|blob|tinyblob|mediumblob|longblob|clob"
@@ -77,6 +77,8 @@ SPELLINGS = spellings(
         "time": clocks("time", 0),
         "time64": clocks("time", 3),
         "uuid": of("uuid"),
+        "ipv4": closed("ipv4", 15),
+        "ipv6": closed("ipv6", 39),
         "json": json(normalised=True),
         "enum|enum8|enum16": enums,
         "array": lists,
@@ -88,8 +90,7 @@ SPELLINGS = spellings(
     },
     others(
         *words(
-            "ipv4 ipv6 aggregatefunction variant dynamic object bfloat16 point ring polygon "
-            "multipolygon linestring"
+            "aggregatefunction variant dynamic object bfloat16 point ring polygon multipolygon linestring"
         ),
         *words(
             "nothing intervalsecond intervalminute intervalhour intervalday intervalweek "
@@ -147,6 +148,7 @@ CONTRACT = DialectContract(
         map="Map({key}, {element})",
         struct="Tuple({fields})",
         json=_JSON,
+        untold=frozenset({"variant", "dynamic", "object"}),
         nullable="Nullable({type})",
     ),
     clauses=frozenset(

@@ -26,11 +26,12 @@ from migration.dialects.spelling import (
     enums,
     floats,
     others,
+    sets,
     spellings,
     texts,
     words,
 )
-from migration.types import byte_string, json, of, text
+from migration.types import byte_string, closed, json, of, text
 
 SPELLINGS = spellings(
     {
@@ -65,13 +66,16 @@ SPELLINGS = spellings(
         "json": json(normalised=True),
         "enum": enums,
         "bit": bit_strings(1, fixed=True),
+        "set": sets,
         "uuid": of("uuid"),  # MariaDB 10.7
+        "inet4": closed("ipv4", 15),  # MariaDB 10.10
+        "inet6": closed("ipv6", 39),
     },
     others(
         *words(
-            "set geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection"
+            "geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection"
         ),
-        *words("geomcollection vector inet4 inet6"),
+        *words("geomcollection vector"),
     ),
 )
 _NO_SPECIAL = ("finite",)

@@ -20,6 +20,7 @@ from migration.types import (
     Unit,
     bits,
     byte_string,
+    closed,
     decimal,
     enum,
     instant,
@@ -181,6 +182,12 @@ def second(arguments: Arguments) -> CanonicalType:
 def enums(arguments: Arguments) -> CanonicalType:
     """``ENUM('a', 'b')``, ``Enum8('a' = 1)``."""
     return enum(*(argument.string for argument in arguments if argument.string is not None))
+
+
+def sets(arguments: Arguments) -> CanonicalType:
+    """MySQL's ``SET('a', 'b')``: some of these, with commas between them."""
+    members = ",".join(argument.string for argument in arguments if argument.string is not None)
+    return closed(f"set({members})", len(members))
 
 
 def others(*names: str) -> dict[str, CanonicalType | Builder]:

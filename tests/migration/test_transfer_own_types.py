@@ -139,6 +139,111 @@ def test_an_array_of_composites_moves_within_postgres_and_is_refused_elsewhere(e
     assert "WITH (as_text 'one')" in (refusal.value.hint or "")
 
 
+ADDRESSED = (
+    "CREATE TABLE own_types (id int PRIMARY KEY, s SET('b c', 'a', 'ö'), four INET4, six INET6, u UUID)",
+    "INSERT INTO own_types VALUES (1, 'a,b c,ö', '1.2.3.4', '::ffff:1.2.3.4', '00000000-0000-0000-0000-0000000000AB'), "
+    "(2, '', '0.0.0.0', '2001:DB8:0::1', NULL), (3, NULL, NULL, NULL, NULL)",
+)
+ADDRESSES = [
+    ("b c,a,ö", "1.2.3.4", "::ffff:1.2.3.4", "00000000-0000-0000-0000-0000000000ab"),
+    ("", "0.0.0.0", "2001:db8::1", None),
+    (None, None, None, None),
+]
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    ("engine", "types"),
+    [
+        ("duckdb", ("VARCHAR", "VARCHAR", "VARCHAR", "UUID")),
+        ("sqlite", ("TEXT", "TEXT", "TEXT", "TEXT")),
+        ("mariadb", ("set('b c','a','ö')", "inet4", "inet6", "uuid")),
+        pytest.param("postgres", ("text", "text", "text", "uuid"), marks=pytest.mark.postgres),
+        pytest.param("clickhouse", ("String", "String", "String", "UUID"), marks=pytest.mark.clickhouse),
+    ],
+)
+def test_sets_addresses_and_uuids_of_mariadb_arrive_as_their_texts(
+    ends: Any, engine: str, types: tuple[str, ...]
+) -> None:
+    here, there = ends("mariadb"), ends(engine)
+    made(here, *ADDRESSED)
+    found = moved(here, there)
+    assert (
+        tuple(found[name].removeprefix("Nullable(").rstrip(")") for name in ("four", "six", "u")) == types[1:]
+    )
+    assert rows(there, "SELECT s, four, six, u FROM own_types_moved ORDER BY id") == ADDRESSES
+    with plan(
+        TransferRequest(Source(path=SOURCE), TARGET), here, there
+    ) as again:  # into the table that is there
+        assert {column.mapping.loss for column in again.columns} <= {"exact", "widening"}
+
+
+@pytest.mark.mariadb
+def test_any_text_is_no_set_and_no_address(ends: Any) -> None:
+    there, here = ends("mariadb"), ends("duckdb")
+    made(there, ADDRESSED[0].replace("own_types", "own_types_moved"))
+    made(here, "CREATE TABLE own_types (id INTEGER, s VARCHAR)", "INSERT INTO own_types VALUES (1, 'a,b c')")
+    with pytest.raises(MigrationError) as refusal:  # MariaDB would make b c,a of it
+        plan(TransferRequest(Source(path=SOURCE), TARGET), here, there)
+    assert refusal.value.sqlstate == "HV004"
+
+
+@pytest.mark.mariadb
+def test_a_geometry_moves_between_mariadb_tables_byte_by_byte(ends: Any) -> None:
+    """Its bytes are no text: as one, each that is no ASCII became a question mark."""
+    there = ends("mariadb")
+    made(
+        there,
+        "CREATE TABLE own_types (id int PRIMARY KEY, g GEOMETRY, p POINT)",
+        "INSERT INTO own_types VALUES (1, ST_GeomFromText('LINESTRING(0.1 -2, 1e300 4)', 4326), POINT(1, 2)), "
+        "(2, NULL, NULL)",
+    )
+    assert moved(there, there) == {"id": "int(11)", "g": "geometry", "p": "point"}
+    compared = (
+        "SELECT count(*), ST_AsText(any_value(m.p)) FROM own_types AS o JOIN own_types_moved AS m USING (id) "
+    )
+    compared = compared.replace("any_value", "max")
+    assert rows(there, compared + "WHERE HEX(o.g) <=> HEX(m.g) AND HEX(o.p) <=> HEX(m.p)") == [
+        (2, "POINT(1 2)")
+    ]
+
+
+@pytest.mark.clickhouse
+@pytest.mark.parametrize(
+    ("engine", "texts"),
+    [
+        ("duckdb", ("VARCHAR", "VARCHAR", "VARCHAR[]")),
+        ("clickhouse", ("IPv4", "Nullable(IPv6)", "Array(IPv4)")),
+        pytest.param("postgres", ("text", "text", "text[]"), marks=pytest.mark.postgres),
+    ],
+)
+def test_addresses_of_clickhouse_arrive_as_their_texts(
+    ends: Any, engine: str, texts: tuple[str, ...]
+) -> None:
+    here, there = ends("clickhouse"), ends(engine)
+    made(
+        here,
+        "CREATE TABLE own_types (id Int32, four IPv4, six Nullable(IPv6), many Array(IPv4)) "
+        "ENGINE = MergeTree ORDER BY id",
+        "INSERT INTO own_types VALUES (1, '1.2.3.4', '::ffff:1.2.3.4', ['9.9.9.9']), (2, '0.0.0.0', NULL, [])",
+    )  # fmt: skip
+    found = moved(here, there)
+    assert tuple(found[name] for name in ("four", "six", "many")) == texts
+    assert rows(there, "SELECT four, six, many FROM own_types_moved ORDER BY id") == [
+        ("1.2.3.4", "::ffff:1.2.3.4", ["9.9.9.9"]),
+        ("0.0.0.0", None, []),
+    ]
+
+
+@pytest.mark.clickhouse
+@pytest.mark.parametrize("type_", ["Variant(Int32, String)", "Dynamic", "Array(Dynamic)"])
+def test_values_of_clickhouse_whose_text_does_not_tell_their_type_are_refused(ends: Any, type_: str) -> None:
+    there = ends("clickhouse")
+    made(there, f"CREATE TABLE own_types (id Int32, v {type_}) ENGINE = MergeTree ORDER BY id")
+    with pytest.raises(MigrationError, match="does not say of which type its value is"):
+        plan(TransferRequest(Source(path=SOURCE), TARGET), there, there)
+
+
 @pytest.mark.parametrize(
     ("type_", "value"),
     [
