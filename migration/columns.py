@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from migration.charsets import holds_all
 from migration.conditions import in_words, is_implied, source_guards, spared
 from migration.connectors.base import ReadColumn
 from migration.ddl_quoting import quote_name, quote_text
@@ -189,6 +190,13 @@ def _one(
         guards.append(
             "json_double"
         )  # DuckDB makes a struct of JSON by reading all of it, its numbers as doubles
+    if (
+        there is not None
+        and there.charset
+        and there.charset != column.charset
+        and not holds_all(there.charset)
+    ):
+        guards.append(f"charset:{there.charset}")
     if there is not None and not there.nullable and column.nullable:
         guards.append("no_null")
     mapping = replace(mapping, guards=tuple(dict.fromkeys(guards)))
@@ -340,7 +348,9 @@ def _ways_out(plan: ColumnPlan, findings: Sequence[Finding], name: str) -> str:
         (f"SKIP ({name})", f"WITH (skip '{quoted}')"),
     ]
     words = {finding.guard.partition(":")[0] for finding in findings}
-    if not (words <= {"no_nul", "utf8"} and words and plan.read.kind == "text"):  # a text stays what it is
+    if not (
+        words <= {"no_nul", "utf8", "charset"} and words and plan.read.kind == "text"
+    ):  # a text stays what it is
         ways.append((f"AS TEXT ({name})", f"WITH (as_text '{quoted}')"))
     if plan.mapping.loss != "unsupported" and "dimensions" not in words:
         ways.append((f"ALLOW LOSSY ({name})", f"WITH (allow_lossy '{quoted}')"))

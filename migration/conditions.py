@@ -12,7 +12,7 @@ Rules:
 Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
 more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look), ``held:type``
 and ``utf8`` (a value of SQLite's that is not of its column's type, or no text; the reader finds these), ``well_formed``
-(JSON where the source does not look),
+(JSON where the source does not look), ``charset:name`` (characters that a column of MySQL's lacks),
 ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
 """
 
@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from migration.charsets import lacking
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.documents import IN_PYTHON, MEANT, TEMPORAL, is_meant
@@ -33,6 +34,7 @@ DIALECTS = ("duckdb", "postgres", "mysql")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+_CHARACTERS = ("text", "enum", "json", "unknown")
 _UUID = "(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 
 
@@ -41,6 +43,8 @@ def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
     name = contract(dialect).name
     if guard in IN_PYTHON and type_.kind == "list" and all(leaf.kind in TEMPORAL for leaf in type_.leaves()):
         return True
+    if guard.startswith("charset:"):
+        return all(leaf.kind not in _CHARACTERS for leaf in type_.leaves())
     element = type_.element if type_.kind == "list" and type_.element else type_
     if name in ("postgres", "greenplum", "redshift"):
         if guard == "no_nul":
@@ -136,7 +140,7 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         return _mysql(guard, type_, column)
     if guard == "dimensions:1":
         return f"(array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)"
-    if type_.kind in ("struct", "map") and guard != "no_nul":
+    if type_.kind in ("struct", "map") and guard != "no_nul" and not guard.startswith("charset:"):
         return _inside(guard, type_, column) if name == "duckdb" else None
     if type_.kind == "list" and type_.element is not None:
         inner = offence(guard, type_.element, "x", dialect)
@@ -172,6 +176,10 @@ def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
         return f"(MONTH({column}) = 0 OR {day} = 0 OR ({day} > 28 AND {day} > {last}))"
     if guard == "time:0..24":
         return f"({column} < '00:00:00' OR {column} > '24:00:00')"
+    if type_.kind not in ("text", "enum", "json"):
+        return None
+    if word == "charset":
+        return lacking(argument, column, "mysql")
     if type_.kind != "text":
         return None
     text = f"CONVERT({column} USING utf8mb4)"
@@ -191,6 +199,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
             return None
         return _special(word, type_, column, duckdb=duckdb)
     text = _text(column, duckdb=duckdb)
+    if word == "charset":
+        return lacking(argument, text, "duckdb" if duckdb else "postgres")
     if word == "unpadded":
         return f"right({text}, 1) = ' '"
     if word == "octets_exactly":
@@ -346,5 +356,6 @@ def in_words(guard: str) -> str:
         "octets": f"longer than {argument} bytes",
         "chars": f"longer than {argument} characters",
         "range": f"outside {low} to {high}",
+        "charset": f"with characters that {argument} lacks",
         "held": f"that {argument} cannot hold",
     }.get(word, f"against {quote_text(guard, contract('duckdb'))}")

@@ -23,7 +23,8 @@ Identity = Literal["", "always", "default"]
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
     """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY), ``computed`` for
-    values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give."""
+    values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give. ``charset`` is MySQL's name of
+    the character set of its texts."""
 
     name: str
     type: CanonicalType
@@ -33,6 +34,7 @@ class ColumnSpec:
     comment: str | None = None
     declared: str | None = None
     computed: bool = False
+    charset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

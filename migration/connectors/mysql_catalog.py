@@ -32,7 +32,7 @@ _INTEGERS = {1: "int8", 2: "int16", 3: "int32", 8: "int64", 9: "int32", 13: "int
 _TEXTS = (15, 247, 248, 249, 250, 251, 252, 253, 254)
 _UNSIGNED, _BINARY = 32, 63
 _COLUMNS = (
-    "SELECT column_name, column_type, is_nullable, column_default, extra, column_comment "
+    "SELECT column_name, column_type, is_nullable, column_default, extra, column_comment, character_set_name "
     "FROM information_schema.columns WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s "
     "ORDER BY ordinal_position"
 )
@@ -75,8 +75,9 @@ def table_columns(session: Any, path: Path) -> tuple[ColumnSpec, ...]:
             comment or None,
             declared,
             _COMPUTED.search(extra) is not None,
+            charset,
         )
-        for name, declared, nullable, default, extra, comment in _ask(session, _COLUMNS, path)
+        for name, declared, nullable, default, extra, comment, charset in _ask(session, _COLUMNS, path)
     )
 
 

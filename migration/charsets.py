@@ -1,0 +1,87 @@
+"""What the character sets of MySQL's columns hold, as far as they do not hold all of Unicode.
+
+Rules:
+
+1. Only sets that were compared with MariaDB's, character by character, are known here: ``utf8mb3`` and ``ucs2``, which
+   end at U+FFFF, and those of one byte for which Python has the same table. Of any other, only MySQL itself knows.
+2. A source is asked by a regular expression of the characters that the set lacks.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from migration.ddl_quoting import quote_text
+from migration.dialects import contract
+
+_WHOLE = ("utf8mb4", "utf16", "utf16le", "utf32", "gb18030", "binary")
+_PLANE = ("utf8", "utf8mb3", "ucs2")
+_CODECS = {
+    "ascii": "ascii",
+    "cp1250": "cp1250",
+    "cp1251": "cp1251",
+    "cp1257": "cp1257",
+    "cp850": "cp850",
+    "cp852": "cp852",
+    "hp8": "hp_roman8",
+    "koi8r": "koi8_r",
+    "latin1": "cp1252",
+    "latin2": "iso8859_2",
+    "latin5": "iso8859_9",
+    "latin7": "iso8859_13",
+    "macce": "mac_latin2",
+    "macroman": "mac_roman",
+}
+_MORE = {"latin1": "\x81\x8d\x8f\x90\x9d"}  # five bytes that cp1252 leaves undefined
+
+
+def holds_all(charset: str) -> bool:
+    """Whether a set holds every character there is."""
+    return charset in _WHOLE
+
+
+@cache
+def ranges(charset: str) -> tuple[tuple[int, int], ...] | None:
+    """The characters that a set holds, from and to; None of one that is not known.
+
+    >>> ranges("ascii")
+    ((0, 127),)
+    """
+    if charset in _PLANE:
+        return ((0, 0xFFFF),)
+    codec = _CODECS.get(charset)
+    if codec is None:
+        return None
+    text = bytes(range(256)).decode(codec, errors="ignore") + _MORE.get(charset, "")
+    found: list[tuple[int, int]] = []
+    for code in sorted(map(ord, text)):
+        if found and found[-1][1] == code - 1:
+            found[-1] = (found[-1][0], code)
+        else:
+            found.append((code, code))
+    return tuple(found)
+
+
+def lacking(charset: str, text: str, dialect: str) -> str | None:
+    """SQL that is true where ``text`` has a character that ``charset`` lacks; None: not in SQL."""
+    if dialect == "mysql":
+        there = f"CONVERT({text} USING utf8mb4)"
+        back = f"CONVERT(CONVERT({there} USING {charset}) USING utf8mb4)"
+        return f"CAST({back} AS BINARY) <> CAST({there} AS BINARY)"
+    known = ranges(charset)
+    if known is None:
+        return None
+    if dialect == "duckdb":
+        others = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in known)
+        return f"(strlen({text}) > length({text}) AND regexp_matches({text}, '[^{others}]'))"
+    # No text there has a NUL. In a database of another encoding, its own numbers would stand for the characters.
+    others = "".join(f"{_escape(max(low, 1))}-{_escape(high)}" for low, high in known)
+    pattern = quote_text(f"[^{others}]", contract("postgres"))
+    return (
+        f"(octet_length({text}) > length({text}) AND getdatabaseencoding() = 'UTF8' "
+        f'AND ({text} COLLATE "C") ~ {pattern})'
+    )
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
