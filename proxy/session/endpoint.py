@@ -44,10 +44,8 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeyKind, KeySpec, TableSpec
 from migration.types_parse import parse_type
-from proxy.session.remote_relations import relations
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
-from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -230,21 +228,10 @@ class LocalConnector:
 
     def prepared(self, statement: str) -> Prepared:
         """A writing statement, read and guarded as any of the session's is; 42601 for any other."""
-        service = self.session.service
+        from proxy.session import local_text
+
         with translated():
-            found = service.statements.prepare(statement, service.guard)
-            if found.statement is None or found.catalog or found.parameter_count or found.kind is Kind.SELECT:
-                raise BoughError(
-                    "42601", "only one writing statement without parameters can be executed here"
-                )
-            if found.tree is not None:
-                for relation in relations(self.session, found.tree.copy()):
-                    raise BoughError(
-                        "0A000",
-                        f"a statement for local cannot read {relation.label} here",
-                        hint="Send the statement itself.",
-                    )
-        return found
+            return local_text.statement(self.session, statement, self.catalog())
 
     def interrupt(self) -> None:
         for connection in tuple(self._open):

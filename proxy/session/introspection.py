@@ -215,6 +215,13 @@ def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.E
     refuse_in_definition(session, what)
     if isinstance(what, ddl_model.CreateView) and views.mentioned(what.query):
         raise BoughError("0A000", "a view cannot read the system views of schema bough")
+    if isinstance(what, ddl_model.CreateView) and (called := functions.commands_in(what.query)):
+        raise BoughError(
+            "0A000",
+            f"a view cannot call {functions.called(called[0])}",
+            detail="Commands are put in their place in the statement that runs.",
+            hint=f"CREATE TABLE … AS SELECT … FROM {functions.called(called[0])}(…) keeps its rows as they are now.",
+        )
     connection = session.prepare_connection()
     known = columns_of(connection.catalog, session.search_path(), connection.temporary)
     what = in_definition(what, known)

@@ -21,15 +21,19 @@ from migration import reconcile
 from migration.connectors import telling
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
-from migration.ddl_quoting import spelled
 from migration.errors import MigrationError
 from proxy.commands import Command
 from proxy.commands import remote as c
-from proxy.session import availability, contract_commands, remote_rows, tool_calls, transfer_commands
+from proxy.session import (
+    availability,
+    contract_commands,
+    local_text,
+    remote_rows,
+    tool_calls,
+    transfer_commands,
+)
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, done, table
-from proxy.session.remote_relations import relations
-from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -131,22 +135,7 @@ class RemoteCommands:
 
     def local_query(self, text: str) -> str:
         """A query of the client's dialect in the engine's."""
-        service = self.session.service
-        prepared = service.statements.prepare(text, service.guard)
-        if prepared.kind is not Kind.SELECT or prepared.tree is None or prepared.parameter_count:
-            raise BoughError("42601", "only a SELECT without parameters can be read here")
-        if prepared.catalog:
-            raise BoughError(
-                "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
-            )
-        for found in relations(self.session, tree := prepared.tree.copy()):
-            raise BoughError(
-                "0A000",
-                f"a query of local cannot read {found.label} here",
-                hint=f"Read it FROM {spelled(found.datasource)}, or "
-                f"CREATE TABLE … AS SELECT … FROM {found.label} first.",
-            )
-        return tree.sql("duckdb")
+        return local_text.query(self.session, text)
 
     # -- datasources ----------------------------------------------------------------------------------------------
 

@@ -454,3 +454,58 @@ def test_what_is_empty_or_explained(client: psycopg.Connection[Any], lake: str) 
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="EXPLAIN of bough"):
         client.execute("EXPLAIN SELECT * FROM bough.list_databases()")
     client.execute(f"EXECUTE ON {lake} ROWS BETWEEN 0 AND 9 DRY RUN AS $$ DELETE FROM users $$")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("inside", "named"),
+    [
+        ("SELECT * FROM bough.read_query('SELECT 1')", "bough.read_query(…)"),
+        ("SELECT * FROM list_tables()", "list_tables(…)"),
+        ("SELECT * FROM bough.transfers", "bough.transfers"),
+        ("SELECT bough.branch_list()", "bough.branch_list(…)"),
+        ("SELECT current_branch()", "current_branch()"),
+    ],
+)
+def test_what_only_the_session_answers_is_refused_inside_a_command(
+    client: psycopg.Connection[Any], name: str, inside: str, named: str
+) -> None:
+    """It said 42883, as if there were no such function."""
+    text = inside.replace("'", "''")
+    for statement in (
+        f"QUERY local AS $$ {inside} $$",
+        f"TRANSFER ({inside}) TO local.x_{name}",
+        f"RECONCILE ({inside}) WITH (SELECT 1 AS a)",
+        f"EXECUTE ON local AS $$ CREATE TABLE x_{name} AS {inside} $$",
+        f"SELECT * FROM bough.read_query('{text}')",
+    ):
+        with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+            client.execute(statement)  # type: ignore[arg-type]
+        assert named in str(caught.value), statement
+        assert (caught.value.diag.message_hint or "").startswith("SELECT"), statement
+
+
+def test_a_view_calls_no_command(client: psycopg.Connection[Any], name: str) -> None:
+    for statement in ("{}", "EXECUTE ON local AS $$ {} $$"):
+        made = statement.format(f"CREATE VIEW v_{name} AS SELECT * FROM bough.list_tables()")
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            client.execute(made)  # type: ignore[arg-type]
+    client.execute(f"CREATE TABLE c_{name} AS SELECT * FROM bough.list_tables()")  # type: ignore[arg-type]
+    client.execute(f"DROP TABLE c_{name}")  # type: ignore[arg-type]
+
+
+def test_a_statement_inside_a_command_is_the_sessions_own(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    """Its user, its database and its branch's macros, not the engine's."""
+    here = {"u": "alice", "d": "main"}
+    said = "SELECT current_user AS u, current_database() AS d"
+    assert client.execute(f"QUERY local AS $$ {said} $$").fetchall() == [here]  # type: ignore[arg-type]
+    assert _call(client, "read_query", query=said) == [here]
+    client.execute(f"CREATE TABLE who_{name} (u text, d text)")  # type: ignore[arg-type]
+    client.execute(f"EXECUTE ON local AS $$ INSERT INTO who_{name} {said} $$")  # type: ignore[arg-type]
+    assert client.execute(f"SELECT * FROM who_{name}").fetchall() == [here]  # type: ignore[arg-type]
+    client.execute(f"TRANSFER ({said}) TO {lake}.who")  # type: ignore[arg-type]
+    assert client.execute(f"SELECT * FROM {lake}.who").fetchall() == [here]  # type: ignore[arg-type]
+    client.execute(f"CREATE MACRO twice_{name}(x) AS TABLE SELECT x AS a UNION ALL SELECT x")  # type: ignore[arg-type]
+    twice = f"SELECT * FROM twice_{name}(7)"
+    assert len(client.execute(f"QUERY local AS $$ {twice} $$").fetchall()) == 2  # type: ignore[arg-type]

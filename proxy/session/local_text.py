@@ -1,0 +1,98 @@
+"""Statements for ``local`` that stand inside a command: QUERY, EXECUTE ON, TRANSFER, RECONCILE and the tools.
+
+Rules:
+
+1. They are read and guarded as the session's own are, macros of the branch included.
+2. What the session answers itself (current_user, current_database) is put in its place.
+3. Commands, system views, the system catalog and tables of datasources are refused (0A000): they are put in place for
+   a statement of the session only, whose rows do not come through a connector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from branching import ddl_model
+from branching.errors import BoughError
+from branching.model import Catalog
+from migration.ddl_quoting import spelled
+from proxy.catalog.rewrite import mentions_catalog
+from proxy.session import introspection, views
+from proxy.session.functions import called, commands_in, session_calls
+from proxy.session.remote_relations import relations
+from proxy.sql.guard import with_macros
+from proxy.sql.prepare import Prepared
+from proxy.sql.statements import Kind
+
+if TYPE_CHECKING:
+    from proxy.session.session import Session
+
+
+def query(session: Session, text: str) -> str:
+    """A query of the client's dialect in the engine's."""
+    assert session.connection is not None
+    prepared = _read(session, text, session.connection.catalog)
+    if prepared.kind is not Kind.SELECT or prepared.tree is None or prepared.parameter_count:
+        raise BoughError("42601", "only a SELECT without parameters can be read here")
+    if prepared.catalog:
+        raise BoughError(
+            "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
+        )
+    _refuse(prepared.tree, "a query of local")
+    for found in relations(session, tree := prepared.tree.copy()):
+        raise BoughError(
+            "0A000",
+            f"a query of local cannot read {found.label} here",
+            hint=f"Read it FROM {spelled(found.datasource)}, or "
+            f"CREATE TABLE … AS SELECT … FROM {found.label} first.",
+        )
+    return _answered(session, tree).sql("duckdb")
+
+
+def statement(session: Session, text: str, catalog: Catalog) -> Prepared:
+    """A writing statement for a branch with this ``catalog``; 42601 for any other."""
+    found = _read(session, text, catalog)
+    if found.statement is None or found.catalog or found.parameter_count or found.kind is Kind.SELECT:
+        raise BoughError("42601", "only one writing statement without parameters can be executed here")
+    tree = found.tree
+    if tree is None:
+        if isinstance(found.payload, ddl_model.CreateView):
+            _refuse(found.payload.query, "a view")
+        return found
+    _refuse(tree, "a statement for local")
+    for relation in relations(session, tree.copy()):
+        raise BoughError(
+            "0A000",
+            f"a statement for local cannot read {relation.label} here",
+            hint="Send the statement itself.",
+        )
+    return replace(found, tree=_answered(session, tree))
+
+
+def _read(session: Session, text: str, catalog: Catalog) -> Prepared:
+    allowed = with_macros(session.statements.guard, catalog)
+    return session.service.statements.prepare(text, allowed)
+
+
+def _answered(session: Session, tree: exp.Expr) -> exp.Expr:
+    return introspection.rewrite(session, tree, relations=False).tree if mentions_catalog(tree) else tree
+
+
+def _refuse(tree: exp.Expr, what: str) -> None:
+    for node in session_calls(tree):
+        raise BoughError(
+            "0A000",
+            f"{what} cannot call {called(node)}() here",
+            hint=f"SELECT {called(node)}(…) by itself, and write its value here.",
+        )
+    calls = [(called(node), "(…)") for node in commands_in(tree)]
+    for name, call in [*calls, *((f"bough.{node.name}", "") for node in views.mentioned(tree))]:
+        raise BoughError(
+            "0A000",
+            f"{what} cannot read {name}{call} here",
+            detail="It is put in its place in statements of the session itself.",
+            hint=f"SELECT … FROM {name}{call} by itself, or CREATE TABLE … AS it first.",
+        )
