@@ -41,6 +41,7 @@ from migration.connectors.bigquery_writer import BigqueryWriter
 from migration.connectors.convert import unfit
 from migration.connectors.dbapi import DbapiConnector, DbapiReader
 from migration.connectors.queries import quoted, relation
+from migration.connectors.repeated import REPEATED
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
@@ -151,6 +152,10 @@ class BigqueryConnector(DbapiConnector):
         if isinstance(reason, api.RetryError):
             return "HV00N"
         errors = getattr(reason, "errors", None) or [{}]
+        if str(errors[0].get("message")).startswith(
+            "Duplicate column name"
+        ):  # which no result may have there
+            return REPEATED
         return _CODES.get(str(errors[0].get("reason")), "HV000")
 
     def retry(self) -> Any:

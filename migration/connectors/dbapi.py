@@ -70,6 +70,10 @@ class DbapiConnector(SqlConnector[Any]):
     def delivered(self, expression: str, type_: CanonicalType) -> str:
         """An expression whose Python value is exact."""
 
+    def renamed(self, source: Source, names: Sequence[str]) -> str | None:
+        """A query with its columns under other names; None where the engine cannot say so, or makes names itself."""
+        return None
+
     def arrived(self, values: Sequence[Any], column: ReadColumn) -> pa.Array:
         """Delivered values in the canonical form."""
         return from_values(values, column.type, column.name)
@@ -200,6 +204,9 @@ class DbapiReader(SqlReader):
         if not found:
             raise self.connector.missing(source.path)
         return found
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str | None:
+        return self.connector.renamed(source, names)
 
     def projection(self, column: ReadColumn) -> str:
         return self.connector.delivered(column.expression or quoted(column.name, self.item), column.type)

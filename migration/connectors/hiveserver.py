@@ -28,10 +28,10 @@ from pyhive import exc, hive
 from TCLIService.ttypes import TOperationState
 from thrift.Thrift import TException
 
-from migration.connectors.base import Mode, Path, Published, ReadColumn, TableEntry, Writer
+from migration.connectors.base import Mode, Path, Published, ReadColumn, Source, TableEntry, Writer
 from migration.connectors.convert import from_texts, from_values
 from migration.connectors.dbapi import DbapiConnector, DbapiReader, DbapiWriter
-from migration.connectors.queries import quoted, quoted_path
+from migration.connectors.queries import quoted, quoted_path, renamed
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -211,6 +211,11 @@ class HiveConnector(DbapiConnector):
             _refuse_in_json(type_)
             return f"to_json({expression}, map('ignoreNullFields', 'false'))"
         return expression
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str | None:
+        return (
+            renamed(self.item, source, names) if self.dialect == "spark" else None
+        )  # Hive refuses such a query
 
     def arrived(self, values: Sequence[Any], column: ReadColumn) -> pa.Array:
         if column.type.kind in (*_TEXTS, "bytes"):

@@ -38,7 +38,7 @@ from migration.connectors.mysql_catalog import columns_of_result, remote_table, 
 from migration.connectors.mysql_errors import CODES, MODE, message_of
 from migration.connectors.mysql_lines import QUOTE, exported, packets, restored
 from migration.connectors.opening import SqlConnector
-from migration.connectors.queries import quoted, relation
+from migration.connectors.queries import named_before, quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
 from migration.datasources import Datasource
@@ -229,9 +229,7 @@ class MysqlReader(SqlReader):
 
     def renamed(self, source: Source, names: Sequence[str]) -> str:
         """A query with its columns under other names; MariaDB lets a subquery have none."""
-        columns = ", ".join(quoted(name, self.item) for name in names)
-        query = source.query.strip().rstrip(";")
-        return f"WITH `bough_q` ({columns}) AS ({query}\n) SELECT * FROM `bough_q`"
+        return named_before(self.item, source, names)
 
     def projection(self, column: ReadColumn) -> str:
         return exported(column.expression or quoted(column.name, self.item), column.type)

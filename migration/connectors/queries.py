@@ -113,3 +113,10 @@ def relation(item: DialectContract, source: Source) -> str:
 def renamed(item: DialectContract, source: Source, names: Sequence[str]) -> str:
     """A query with its columns under other names, as standard SQL has it."""
     return f"SELECT * FROM {relation(item, source)} ({', '.join(quoted(name, item) for name in names)})"
+
+
+def named_before(item: DialectContract, source: Source, names: Sequence[str]) -> str:
+    """The same for an engine that lets a common table expression have them, and no subquery."""
+    columns = ", ".join(quoted(name, item) for name in names)
+    given = quoted("bough_q", item)
+    return f"WITH {given} ({columns}) AS ({source.query.strip().rstrip(';')}\n) SELECT * FROM {given}"

@@ -27,7 +27,7 @@ from migration.connectors.base import Path, ReadColumn, RemoteTable, Source, Wri
 from migration.connectors.convert import from_values, unfit
 from migration.connectors.dbapi import DbapiConnector, DbapiReader
 from migration.connectors.merging import MergingWriter
-from migration.connectors.queries import quoted_path
+from migration.connectors.queries import named_before, quoted_path
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
@@ -151,6 +151,9 @@ class SnowflakeConnector(DbapiConnector):
 
     def table(self, session: Any, path: Path) -> RemoteTable | None:
         return super().table(session, self.found(session, path))
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str:
+        return named_before(self.item, source, names)
 
     def delivered(self, expression: str, type_: CanonicalType) -> str:
         if type_.kind in _MOMENTS:

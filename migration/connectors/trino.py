@@ -22,11 +22,11 @@ import pyarrow as pa
 import trino
 from trino import exceptions
 
-from migration.connectors.base import Mode, Path, Published, ReadColumn, Writer
+from migration.connectors.base import Mode, Path, Published, ReadColumn, Source, Writer
 from migration.connectors.convert import from_texts, from_values
 from migration.connectors.dbapi import DbapiConnector, DbapiWriter
 from migration.connectors.merging import merged
-from migration.connectors.queries import quoted_path
+from migration.connectors.queries import quoted_path, renamed
 from migration.datasources import Datasource
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -182,6 +182,9 @@ class TrinoConnector(DbapiConnector):
 
     def home(self, schema: str | None) -> str:
         return "current_schema" if schema is None else super().home(schema)
+
+    def renamed(self, source: Source, names: Sequence[str]) -> str:
+        return renamed(self.item, source, names)
 
     def delivered(self, expression: str, type_: CanonicalType) -> str:
         if type_.kind == "instant":

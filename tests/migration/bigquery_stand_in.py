@@ -24,6 +24,7 @@ import duckdb
 import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
+from trino_stand_in import told_names
 
 _FIELDS = {
     "BIGINT": "INTEGER", "INTEGER": "INTEGER", "HUGEINT": "INTEGER", "DOUBLE": "FLOAT", "BOOLEAN": "BOOLEAN",
@@ -164,6 +165,11 @@ class Service:
             table.set("catalog", None)
         known = dict(self.tables)
         self.define(job, tree, home)
+        names = told_names(tree)
+        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+        if twice:
+            message = f"Duplicate column names in the result are not supported. Found duplicate(s): {twice}"
+            raise Refused(400, "invalidQuery", message)
         sql = tree.transform(_typed).sql("duckdb")
         try:
             cursor = job.cursor.execute(sql)

@@ -16,6 +16,7 @@ from bigquery_stand_in import Service, bigquery_service
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.repeated import described
 from migration.datasources import datasource
 from migration.dry_run import dry_run
 from migration.errors import MigrationError
@@ -339,3 +340,10 @@ def test_nobody_there_and_secrets_in_no_message() -> None:
             connect(datasource("big", "bigquery", {"project": "p", **options})).test()
         assert refusal.value.sqlstate == "HV00N"
         assert "very secret" not in f"{refusal.value.message} {refusal.value.detail}"
+
+
+def test_a_query_whose_columns_share_a_name_is_refused_as_it_is_there(big: Connector) -> None:
+    with big.reader() as reader, pytest.raises(MigrationError) as refusal:
+        described(reader, Source(query="SELECT 1 AS a, 2 AS a"))
+    assert refusal.value.sqlstate == "42701"
+    assert refusal.value.hint == "Name the query's columns apart with AS."

@@ -4,6 +4,7 @@ results, GET_DDL, session settings, cancelling) is not tested here."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, Source
+from migration.connectors.repeated import described
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.plan import plan
@@ -132,3 +134,20 @@ def test_a_password_is_not_in_messages() -> None:
         connect(datasource("snow", "snowflake", options)).test()
     assert refusal.value.sqlstate == "HV00N"
     assert "very secret" not in f"{refusal.value.message} {refusal.value.detail}"
+
+
+def test_a_query_whose_columns_share_a_name_is_read_under_names_of_ours(
+    snow: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = Source(query="SELECT 1 AS a, 2 AS b, 3 AS a -- twice")
+    with snow.reader() as reader:
+        given, describe = reader.describe(query), type(reader).describe
+        told = tuple(replace(column, name=name) for column, name in zip(given, "ABA", strict=True))
+        monkeypatch.setattr(  # fakesnow's engine names them apart by itself
+            type(reader), "describe", lambda self, source: told if source == query else describe(self, source)
+        )
+        source, columns, names = described(reader, query)
+        found = pa.Table.from_batches(list(reader.read(source)))
+    assert names == ["A", "B", "A"]
+    assert [column.name for column in columns] == ["A", "B", "A_1"]
+    assert [tuple(row.values()) for row in found.to_pylist()] == [(1, 2, 3)]

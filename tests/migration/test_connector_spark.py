@@ -17,6 +17,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.repeated import described
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.plan import plan
@@ -187,3 +188,12 @@ def test_nested_values_that_json_would_change_are_refused(lake: Connector) -> No
     with pytest.raises(MigrationError) as refusal:
         whole(lake, "odd")
     assert refusal.value.sqlstate == "HV004"
+
+
+def test_a_query_whose_columns_share_a_name_is_read_under_names_of_ours(lake: Connector) -> None:
+    with lake.reader() as reader:
+        source, columns, names = described(reader, Source(query="SELECT 1 AS a, 2 AS b, 3 AS a -- twice"))
+        found = pa.Table.from_batches(list(reader.read(source)))
+    assert names == ["a", "b", "a"]
+    assert [column.name for column in columns] == ["a", "b", "a_1"]
+    assert [tuple(row.values()) for row in found.to_pylist()] == [(1, 2, 3)]

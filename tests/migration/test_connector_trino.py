@@ -13,6 +13,7 @@ from trino_stand_in import trino_server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, Source
+from migration.connectors.repeated import described
 from migration.connectors.trino import TrinoWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
@@ -159,3 +160,12 @@ def test_rows_that_were_added_or_not_are_not_added_again(
         assert count() == (6, 1)
         abandon(journal, 1, source, lake)
         assert (journal.entries()[0].state, count()) == ("cancelled", (6, 0))
+
+
+def test_a_query_whose_columns_share_a_name_is_read_under_names_of_ours(lake: Connector) -> None:
+    with lake.reader() as reader:
+        source, columns, names = described(reader, Source(query="SELECT 1 AS a, 2 AS b, 3 AS a -- twice"))
+        found = pa.Table.from_batches(list(reader.read(source)))
+    assert names == ["a", "b", "a"]
+    assert [column.name for column in columns] == ["a", "b", "a_1"]
+    assert [tuple(row.values()) for row in found.to_pylist()] == [(1, 2, 3)]

@@ -33,6 +33,14 @@ def trino_type(text: str) -> str:
     return _TYPES.get(text) or text.lower().replace(" ", "")
 
 
+def told_names(tree: exp.Expr) -> list[str]:
+    """The names that a star over a subquery has: DuckDB numbers those that are the same, other engines do not."""
+    inner = tree.find(exp.Subquery) if isinstance(tree, exp.Select) and tree.is_star else None
+    if inner is None or inner.args["alias"].columns or not isinstance(inner.this, exp.Select):
+        return []
+    return [] if inner.this.is_star else inner.this.named_selects
+
+
 class Handler(BaseHTTPRequestHandler):
     """Statements run at once; their rows are handed out page by page."""
 
@@ -112,7 +120,11 @@ class Handler(BaseHTTPRequestHandler):
             return [{"updateType": type(tree).__name__.upper(), "updateCount": touched[0] if touched else 0}]
         if not isinstance(tree, exp.Query | exp.Describe | exp.Show):
             return [{"updateType": tree.key.upper()}]
-        columns = [(item[0], trino_type(str(item[1]))) for item in cursor.description or ()]
+        names = told_names(tree) or [item[0] for item in cursor.description or ()]
+        columns = [
+            (name, trino_type(str(item[1])))
+            for name, item in zip(names, cursor.description or (), strict=True)
+        ]
         found = cursor.fetchall()
         if "information_schema.columns" in text:  # where types are named as DuckDB does
             found = [(row[0], trino_type(row[1]), *row[2:]) for row in found]
