@@ -175,8 +175,8 @@ def _one(
         else:
             mapping = map_canonical(read, contract(target_dialect), version)
         target = parse_type(mapping.target_type, target_dialect)
-    if read.kind == "bytes" and target.kind == "text" and mapping.cast != "text":
-        target = byte_string()  # an engine whose strings are bytes
+    if mapping.cast != "text":
+        target = _as_bytes(read, target)
     unfit = mapping.loss == "lossy" and not mapping.guards  # as to the type: what follows is about values
     guards = list(mapping.guards)
     if expression is None or _is_sqlite(source_dialect):
@@ -212,6 +212,15 @@ def _one(
         there is not None and not there.nullable,
         unfit,
     )
+
+
+def _as_bytes(read: CanonicalType, target: CanonicalType) -> CanonicalType:
+    """``target`` with bytes in place of texts where ``read`` has bytes: there are engines whose strings are bytes."""
+    if read.kind == "bytes" and target.kind == "text":
+        return byte_string()
+    if read.kind == target.kind == "list" and read.element and target.element:
+        return replace(target, element=_as_bytes(read.element, target.element))
+    return target
 
 
 def _holds_json(type_: CanonicalType) -> bool:
@@ -299,8 +308,14 @@ def _spared(plan: ColumnPlan, source_dialect: str) -> ColumnPlan:
 
 
 def _may_break(plan: ColumnPlan) -> bool:
-    # No form of Arrow's holds these, so nothing could be cut to fit.
-    return plan.allowed and not any(finding.guard == "dimensions:1" for finding in plan.broken)
+    return plan.allowed and not _whole_or_nothing(plan, plan.broken)
+
+
+def _whole_or_nothing(plan: ColumnPlan, findings: Sequence[Finding]) -> bool:
+    """Whether nothing could be cut to fit: no form of Arrow's holds these, or no NULL could stand for them."""
+    guards = {finding.guard for finding in findings}
+    never_null = "no_null" in plan.mapping.guards and not plan.required
+    return "dimensions:1" in guards or (plan.read.is_nested and ("utf8" in guards or never_null))
 
 
 def _refusal(refused: Sequence[tuple[ColumnPlan, tuple[Finding, ...]]]) -> MigrationError:
@@ -348,11 +363,11 @@ def _ways_out(plan: ColumnPlan, findings: Sequence[Finding], name: str) -> str:
         (f"SKIP ({name})", f"WITH (skip '{quoted}')"),
     ]
     words = {finding.guard.partition(":")[0] for finding in findings}
-    if not (
-        words <= {"no_nul", "utf8", "charset"} and words and plan.read.kind == "text"
-    ):  # a text stays what it is
+    stays = words and words <= {"no_nul", "charset"} and plan.read.kind == "text"  # a text stays what it is
+    if not stays and "utf8" not in words:
         ways.append((f"AS TEXT ({name})", f"WITH (as_text '{quoted}')"))
-    if plan.mapping.loss != "unsupported" and "dimensions" not in words:
+    if plan.mapping.loss != "unsupported" and not _whole_or_nothing(plan, findings):
         ways.append((f"ALLOW LOSSY ({name})", f"WITH (allow_lossy '{quoted}')"))
     short = [way for way, _ in ways]
-    return f"{', '.join(short[:-1])} or {short[-1]}: {', '.join(written for _, written in ways)}."
+    moved = "As bytes it moves. " if "utf8" in words and not plan.read.is_nested else ""
+    return f"{moved}{', '.join(short[:-1])} or {short[-1]}: {', '.join(written for _, written in ways)}."

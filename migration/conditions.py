@@ -11,8 +11,9 @@ Rules:
 
 Besides the mapping's guards there are those of the way itself: ``dimensions:1`` (a PostgreSQL array value with
 more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look), ``held:type``
-and ``utf8`` (a value of SQLite's that is not of its column's type, or no text; the reader finds these), ``well_formed``
-(JSON where the source does not look), ``charset:name`` (characters that a column of MySQL's lacks),
+and ``utf8`` (a value of SQLite's that is not of its column's type, or no text, of ClickHouse's too; the reader finds
+these), ``well_formed`` (JSON where the source does not look), ``charset:name`` (characters that a column of MySQL's
+lacks),
 ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
 """
 
@@ -43,6 +44,8 @@ def is_implied(guard: str, type_: CanonicalType, dialect: str) -> bool:
     name = contract(dialect).name
     if guard in IN_PYTHON and type_.kind == "list" and all(leaf.kind in TEMPORAL for leaf in type_.leaves()):
         return True
+    if guard == "no_null_inside" and type_.kind == "list" and type_.element:
+        return not type_.element.is_nested
     if guard.startswith("charset:"):
         return all(leaf.kind not in _CHARACTERS for leaf in type_.leaves())
     element = type_.element if type_.kind == "list" and type_.element else type_
@@ -105,6 +108,8 @@ def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
         return ("calendar",) if type_.kind in TEMPORAL else ("time:0..24",) if type_.kind == "time" else ()
     if contract(dialect).name == "sqlite":
         return (f"held:{type_}",)
+    if contract(dialect).name == "clickhouse":
+        return ("utf8",) if _holds_text(type_) else ()
     if contract(dialect).family != "postgres-like":
         return ()
     if type_.kind == "list":
@@ -115,6 +120,13 @@ def source_guards(type_: CanonicalType, dialect: str) -> tuple[str, ...]:
     if type_.kind in ("timestamp", "instant"):
         return ("year:-290307..294247",)
     return ()
+
+
+def _holds_text(type_: CanonicalType) -> bool:
+    """Whether something in it is read as a text that ClickHouse does not look into."""
+    if type_.kind == "list" and type_.element is not None:
+        return _holds_text(type_.element)
+    return any(leaf.kind in ("text", "bytes") for leaf in type_.leaves()) and type_.kind != "bytes"
 
 
 def spared(type_: CanonicalType, column: str, dialect: str) -> str:
@@ -136,6 +148,8 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         return None
     if guard == "no_null":
         return f"{column} IS NULL"
+    if guard == "no_null_inside":
+        return hollow(type_, column) if name == "duckdb" else None
     if name == "mysql":
         return _mysql(guard, type_, column)
     if guard == "dimensions:1":
@@ -150,6 +164,24 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
             return f"len(list_filter({column}, lambda x: coalesce({inner}, false))) > 0"
         return f"EXISTS (SELECT 1 FROM unnest({column}) AS bough(x) WHERE {inner})"
     return _scalar(guard, type_, column, duckdb=name == "duckdb")
+
+
+def hollow(type_: CanonicalType, column: str, depth: int = 0) -> str:
+    """True for a list, map or struct of DuckDB's with a NULL where another of them could be."""
+    found = [
+        f"({column} IS NOT NULL AND {_hollow_part(f'struct_extract({column}, {_literal(field)})', of, depth)})"
+        for field, of in type_.fields
+        if of.is_nested
+    ]
+    if type_.element is not None and type_.element.is_nested:
+        values, item = f"map_values({column})" if type_.kind == "map" else column, f"x{depth}"
+        inner = _hollow_part(item, type_.element, depth + 1)
+        found.append(f"coalesce(len(list_filter({values}, lambda {item}: {inner})) > 0, false)")
+    return f"({' OR '.join(found)})" if found else "false"
+
+
+def _hollow_part(column: str, type_: CanonicalType, depth: int) -> str:
+    return f"({column} IS NULL OR {hollow(type_, column, depth)})"
 
 
 def _inside(guard: str, type_: CanonicalType, column: str) -> str:
@@ -330,6 +362,7 @@ def in_words(guard: str) -> str:
         "no_nan": "NaN",
         "no_nul": "with a NUL character",
         "no_null": "NULL",
+        "no_null_inside": "with a NULL list, map or struct inside",
         "unpadded": "with blanks at their end",
         "no_number": "texts that the column would take for numbers",
         "not_negative": "below zero",
@@ -338,7 +371,7 @@ def in_words(guard: str) -> str:
         "json_unique_keys": "no JSON, or objects that repeat a key",
         "json_double": "numbers beyond a 64-bit integer or double",
         "uuid": "no uuids",
-        "utf8": "texts that are no UTF-8",
+        "utf8": "that are no UTF-8",
         "well_formed": "no JSON",
         "dimensions": "arrays of more than one dimension, or not counted from 1",
     }

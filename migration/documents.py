@@ -41,7 +41,7 @@ def is_meant(guard: str, type_: CanonicalType) -> bool:
 
 def is_for_python(guard: str, type_: CanonicalType) -> bool:
     """True if values of ``type_`` that were read are judged by ``breaks_in_python``."""
-    if guard in IN_PYTHON:
+    if guard in IN_PYTHON or guard == "no_null_inside":
         return True
     return type_.innermost.kind in ("struct", "map") and guard.partition(":")[0] in MEANT
 
@@ -60,6 +60,8 @@ def breaks_in_python(guard: str, type_: CanonicalType, values: Iterable[Any]) ->
 
 def keeps(guard: str, type_: CanonicalType, value: Any) -> bool:
     """Whether one value in canonical form holds the condition; NULL does."""
+    if guard == "no_null_inside":
+        return value is None or _is_full(type_, value)
     if isinstance(value, list):
         element = type_.element or type_
         return all(keeps(guard, element, item) for item in value)
@@ -73,6 +75,23 @@ def keeps(guard: str, type_: CanonicalType, value: Any) -> bool:
     if guard == "json_double" and isinstance(value, Decimal):
         return not value.is_finite() or Decimal(repr(float(value))) == value
     return True
+
+
+def _is_full(type_: CanonicalType, value: Any) -> bool:
+    """Whether a list, map or struct has no NULL where it could have another of them."""
+    if not type_.is_nested:
+        return True
+    if value is None:
+        return False
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+    if type_.kind == "struct":
+        return all(_is_full(of, value.get(name)) for name, of in type_.fields)
+    items = value.values() if type_.kind == "map" else value
+    return type_.element is None or all(_is_full(type_.element, item) for item in items)
 
 
 def _members_keep(guard: str, type_: CanonicalType, document: str) -> bool:

@@ -40,7 +40,7 @@ class Question:
     @property
     def is_of_reader(self) -> bool:
         """Whether the reader finds the values that break it."""
-        return self.guard.startswith("held:")
+        return self.guard == "utf8" or self.guard.startswith("held:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,12 @@ def take(
     asked = [q for q in asked if not q.is_of_reader]
     here = [q for q in asked if q.expression is not None or _condition(q, dialect) is None]
     there = [q for q in asked if q not in here]
+    misfits = [
+        Finding(item.column, item.guard, item.count, item.samples)
+        for item in (reader.misfits(source, held) if held else ())
+    ]
+    holes = {item.column for item in misfits}
+    measured = [column for column in measured if column[0] not in holes]
     if measure_query(dialect, source, measured) is None and not there:
         rows, found, measure = reader.count(source), _NOTHING, None
     else:
@@ -96,11 +102,6 @@ def take(
     spared = {
         name: conditions.spared(_type_of(name, asked), column, dialect) for name, column in spoilt.items()
     }
-    misfits = [
-        Finding(item.column, item.guard, item.count, item.samples)
-        for item in (reader.misfits(source, held) if held else ())
-    ]
-    holes = {item.column for item in misfits}
     findings = [*found, *misfits, *(_judged_here(reader, source, here, spared, holes) if here else ())]
     return Profile(rows, tuple(findings), measure)
 

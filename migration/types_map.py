@@ -15,8 +15,8 @@ Guards also stand beside exact mappings, for values a type admits and the target
 ``no_nul`` no NUL character · ``year:a..b`` years within · ``time:0..24`` within a day, the end included
 (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits ·
 ``octets:n`` at most n bytes of UTF-8 or data · ``some_bits`` no empty bit string · ``no_null`` no NULL ·
-``json_unique_keys`` no object repeats a key · ``json_double`` every JSON number survives as a 64-bit integer or
-double.
+``no_null_inside`` no NULL list, map or struct in another · ``json_unique_keys`` no object repeats a key ·
+``json_double`` every JSON number survives as a 64-bit integer or double.
 
 ``cast`` is what the source must produce: ``text`` its canonical text, ``json`` JSON text, ``utc`` the wall
 clock in
@@ -283,6 +283,8 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
     cast = [mapping.cast for mapping in mapped if mapping.source.kind != "enum"]
     if any(cast) or any(mapping.loss == "unsupported" for mapping in mapped):
         return _as_json(source, target)
+    if table.nullable and source.kind != "list" and any(leaf.kind == "bytes" for leaf in source.leaves()):
+        return _as_json(source, target)  # its strings are bytes, but members travel as JSON
     if (
         not table.nested_lists
         and any(mapping.source.is_nested for mapping in mapped)
@@ -311,6 +313,8 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
         guards["no_null"] = (
             None  # such an engine has no NULL list, map or struct: it would become an empty one
         )
+        if any(child.is_nested for child in children):
+            guards["no_null_inside"] = None
     if _has_map(source):
         guards["json_unique_keys"] = None  # ClickHouse's maps are lists of pairs, DuckDB's are not
     return Mapping(source, spelled, worst, "; ".join(reasons), "", tuple(guards))

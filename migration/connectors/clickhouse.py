@@ -19,7 +19,16 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from migration.connectors.base import Executed, Path, ReadColumn, RemoteTable, Source, TableEntry, Writer
+from migration.connectors.base import (
+    Executed,
+    Misfit,
+    Path,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    Writer,
+)
 from migration.connectors.clickhouse_catalog import (
     HIDDEN,
     columns_of,
@@ -28,16 +37,17 @@ from migration.connectors.clickhouse_catalog import (
     tables_of,
     target_notes,
 )
-from migration.connectors.clickhouse_forms import delivered, imported
+from migration.connectors.clickhouse_forms import delivered, imported, undecoded
 from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server, Wire, code_of
 from migration.connectors.opening import SqlConnector
-from migration.connectors.queries import quoted
+from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
 
+_AT_ONCE = 200  # columns in one SELECT
 _NO_SETTING = 115  # UNKNOWN_SETTING
 
 
@@ -173,7 +183,28 @@ class ClickhouseReader(SqlReader):
         return columns
 
     def projection(self, column: ReadColumn) -> str:
-        return delivered(column.expression or quoted(column.name, self.item), column.type)
+        text = column.expression or quoted(column.name, self.item)
+        if column.spared:
+            text = f"if({undecoded(text, column.type)}, NULL, {text})"
+        return delivered(text, column.type)
+
+    def misfits(self, source: Source, columns: Sequence[ReadColumn]) -> Sequence[Misfit]:
+        """Strings that are no UTF-8: ClickHouse's are bytes."""
+        self.check(source)
+        found = []
+        for start in range(0, len(columns), _AT_ONCE):
+            part = columns[start : start + _AT_ONCE]
+            asked = []
+            for column in part:
+                name = column.expression or quoted(column.name, self.item)
+                bad, shown = undecoded(name, column.type), f"hex(substring(toString({name}), 1, 20))"
+                asked += [f"countIf({bad})", f"arrayStringConcat(groupArrayIf(3)({shown}, {bad}), ' ')"]
+            row = self.rows(f"SELECT {', '.join(asked)} FROM {relation(self.item, source)}")[0]
+            for column, count, samples in zip(part, row[::2], row[1::2], strict=True):
+                if count:
+                    texts = tuple(f"\\x{text.lower()}" for text in str(samples).split())
+                    found.append(Misfit(column.name, "utf8", int(str(count)), texts))
+        return found
 
     def projections(self, columns: Sequence[ReadColumn]) -> list[str]:
         found = super().projections(columns)

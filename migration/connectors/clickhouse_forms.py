@@ -20,7 +20,10 @@ import pyarrow.compute as pc
 from migration.connectors.arrow import arrow_type
 from migration.connectors.clickhouse_catalog import base_type
 from migration.connectors.convert import from_texts, from_values, unfit
+from migration.ddl_quoting import quote_text
+from migration.dialects import contract
 from migration.types import CanonicalType, integer_range
+from migration.types_map import map_canonical
 
 _AS_IT_IS = ("bool", "float32", "float64", "bytes", "text")
 _DAYS = {"Date": (0, 65_535), "Date32": (-25_567, 120_529)}  # 1900-01-01 to 2299-12-31
@@ -45,8 +48,31 @@ def delivered(expression: str, type_: CanonicalType, depth: int = 0) -> str:
         inner = delivered(name, type_.element, depth + 1)
         return expression if inner == name else f"arrayMap({name} -> {inner}, {expression})"
     if type_.kind in ("struct", "map"):
+        if _is_numbered(type_):  # a tuple without names would be a list in JSON
+            named = quote_text(
+                map_canonical(type_, contract("clickhouse")).target_type, contract("clickhouse")
+            )
+            expression = f"CAST({expression}, {named})"
         return f"toJSONString({expression})"
     return f"toString({expression})"
+
+
+def undecoded(expression: str, type_: CanonicalType, depth: int = 0) -> str:
+    """True for a value with a String in it that is no UTF-8."""
+    if type_.kind == "list" and type_.element is not None:
+        name = f"x{depth}"
+        return f"arrayExists({name} -> {undecoded(name, type_.element, depth + 1)}, {expression})"
+    return f"NOT isValidUTF8({delivered(expression, type_)})"
+
+
+def _is_numbered(type_: CanonicalType) -> bool:
+    """Whether a struct in it has the names that stand for none."""
+    if type_.kind == "struct" and [name for name, _ in type_.fields] == [
+        str(number) for number in range(1, len(type_.fields) + 1)
+    ]:
+        return True
+    parts = [type_.key, type_.element, *(of for _, of in type_.fields)]
+    return any(_is_numbered(part) for part in parts if part is not None)
 
 
 def imported(array: pa.Array, type_: CanonicalType, name: str) -> pa.Array:

@@ -133,8 +133,8 @@ class Wire:
 
 def _no_text(query: str, name: str, value: bytes) -> MigrationError:
     """HV004 for a String that is no UTF-8, with the column that ``name`` is computed of in ``query``."""
-    found = re.search(rf"`((?:[^`\\]|\\.)+)`[^`]*\bAS {re.escape(name)}\b", query)
-    column = found[1] if found else name
+    found = re.search(rf"(?:`((?:[^`\\]|\\.)+)`|\b(\w+)\b)[^`\w]*\bAS {re.escape(name)}\b", query)
+    column = found[1] or found[2] if found else name
     return MigrationError(
         "HV004",
         f'column "{column}" has a String that is no UTF-8',

@@ -22,6 +22,7 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -43,8 +44,8 @@ from migration.connectors.queries import quoted
 from migration.connectors.writing import SqlWriter
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, TableSpec
-from migration.types import byte_string
+from migration.model import TableSpec
+from migration.types import CanonicalType, byte_string
 
 _REPLACED = " [bough: replaced]"
 _ADDED = " [bough: added]"
@@ -259,12 +260,19 @@ class ClickhouseWriter(SqlWriter):
                     hint="Make it a String: JSON text is kept as it is.",
                     column=column.name,
                 )
-            if given is not None and column.type.kind == "text" and pa.types.is_binary(given):
-                column = ColumnSpec(  # a String holds any bytes
-                    column.name, byte_string(), column.nullable, column.default, declared=column.declared
-                )
+            if given is not None:
+                column = replace(column, type=_as_bytes(column.type, given))
             columns.append(column)
         return fit(schema, TableSpec(table.path, tuple(columns), dialect=table.dialect))
+
+
+def _as_bytes(type_: CanonicalType, given: pa.DataType) -> CanonicalType:
+    """A String holds any bytes, in an Array too."""
+    if type_.kind == "text" and pa.types.is_binary(given):
+        return byte_string()
+    if type_.kind == "list" and type_.element is not None and pa.types.is_list(given):
+        return replace(type_, element=_as_bytes(type_.element, given.value_type))
+    return type_
 
 
 class _Body:
