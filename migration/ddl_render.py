@@ -21,7 +21,7 @@ from migration.ddl_quoting import quote_name, quote_path, quote_text
 from migration.dialects import contract
 from migration.dialects.base import DialectContract
 from migration.layout import Layout
-from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
 from migration.types_map import Mapping, map_canonical, nullable_type
 
 _NO_PRIMARY = ("clickhouse", "spark", "hive", "starrocks", "doris")
@@ -38,6 +38,7 @@ _FOREIGN = (
     "generic",
 )
 _UNIQUE = ("postgres", "greenplum", "mysql", "sqlite", "duckdb", "redshift", "snowflake", "generic")
+_SEVERAL_NUMBERS = ("postgres",)  # columns of a table that generate numbers
 _MYSQL_KEY_CHARS = 768  # 3,072 bytes of utf8mb4
 _MYSQL_ROW = 65_000
 
@@ -226,10 +227,30 @@ def _identity(
     first = next(spec.name for spec in table.columns if spec.identity)
     fits = not item.identity_type or mapping.target_type.upper() == item.identity_type
     whole = column.type.is_integer and column.type.kind in ("int16", "int32", "int64")
-    if item.identity and fits and whole and first == column.name and (item.name != "mysql" or keyed):
-        return (column.identity == "always" and item.identity_always) or item.identity
+    alone = first == column.name or item.name in _SEVERAL_NUMBERS
+    if item.identity and fits and whole and alone and (item.name != "mysql" or keyed):
+        made = (column.identity == "always" and item.identity_always) or item.identity
+        return _counting(made, column, item, notes)
     notes.append(f'column "{column.name}": generated numbers are not kept')
     return ""
+
+
+def _counting(made: str, column: ColumnSpec, item: DialectContract, notes: list[str]) -> str:
+    """An identity with where its numbers start and how they go on, where that is not 1."""
+    counting = column.counting
+    if counting == Counting():
+        return made
+    if not item.identity_counting:
+        notes.append(
+            f'column "{column.name}": its numbers start at {counting.start} and go on by {counting.step}, which '
+            f"{item.name} does not say here"
+        )
+        return made
+    said = item.identity_counting.format(start=counting.start, step=counting.step)
+    if item.name in _SEVERAL_NUMBERS and (counting.start < 1 if counting.step > 0 else counting.start > -1):
+        bound = "MINVALUE" if counting.step > 0 else "MAXVALUE"  # a sequence starts within its bounds
+        said = said.removesuffix(")") + f" {bound} {counting.start})"
+    return made.removesuffix("(1,1)") + said
 
 
 def _can_hold(

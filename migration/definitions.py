@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from migration.connectors.base import ColumnStatistics as Estimate
 from migration.connectors.base import Connector, Path, RemoteTable
+from migration.datasources import LOCAL
 from migration.ddl import render
 from migration.dialects import contract, is_known
 from migration.layout import ColumnStatistics, Layout, suggest
@@ -21,11 +22,14 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
     notes: list[str] = []
     if dialect is None or contract(dialect).name == contract(connector.dialect).name:
         text = connector.definition(path)
+        if dialect is not None and connector.name == LOCAL and connector.describe(path).kind == "table":
+            text = None  # a branch's own text says more than its engine takes
     if text is None:
         found = connector.describe(path)
         chosen = declared_layout(found, dialect) if dialect is not None else None
         rendered = render(found.spec, dialect or connector.dialect, chosen)
         text, notes = rendered.sql, list(rendered.notes)
+        notes += [f"index {index.name} ({index.what}) is not kept" for index in found.spec.indexes]
     if dialect is not None and not is_known(dialect):
         notes.insert(0, f'there is no contract for "{dialect}": generic rules')
     return text, notes

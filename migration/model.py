@@ -21,6 +21,14 @@ Identity = Literal["", "always", "default"]
 
 
 @dataclass(frozen=True, slots=True)
+class Counting:
+    """Where the numbers of an identity start, and how they go on."""
+
+    start: int = 1
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnSpec:
     """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY), ``computed`` for
     values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give. ``charset`` is MySQL's name of
@@ -35,6 +43,7 @@ class ColumnSpec:
     declared: str | None = None
     computed: bool = False
     charset: str | None = None
+    counting: Counting = Counting()
 
 
 @dataclass(frozen=True, slots=True)

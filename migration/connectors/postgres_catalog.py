@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
-from migration.model import ColumnSpec, IndexSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, Counting, IndexSpec, KeySpec, TableSpec
 from migration.types import CanonicalType, enum, list_of, parse_type
 
 Session = psycopg.Connection[Any]
@@ -23,8 +23,10 @@ ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 _COLUMNS = """
 SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
        a.attidentity, pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated,
-       pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)
+       pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname), s.seqstart, s.seqincrement
 FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_catalog.pg_sequence s
+    ON s.seqrelid = pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)::regclass
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
 # A domain is what it is over, an array its element once more: down to a type that is neither.
 _TYPES = """
@@ -101,6 +103,7 @@ def columns_of(session: Session, what: int | str, dialect: str) -> tuple[ColumnS
                 row[6],
                 declared,
                 bool(row[7]),
+                counting=Counting() if row[9] is None else Counting(row[9], row[10]),
             )
             for row, (type_, declared) in zip(found, types, strict=True)
         )

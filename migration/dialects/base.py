@@ -158,6 +158,9 @@ class DialectContract:
     enforces_keys: bool = True
     identity: str = ""  # the column attribute that makes a generated number; "" = none
     identity_always: str = ""  # the same where nobody may give another; "" = it cannot say that
+    identity_counting: str = (
+        ""  # behind it, where numbers count otherwise: {start} and {step}; "" = it cannot say that
+    )
     identity_type: str = ""  # the only type it may have
     column_comment: Literal["inline", "statement", "options", "none"] = "none"
     table_comment: Literal["inline", "inline_equals", "statement", "options", "none"] = "none"

@@ -114,6 +114,7 @@ CONTRACT = DialectContract(
     backslash_escapes=True,
     enforces_keys=False,
     identity="AUTOINCREMENT",
+    identity_counting=" START {start} INCREMENT {step}",
     column_comment="inline",
     table_comment="inline_equals",
     load_path="Parquet, PUT, COPY INTO",

@@ -42,8 +42,9 @@ from migration.connectors.reading import SqlReader
 from migration.datasources import LOCAL
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, KeyKind, KeySpec, TableSpec
+from migration.model import ColumnSpec, IndexSpec, KeyKind, KeySpec, TableSpec
 from migration.types_parse import parse_type
+from proxy.session import local_definition
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
 
@@ -140,7 +141,7 @@ class LocalConnector:
         if found is None:
             raise self.missing(path)
         if isinstance(found, Table):
-            return RemoteTable(spec_of(found))
+            return RemoteTable(spec_of(found, self.catalog()))
         with self.reader() as reader:
             columns = reader.describe(Source(path=path))
         return RemoteTable(TableSpec((found.schema, found.name), columns, dialect=DIALECT), "view")
@@ -155,7 +156,7 @@ class LocalConnector:
             raise self.missing(path)
         if isinstance(found, View):
             return f"CREATE VIEW {quote(found.schema)}.{quote(found.name)} AS {found.sql}"
-        return None
+        return local_definition.definition(found, self.catalog())
 
     def missing(self, path: Path) -> MigrationError:
         """HV00R for a table that is not there."""
@@ -318,17 +319,23 @@ def parsed(text: str) -> exp.Expr:
         raise MigrationError("42601", "the statement cannot be read", detail=str(error)) from error
 
 
-def spec_of(table: Table) -> TableSpec:
-    """A table of a branch as migration sees it."""
+def spec_of(table: Table, catalog: Catalog | None = None) -> TableSpec:
+    """A table of a branch as migration sees it; ``catalog`` tells how its numbers count."""
+    owned = local_definition.owned_sequences(table, catalog) if catalog is not None else {}
     columns = tuple(
         ColumnSpec(
             column.name,
             parse_type(column.type, DIALECT),
             not column.not_null,
             None if "nextval" in (column.default or "").lower() else column.default,
-            {"a": "always", "d": "default"}.get(column.identity, ""),  # type: ignore[arg-type]
+            "always"
+            if column.identity == "a"
+            else "default"
+            if column.identity or column.id in owned
+            else "",
             column.comment,
             column.type,
+            counting=local_definition.counting(owned.get(column.id)),
         )
         for column in table.columns
     )
@@ -345,10 +352,18 @@ def spec_of(table: Table) -> TableSpec:
         for constraint in table.constraints
         if constraint.kind in _KINDS
     ]
+    known = {column.name for column in table.columns}
     keys += [
-        KeySpec("unique" if index.unique else "index", index.columns, index.name) for index in table.indexes
+        KeySpec("unique" if index.unique else "index", index.columns, index.name)
+        for index in table.indexes
+        if known.issuperset(index.columns)
     ]
-    return TableSpec((table.schema, table.name), columns, tuple(keys), table.comment, DIALECT)
+    indexes = tuple(
+        IndexSpec(index.name, index.unique, "expression", f"({', '.join(index.columns)})")
+        for index in table.indexes
+        if not known.issuperset(index.columns)
+    )
+    return TableSpec((table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes)
 
 
 def table_name(path: Path) -> Name:

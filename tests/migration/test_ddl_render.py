@@ -23,7 +23,7 @@ from migration.definitions import declared_layout
 from migration.dialects import CONTRACTS
 from migration.errors import MigrationError
 from migration.layout import ColumnStatistics, suggest
-from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
 from migration.types import (
     CanonicalType,
     byte_string,
@@ -197,6 +197,28 @@ def test_a_table_of_one_column_is_rendered_as_it_is_judged(target: str) -> None:
                 written = render(table, target, layout)
                 found = [each for each in validate(written.sql, target) if each.severity == "error"]
                 assert found == [], (str(type_), kind, written.sql)
+
+
+@pytest.mark.parametrize(
+    ("target", "counting", "said"),
+    [
+        ("postgres", Counting(), "GENERATED ALWAYS AS IDENTITY,"),
+        ("postgres", Counting(100, 5), "GENERATED ALWAYS AS IDENTITY (START WITH 100 INCREMENT BY 5),"),
+        ("postgres", Counting(0, 1), "(START WITH 0 INCREMENT BY 1 MINVALUE 0),"),
+        ("postgres", Counting(9, -1), "(START WITH 9 INCREMENT BY -1 MAXVALUE 9),"),
+        ("redshift", Counting(100, 5), " IDENTITY(100,5),"),
+        ("snowflake", Counting(100, 5), " AUTOINCREMENT START 100 INCREMENT 5,"),
+        ("mysql", Counting(100, 5), " AUTO_INCREMENT,"),
+    ],
+)
+def test_numbers_start_and_go_on_as_they_did(target: str, counting: Counting, said: str) -> None:
+    column = ColumnSpec("id", of("int64"), False, identity="always", counting=counting)
+    table = TableSpec(("t",), (column,), (KeySpec("primary", ("id",)),), dialect="postgres")
+    written = render(table, target)
+    assert said in written.sql
+    assert [each for each in validate(written.sql, target) if each.severity == "error"] == []
+    noted = any("start at 100 and go on by 5" in note for note in written.notes)
+    assert noted == (target == "mysql")
 
 
 def test_doris_keeps_a_text_that_is_too_long_for_a_key() -> None:
