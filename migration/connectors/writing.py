@@ -36,6 +36,7 @@ from migration.connectors.arrival import Arrival
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import fit, same_shape
+from migration.connectors.matching import folding_columns, same_key
 from migration.connectors.queries import quoted, quoted_path
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
@@ -64,6 +65,9 @@ class SqlWriter(ABC):
     current_read = ""  # behind a query that must see what others have committed since the transaction began
     end_statement = "DELETE FROM {table}"  # rows of staging, where it cannot be dropped in a transaction
     moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
+    folding: frozenset[str] = (
+        frozenset()
+    )  # columns of the target whose equality takes different texts for one
 
     @abstractmethod
     def execute(self, statement: str) -> int | None:
@@ -158,11 +162,9 @@ class SqlWriter(ABC):
                 self.rename(staging, target)
             return Published("rename", atomic=True)
         if mode == "create":
-            raise MigrationError(
-                "42P07",
-                f'table "{".".join(target)}" already exists',
-                hint="Use MODE replace, append or upsert.",
-            )
+            hint = "Use MODE replace, append or upsert."
+            raise MigrationError("42P07", f'table "{".".join(target)}" already exists', hint=hint)
+        self.folding = folding_columns(self, target) if mode != "append" else frozenset()
         if mode == "recreate" and self.check_recreate(staging, target):
             published = self.swap(staging, target)
         elif mode in ("replace", "recreate"):
@@ -371,8 +373,7 @@ class SqlWriter(ABC):
 
     def match(self, left: str, right: str, key: Sequence[str]) -> str:
         """The condition that two aliased tables have the same key."""
-        names = [quoted(name, self.item) for name in key]
-        return " AND ".join(f"{left}.{name} = {right}.{name}" for name in names)
+        return same_key(left, right, key, self.folding, self.item)
 
     def _names(self, path: Path) -> list[str]:
         return [column.name for column in self.describe(path).columns]
@@ -384,9 +385,8 @@ class SqlWriter(ABC):
     def _beside(self, target: Path, mark: str, job: str) -> Path:
         if not re.fullmatch(r"[0-9a-z]{1,24}", job):
             raise ValueError(f"a job is named by up to 24 digits and lower-case letters, not {job!r}")
-        suffix, rules = mark + job, self.item.identifiers
+        name, suffix, rules = target[-1], mark + job, self.item.identifiers
         room = min(rules.max_length, 200) - len(suffix)
-        name = target[-1]
         while len(name.encode() if rules.limit_unit == "bytes" else name) > room:
             name = name[:-1]
         return (*target[:-1], name + suffix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -10,11 +11,12 @@ import pytest
 from targets import opened_target
 
 from migration.connectors import connect
-from migration.connectors.base import Source
+from migration.connectors.base import Connector, Source
 from migration.datasources import datasource
 from migration.ddl import errors, read, render
 from migration.ddl_quoting import quote_path
 from migration.dialects import contract
+from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.plan import plan
 from migration.transfer import run
@@ -85,3 +87,85 @@ def test_the_collation_is_one_that_the_server_has(version: str | None, collation
     assert sql.endswith(f"DEFAULT CHARSET = utf8mb4 COLLATE = {collation}")
     assert errors(sql, "mysql", version) == []
     assert parse_type(read(sql, "mysql").columns[0].type_text, "mysql") == text(10)
+
+
+FOLDED = [
+    pytest.param("mariadb", "varchar(9) COLLATE utf8mb4_general_ci", marks=pytest.mark.mariadb),
+    pytest.param(
+        "mariadb", "varchar(9) COLLATE utf8mb4_bin", marks=pytest.mark.mariadb
+    ),  # which pads with blanks
+    ("sqlite", "TEXT COLLATE NOCASE"),
+    pytest.param("postgres", "text COLLATE folded_texts", marks=pytest.mark.postgres),
+]
+
+
+@pytest.mark.parametrize(("engine", "type_"), FOLDED)
+def test_a_key_that_is_only_equal_to_the_collation_is_another(
+    engine: str, type_: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The row would be updated and keep the key it has, which is not the source's."""
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE keyed AS SELECT 'same' AS k, 2 AS v UNION ALL VALUES ('new', 2)")
+        other = "UPPER('folded')" if "_bin" not in type_ else "'folded '"
+        session.execute(f"CREATE TABLE folded AS FROM keyed UNION ALL SELECT {other}, 2")
+    place = ("folded_texts",)
+    with (
+        closing(connect(datasource("here", "duckdb", {"path": str(file)}))) as here,
+        closing(opened_target(engine, tmp_path, request)) as there,
+    ):
+        with there.writer() as writer:
+            writer.drop(place)
+            if engine == "postgres":
+                writer.execute(
+                    "CREATE COLLATION IF NOT EXISTS folded_texts "
+                    "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+                )
+            writer.execute(f"CREATE TABLE folded_texts (k {type_} PRIMARY KEY, v INTEGER)")
+            writer.execute("INSERT INTO folded_texts VALUES ('same', 1), ('folded', 1)")
+        asked = TransferRequest(Source(path=("main", "folded")), place, "upsert", ("k",))
+        with pytest.raises(MigrationError) as refusal:
+            run(plan(asked, here, there))
+        assert refusal.value.sqlstate == "23505"
+        assert texts(there) == [("folded", 1), ("same", 1)]
+        assert run(plan(replace(asked, source=Source(path=("main", "keyed"))), here, there)).verdict == "pass"
+        assert texts(there) == [("folded", 1), ("new", 2), ("same", 2)]
+        with there.writer() as writer:
+            writer.drop(place)
+
+
+def texts(connector: Connector) -> list[tuple[str, int]]:
+    with connector.reader() as reader:
+        return sorted(
+            tuple(row.values()) for row in reader.fetch("SELECT k, v FROM folded_texts").to_pylist()
+        )
+
+
+@pytest.mark.mariadb
+def test_a_table_that_is_merged_by_key_holds_the_keys_of_the_source(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE keyed AS SELECT 'A' AS k, 2 AS v UNION ALL VALUES ('kept', 2)")
+    with (
+        closing(connect(datasource("here", "duckdb", {"path": str(file)}))) as here,
+        closing(opened_target("mariadb", tmp_path, request)) as there,
+    ):
+        with there.writer() as writer:
+            for name in ("folded_children", "folded_texts"):
+                writer.drop((name,))
+            folded = "varchar(9) COLLATE utf8mb4_general_ci"
+            writer.execute(f"CREATE TABLE folded_texts (k {folded} PRIMARY KEY, v INTEGER)")
+            writer.execute("INSERT INTO folded_texts VALUES ('a', 1), ('kept', 1)")
+            writer.execute(
+                f"CREATE TABLE folded_children (k {folded}, FOREIGN KEY (k) REFERENCES folded_texts (k))"
+            )
+            writer.execute("INSERT INTO folded_children VALUES ('kept')")
+        asked = TransferRequest(Source(path=("main", "keyed")), ("folded_texts",))
+        result = run(plan(asked, here, there))
+        assert "published by merge by key" in result.notes
+        assert texts(there) == [("A", 2), ("kept", 2)]
+        with there.writer() as writer:
+            writer.drop(("folded_children",))
+            writer.drop(("folded_texts",))
