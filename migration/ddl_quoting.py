@@ -39,13 +39,12 @@ def quote_name(name: str, item: DialectContract) -> str:
             detail=f"It has {length} {rules.limit_unit}; the limit is {rules.max_length}.",
             hint="Give the column another name in the query: SELECT ... AS shorter.",
         )
-    if (
-        not name
-        or "\x00" in name
-        or (item.name == "bigquery" and re.search(r"[`\\.!\"$()*,/;?@\[\]^{}~]", name))
-    ):
+    if not rules.takes(name):
         raise MigrationError(
-            "42602", f"{name!r} cannot be a name in {item.name}", hint="Rename it in the query."
+            "42602",
+            f"{name!r} cannot be a name in {item.name}",
+            detail=f"A name there has no {rules.never_said}." if rules.never_said else None,
+            hint=f"Give it another name in the query: SELECT {spelled(name)} AS other.",
         )
     simple = _SIMPLE[rules.fold].fullmatch(name)
     if simple and name.lower() not in rules.reserved and name.lower() not in _ALWAYS:

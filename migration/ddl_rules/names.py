@@ -66,7 +66,7 @@ def unique_columns(subject: Subject) -> Iterator[Violation]:
 
 
 def names_fit(subject: Subject) -> Iterator[Violation]:
-    """Names are within the dialect's limit and not reserved words, unless quoted."""
+    """Names are within the dialect's limit, of characters it takes, and not reserved words, unless quoted."""
     rules = subject.contract.identifiers
     named = [*subject.table.path, *(Reference(c.name, c.position, c.quoted) for c in subject.table.columns)]
     for name in named:
@@ -74,6 +74,10 @@ def names_fit(subject: Subject) -> Iterator[Violation]:
         if length > rules.max_length:
             message = f'"{name.name[:40]}" has {length} {rules.limit_unit}; the limit is {rules.max_length}'
             yield error("identifier.length", name.position, message, "Shorten the name.")
+        if name.name and not rules.takes(name.name):
+            said = f": a name has no {rules.never_said}" if rules.never_said else ""
+            message = f"{name.name!r} cannot be a name{said}"
+            yield error("identifier.characters", name.position, message, "Choose another name.")
         if not name.quoted and name.name.lower() in rules.reserved:
             message = f"{name.name} is a reserved word"
             yield error("identifier.reserved", name.position, message, f"Write {rules.quoted(name.name)}.")

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -117,7 +118,8 @@ class TypeTable:
 
 @dataclass(frozen=True, slots=True)
 class IdentifierRules:
-    """How names are quoted, folded and limited. ``limit_unit`` says what ``max_length`` counts."""
+    """How names are quoted, folded and limited. ``limit_unit`` says what ``max_length`` counts; ``never`` is a regular
+    expression of what no name may have, ``never_said`` the same in words."""
 
     quote: str
     fold: Literal["lower", "upper", "preserve"]
@@ -125,6 +127,12 @@ class IdentifierRules:
     limit_unit: Unit = "chars"
     reserved: frozenset[str] = frozenset()
     case_sensitive: bool = False
+    never: str = ""
+    never_said: str = ""
+
+    def takes(self, name: str) -> bool:
+        """Whether the characters of ``name`` can be a name, in quotes."""
+        return bool(name) and "\x00" not in name and not (self.never and re.search(self.never, name))
 
     def quoted(self, name: str) -> str:
         """``name`` as a quoted identifier."""

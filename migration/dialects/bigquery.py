@@ -50,7 +50,14 @@ CONTRACT = DialectContract(
     aliases=("bq",),
     family="bigquery",
     sqlglot="bigquery",
-    identifiers=IdentifierRules("`", "preserve", 300, reserved=kept_by_sqlglot("bigquery")),
+    identifiers=IdentifierRules(
+        "`",
+        "preserve",
+        300,
+        reserved=kept_by_sqlglot("bigquery"),
+        never=r"[`\\.!\"$()*,/;?@\[\]^{}~]",
+        never_said="punctuation but the low line, the hyphen and a few others",
+    ),
     spellings=SPELLINGS,
     types=TypeTable(
         cells={

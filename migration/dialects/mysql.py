@@ -93,7 +93,14 @@ CONTRACT = DialectContract(
     aliases=("mariadb", "tidb", "aurora-mysql", "oceanbase"),
     family="mysql-like",
     sqlglot="mysql",
-    identifiers=IdentifierRules("`", "preserve", 64, reserved=kept_by_sqlglot("mysql")),
+    identifiers=IdentifierRules(
+        "`",
+        "preserve",
+        64,
+        reserved=kept_by_sqlglot("mysql"),
+        never="[\U00010000-\U0010ffff]| $",
+        never_said="characters beyond U+FFFF (emoji) and no blank at its end",
+    ),
     spellings=SPELLINGS,
     types=TypeTable(
         cells={

@@ -126,3 +126,24 @@ def test_the_year_0_of_mysql_stays_the_year_0(tmp_path: Path, request: pytest.Fi
     run(plan(TransferRequest(Source(path=("bough", "narrow")), ("bough", "years")), there, there))
     with there.reader() as reader:
         assert sorted(reader.fetch("SELECT v FROM years").column(0).to_pylist()) == [0, 2024]
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("name", ["a😀", "a ", "汉 "])
+def test_a_name_that_mariadb_cannot_have_is_refused_by_the_plan(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "names.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(f'CREATE TABLE s AS SELECT 1 AS id, 2 AS "{name}"')
+    here = connect(datasource("here", "duckdb", {"path": str(file)}))
+    there = opened_target("mariadb", tmp_path, request)
+    into = ("bough", "named")
+    with pytest.raises(MigrationError) as caught:
+        plan(TransferRequest(Source(path=("main", "s")), into), here, there)
+    assert caught.value.sqlstate == "42602"
+    assert f'SELECT "{name}" AS other' in (caught.value.hint or "")
+    query = f'SELECT id, "{name}" AS "汉字 b" FROM s'
+    with plan(TransferRequest(Source(query=query), into), here, there) as decided:
+        assert run(decided).verdict == "pass"
+    there.execute("DROP TABLE bough.named")
