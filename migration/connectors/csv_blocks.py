@@ -78,9 +78,10 @@ def exported(expression: str, type_: CanonicalType) -> str:
     """An expression whose CSV text ``read_block`` reads as ``type_``."""
     if type_.kind == "bytes":
         return f"encode({expression}, 'hex')"
-    if (
-        type_.kind == "list" and type_.innermost.kind == "unknown"
-    ):  # each by its own text, not by what JSON makes of it
+    if type_.kind == "list" and type_.innermost.kind in (
+        "json",
+        "unknown",
+    ):  # by its own text, not by JSON's of it
         return f"to_json(({expression})::text[])::text"
     if type_.kind in ("list", "struct", "map"):
         return f"to_json({expression})::text"

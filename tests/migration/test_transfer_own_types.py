@@ -300,3 +300,24 @@ def test_a_value_whose_text_does_not_tell_its_type_is_refused(
             plan(TransferRequest(Source(path=SOURCE), TARGET), there, there)
         assert refusal.value.sqlstate == "HV004"
         assert "WITH (as_text 'v')" in (refusal.value.hint or "")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("engine", ["postgres", "duckdb"])
+def test_documents_of_an_array_keep_their_texts(ends: Any, engine: str) -> None:
+    """As one document they would lose keys that repeat, and one that is a text or a list would be another value."""
+    here, there = ends("postgres"), ends(engine)
+    made(
+        here,
+        "CREATE TABLE own_types (id int PRIMARY KEY, v json[], w jsonb[])",
+        """INSERT INTO own_types VALUES (1, ARRAY['{"a":1,  "a":2}', '"x"', 'null', NULL, '1.10', '[1,  2]']::json[],
+           ARRAY['{"b": 1.10}', '"x"', 'null', NULL, '[1, 2]']::jsonb[]), (2, NULL, '{}')""",
+    )
+    moved(here, there)
+    assert rows(there, "SELECT v, w FROM own_types_moved ORDER BY id") == [
+        (
+            ['{"a":1,  "a":2}', '"x"', "null", None, "1.10", "[1,  2]"],
+            ['{"b": 1.10}', '"x"', "null", None, "[1, 2]"],
+        ),
+        (None, []),
+    ]
