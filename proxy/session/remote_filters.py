@@ -8,7 +8,7 @@ Rules:
    columns on which the dialects agree (``_KINDS``), joined by AND and OR. The constant is computed here, once.
 3. A WHERE of the SELECT is sent if no outer join can make NULLs of the table's columns; an ON of an outer join only for
    the side that it may make NULLs of.
-4. LIMIT is sent where the table stands alone and every condition is sent exactly.
+4. LIMIT is sent where the table stands alone and every condition is sent exactly, or there is none.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Filters:
                 sent.append(self._text(conjunct))
             except _Unsent:
                 every = False
-        return Pushed(tuple(sent), self._limit(select) if every and self._exact else None)
+        return Pushed(tuple(sent), self._limit(select) if every and (self._exact or not sent) else None)
 
     # -- where conditions stand -----------------------------------------------------------------------------------
 

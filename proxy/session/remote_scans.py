@@ -342,7 +342,7 @@ def run(
     scans = RemoteScans(session, tree.copy(), values)
     if not scans.relations:
         return execute(scans.tree)
-    placed = scans.load(bind=bind)
+    placed = scans.load(bind=bind, only_shape=isinstance(tree, exp.Describe))  # which asks for no row
     try:
         return scans.closing(execute(placed))
     except BaseException:

@@ -345,7 +345,8 @@ class Statements:
         if not known and prepared.kind is Kind.SELECT:
             kept = None if mentions.commands else prepared.parsed.text
             known = self._declared(kept, tree)
-        wire = None if formats is None else wire_formats(formats, known)
+        describes = prepared.kind is Kind.DESCRIBE
+        wire = None if formats is None or describes else wire_formats(formats, known)
         result = connection.execute(tree, used, wire, key)
         if result.columns is None:
             count = result.rowcount
@@ -359,7 +360,7 @@ class Statements:
             shadow_mode.offer(session, prepared, tree, used, ours=key is None or mentions.sleeps)
         outcome = of_result(result, tag, known)
         outcome.keep = (keep, tree)
-        return outcome
+        return utility.named_sequences(session, outcome) if describes else outcome
 
     def _declared(self, text: str | None, tree: exp.Expr) -> Sequence[str | None]:
         """Declared types of the columns, found once per text (if there is one) and catalog."""

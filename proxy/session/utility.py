@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from branching.errors import BoughError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from proxy.session.session import Session
 
 _TEXT = "VARCHAR"
+_NEXT = re.compile(r"nextval\('([^']+)'\)", re.IGNORECASE)
 _SHOW_ALL = (("name", _TEXT), ("setting", _TEXT), ("description", _TEXT))
 _IDLE = {
     Kind.VACUUM: "VACUUM",
@@ -131,6 +134,22 @@ def show(session: Session, name: str) -> Outcome:
         return table(_SHOW_ALL, list(session.settings.rows()), lambda _rows: "SHOW")
     shown, value = session.settings.show(name)
     return table([(shown, _TEXT)], [(value,)], lambda _rows: "SHOW")
+
+
+def named_sequences(session: Session, outcome: Outcome) -> Outcome:
+    """What DESCRIBE tells, with sequences in defaults by their names: the engine calls each by its place in storage."""
+    columns = [name for name, _ in outcome.columns or ()]
+    assert session.connection is not None
+    if "default" not in columns:
+        return outcome
+    place = columns.index("default")
+    known = {item.physical: f"{item.schema}.{item.name}" for item in session.connection.catalog.sequences()}
+    rows = []
+    for row in outcome.take(0):
+        match = _NEXT.fullmatch(row[place] or "")
+        named = f"nextval('{known[match[1]]}')" if match is not None and match[1] in known else row[place]
+        rows.append((*row[:place], named, *row[place + 1 :]))
+    return replace(outcome, batches=iter([rows] if rows else []), sent=0)
 
 
 def discard(session: Session, what: s.Discard) -> Outcome:

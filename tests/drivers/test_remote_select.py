@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from server_thread import ThreadServer
 
+from proxy.session.remote_scans import RemoteScans
+
 _ROWS = [
     (1, "Ada", "2020-01-01", "1.50", "2024-01-01 00:00:00", True),
     (2, "ada", "2020-06-15", "-2.25", "2024-01-01 12:30:00", False),
@@ -576,6 +578,31 @@ def test_refusals(client: psycopg.Connection[Any], there: str, statement: str, s
         assert error.sqlstate == _refused(client, statement.format(t="people")).sqlstate
     else:
         assert error.sqlstate == sqlstate
+
+
+def test_a_limit_is_sent_to_every_engine(client: psycopg.Connection[Any], there: str) -> None:
+    """Without a condition it means the same everywhere; a look at a large table reads no more than it shows."""
+    assert _sent(client, f"SELECT name FROM {there}.people LIMIT 2 OFFSET 1").endswith(" LIMIT 3")
+    assert len(_all(client, f"SELECT * FROM {there}.people LIMIT 2")) == 2
+    for held in ("ORDER BY id", "WHERE length(name) > 3", "GROUP BY id"):
+        assert "LIMIT" not in _sent(client, f"SELECT id FROM {there}.people {held} LIMIT 2"), held
+
+
+def test_describe_reads_no_row_of_a_datasource(
+    client: psycopg.Connection[Any], there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RemoteScans, "_read", None)
+    found = [row[:2] for row in _all(client, f"DESCRIBE SELECT id, name FROM {there}.people")]
+    assert found == [("id", "BIGINT"), ("name", "VARCHAR")]
+
+
+def test_describe_calls_sequences_by_their_names(client: psycopg.Connection[Any]) -> None:
+    client.execute(
+        "CREATE TABLE counted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, s serial, n int DEFAULT 3)"
+    )
+    found = [row[4] for row in _all(client, "DESCRIBE counted")]
+    assert found == ["nextval('public.counted_id_seq')", "nextval('public.counted_s_seq')", "3"]
+    client.execute("DROP TABLE counted")
 
 
 def test_upkeep_of_a_table_elsewhere_says_what_does_it(client: psycopg.Connection[Any], there: str) -> None:
