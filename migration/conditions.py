@@ -163,6 +163,10 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         if name == "duckdb":
             return f"len(list_filter({column}, lambda x: coalesce({inner}, false))) > 0"
         return f"EXISTS (SELECT 1 FROM unnest({column}) AS bough(x) WHERE {inner})"
+    if name == "duckdb" and type_.kind == "instant" and (type_.precision or 0) > 6:
+        column = (
+            f"{column}::TIMESTAMP_NS"  # in UTC; of instants so fine it does not say whether they are finite
+        )
     return _scalar(guard, type_, column, duckdb=name == "duckdb")
 
 

@@ -195,7 +195,7 @@ def text_expression(column: str, kind: str) -> str:
         return f"replace({column}::VARCHAR, ' (BC)', ' BC')"
     utc = f"({column} AT TIME ZONE 'UTC')::VARCHAR"
     return (
-        f"CASE WHEN NOT isfinite({column}) THEN {column}::VARCHAR "
+        f"CASE WHEN ends_with({utc}, 'infinity') THEN {utc} "
         f"WHEN contains({utc}, ' (BC)') THEN replace({utc}, ' (BC)', '') || 'Z BC' ELSE {utc} || 'Z' END"
     )
 

@@ -60,6 +60,7 @@ _INDEXES = (
     "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY index_name, seq_in_index"
 )
 _COMPUTED = re.compile(r"\b(?:STORED|VIRTUAL|PERSISTENT)\b", re.IGNORECASE)  # not DEFAULT_GENERATED
+_COMMENT = re.compile(r" ?/\*.*?\*/")  # MariaDB's COMPRESSED, which says how a text is kept
 _NO_ACTION = ("NO ACTION", "RESTRICT", None)
 
 
@@ -68,7 +69,7 @@ def table_columns(session: Any, path: Path) -> tuple[ColumnSpec, ...]:
     return tuple(
         ColumnSpec(
             name,
-            parse_type(declared, "mysql"),
+            parse_type(declared := _COMMENT.sub("", written), "mysql"),
             nullable == "YES",
             None if default in (None, "NULL") else str(default),
             "default" if "auto_increment" in extra.lower() else "",
@@ -77,7 +78,7 @@ def table_columns(session: Any, path: Path) -> tuple[ColumnSpec, ...]:
             _COMPUTED.search(extra) is not None,
             charset,
         )
-        for name, declared, nullable, default, extra, comment, charset in _ask(session, _COLUMNS, path)
+        for name, written, nullable, default, extra, comment, charset in _ask(session, _COLUMNS, path)
     )
 
 

@@ -321,3 +321,45 @@ def test_documents_of_an_array_keep_their_texts(ends: Any, engine: str) -> None:
         ),
         (None, []),
     ]
+
+
+@pytest.mark.clickhouse
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_nanoseconds_of_an_instant_are_counted_or_kept(ends: Any, engine: str) -> None:
+    here, there = ends("clickhouse"), ends(engine)
+    made(
+        here,
+        "CREATE TABLE own_types (id Int32, v DateTime64(9, 'UTC'), l Array(DateTime64(9, 'UTC'))) "
+        "ENGINE = MergeTree ORDER BY id",
+        "INSERT INTO own_types VALUES (1, '2020-01-01 00:00:00.123456789', []), "
+        "(2, '2020-01-01 00:00:00.5', ['2020-01-01 00:00:00.5'])",
+    )
+    kept = Source(query="SELECT id, v, l FROM own_types WHERE id = 2")
+    if engine == "sqlite":
+        kept = Source(query="SELECT id, v FROM own_types")
+    else:
+        with pytest.raises(MigrationError, match="finer than 6 digits of a second in 1 row") as refusal:
+            plan(TransferRequest(Source(path=SOURCE), TARGET), here, there)
+        assert refusal.value.sqlstate == "HV004"
+    moved(here, there, kept)
+    found = rows(there, "SELECT CAST(v AS varchar) AS v FROM own_types_moved ORDER BY id")
+    assert (
+        found
+        == {
+            "sqlite": [("2020-01-01 00:00:00.123456789Z",), ("2020-01-01 00:00:00.5Z",)],
+            "duckdb": [("2020-01-01 00:00:00.5+00",)],
+        }[engine]
+    )
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("engine", ["mariadb", "duckdb"])
+def test_a_compressed_column_of_mariadb_is_the_text_that_it_is(ends: Any, engine: str) -> None:
+    here, there = ends("mariadb"), ends(engine)
+    made(
+        here,
+        "CREATE TABLE own_types (id int PRIMARY KEY, v varchar(9) COMPRESSED, t text COMPRESSED)",
+        "INSERT INTO own_types VALUES (1, 'short', REPEAT('long', 1000))",
+    )
+    moved(here, there)
+    assert rows(there, "SELECT v, length(t) AS n FROM own_types_moved") == [("short", 4000)]
