@@ -306,6 +306,9 @@ def _read(config: Path) -> tuple[dict[str, str], dict[str, Any]]:
     tables = content.pop("datasources", {})
     if not isinstance(tables, dict):
         raise SettingsError(f"datasources in {config} must be tables", hint="Write [datasources.name].")
+    for name, value in content.items():
+        if isinstance(value, dict) and difflib.get_close_matches(name, ["datasources"], n=1):
+            raise SettingsError(f"{config} has no section [{name}]", hint="Did you mean [datasources.name]?")
     return {name: _toml_text(name, value, config) for name, value in content.items()}, tables
 
 

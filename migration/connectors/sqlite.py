@@ -32,6 +32,7 @@ from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import attachments, declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
+from migration.connectors.sqlite_errors import code_of
 from migration.connectors.sqlite_session import WaitingSession, opened
 from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits
 from migration.connectors.telling import Answer, of_cursor
@@ -139,24 +140,7 @@ class SqliteConnector(SqlConnector[WaitingSession]):
             yield
         except sqlite3.Error as reason:
             message = str(reason)
-            code = "HV000"
-            if "interrupted" in message:
-                code = "57014"
-            elif "readonly" in message or "read-only" in message or "query_only" in message:
-                code = "25006"
-            elif "UNIQUE" in message or "PRIMARY KEY" in message:
-                code = "23505"
-            elif "NOT NULL" in message:
-                code = "23502"
-            elif "FOREIGN KEY" in message:
-                code = "23503"
-            elif "CHECK" in message:
-                code = "23514"
-            elif "no such table" in message:
-                code = "HV00R"
-            elif "unknown database" in message:
-                code = "3F000"
-            elif (match := NO_UTF8.search(message)) is not None:
+            if (match := NO_UTF8.search(message)) is not None:
                 raise MigrationError(
                     "HV004",
                     f'column "{match[1]}" has a text that is no UTF-8',
@@ -164,7 +148,7 @@ class SqliteConnector(SqlConnector[WaitingSession]):
                     hint=f"Select CAST({match[1]} AS BLOB), or leave the column out (SKIP).",
                     column=match[1],
                 ) from None
-            raise self.failed(code, reason) from None
+            raise self.failed(code_of(message), reason) from None
 
 
 class SqliteReader(SqlReader):

@@ -72,6 +72,15 @@ def test_a_wrong_value_names_the_setting_and_its_source(name: str, value: str, p
     assert "\n" not in caught.value.message
 
 
+def test_a_misspelt_section_of_datasources_is_told_of_the_right_one(tmp_path: Path) -> None:
+    file = tmp_path / "bough.toml"
+    file.write_text('[datasource.pg]\ntype = "postgres"\npassword = "hidden word"\n')
+    with pytest.raises(SettingsError) as caught:
+        load({}, {}, file)
+    assert caught.value.hint == "Did you mean [datasources.name]?"
+    assert "hidden word" not in str(caught.value)
+
+
 def test_unknown_names_get_the_nearest(tmp_path: Path) -> None:
     for load_it in (
         lambda: load({"prot": "1"}),
