@@ -247,13 +247,27 @@ def _common(column: str, type_: CanonicalType, form: str) -> str:
         if type_.kind == "instant":
             return f"({column} AT TIME ZONE 'UTC')"
         return column if ns else f"{column}::TIMESTAMP"
+    if form == "list" and type_.innermost.kind == "interval":
+        return _listed(column, type_)
     if form in ("json", "bytes", "list", "date"):
         return column
-    if form == "interval":  # text to text: an interval's equality takes a month for 30 days
-        return f"replace({column}::VARCHAR, '+', '')::INTERVAL::VARCHAR"
+    if form == "interval":
+        return _interval(column)
     if type_.fixed:
         return f"rtrim({column}::VARCHAR, ' ')"
     return text_expression(column, type_.kind)
+
+
+def _interval(column: str) -> str:
+    """Text to text: an interval's equality takes a month for 30 days."""
+    return f"replace({column}::VARCHAR, '+', '')::INTERVAL::VARCHAR"
+
+
+def _listed(column: str, type_: CanonicalType, depth: int = 0) -> str:
+    if type_.element is None:
+        return _interval(column)
+    item = f"x{depth}"
+    return f"list_transform({column}, lambda {item}: {_listed(item, type_.element, depth + 1)})"
 
 
 def _by_fingerprint(engine: Any, pairs: Sequence[Pair], tolerance: float) -> Comparison:

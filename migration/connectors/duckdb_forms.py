@@ -104,8 +104,9 @@ def restored(expression: str, type_: CanonicalType, declared: str) -> str:
         form = _from_json(type_, declared)
         made = f"CAST(CAST({expression} AS JSON) AS {form})"
         return f"CAST({made} AS {declared})" if form != declared else made
-    if type_.kind == "list" and type_.element is not None and type_.element.is_nested:
-        inner = restored("x", type_.element, _LENGTH.sub("", declared))
+    element = type_.element if type_.kind == "list" else None
+    if element is not None and (element.is_nested or element.kind == "interval"):
+        inner = restored("x", element, _LENGTH.sub("", declared))
         return f"CAST(list_transform({expression}, lambda x: {inner}) AS {declared})"
     if type_.kind == "interval":
         expression = (

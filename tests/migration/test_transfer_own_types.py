@@ -363,3 +363,20 @@ def test_a_compressed_column_of_mariadb_is_the_text_that_it_is(ends: Any, engine
     )
     moved(here, there)
     assert rows(there, "SELECT v, length(t) AS n FROM own_types_moved") == [("short", 4000)]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("source", "target"), [("duckdb", "postgres"), ("postgres", "duckdb")])
+def test_intervals_of_a_list_are_the_same_however_they_are_written(
+    ends: Any, source: str, target: str
+) -> None:
+    here, there = ends(source), ends(target)
+    made(
+        here,
+        "CREATE TABLE own_types (id INTEGER, v INTERVAL[])",
+        "INSERT INTO own_types VALUES (2, NULL), "
+        "(1, ARRAY[INTERVAL '1 month 40 days 25:00:00', NULL, INTERVAL '-1 month 3 days'])",
+    )
+    moved(here, there)
+    counted = rows(there, "SELECT id FROM own_types_moved WHERE v[1] = INTERVAL '1 month 40 days 25:00:00'")
+    assert counted == [(1,)]
