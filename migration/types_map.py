@@ -171,6 +171,7 @@ def _needs_members(name: str) -> bool:
         "nested",
         "list",
         "enum",
+        "set",
         "nullable",
         "lowcardinality",
     )
