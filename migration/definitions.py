@@ -30,6 +30,14 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
         rendered = render(found.spec, dialect or connector.dialect, chosen)
         text, notes = rendered.sql, list(rendered.notes)
         notes += [f"index {index.name} ({index.what}) is not kept" for index in found.spec.indexes]
+        notes += [f"{each} is not kept" for each in found.spec.unsaid]
+        notes += [
+            f'column "{column.name}" is computed: its term is not kept'
+            for column in found.spec.columns
+            if column.computed
+        ]
+        if found.kind not in ("table", "foreign table"):
+            notes.append(f"{'.'.join(path)} is a {found.kind}: this is a table of its columns")
     if dialect is not None and not is_known(dialect):
         notes.insert(0, f'there is no contract for "{dialect}": generic rules')
     return text, notes

@@ -87,7 +87,8 @@ class SequenceSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults."""
+    """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults; ``unsaid``
+    names what else it has (checks), which no other engine is told."""
 
     path: tuple[str, ...]
     columns: tuple[ColumnSpec, ...]
@@ -95,6 +96,7 @@ class TableSpec:
     comment: str | None = None
     dialect: str = "duckdb"
     indexes: tuple[IndexSpec, ...] = ()
+    unsaid: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -54,6 +54,9 @@ SELECT c.contype, c.conname, c.confdeltype, c.confupdtype,
 FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
 WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f') ORDER BY c.contype, c.conname"""
+_CHECKS = """
+SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'exclusion' END, conname FROM pg_catalog.pg_constraint
+WHERE conrelid = %s AND contype IN ('c', 'x') ORDER BY 2"""
 _INDEXES = """
 SELECT i.relname, x.indisunique,
        ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, i)
@@ -139,7 +142,8 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
         else:
             others.append(special)
     columns = columns_of(session, oid, dialect)
-    spec = TableSpec((head[0], head[1]), columns, tuple(keys), head[4], dialect, tuple(others))
+    unsaid = tuple(f"{kind} {name}" for kind, name in session.execute(_CHECKS, [oid]).fetchall())
+    spec = TableSpec((head[0], head[1]), columns, tuple(keys), head[4], dialect, tuple(others), unsaid)
     statistics = {
         name: ColumnStatistics(nulls, _distinct(distinct, rows))
         for name, nulls, distinct in session.execute(

@@ -65,7 +65,9 @@ def show_create(commands: RemoteCommands, command: c.ShowCreateTable) -> Outcome
     """SHOW CREATE TABLE: the engine's own text, or rendered for another dialect, with a layout where that has one."""
     name, path = commands.split(command.path)
     wanted = command.dialect
-    if wanted is not None and wanted in commands.state.datasources:
+    if wanted == LOCAL:  # its own text, or what a TRANSFER would make here
+        wanted = None if name == LOCAL else "duckdb"
+    elif wanted is not None and wanted in commands.state.datasources:
         wanted = commands.state.datasources.get(wanted).dialect
     with commands.opened(name) as (connector,):
         text, notes = definition(connector, path, wanted)

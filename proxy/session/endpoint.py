@@ -335,6 +335,7 @@ def spec_of(table: Table, catalog: Catalog | None = None) -> TableSpec:
             else "",
             column.comment,
             column.type,
+            computed=column.generated is not None and catalog is not None,
             counting=local_definition.counting(owned.get(column.id)),
         )
         for column in table.columns
@@ -363,7 +364,10 @@ def spec_of(table: Table, catalog: Catalog | None = None) -> TableSpec:
         for index in table.indexes
         if not known.issuperset(index.columns)
     )
-    return TableSpec((table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes)
+    unsaid = tuple(f"check {each.name}" for each in table.constraints if each.kind == "c")
+    return TableSpec(
+        (table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes, unsaid
+    )
 
 
 def table_name(path: Path) -> Name:
