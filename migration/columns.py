@@ -30,6 +30,8 @@ from migration.types import CanonicalType, byte_string, text
 from migration.types_map import Mapping, map_canonical, map_type, same_type
 from migration.types_parse import parse_type
 
+_UNTYPED = ("mysql", "clickhouse")  # their casts to JSON, or to uuid, are to a text
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
@@ -134,7 +136,7 @@ def _one(
     if column.name in options.casts:
         wanted = options.casts[column.name]
         read = parse_type(wanted, target_dialect)
-        expression = _cast(quoted, read, contract(source_dialect))
+        expression = _cast(quoted, column.type, read, contract(source_dialect))
     elif column.name in options.as_text:
         if contract(source_dialect).family == "postgres-like":
             read, expression = text(), f"CAST({quoted} AS text)"
@@ -165,6 +167,8 @@ def _one(
         if wanted is not None:
             asked = text() if column.name in options.as_text else None
             kept = map_canonical(asked, contract(target_dialect), version).guards if asked else ()
+            if column.name in options.casts and read.kind == "text":
+                kept = _kept_by_a_text(read, contract(target_dialect), version)
             if read.kind != "text":  # the text of any other value holds no NUL character
                 kept = tuple(guard for guard in kept if guard != "no_nul")
             mapping = Mapping(read, wanted, "exact" if expression else "widening", "as asked", "text", kept)
@@ -181,9 +185,12 @@ def _one(
     guards = list(mapping.guards)
     if expression is None or _is_sqlite(source_dialect):
         guards += source_guards(read, source_dialect)
-    if read.kind == target.kind == "json" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
+    unseen = _is_sqlite(source_dialect) or (
+        expression is not None and contract(source_dialect).name in _UNTYPED
+    )
+    if read.kind == target.kind == "json" and unseen and not _is_sqlite(target_dialect):
         guards.append("well_formed")  # SQLite takes any text in such a column
-    if read.kind == target.kind == "uuid" and _is_sqlite(source_dialect) and not _is_sqlite(target_dialect):
+    if read.kind == target.kind == "uuid" and unseen and not _is_sqlite(target_dialect):
         guards.append("uuid")  # SQLite takes any text in such a column
         mapping = replace(mapping, cast="uuid_text")
     if contract(target_dialect).name == "duckdb" and _holds_json(read):
@@ -214,6 +221,14 @@ def _one(
     )
 
 
+def _kept_by_a_text(type_: CanonicalType, target: DialectContract, version: str | None) -> tuple[str, ...]:
+    """What must hold for a text that is cast to be stored as that type: a cast does not cut it."""
+    guards = [guard for guard in map_canonical(text(), target, version).guards if guard == "no_nul"]
+    if type_.length is not None:
+        guards.append(f"{'octets' if type_.unit == 'bytes' else 'chars'}:{type_.length}")
+    return tuple(guards)
+
+
 def _as_bytes(read: CanonicalType, target: CanonicalType) -> CanonicalType:
     """``target`` with bytes in place of texts where ``read`` has bytes: there are engines whose strings are bytes."""
     if read.kind == "bytes" and target.kind == "text":
@@ -232,17 +247,30 @@ def _is_sqlite(dialect: str) -> bool:
     return contract(dialect).name == "sqlite"
 
 
-def _cast(quoted: str, type_: CanonicalType, item: DialectContract) -> str:
-    spelled = map_canonical(type_, item).target_type
+def _cast(quoted: str, own: CanonicalType, type_: CanonicalType, item: DialectContract) -> str:
+    whole = text() if type_.kind == "text" else type_  # CAST to varchar(3) cuts; a condition tells instead
+    spelled = map_canonical(whole, item).target_type
     if item.name == "clickhouse":  # its CAST wraps numbers that do not fit
-        return f"accurateCast({quoted}, {quote_text(spelled, item)})"
+        made = f"accurateCast({quoted}, {quote_text(spelled, item)})"
+        return _like_its_text(quoted, made, type_.kind) if own.kind == "text" else made
     if item.name == "sqlite" and spelled.upper() not in ("TEXT", "BLOB"):
         return quoted  # its CAST makes 0 of what is no number; the reader takes a value as that type or refuses it
-    if item.name == "mysql" and type_.is_integer:
+    if item.name == "mysql" and (type_.is_integer or type_.kind == "bool"):
         spelled = "UNSIGNED" if type_.kind.startswith("u") else "SIGNED"
-    elif item.name == "mysql" and type_.kind == "text":
-        spelled = f"CHAR({type_.length})" if type_.length else "CHAR"
+    elif item.name == "mysql" and type_.kind in ("text", "json", "uuid"):
+        spelled = "CHAR"  # MariaDB has no CAST to JSON
     return f"CAST({quoted} AS {spelled})"
+
+
+def _like_its_text(quoted: str, made: str, kind: str) -> str:
+    """What ClickHouse makes of a text. It makes NULL of what it cannot read where there may be NULL, and another day of
+    2020-99-99; both raise here."""
+    wrong = f"{made} IS NULL AND {quoted} IS NOT NULL"
+    if kind == "date":
+        wrong += f" OR ifNull(toString({made}) != {quoted}, 0)"
+    elif kind == "timestamp":
+        wrong += f" OR ifNull(NOT startsWith(toString({made}), replaceOne({quoted}, 'T', ' ')), 0)"
+    return f"if(throwIf({wrong}, 'a text is no {kind}'), NULL, {made})"
 
 
 def _as_text(quoted: str, type_: CanonicalType) -> str:
@@ -269,12 +297,10 @@ def _hopeless(plan: ColumnPlan) -> bool:
 
 
 def questions(plans: Sequence[ColumnPlan], source_dialect: str) -> list[Question]:
-    """What the profile must answer for these columns. Columns with an expression are judged on their way, but for
-    SQLite's: those are no more than the column as it is, or its text."""
+    """What the profile must answer for these columns, or for what is read in their place."""
     found = []
     for plan in plans:
-        if plan.expression is None or _is_sqlite(source_dialect):
-            found += [Question(plan.name, plan.read, guard, plan.expression) for guard in plan.mapping.guards]
+        found += [Question(plan.name, plan.read, guard, plan.expression) for guard in plan.mapping.guards]
     return [q for q in found if not is_implied(q.guard, q.type, source_dialect)]
 
 

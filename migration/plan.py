@@ -20,8 +20,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from migration import casts, transfer_keys, watermarks
 from migration import columns as column_plans
-from migration import transfer_keys, watermarks
 from migration.columns import ColumnPlan
 from migration.connectors.base import Connector, Reader, Source
 from migration.ddl import errors, render
@@ -180,6 +180,7 @@ def _plan(
                 read_source, cursor, watermark, source.dialect, inclusive=keyed, nullable=nullable
             )
     measured = [(c.name, c.read) for c in decided if c.expression is None]
+    casts.refuse_failing(decided, request.options.casts, reader, read_source)
     profile = take(
         reader,
         read_source,

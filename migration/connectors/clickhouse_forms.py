@@ -80,7 +80,7 @@ def imported(array: pa.Array, type_: CanonicalType, name: str) -> pa.Array:
     wanted = arrow_type(type_)
     given = array.type
     try:
-        if given == wanted:
+        if given == wanted and not pa.types.is_decimal(given):
             return array
         if pa.types.is_list(given) and type_.element is not None:
             start, stop = array.offsets[0].as_py(), array.offsets[-1].as_py()
@@ -89,6 +89,10 @@ def imported(array: pa.Array, type_: CanonicalType, name: str) -> pa.Array:
             return pa.ListArray.from_arrays(offsets, values)
         if pa.types.is_timestamp(given) and pa.types.is_timestamp(wanted):
             return array.cast(pa.int64()).cast(wanted) if given.unit == wanted.unit else array.cast(wanted)
+        if pa.types.is_decimal(wanted):  # a cast of a text may give more digits than its type has
+            array = pc.cast(array, wanted, safe=True)
+            array.validate(full=True)
+            return array
         if pa.types.is_binary(given) and pa.types.is_binary(wanted):
             return array
         if pa.types.is_binary(given) or pa.types.is_string(given):
