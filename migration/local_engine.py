@@ -12,9 +12,10 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["EngineError", "open_engine"]
+__all__ = ["EngineError", "EngineStopped", "open_engine"]
 
 EngineError = duckdb.Error
+EngineStopped = duckdb.InterruptException  # an EngineError: ``interrupt`` was called from another thread
 
 
 def open_engine(spill: str | None = None, *, threads: int | None = None) -> Any:

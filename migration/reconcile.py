@@ -47,7 +47,7 @@ from migration.measures import (
 from migration.measures_sql import measure_query, measured_by, source_clause
 from migration.model import ColumnSpec, TableSpec
 from migration.reconcile_report import MEASURED, Report, Verdict, checks_of, readable
-from migration.rows import Comparison, Difference, Pair, compare
+from migration.rows import Comparison, Difference, Pair, Watch, compare
 from migration.transfer_model import CheckResult
 from migration.types import CanonicalType, byte_string
 
@@ -75,11 +75,12 @@ def reconcile(
     tolerance: float = 0.0,
     *,
     pushed: bool = False,
+    watch: Watch | None = None,
 ) -> Report:
     """Compares ``a`` with ``b``. ``pushed`` lets the engines compute fingerprints instead of reading back."""
     chosen = checks_of(checks)
     with a.connector.reader() as left, b.connector.reader() as right:
-        work = _Work((a, b), (left, right), tolerance)
+        work = _Work((a, b), (left, right), tolerance, watch or Watch())
         return work.run(chosen, tuple(key), pushed=pushed)
 
 
@@ -90,7 +91,7 @@ def estimate(
     chosen = checks_of(checks)
     found: list[tuple[str, str, int | None]] = []
     with a.connector.reader() as left, b.connector.reader() as right:
-        work = _Work((a, b), (left, right), 0.0)
+        work = _Work((a, b), (left, right), 0.0, Watch())
         key = work.key(tuple(key), work.pairs())
         by = f"by key ({', '.join(key)})" if key else "as one fingerprint: no KEY names rows"
         if "rows" in chosen or "fingerprint" in chosen:
@@ -115,8 +116,10 @@ def estimate(
 class _Work:
     """One comparison: both sides, their readers and columns."""
 
-    def __init__(self, sides: tuple[Side, Side], readers: tuple[Reader, Reader], tolerance: float) -> None:
-        self.sides, self.readers, self.tolerance = sides, readers, tolerance
+    def __init__(
+        self, sides: tuple[Side, Side], readers: tuple[Reader, Reader], tolerance: float, watch: Watch
+    ) -> None:
+        self.sides, self.readers, self.tolerance, self.watch = sides, readers, tolerance, watch
         self.tables = tuple(_table(side, reader) for side, reader in zip(sides, readers, strict=True))
         self.checks: list[CheckResult] = []
 
@@ -238,6 +241,7 @@ class _Work:
 
     def _measure(self, index: int, pairs: Sequence[Pair], *, reads: bool) -> TableMeasure | BatchMeasure:
         """A side's measure by its engine, or of its rows: those that will come (``reads``), or read for it."""
+        self.watch.check()
         side, reader = self.sides[index], self.readers[index]
         columns = self._columns(index, pairs)
         found = measured_by(reader.row, side.connector.dialect, side.source, columns)
@@ -257,7 +261,7 @@ class _Work:
         if measures is not None:
             left, right = _passing(left, measures[0]), _passing(right, measures[1])
         counted = [pair.name for pair in _comparable(pairs)] if "distinct" in chosen else []
-        return compare(left, right, pairs, key, self.tolerance, distinct=counted)
+        return compare(left, right, pairs, key, self.tolerance, distinct=counted, watch=self.watch)
 
     def _distinct(self, pairs: Sequence[Pair], found: Comparison | None) -> None:
         if found is not None:
@@ -298,7 +302,9 @@ class _Work:
 
     def _stream(self, index: int, pairs: Sequence[Pair]) -> Iterator[pa.RecordBatch]:
         reads = [ReadColumn(name, type_) for name, type_ in self._columns(index, pairs)]
-        return self.readers[index].read(self.sides[index].source, reads)
+        for batch in self.readers[index].read(self.sides[index].source, reads):
+            self.watch.check()
+            yield batch
 
     def _pushed_fingerprint(self, pairs: Sequence[Pair]) -> CheckResult | None:
         """By the engines; None where one has no recipe for it."""

@@ -15,19 +15,18 @@ Rules:
 
 from __future__ import annotations
 
-import json
-import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
 from migration.connectors.duckdb_forms import plain_type
-from migration.local_engine import EngineError, open_engine
+from migration.errors import MigrationError
+from migration.json_meaning import canonical_json, canonical_value
+from migration.local_engine import EngineError, EngineStopped, open_engine
 from migration.measures import MeasureClass, measure_class
 from migration.transfer_model import CheckResult
 from migration.transform import text_expression
@@ -102,6 +101,30 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
 
 
+@dataclass(slots=True)
+class Watch:
+    """How a comparison is stopped: ``cancelled`` is asked between batches and steps, ``interrupt`` (from any thread)
+    ends the step that runs here."""
+
+    cancelled: Callable[[], bool] = lambda: False
+    engine: Any = None
+
+    def check(self) -> None:
+        """57014 if nobody wants the answer any more."""
+        if self.cancelled():
+            raise _cancelled()
+
+    def interrupt(self) -> None:
+        """Ends what the engine here does."""
+        engine = self.engine
+        if engine is not None:
+            engine.interrupt()
+
+
+def _cancelled() -> MigrationError:
+    return MigrationError("57014", "the comparison was cancelled")
+
+
 def compare(
     left: Iterable[pa.RecordBatch],
     right: Iterable[pa.RecordBatch],
@@ -110,28 +133,51 @@ def compare(
     tolerance: float = 0.0,
     samples: int = SAMPLES,
     distinct: Sequence[str] = (),
+    watch: Watch | None = None,
 ) -> Comparison:
     """With a key every row is compared, else the fingerprints of both sides. ``distinct`` names columns whose different
     values are counted too."""
     pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
+    watch = watch or Watch()
     with (
         tempfile.TemporaryDirectory(prefix="bough-compare-") as directory,
-        open_engine(directory) as engine,
+        open_engine(directory) as watch.engine,
     ):
-        engine.execute("SET preserve_insertion_order = false")
-        counts = []
-        for table, batches in (("l", left), ("r", right)):
-            _load(engine, table, batches, pairs, left_side=table == "l")
-            counts.append(_distinct(engine, table, pairs, distinct))
-        checks = [
-            CheckResult("distinct", name, "pass" if one == other else "fail", str(one), str(other))
-            for name, one, other in zip(distinct, *counts, strict=True)
-        ]
-        if key:
-            found = _by_key(engine, pairs, tuple(key), tolerance, samples)
-        else:
-            found = _by_fingerprint(engine, pairs, tolerance)
-        return Comparison((*checks, *found.checks), found.differences)
+        try:
+            return _compared(watch, (left, right), pairs, key, tolerance, samples, distinct)
+        except EngineStopped:
+            raise _cancelled() from None
+        finally:
+            watch.engine = None
+
+
+def _compared(
+    watch: Watch,
+    sides: tuple[Iterable[pa.RecordBatch], Iterable[pa.RecordBatch]],
+    pairs: Sequence[Pair],
+    key: Sequence[str],
+    tolerance: float,
+    samples: int,
+    distinct: Sequence[str],
+) -> Comparison:
+    engine = watch.engine
+    engine.execute("SET preserve_insertion_order = false")
+    counts = []
+    for table, batches in zip(("l", "r"), sides, strict=True):
+        _load(engine, table, batches, pairs, left_side=table == "l")
+        watch.check()
+        counts.append(_distinct(engine, table, pairs, distinct))
+    checks = [
+        CheckResult("distinct", name, "pass" if one == other else "fail", str(one), str(other))
+        for name, one, other in zip(distinct, *counts, strict=True)
+    ]
+    watch.check()
+    found = (
+        _by_key(engine, pairs, tuple(key), tolerance, samples)
+        if key
+        else _by_fingerprint(engine, pairs, tolerance)
+    )
+    return Comparison((*checks, *found.checks), found.differences)
 
 
 def _load(
@@ -190,49 +236,10 @@ def _renamed(
             if pa.types.is_decimal256(array.type):
                 array = pa.array([None if v is None else f"{v:f}" for v in array.to_pylist()], pa.string())
             if form == "json":
-                speak = canonical_json if pa.types.is_string(array.type) else _canonical_value
+                speak = canonical_json if pa.types.is_string(array.type) else canonical_value
                 array = pa.array([speak(value) for value in array.to_pylist()], pa.string())
             arrays.append(array if array.type == field.type else array.cast(field.type))
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def canonical_json(text: str | None) -> str | None:
-    """One text for each meaning: keys sorted, numbers exact and without needless digits."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-    except ValueError:
-        return text
-    return _dumped(value)
-
-
-def _canonical_value(value: Any) -> str | None:
-    """The same for a value of a list column, or a plain one beside JSON."""
-    return None if value is None else _dumped(_as_json(value))
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(repr(value))
-    if isinstance(value, bytes):
-        return value.hex()
-    return value if value is None or isinstance(value, bool | str | Decimal) else str(value)
-
-
-def _dumped(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        plain = value.normalize()
-        return {"#": f"{plain:f}" if abs(plain.adjusted()) < 400 else str(plain)}
-    raise TypeError(type(value).__name__)
 
 
 def _common(column: str, type_: CanonicalType, form: str) -> str:

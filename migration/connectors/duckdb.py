@@ -182,6 +182,18 @@ class DuckdbConnector(SqlConnector[Any]):
                 code = "23502" if "NOT NULL" in text else "23505" if "key" in text.lower() else "23514"
             raise self.failed(code, reason) from None
 
+    @contextmanager
+    def stream_errors(self) -> Iterator[None]:
+        """The same of an Arrow stream, which has the engine's error as a text."""
+        try:
+            yield
+        except OSError as reason:
+            kind = str(reason).partition(" Error: ")[0].replace(" ", "").lower()
+            code = next(
+                (code for each, code in _CODES if each.__name__.lower() == f"{kind}exception"), "HV000"
+            )
+            raise self.failed(code, reason) from None
+
 
 class DuckdbReader(SqlReader):
     """One read-only transaction."""
@@ -226,7 +238,7 @@ class DuckdbReader(SqlReader):
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
-        with self.connector.errors():
+        with self.connector.errors(), self.connector.stream_errors():
             cursor = self.session.sql(text).to_arrow_reader(rows)
             for batch in cursor:
                 arrays = [imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]

@@ -22,6 +22,7 @@ from migration.connectors import telling
 from migration.connectors.base import Connector, Path, Source
 from migration.datasources import LOCAL
 from migration.errors import MigrationError
+from migration.rows import Watch
 from proxy.commands import Command
 from proxy.commands import remote as c
 from proxy.session import (
@@ -47,6 +48,7 @@ class RemoteCommands:
         self.state = session.service.remote
         self.stop = threading.Event()
         self._open: list[Connector] = []
+        self._watch: Watch | None = None
 
     def cancel(self) -> None:
         """Stops what runs: the session was cancelled. From any thread."""
@@ -56,6 +58,8 @@ class RemoteCommands:
         for connector in tuple(self._open):
             with suppress(MigrationError):
                 connector.interrupt()
+        if self._watch is not None:
+            self._watch.interrupt()
 
     @singledispatchmethod
     def run(self, command: Command) -> Outcome:
@@ -305,13 +309,18 @@ class RemoteCommands:
     def _reconcile(self, command: c.Reconcile) -> Outcome:
         (left, one, of_left), (right, other, of_right) = self._side(command.left), self._side(command.right)
         with self.opened(left, right, branch=of_right, source_branch=of_left) as (a, b):
-            report = reconcile.reconcile(
-                reconcile.Side(a, one),
-                reconcile.Side(b, other),
-                command.key,
-                command.checks,
-                command.tolerance,
-            )
+            self._watch = Watch(self.stop.is_set)
+            try:
+                report = reconcile.reconcile(
+                    reconcile.Side(a, one),
+                    reconcile.Side(b, other),
+                    command.key,
+                    command.checks,
+                    command.tolerance,
+                    watch=self._watch,
+                )
+            finally:
+                self._watch = None
         return table(command.result, list(report.rows()), lambda _rows: command.tag)
 
     @run.register

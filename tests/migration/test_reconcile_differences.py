@@ -20,9 +20,10 @@ from migration.connectors.base import Connector, Source
 from migration.connectors.sqlite import SqliteReader
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.json_meaning import canonical_json
 from migration.reconcile import Side, estimate, reconcile
 from migration.reconcile_report import Report, checks_of
-from migration.rows import canonical_json
+from migration.rows import Watch
 
 ROWS = 50_000
 TABLE = (
@@ -257,6 +258,37 @@ def test_a_value_that_cannot_be_read_is_named_as_it_is(with_sqlite: tuple[Side, 
     with pytest.raises(MigrationError, match='column "d" has a value that float64 cannot hold') as caught:
         reconcile(*with_sqlite, key=("id",))
     assert caught.value.sqlstate == "HV004"
+
+
+def test_a_cancel_ends_a_comparison_at_any_step(sides: tuple[Side, Side]) -> None:
+    asked: list[int] = []
+
+    def cancelled(at: int) -> bool:
+        asked.append(at)
+        return len(asked) > at
+
+    for step in (0, 2, 4):
+        asked.clear()
+        with pytest.raises(MigrationError) as caught:
+            reconcile(*sides, key=("id",), watch=Watch(lambda at=step: cancelled(at)))  # type: ignore[misc]
+        assert caught.value.sqlstate == "57014"
+    watch = Watch()
+    watch.cancelled = lambda: bool(watch.interrupt())  # while the engine here takes the rows in
+    with pytest.raises(MigrationError, match="cancelled"):
+        reconcile(*sides, key=("id",), watch=watch)
+    assert watch.engine is None
+
+
+def test_an_interrupted_stream_of_duckdb_says_so(sides: tuple[Side, Side]) -> None:
+    """Its errors come as texts of the stream; that was an internal error of the server."""
+    with sides[0].connector.reader() as reader:
+        rows = reader.read(Source(query="SELECT i AS a, md5(i::VARCHAR) AS b FROM range(20000000) AS r(i)"))
+        next(rows)
+        sides[0].connector.interrupt()
+        with pytest.raises(MigrationError) as caught:
+            for _ in rows:
+                pass
+    assert caught.value.sqlstate == "57014"
 
 
 def test_fingerprints_measures_and_distinct_values_without_a_key(with_sqlite: tuple[Side, Side]) -> None:
