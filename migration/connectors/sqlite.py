@@ -70,7 +70,17 @@ class SqliteConnector(SqlConnector[WaitingSession]):
                 "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
             ).fetchall()
-        return [TableEntry("main", name, kind) for name, kind in found if schema in (None, "main")]
+            try:
+                known = dict(
+                    session.execute("SELECT tbl, max(stat + 0) FROM sqlite_stat1 GROUP BY tbl").fetchall()
+                )
+            except sqlite3.OperationalError:  # never analyzed
+                known = {}
+        return [
+            TableEntry("main", name, kind, known.get(name))
+            for name, kind in found
+            if schema in (None, "main")
+        ]
 
     def describe(self, path: Path) -> RemoteTable:
         with self.session() as session:

@@ -80,3 +80,13 @@ def test_a_sqlite_file_is_made_by_who_writes_first(tmp_path: Path, file: str) ->
         with pytest.raises(MigrationError) as refusal:
             connect(datasource("r", "sqlite", options)).tables()
         assert refusal.value.sqlstate == "HV00N"
+
+
+def test_sqlite_estimates_rows_where_it_was_analyzed(tmp_path: Path) -> None:
+    there = connect(datasource("lite", "sqlite", {"path": str(tmp_path / "a.sqlite"), "role": "read_write"}))
+    there.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+    there.execute("CREATE INDEX i ON t (b)")
+    there.execute("INSERT INTO t (b) VALUES ('x'), ('x'), (NULL)")
+    assert [entry.rows for entry in there.tables()] == [None]
+    there.execute("ANALYZE")
+    assert [entry.rows for entry in there.tables()] == [3]
