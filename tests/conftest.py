@@ -53,7 +53,13 @@ if sys.dont_write_bytecode and sys.pycache_prefix is None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     modules: dict[Path, list[pytest.Item]] = {}
+    sampled: set[Path] = set()
     for item in items:
+        if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):
+            if item.path in sampled:
+                item.add_marker("slow")
+            sampled.add(item.path)
+            continue
         if item.get_closest_marker("once_each") and not item.get_closest_marker("slow"):
             modules.setdefault(item.path, []).append(item)
     for tests in modules.values():

@@ -16,6 +16,8 @@ import branching
 from branching import BoughError, OpenError, branches
 from branching.connection import Connection
 
+pytestmark = pytest.mark.sampled
+
 
 def sql(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, dialect="duckdb")

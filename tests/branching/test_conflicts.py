@@ -14,6 +14,8 @@ from branching import BoughError, branches
 from branching import ddl_model as d
 from branching.connection import Connection, Statement
 
+pytestmark = pytest.mark.sampled
+
 KEYED = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER, l INTEGER[])"
 KEYLESS = "CREATE TABLE t (id INTEGER, v INTEGER, l INTEGER[])"
 

@@ -14,6 +14,8 @@ from branching import Author, branches, gc, merge_apply
 from branching import ddl_model as d
 from branching.connection import Connection, Statement
 
+pytestmark = pytest.mark.sampled
+
 
 def run(connection: Connection, statement: str | Statement) -> list[tuple[object, ...]]:
     tree = sqlglot.parse_one(statement, dialect="duckdb") if isinstance(statement, str) else statement

@@ -14,6 +14,8 @@ from branching import ddl_model as d
 from branching.detach import Limits
 from branching.reset import reset
 
+pytestmark = pytest.mark.sampled
+
 ALL = Limits(0.15, 1)
 DONE = ("b", "table public.t detached", 0)
 

@@ -15,6 +15,8 @@ from branching import BoughError, Connection, branches, compare, diff, diff_rows
 from branching import ddl_model as d
 from branching.diff_past import Moments
 
+pytestmark = pytest.mark.sampled
+
 
 def sql(connection: Connection, text: str) -> list[tuple[Any, ...]]:
     return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()

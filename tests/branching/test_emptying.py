@@ -16,6 +16,8 @@ from branching import ddl_model as d
 from branching.connection import Connection, Statement
 from branching.diff import Named
 
+pytestmark = pytest.mark.sampled
+
 MANY = 10_000
 EMPTY = d.Truncate((d.Name("t"),))
 WAYS: list[str | Statement] = [EMPTY, "DELETE FROM t", "DELETE FROM t WHERE true"]

@@ -14,6 +14,8 @@ from branching import BoughError, branches, first_update
 from branching.connection import Connection
 from branching.engine.base import EngineError
 
+pytestmark = pytest.mark.sampled
+
 TABLE = (
     "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER NOT NULL DEFAULT 7 CHECK (v < 1000), s VARCHAR, "
     'u INTEGER UNIQUE, d DECIMAL(8,2), "Odd ""name" VARCHAR, l INTEGER[], g INTEGER GENERATED ALWAYS AS (v * 2))'

@@ -15,7 +15,7 @@ from branching import BoughError, branches, gc, storage
 from branching import ddl_model as d
 from branching.connection import Connection
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 START = [(1, 10), (2, 20), (3, 30)]
 

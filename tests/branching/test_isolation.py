@@ -18,7 +18,7 @@ from branching.connection import Connection
 from branching.detach import Limits
 from branching.engine import duckdb as duckdb_engine
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 def sql(text: str) -> exp.Expr:

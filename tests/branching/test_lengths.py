@@ -16,6 +16,8 @@ from branching.connection import Connection
 from branching.database import Database
 from branching.manifest import Author
 
+pytestmark = pytest.mark.sampled
+
 
 def sql(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, dialect="duckdb")

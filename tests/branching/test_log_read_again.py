@@ -17,6 +17,8 @@ from branching import BoughError, branches, copied
 from branching import ddl_model as d
 from branching.connection import Connection
 
+pytestmark = pytest.mark.sampled
+
 Statement = exp.Expr | d.AlterTable | d.CreateIndex | d.Drop | d.Truncate
 
 

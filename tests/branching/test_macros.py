@@ -14,6 +14,8 @@ from branching import Author, BoughError, branches, diff_sql, diff_statements, m
 from branching import ddl_model as d
 from branching.connection import Connection
 
+pytestmark = pytest.mark.sampled
+
 
 def run(connection: Connection, text: str) -> list[tuple[object, ...]]:
     return connection.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()

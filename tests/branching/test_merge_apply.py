@@ -16,7 +16,7 @@ from branching import branches, conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 T = d.Name("t")
 

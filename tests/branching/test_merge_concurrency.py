@@ -25,6 +25,8 @@ from branching import (
 from branching.engine.base import EngineError
 from branching.engine.duckdb import DuckDBCursor
 
+pytestmark = pytest.mark.sampled
+
 AUTHOR = Author("tester")
 
 

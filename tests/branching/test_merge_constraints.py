@@ -16,6 +16,8 @@ from branching.connection import Connection
 from branching.database import Database
 from branching.manifest import Author
 
+pytestmark = pytest.mark.sampled
+
 CONSTRAINTS = {
     "pk": d.ConstraintDefinition("p", "pk", ("a",)),
     "uq": d.ConstraintDefinition("u", "uq", ("a",)),

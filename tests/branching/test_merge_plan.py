@@ -11,6 +11,8 @@ from branching.merge_plan import BRANCH, TARGET, Policy, merge_table, plan_catal
 from branching.merge_schema import alterations
 from branching.model import Catalog, Column, Constraint, Index, Schema, Table, View
 
+pytestmark = pytest.mark.sampled
+
 ID, NAME, AGE = (
     Column(1, "id", "INTEGER", not_null=True),
     Column(2, "name", "VARCHAR"),

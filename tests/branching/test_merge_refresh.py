@@ -12,7 +12,7 @@ from branching import conflicts, merge_apply
 from branching import ddl_model as d
 from branching.conflict_choices import Choice, choose
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 @pytest.fixture(params=["main", "p"])

@@ -14,7 +14,7 @@ from sqlglot import exp
 from branching import BoughError, gc, manifest, merge_apply
 from branching import ddl_model as d
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 T = d.Name("t")
 ROWS = [(1, 10, "x"), (2, 20, "x"), (3, 30, "x")]

@@ -13,7 +13,7 @@ from sqlglot import exp
 from branching import branches, merge_apply
 from branching import ddl_model as d
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 INTEGER = d.AlterType("v", exp.DataType.build("INTEGER"))
 

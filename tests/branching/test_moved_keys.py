@@ -9,7 +9,7 @@ import branching
 from branching import BoughError, branches
 from branching.connection import Connection
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 MANY = 5000  # more rows than the engine changes at a time
 PLACES = ("main", "branch", "touched", "open", "fork of a branch")

@@ -20,6 +20,8 @@ from branching.engine.base import EngineError, ErrorKind
 from branching.engine.duckdb import DuckDBCursor
 from branching.manifest import Author
 
+pytestmark = pytest.mark.sampled
+
 ROOT = Path(branching.__file__).parent.parent
 INSERT = "INSERT INTO t VALUES ($1, $2)"
 

@@ -16,6 +16,8 @@ from branching.manifest import Change
 from branching.model import Catalog, Macro, Schema, Table
 from branching.past_catalogs import PastCatalogs, replayed
 
+pytestmark = pytest.mark.sampled
+
 
 def one(number: int, random_: random.Random) -> Change:
     name = f"o{random_.randint(0, 5)}"

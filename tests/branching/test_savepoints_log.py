@@ -11,6 +11,8 @@ from branching.resolve import parse
 from branching.steady import is_unsteady
 from branching.watch import Watch, draws, is_unordered, tells_time
 
+pytestmark = pytest.mark.sampled
+
 # Their answer depends on the session's settings or the snapshot, which are the same again; or the proxy answers them.
 _TEXT = """
 in_search_path isoyear julian timezone timezone_hour timezone_minute time_bucket yearweek strftime week

@@ -23,6 +23,8 @@ from branching.engine.duckdb import connect
 from branching.shadow import Comparison
 from branching.snapshot import Reading
 
+pytestmark = pytest.mark.sampled
+
 
 def sql(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, dialect="duckdb")

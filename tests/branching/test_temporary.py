@@ -16,7 +16,7 @@ from branching.model import DEFAULT_SCHEMA, Table
 
 ROWS = 5_000
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 def sql(text: str) -> exp.Expr:

@@ -18,7 +18,7 @@ from branching.connection import Connection
 from branching.detach import Limits
 from branching.reset import reset
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 HOUR = 3600
 

@@ -19,6 +19,8 @@ from proxy.catalog import Backend, Role, SystemCatalog, mentions_catalog, oids, 
 from proxy.catalog.contents import Objects
 from proxy.sql.respell import catalog_sql
 
+pytestmark = pytest.mark.sampled
+
 Ask = Callable[..., list[tuple[Any, ...]]]
 
 

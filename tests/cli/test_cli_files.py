@@ -18,6 +18,8 @@ from branching.model import Table
 from proxy.cli.main import main
 from proxy.sql import macros, parse, translate
 
+pytestmark = pytest.mark.sampled
+
 SETUP = """
 CREATE TABLE people (id serial PRIMARY KEY, name varchar(20) NOT NULL UNIQUE, age int DEFAULT 7 CHECK (age > 0),
     l int[], twice int GENERATED ALWAYS AS (age * 2) STORED);

@@ -15,6 +15,8 @@ import branching
 from branching.engine.base import OpenError
 from proxy.cli.main import main
 
+pytestmark = pytest.mark.sampled
+
 _WRITER = """
 import os, sys, sqlglot, branching
 database = branching.open(sys.argv[1])

@@ -15,6 +15,8 @@ from proxy.cli.demo import temporary_server
 from proxy.cli.main import main
 from proxy.cli.replay import Query, judge, read_queries, skipped, with_values
 
+pytestmark = pytest.mark.sampled
+
 LOG = """\
 2024-01-01 10:00:00.000 UTC [12] LOG:  statement: SELECT carrier,
 \tcount(*) FROM flights;

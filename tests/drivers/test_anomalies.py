@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 Session = psycopg.Connection[Any]
 

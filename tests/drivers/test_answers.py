@@ -20,6 +20,8 @@ import branching
 from branching import branches
 from branching.engine.duckdb import DuckDBCursor
 
+pytestmark = pytest.mark.sampled
+
 Client = psycopg.Connection[Any]
 
 

@@ -37,6 +37,8 @@ from proxy.wire import (
     Sync,
 )
 
+pytestmark = pytest.mark.sampled
+
 
 def put(connection: psycopg.Connection[Any], statement: str, data: bytes | str) -> str:
     """Copies ``data`` in; the command tag."""

@@ -12,6 +12,8 @@ import pytest
 from effort import seeds
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 Client = psycopg.Connection[Any]
 
 

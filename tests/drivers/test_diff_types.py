@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 PSQL = shutil.which("psql")
 COLUMNS = (
     "id int PRIMARY KEY, s smallint, l bigint, n numeric(12,3), r real, d float8, b boolean, t text, v varchar(10),"

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Json, Jsonb
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 UTC = dt.UTC
 VALUES: list[tuple[str, list[Any]]] = [

@@ -17,7 +17,7 @@ from server_thread import ThreadServer
 from proxy.sql import given_rows
 from proxy.sql.literals import MAY_DIFFER
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 TYPES = {
     "i": "integer", "b": "bigint", "s": "smallint", "d": "double precision", "r": "real", "n": "numeric(12,3)",

@@ -20,6 +20,8 @@ from effort import seeds
 from server_process import ProcessServer
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 hatidata_agent = pytest.importorskip("hatidata_agent")
 from hatidata_agent.mcp_server import handle_tool_call  # noqa: E402
 

@@ -40,6 +40,8 @@ from proxy.wire import (
     Terminate,
 )
 
+pytestmark = pytest.mark.sampled
+
 SLOW = "SELECT count(*) FROM generate_series(1, 100000000) a(i), generate_series(1, 1000) b(j) WHERE (i + j) % 7 = 3"
 
 

@@ -20,6 +20,8 @@ from branching.errors import BoughError
 from proxy.session.remote_state import RemoteState
 from proxy.settings import SettingsError, load
 
+pytestmark = pytest.mark.sampled
+
 _SECRET = "a very secret word"
 
 

@@ -23,6 +23,8 @@ from server_thread import ThreadServer
 
 from proxy.session.remote_scans import RemoteScans
 
+pytestmark = pytest.mark.sampled
+
 _ROWS = [
     (1, "Ada", "2020-01-01", "1.50", "2024-01-01 00:00:00", True),
     (2, "ada", "2020-06-15", "-2.25", "2024-01-01 12:30:00", False),

@@ -16,6 +16,8 @@ from server_thread import ThreadServer
 
 from proxy.commands.tools import TOOLS
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:

@@ -12,7 +12,7 @@ import sqlalchemy.orm
 from raw_client import RawClient, error
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 @pytest.fixture(params=["main", "branch"])

@@ -15,7 +15,7 @@ import pytest
 from effort import examples
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.sampled]
 
 SETUP = """
 CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, n int CHECK (n < 100));

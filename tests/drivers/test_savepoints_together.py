@@ -13,7 +13,7 @@ from server_thread import ThreadServer
 
 ACCOUNTS = 12
 BLOCKS = examples(25)
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 def block(connection: psycopg.Connection[Any], name: str, choice: random.Random, number: int) -> None:

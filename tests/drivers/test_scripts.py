@@ -21,6 +21,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 _PLACES = ("main", "branch", "main without forks", "branch of a branch")
 _HERE = re.compile(r"^-- here: (\w{5})\n")
 

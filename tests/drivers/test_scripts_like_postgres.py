@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.sampled]
 
 T = """
 CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL DEFAULT 7);

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 SLOW = "SELECT count(*) FROM generate_series(1, 20000) AS a(i), generate_series(1, 20000) AS b(j) WHERE i * j % 7 = 3"
 
 

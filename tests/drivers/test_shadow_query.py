@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def shop(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:

@@ -12,6 +12,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 
 def refused(connection: psycopg.Connection[Any], text: str) -> psycopg.Error:
     with pytest.raises(psycopg.Error) as caught:

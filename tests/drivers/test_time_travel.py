@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from server_thread import ThreadServer
 
+pytestmark = pytest.mark.sampled
+
 Client = psycopg.Connection[Any]
 
 

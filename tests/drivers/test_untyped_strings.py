@@ -9,7 +9,7 @@ import pytest
 from effort import CI
 from server_thread import ThreadServer
 
-pytestmark = pytest.mark.once_each
+pytestmark = pytest.mark.sampled
 
 
 @pytest.fixture(params=["main", "branch"])

@@ -14,6 +14,8 @@ from test_house_workflows import (  # noqa: F401  (fixtures)
 )
 from test_house_workflows import test_a_workflow_does_what_its_page_says as follow
 
+pytestmark = pytest.mark.sampled
+
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "examples"
 sys.path.append(str(ROOT / "tests" / "migration"))

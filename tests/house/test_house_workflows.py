@@ -13,6 +13,8 @@ import pytest
 from effort import seeds
 from sql_blocks import told_blocks
 
+pytestmark = pytest.mark.sampled
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "workflows").glob("*.md"))
 sys.path.append(str(ROOT / "tests" / "drivers"))

@@ -19,6 +19,8 @@ from migration.connectors.telling import told
 from migration.datasources import datasource
 from migration.errors import MigrationError
 
+pytestmark = pytest.mark.sampled
+
 Opened = Callable[[str], Connector]
 
 TABLES = {

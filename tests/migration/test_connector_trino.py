@@ -23,7 +23,7 @@ from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.undertaking import abandon, resume, undertake
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own deprecations
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.sampled]  # the client's own deprecations
 TABLE = (
     "CREATE TABLE t (id bigint, name varchar, amount decimal(18,4), stamp timestamp(6), "
     "moment timestamp(6) with time zone, day date, ratio double, yes boolean, raw varbinary)",

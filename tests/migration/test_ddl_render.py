@@ -40,6 +40,8 @@ from migration.types import (
     timestamp,
 )
 
+pytestmark = pytest.mark.sampled
+
 TARGETS = [contract.name for contract in CONTRACTS]
 PG = Path("/usr/lib/postgresql/15/bin")
 

@@ -13,6 +13,8 @@ from migration.layout import ColumnStatistics, suggest, suggest_from_json
 from migration.model import ColumnSpec, TableSpec
 from migration.types import decimal, json, of, text, timestamp
 
+pytestmark = pytest.mark.sampled
+
 ROWS = 20_000_000
 STATUS = ColumnStatistics("status_id", of("int64"), False, distinct=5, nulls=0, skew=0.6)
 KEY = ColumnStatistics("order_key", text(20), False, distinct=ROWS, nulls=0, skew=0.0)

@@ -30,7 +30,10 @@ ENGINES = [
     pytest.param("mysql", marks=pytest.mark.mariadb),
     pytest.param("postgres", marks=pytest.mark.postgres),
 ]
-pytestmark = pytest.mark.timeout(60)  # who is not obeyed would wait for whoever holds the table
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.sampled,
+]  # who is not obeyed would wait for whoever holds the table
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from migration.schema_transfer import requests, run_schema
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 
+pytestmark = pytest.mark.sampled
+
 POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
 MARIADB = pytest.param("mariadb", marks=pytest.mark.mariadb)
 CLICKHOUSE = pytest.param("clickhouse", marks=pytest.mark.clickhouse)

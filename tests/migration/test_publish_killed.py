@@ -24,6 +24,8 @@ from migration.errors import MigrationError
 from migration.journal import Journal
 from migration.undertaking import abandon, resume
 
+pytestmark = pytest.mark.sampled
+
 _ENGINES = [
     "duckdb",
     "sqlite",

@@ -21,6 +21,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 TENTHS = "1.23456789"
 
 

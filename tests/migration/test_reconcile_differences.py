@@ -25,6 +25,8 @@ from migration.reconcile import Side, estimate, reconcile
 from migration.reconcile_report import Report, checks_of
 from migration.rows import Watch
 
+pytestmark = pytest.mark.sampled
+
 ROWS = 50_000
 TABLE = (
     "CREATE TABLE t AS SELECT i::BIGINT AS id, (i * 7919) % 1000 AS n, i / 3.0 AS d, 'name ' || i AS s, "

@@ -18,6 +18,8 @@ from migration.schema_transfer import explain_schema, requests, run_schema
 from migration.schema_views import plan_views
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 
+pytestmark = pytest.mark.sampled
+
 TABLES = (
     "CREATE TABLE customers (id bigint PRIMARY KEY, name varchar(20), born date)",
     "CREATE TABLE bills (id bigint PRIMARY KEY, customer bigint, total numeric(9,2), pieces int)",

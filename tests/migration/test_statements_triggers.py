@@ -12,6 +12,8 @@ from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.statements import check_statement
 
+pytestmark = pytest.mark.sampled
+
 BODY = "BEGIN INSERT INTO log VALUES (new.a); INSERT INTO log VALUES (CASE WHEN new.a > 1 THEN 2 ELSE 3 END); END"
 
 

@@ -17,6 +17,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 HERE = {"duckdb": "main", "postgres": "public", "mariadb": "bough", "clickhouse": "default"}
 ENGINES = ["duckdb", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in list(HERE)[1:])]
 

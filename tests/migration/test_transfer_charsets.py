@@ -15,7 +15,7 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
-pytestmark = pytest.mark.mariadb
+pytestmark = [pytest.mark.mariadb, pytest.mark.sampled]
 HERE = {"duckdb": "main", "sqlite": "main", "postgres": "public", "clickhouse": "default", "mariadb": "bough"}
 ENGINES = [
     "duckdb",

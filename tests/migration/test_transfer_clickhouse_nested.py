@@ -18,7 +18,7 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.sampled]
 _WAY = re.compile(r"WITH \((\w+) ")
 
 

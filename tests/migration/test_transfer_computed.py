@@ -17,6 +17,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 ENGINES = [
     "duckdb",
     "sqlite",

@@ -19,6 +19,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 _PG, _MARIA = pytest.mark.postgres, pytest.mark.mariadb
 
 

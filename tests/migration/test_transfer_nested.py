@@ -17,6 +17,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 _ENGINES = [
     "sqlite",
     pytest.param("postgres", marks=pytest.mark.postgres),

@@ -19,6 +19,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 SOURCE, TARGET = ("own_types",), ("own_types_moved",)
 OPTIONS = TransferOptions(verify="L4")
 

@@ -22,6 +22,8 @@ from migration.measures_sql import measure_query, measured_by, read_row
 from migration.profile import Profile, Question, rows_within, take
 from migration.types import CanonicalType, parse_type
 
+pytestmark = pytest.mark.sampled
+
 DAY = 86_400_000_000_000
 STAMP, DATE = parse_type("TIMESTAMP", "duckdb"), parse_type("DATE", "duckdb")
 NUMBER, DOUBLE = parse_type("DECIMAL(10,2)", "duckdb"), parse_type("DOUBLE", "duckdb")

@@ -31,6 +31,8 @@ from migration.transfer import run
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import resume
 
+pytestmark = pytest.mark.sampled
+
 ROWS = 20_000
 
 

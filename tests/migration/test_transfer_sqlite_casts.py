@@ -17,6 +17,8 @@ from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
+pytestmark = pytest.mark.sampled
+
 
 def moved(home: Path, value: str, type_: str) -> str | None:
     """What becomes of a value of an undeclared kind, as the target's text."""

@@ -22,6 +22,8 @@ from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types_parse import parse_type
 
+pytestmark = pytest.mark.sampled
+
 _WAY = re.compile(r"WITH \((\w+) '((?:[^']|'')*)'\)")
 # A declared type, SQL of one value that fits and of some that do not, the samples, and AS TEXT of all of them.
 CASES = [

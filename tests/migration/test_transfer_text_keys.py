@@ -24,6 +24,8 @@ from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types import text
 from migration.types_parse import parse_type
 
+pytestmark = pytest.mark.sampled
+
 KEYS = ["a", "a ", "a  ", "A", "ä", "Ä", "ae", "", " ", "ß", "ss", "a\t", "e\u0301", "\u00e9"]
 
 

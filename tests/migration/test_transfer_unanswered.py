@@ -35,7 +35,7 @@ ENGINES = [
     pytest.param("clickhouse", marks=pytest.mark.clickhouse),
 ]
 ROWS = 300_000
-pytestmark = pytest.mark.timeout(120)  # who is not obeyed would wait for ever
+pytestmark = [pytest.mark.timeout(120), pytest.mark.sampled]  # who is not obeyed would wait for ever
 
 
 class Relay:

@@ -18,6 +18,8 @@ from migration.journal import Journal
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.undertaking import undertake
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Connector]:
