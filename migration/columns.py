@@ -194,9 +194,7 @@ def _one(
         guards.append("uuid")  # SQLite takes any text in such a column
         mapping = replace(mapping, cast="uuid_text")
     if contract(target_dialect).name == "duckdb" and _holds_json(read):
-        guards.append(
-            "json_double"
-        )  # DuckDB makes a struct of JSON by reading all of it, its numbers as doubles
+        guards += ["json_double", "no_json_null"]  # DuckDB reads all of it: numbers as doubles, null as NULL
     if (
         there is not None
         and there.charset

@@ -13,8 +13,7 @@ Besides the mapping's guards there are those of the way itself: ``dimensions:1``
 more dimensions, or not counted from 1), ``uuid`` (a text that is none, where the source does not look), ``held:type``
 and ``utf8`` (a value of SQLite's that is not of its column's type, or no text, of ClickHouse's too; the reader finds
 these), ``well_formed`` (JSON where the source does not look), ``charset:name`` (characters that a column of MySQL's
-lacks),
-``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
+lacks), ``range:a..b``, ``scale:n`` and ``whole:n`` (digits behind and before the point) for targets that exist already.
 """
 
 from __future__ import annotations
@@ -249,6 +248,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
         low, _, high = argument.partition("..")
         seconds = f"epoch({column})" if duckdb else f"extract(epoch FROM {column})"
         return f"(isfinite({column}) AND ({seconds} < {low} OR {seconds} > {high}))"
+    if word == "no_json_null":
+        return f"trim({text}, ' \t\n\r') = 'null'" if kind == "json" and duckdb else None
     if word == "some_bits":
         return f"{text} = ''"
     if word == "no_nul":
@@ -366,6 +367,7 @@ def in_words(guard: str) -> str:
         "no_nan": "NaN",
         "no_nul": "with a NUL character",
         "no_null": "NULL",
+        "no_json_null": "with the null of JSON inside",
         "no_null_inside": "with a NULL list, map or struct inside",
         "unpadded": "with blanks at their end",
         "no_number": "texts that the column would take for numbers",

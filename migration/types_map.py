@@ -16,7 +16,7 @@ Guards also stand beside exact mappings, for values a type admits and the target
 (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits ·
 ``octets:n`` at most n bytes of UTF-8 or data · ``some_bits`` no empty bit string · ``no_null`` no NULL ·
 ``no_null_inside`` no NULL list, map or struct in another · ``json_unique_keys`` no object repeats a key ·
-``json_double`` every JSON number survives as a 64-bit integer or double.
+``json_double`` every JSON number survives as a 64-bit integer or double · ``no_json_null`` no part is JSON's null.
 
 ``cast`` is what the source must produce: ``text`` its canonical text, ``json`` JSON text, ``utc`` the wall
 clock in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -168,3 +169,34 @@ def test_arrays_of_a_fixed_length_stay_what_they_are(
     with here.reader() as reader:
         wanted = reader.fetch("SELECT CAST(v AS text) AS v FROM nested").column(0)[0].as_py()
     assert moved(there, "duckdb") == wanted
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "lossy"),
+    [
+        (
+            "STRUCT(a JSON, b JSON)",
+            "{'a': 'null'::JSON, 'b': '{\"x\": 1}'::JSON}",
+            "{'a': NULL, 'b': '{\"x\":1}'}",
+        ),
+        ("STRUCT(a JSON)[]", "[{'a': ' null '::JSON}]", "[{'a': NULL}]"),
+        ("MAP(VARCHAR, JSON)", "MAP {'k': 'null'::JSON}", "{k=NULL}"),
+        ("STRUCT(a STRUCT(b JSON[]))", "{'a': {'b': ['null'::JSON]}}", "{'a': {'b': [NULL]}}"),
+    ],
+    ids=["struct", "list", "map", "deep"],
+)
+def test_a_null_of_json_s_own_inside_a_value_is_no_null(
+    type_: str, value: str, lossy: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    there, here = target("duckdb", tmp_path, request), source(tmp_path, type_, value)
+    asked = TransferRequest(Source(path=("main", "nested")), ("main", "nested"))
+    with pytest.raises(MigrationError, match="null of JSON") as refusal:
+        plan(asked, here, there)
+    assert refusal.value.sqlstate == "HV004"
+    allowed = replace(asked, options=TransferOptions(allow_lossy=("v",)))
+    with plan(allowed, here, there) as decided:
+        run(decided)
+    assert moved(there, "duckdb") == lossy
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
+        connection.execute(f"UPDATE nested SET v = CAST(NULL AS {type_})")
+    move(here, there, "duckdb")
