@@ -71,14 +71,13 @@ def identified(tree: exp.Insert) -> exp.Insert:
 def carry_identities(tree: exp.Insert, columns: Sequence[str]) -> list[str]:
     """Has the rows of a marked INSERT, its names resolved, bring their identities; the columns it fills then."""
     source = tree.expression
-    from_ = (
-        source.args.get("from_") if tree.meta.get(_IDENTIFIED) and isinstance(source, exp.Select) else None
-    )
+    if not tree.meta.get(_IDENTIFIED) or not isinstance(source, exp.Select):
+        return list(columns)
+    from_ = source.args.get("from_")
     rows = from_.this.this if from_ is not None else None
+    # Lengths, say, are looked after in a query around it, which shows no hidden column.
     if not isinstance(rows, exp.Var) or names.TEMPORARY_PREFIX not in rows.name:
-        return list(
-            columns
-        )  # lengths, say, are looked after in a query around it: that shows no hidden column
+        return list(columns)
     source.append("expressions", exp.column(exp.to_identifier(names.RID, quoted=True)))
     return [*columns, names.RID]
 

@@ -141,11 +141,11 @@ class PostgresPublisher(SqlWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         is_new = not self.exists(target)
         with self.transaction():
-            if is_new or mode in ("replace", "recreate"):
+            if self.connector.dialect == "postgres" and (is_new or mode in ("replace", "recreate")):
                 with self.connector.errors():
-                    like = None if mode == "recreate" else find(self.session, target)
                     staged = find(self.session, staging)
-                    if staged is not None and self.connector.dialect == "postgres":
+                    like = None if mode == "recreate" else find(self.session, target)
+                    if staged is not None:
                         store_as(self.session, staged, like)
             if not is_new and mode != "append":
                 self._wait_for_others(target)
