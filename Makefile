@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 FILE   ?= bough.duckdb
 ARGS   ?=
 HOURS  ?= 1
-# a process per core, each with files of its own; empty: one after the other
-PARALLEL ?= -n auto --dist loadfile
+# A process per core, each with files of its own; empty: one after the other. A process that dies names its test and ends
+# the run: xdist 3.8 waits for ever after it has put another in its place.
+PARALLEL ?= -n auto --dist loadfile --max-worker-restart 0
 
 .PHONY: install serve demo test test-all oracle check lint types format bench clean
 

@@ -59,6 +59,12 @@ def verify(
     return tuple(checks)
 
 
+_KEYS = {
+    "key_missing": ("23502", "rows of the source have no key ({key})", "Rows with a NULL in it: {count}."),
+    "duplicate_key": ("21000", "the key ({key}) is not unique in the source", "Keys that repeat: {count}."),
+}
+
+
 def verdict(checks: Sequence[CheckResult]) -> str:
     """The worst of all."""
     found = {check.verdict for check in checks}
@@ -66,10 +72,13 @@ def verdict(checks: Sequence[CheckResult]) -> str:
 
 
 def raise_failed(item: TransferPlan, checks: Sequence[CheckResult]) -> None:
-    """VT002 if one check failed; its DETAIL names them all."""
+    """VT002 if one check failed; its DETAIL names them all. 23502 or 21000 if the rows are those of the source, and
+    their keys are none."""
     failed = [check for check in checks if check.verdict == "fail"]
     if not failed:
         return
+    if all(check.check in _KEYS for check in failed):
+        raise _no_key(failed[0])
     lines = []
     for check in failed:
         column = f' of "{check.column}"' if check.column else ""
@@ -80,6 +89,16 @@ def raise_failed(item: TransferPlan, checks: Sequence[CheckResult]) -> None:
         f'the rows staged for "{item.request.target_label}" are not those of the source',
         detail="\n".join(lines),
         hint="Nothing was published. EXPLAIN TRANSFER shows how each column is moved.",
+    )
+
+
+def _no_key(check: CheckResult) -> MigrationError:
+    state, message, detail = _KEYS[check.check]
+    return MigrationError(
+        state,
+        message.format(key=check.column),
+        detail=detail.format(count=check.target),
+        hint="Nothing was published. Choose another KEY, or leave these rows out in a query: TRANSFER (SELECT ...).",
     )
 
 

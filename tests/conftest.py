@@ -9,6 +9,8 @@ each time.
 Of tests marked ``once_each`` the quick suite runs as many combinations as it needs to have every test, and every value
 of every parameter of it, once; it takes the values of a fixture (main, a branch) in turn. ``make test-all`` and CI run
 every combination.
+
+A test that fails is named at once: a run that is cut off has no summary.
 """
 
 from __future__ import annotations
@@ -94,6 +96,13 @@ def pytest_runtest_makereport(
             f"{', '.join(needed)} is needed under CI=true, but the test was skipped: {report.longrepr}"
         )
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", report.longrepr)
+        print(f"\n{report.when} of {report.nodeid} failed: {str(reason)[:500]}", file=sys.stderr, flush=True)
 
 
 def _binaries() -> Path | None:

@@ -39,7 +39,7 @@ from migration.connectors.clickhouse_catalog import (
 )
 from migration.connectors.clickhouse_forms import delivered, imported, undecoded
 from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server, Wire, code_of
-from migration.connectors.opening import SqlConnector
+from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer
@@ -121,7 +121,10 @@ class ClickhouseConnector(SqlConnector[Wire]):
         marks = [wire.mark for wire in tuple(self._sessions)]
         if not marks:
             return
-        with contextlib.suppress(MigrationError, ClickHouseError), self.session(reading=False) as killer:
+        with (
+            contextlib.suppress(MigrationError, ClickHouseError, OSError),
+            contextlib.closing(self.server.killer(TO_STOP)) as killer,
+        ):
             for mark in marks:
                 killer.kill(mark)
 

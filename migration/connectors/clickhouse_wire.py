@@ -198,6 +198,12 @@ class Server:
             settings["cancel_http_readonly_queries_on_client_close"] = "1"
         return Wire(client, settings, shared=True)
 
+    def killer(self, seconds: float) -> Wire:
+        """A session to end what others run; the server has ``seconds`` to answer it."""
+        if self._connections is None:
+            return _in_process(self._options, self._settings, reading=False)
+        return Wire(_client(self._options, seconds, self._connections), {})
+
     def cut(self) -> None:
         """Cuts the connections of a server that does not answer, from any thread."""
         if self._connections is not None:
@@ -221,10 +227,7 @@ def _connections(options: Mapping[str, str]) -> Connections:
 
 
 def _greeted(options: Mapping[str, str], timeout: float, connections: Connections) -> tuple[Any, int]:
-    given, limit = _http(options, timeout), max(1, round(timeout))
-    client: Any = clickhouse_connect.get_client(
-        **{**given, "send_receive_timeout": limit}, pool_mgr=connections.manager
-    )
+    client = _client(options, timeout, connections)
     try:
         line = client.raw_query("SELECT getSetting('readonly'), timezone()", fmt="TabSeparated")
         allowed, _, zone = line.decode().strip().partition("\t")
@@ -238,16 +241,29 @@ def _greeted(options: Mapping[str, str], timeout: float, connections: Connection
         client.close()
         raise
     # It has answered: a statement may take its time.
-    client.timeout = Timeout(connect=limit, read=given.get("send_receive_timeout", _PATIENCE))
+    client.timeout = Timeout(connect=_limit(timeout), read=_waits(options) or _PATIENCE)
     return client, int(allowed)
+
+
+def _client(options: Mapping[str, str], timeout: float, connections: Connections) -> Any:
+    """A client of the driver that waits no longer than ``timeout`` for any answer."""
+    given = {**_http(options, timeout), "send_receive_timeout": _limit(timeout)}
+    return clickhouse_connect.get_client(**given, pool_mgr=connections.manager)
+
+
+def _limit(timeout: float) -> int:
+    return max(1, round(timeout))
+
+
+def _waits(options: Mapping[str, str]) -> int | None:
+    """Seconds that a statement's answer may take, where the datasource says so."""
+    return int(float(options["read_timeout"])) if "read_timeout" in options else None
 
 
 def _http(options: Mapping[str, str], timeout: float) -> dict[str, Any]:
     secure = options.get("protocol", "http").lower() == "https"
     names = {"sslrootcert": "ca_cert", "sslcert": "client_cert", "sslkey": "client_cert_key"}
     given: dict[str, Any] = {names[name]: text for name, text in options.items() if name in names}
-    if "read_timeout" in options:
-        given["send_receive_timeout"] = int(float(options["read_timeout"]))
     return {
         "host": options.get("host", "localhost"),
         "port": int(options.get("port", "8443" if secure else "8123")),
@@ -256,7 +272,7 @@ def _http(options: Mapping[str, str], timeout: float) -> dict[str, Any]:
         "password": options.get("password", ""),
         "database": options.get("database") or options.get("schema"),
         "verify": options.get("verify", "true").lower() not in ("false", "0", "off", "no"),
-        "connect_timeout": max(1, round(timeout)),
+        "connect_timeout": _limit(timeout),
         "autogenerate_session_id": False,
         "compress": False,
         **given,

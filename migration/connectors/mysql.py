@@ -37,7 +37,7 @@ from migration.connectors.csv_blocks import read_block
 from migration.connectors.mysql_catalog import columns_of_result, remote_table, table_columns
 from migration.connectors.mysql_errors import CODES, MODE, message_of
 from migration.connectors.mysql_lines import QUOTE, exported, packets, restored
-from migration.connectors.opening import SqlConnector
+from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import named_before, quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
@@ -110,7 +110,7 @@ class MysqlConnector(SqlConnector[Any]):
         with contextlib.suppress(MigrationError, pymysql.Error):
             killer = self.open()
             try:
-                killer.cursor().execute(f"KILL QUERY {int(session.thread_id())}")
+                mysql_session.kill(killer, session, TO_STOP)
             finally:
                 self.closed(killer)
 

@@ -38,6 +38,13 @@ def opened(
     return session
 
 
+def kill(killer: Any, session: Any, seconds: float) -> None:
+    """Ends what ``session`` runs. The server has ``seconds`` to answer ``killer``, another session with it."""
+    killer._read_timeout = seconds
+    with killer.cursor() as cursor:
+        cursor.execute(f"KILL QUERY {int(session.thread_id())}")
+
+
 def cut(session: Any) -> None:
     """Cuts its connection: who waits on it has an error."""
     with contextlib.suppress(OSError, AttributeError):  # it has none any more

@@ -37,6 +37,9 @@ def _range(least: int, most: int) -> str:
     return f"{least} or more" if most >= NO_LIMIT else f"{least} to {most}"
 
 
+TO_STOP = 2.0  # seconds that an engine has to answer who wants it to stop
+
+
 class Closable(Protocol):
     """A driver's connection, as far as all drivers agree."""
 
@@ -160,8 +163,20 @@ class SqlConnector(ABC, Generic[S]):
         return ()
 
     def close(self) -> None:
-        """Stops what still runs; readers and writers close their own sessions."""
-        self.interrupt()
+        """Stops what still runs; readers and writers close their own sessions. A server that does not answer is not
+        waited for: its connections are cut."""
+        if not self._sessions:
+            self.interrupt()
+            return
+        stopping = threading.Thread(target=self._stop, name="datasource-closing", daemon=True)
+        stopping.start()
+        stopping.join(TO_STOP)
+        if stopping.is_alive():
+            self.abandon()
+
+    def _stop(self) -> None:
+        with suppress(MigrationError):
+            self.interrupt()
 
     def refuse_writing(self) -> None:
         """25006 where the datasource is read-only."""

@@ -31,6 +31,7 @@ from migration.connectors.dbapi import DbapiConnector, DbapiWriter, finite
 from migration.connectors.fitting import fit_batch
 from migration.connectors.mysql_catalog import columns_of_result
 from migration.connectors.mysql_errors import CODES, message_of
+from migration.connectors.opening import TO_STOP
 from migration.connectors.queries import quoted_path
 from migration.connectors.stream_load import StreamLoad
 from migration.connectors.texts import to_texts
@@ -68,7 +69,7 @@ class StarrocksConnector(DbapiConnector):
     def stop_sessions(self) -> None:
         for session in tuple(self._sessions):
             with contextlib.suppress(MigrationError, pymysql.Error), self.session() as killer:
-                self.run(killer, f"KILL QUERY {int(session.thread_id())}")
+                mysql_session.kill(killer, session, TO_STOP)
 
     def driver(self) -> Any:
         options = self.options

@@ -159,6 +159,7 @@ def mariadb_server() -> Iterator[Server]:
                 [
                     server, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
                     f"--socket={home}/socket", f"--pid-file={home}/pid", f"--init-file={start}", "--local-infile=1",
+                    f"--tmpdir={data}",  # each MariaDB that starts takes away what others have in a common one
                     "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--character-set-server=utf8mb4",
                 ],
                 stdout=output, stderr=output, user=owner, cwd=home,

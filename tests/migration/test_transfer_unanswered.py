@@ -150,6 +150,21 @@ def test_nobody_waits_longer_than_connect_timeout_for_it(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_closing_waits_for_no_server_that_stops_answering(engine: str, server: Server, relay: Relay) -> None:
+    other = there(engine, server, relay.port, connect_timeout="300")
+    reader = other.reader()
+    relay.frozen = True
+    ending = threading.Thread(target=other.close, daemon=True)
+    ending.start()
+    ending.join(60)
+    held = ending.is_alive()
+    relay.frozen = False
+    with suppress(MigrationError):  # its connection was cut
+        reader.close()
+    assert not held
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_target_that_stops_answering_does_not_hold_who_cancels(
     engine: str, server: Server, relay: Relay, here: Connector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
