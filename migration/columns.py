@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from migration import source_terms
 from migration.charsets import holds_all
 from migration.conditions import in_words, is_implied, source_guards, spared
 from migration.connectors.base import ReadColumn
-from migration.ddl_quoting import quote_name, quote_text
+from migration.ddl_quoting import quote_name
 from migration.dialects import DialectContract, contract
+from migration.dialects.base import Loss
 from migration.errors import MigrationError
 from migration.fitting import fit
 from migration.model import ColumnSpec, TableSpec
@@ -76,8 +78,11 @@ def decide(
     target_dialect: str,
     existing: TableSpec | None,
     version: str | None,
+    *,
+    lengths: bool = False,
 ) -> tuple[ColumnPlan, ...]:
-    """All columns of the source, decided; HV004 for what no profile could save."""
+    """All columns of the source, decided; HV004 for what no profile could save. ``lengths``: the target keeps those of
+    texts, whatever its dialect says."""
     _known(columns, options)
     if existing is not None:
         _not_computed([column.name for column in columns if column.name not in options.skip], existing)
@@ -85,13 +90,24 @@ def decide(
     for column in columns:
         if column.name in options.skip:
             continue
-        plans.append(_one(column, options, source_dialect, target_dialect, existing, version))
+        plan = _one(column, options, source_dialect, target_dialect, existing, version)
+        plans.append(_with_length(plan) if lengths and existing is None else plan)
     if not plans:
         raise MigrationError("42601", "no column is left to transfer", hint="SKIP fewer columns.")
     refused = [plan for plan in plans if _hopeless(plan)]
     if refused:
         raise _refusal([(plan, ()) for plan in refused])
     return tuple(plans)
+
+
+def _with_length(plan: ColumnPlan) -> ColumnPlan:
+    read, mapping = plan.read, plan.mapping
+    if read.kind != "text" or read.length is None or read.unit != "chars" or plan.target != text():
+        return plan
+    loss: Loss = "widening" if read.fixed else "exact"
+    reason = mapping.reason if read.fixed else ""
+    mapping = replace(mapping, target_type=f"{mapping.target_type}({read.length})", loss=loss, reason=reason)
+    return replace(plan, mapping=mapping, target=text(read.length))
 
 
 def _known(columns: Sequence[ColumnSpec], options: TransferOptions) -> None:
@@ -136,14 +152,14 @@ def _one(
     if column.name in options.casts:
         wanted = options.casts[column.name]
         read = parse_type(wanted, target_dialect)
-        expression = _cast(quoted, column.type, read, contract(source_dialect))
+        expression = source_terms.cast(quoted, column.type, read, contract(source_dialect))
     elif column.name in options.as_text:
         if contract(source_dialect).family == "postgres-like":
             read, expression = text(), f"CAST({quoted} AS text)"
         elif _is_sqlite(source_dialect):
-            read, expression = text(), _sqlite_text(quoted)
+            read, expression = text(), source_terms.sqlite_text(quoted)
         elif source_guards(read, source_dialect):
-            read, expression = text(), _as_text(quoted, read)
+            read, expression = text(), source_terms.mysql_text(quoted, read)
         wanted = map_canonical(text(), contract(target_dialect), version).target_type
     there = None
     if existing is not None:
@@ -243,46 +259,6 @@ def _holds_json(type_: CanonicalType) -> bool:
 
 def _is_sqlite(dialect: str) -> bool:
     return contract(dialect).name == "sqlite"
-
-
-def _cast(quoted: str, own: CanonicalType, type_: CanonicalType, item: DialectContract) -> str:
-    whole = text() if type_.kind == "text" else type_  # CAST to varchar(3) cuts; a condition tells instead
-    spelled = map_canonical(whole, item).target_type
-    if item.name == "clickhouse":  # its CAST wraps numbers that do not fit
-        made = f"accurateCast({quoted}, {quote_text(spelled, item)})"
-        return _like_its_text(quoted, made, type_.kind) if own.kind == "text" else made
-    if item.name == "sqlite" and spelled.upper() not in ("TEXT", "BLOB"):
-        return quoted  # its CAST makes 0 of what is no number; the reader takes a value as that type or refuses it
-    if item.name == "mysql" and (type_.is_integer or type_.kind == "bool"):
-        spelled = "UNSIGNED" if type_.kind.startswith("u") else "SIGNED"
-    elif item.name == "mysql" and type_.kind in ("text", "json", "uuid"):
-        spelled = "CHAR"  # MariaDB has no CAST to JSON
-    return f"CAST({quoted} AS {spelled})"
-
-
-def _like_its_text(quoted: str, made: str, kind: str) -> str:
-    """What ClickHouse makes of a text. It makes NULL of what it cannot read where there may be NULL, and another day of
-    2020-99-99; both raise here."""
-    wrong = f"{made} IS NULL AND {quoted} IS NOT NULL"
-    if kind == "date":
-        wrong += f" OR ifNull(toString({made}) != {quoted}, 0)"
-    elif kind == "timestamp":
-        wrong += f" OR ifNull(NOT startsWith(toString({made}), replaceOne({quoted}, 'T', ' ')), 0)"
-    return f"if(throwIf({wrong}, 'a text is no {kind}'), NULL, {made})"
-
-
-def _as_text(quoted: str, type_: CanonicalType) -> str:
-    """MySQL's dates and times as it writes them, those of no calendar among them; an instant with its zone."""
-    return f"CONCAT({quoted}, 'Z')" if type_.kind == "instant" else f"CAST({quoted} AS CHAR)"
-
-
-def _sqlite_text(quoted: str) -> str:
-    """Every value as SQLite has it: doubles with all their digits, bytes in hexadecimal."""
-    short = f"CAST({quoted} AS TEXT)"
-    return (
-        f"CASE typeof({quoted}) WHEN 'real' THEN bough_text({quoted}) WHEN 'blob' THEN '\\x' || lower(hex({quoted})) "
-        f"ELSE {short} END"
-    )
 
 
 def _has_misfits(broken: Sequence[Finding]) -> bool:

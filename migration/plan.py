@@ -158,7 +158,8 @@ def _plan(
     shape = None if existing is None or _is_redefined(request) else existing
     notes = [*target.target_notes(request.target, kept=shape is not None)]
     options = request.options
-    decided = column_plans.decide(table.columns, options, source.dialect, target.dialect, shape, version)
+    ends = (source.dialect, target.dialect)
+    decided = column_plans.decide(table.columns, options, *ends, shape, version, lengths=target.keeps_lengths)
     names = [column.name for column in decided]
     _check_names(request, names)
     if shape is not None:

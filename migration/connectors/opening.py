@@ -67,6 +67,7 @@ class SqlConnector(ABC, Generic[S]):
     """A datasource that is opened; ``options`` are filled, so this object is never shown."""
 
     taken_rows = BATCH_ROWS
+    keeps_lengths = False
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
         self.datasource = datasource

@@ -42,9 +42,10 @@ from migration.connectors.reading import SqlReader
 from migration.datasources import LOCAL
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, IndexSpec, KeyKind, KeySpec, TableSpec
+from migration.model import ColumnSpec, TableSpec
 from migration.types_parse import parse_type
 from proxy.session import local_definition
+from proxy.session.local_tables import spec_of
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
 
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
 DIALECT = "duckdb"
 PIN_SECONDS = 24 * 3600  # how long a transfer that broke off can be resumed in its snapshot
-_KINDS: dict[str, KeyKind] = {"p": "primary", "u": "unique", "f": "foreign"}
-_ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
 class LocalConnector:
@@ -64,6 +63,7 @@ class LocalConnector:
     dialect = DIALECT
     read_only = False
     taken_rows = BATCH_ROWS
+    keeps_lengths = True
 
     def __init__(self, session: Session, branch: str | None = None) -> None:
         assert session.connection is not None
@@ -317,57 +317,6 @@ def parsed(text: str) -> exp.Expr:
         return sqlglot.parse_one(text, dialect=DIALECT)
     except sqlglot.ParseError as error:
         raise MigrationError("42601", "the statement cannot be read", detail=str(error)) from error
-
-
-def spec_of(table: Table, catalog: Catalog | None = None) -> TableSpec:
-    """A table of a branch as migration sees it; ``catalog`` tells how its numbers count."""
-    owned = local_definition.owned_sequences(table, catalog) if catalog is not None else {}
-    columns = tuple(
-        ColumnSpec(
-            column.name,
-            parse_type(column.type, DIALECT),
-            not column.not_null,
-            None if "nextval" in (column.default or "").lower() else column.default,
-            "always"
-            if column.identity == "a"
-            else "default"
-            if column.identity or column.id in owned
-            else "",
-            column.comment,
-            column.type,
-            computed=column.generated is not None and catalog is not None,
-            counting=local_definition.counting(owned.get(column.id)),
-        )
-        for column in table.columns
-    )
-    keys = [
-        KeySpec(
-            _KINDS[constraint.kind],
-            constraint.columns,
-            constraint.name,
-            (constraint.ref_schema or DEFAULT_SCHEMA, constraint.ref_table) if constraint.ref_table else (),
-            constraint.ref_columns,
-            _ACTIONS.get(constraint.on_delete) if constraint.kind == "f" else None,
-            _ACTIONS.get(constraint.on_update) if constraint.kind == "f" else None,
-        )
-        for constraint in table.constraints
-        if constraint.kind in _KINDS
-    ]
-    known = {column.name for column in table.columns}
-    keys += [
-        KeySpec("unique" if index.unique else "index", index.columns, index.name)
-        for index in table.indexes
-        if known.issuperset(index.columns)
-    ]
-    indexes = tuple(
-        IndexSpec(index.name, index.unique, "expression", f"({', '.join(index.columns)})")
-        for index in table.indexes
-        if not known.issuperset(index.columns)
-    )
-    unsaid = tuple(f"check {each.name}" for each in table.constraints if each.kind == "c")
-    return TableSpec(
-        (table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes, unsaid
-    )
 
 
 def table_name(path: Path) -> Name:

@@ -22,25 +22,28 @@ from sqlglot import exp
 
 from branching import Connection, names, pins, temporary
 from branching.ddl_model import CommentOn, CreateView, Drop, Name, Truncate
+from branching.lengths import declared_limit
 from branching.model import DEFAULT_SCHEMA, Table, View
 from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
 from migration.connectors.duckdb_forms import Incoming, exported
 from migration.connectors.queries import quoted
 from migration.connectors.writing import SqlWriter
+from migration.ddl_lexer import lex
+from migration.ddl_reader import read_table
+from migration.dialects import DialectContract
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, TableSpec
-from migration.types_parse import parse_type
+from migration.model import TableSpec
 from proxy.session.endpoint import (
     DIALECT,
     LocalConnector,
     described,
     parsed,
-    spec_of,
     streamed,
     table_name,
     translated,
 )
+from proxy.session.local_tables import spec_of, staged_column
 
 _GIVEN = "bough_given"
 _MARK = "__stg_"
@@ -55,6 +58,14 @@ def _hinted() -> Iterator[None]:
         if error.hint is None and error.sqlstate.startswith("22"):
             error.hint = "CAST the column in the query, leave it out (SKIP), or move it AS TEXT."
         raise
+
+
+def _declare_lengths(made: exp.Expr, text: str, item: DialectContract) -> None:
+    """Tells the branch what lengths ``text`` declares: the tree of the engine's dialect has lost them."""
+    declared = {column.name: column.type_text for column in read_table(lex(text, item), text, item).columns}
+    for column in made.find_all(exp.ColumnDef):
+        if limit := declared_limit(declared.get(column.name)):
+            column.meta["declared"] = limit.shown
 
 
 class LocalWriter(SqlWriter):
@@ -102,11 +113,7 @@ class LocalWriter(SqlWriter):
     def describe(self, path: Path) -> TableSpec:
         staged = self.connection.temporary.get(path[-1])
         if staged is not None:
-            columns = tuple(
-                ColumnSpec(column.name, parse_type(column.type, DIALECT), declared=column.type)
-                for column in staged.columns
-            )
-            return TableSpec(path, columns, dialect=DIALECT)
+            return TableSpec(path, tuple(map(staged_column, staged.columns)), dialect=DIALECT)
         found = self._find(path)
         if not isinstance(found, Table):
             raise self.connector.missing(path)
@@ -150,10 +157,10 @@ class LocalWriter(SqlWriter):
                     return self.connection.execute(Drop("view", (name,))).rowcount
                 return self.connection.execute(CreateView(name, tree.expression)).rowcount
         if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
+            _declare_lengths(tree, statement, self.item)
             self._definition = tree
             columns = [item for item in tree.this.expressions if isinstance(item, exp.ColumnDef)]
-            body = ", ".join(f"{item.this.sql(DIALECT)} {item.args['kind'].sql(DIALECT)}" for item in columns)
-            self._stage(tree.this.this.name, body)
+            self._stage(tree.this.this.name, [item.copy() for item in columns])
             return None
         return self._run(tree)
 
@@ -167,10 +174,17 @@ class LocalWriter(SqlWriter):
     def create_like(self, staging: Path, target: Path) -> None:
         columns = self.describe(target).columns
         body = ", ".join(f"{quoted(column.name, self.item)} {column.declared}" for column in columns)
-        self._stage(staging[-1], body)
+        text = f"CREATE TABLE {self.q(staging[-1:])} ({body})"
+        tree = parsed(text)
+        _declare_lengths(tree, text, self.item)
+        self._stage(staging[-1], list(tree.find_all(exp.ColumnDef)))
 
-    def _stage(self, name: str, body: str) -> None:
-        self._run(parsed(f"CREATE TEMP TABLE {quoted(name, self.item)} ({body})"))
+    def _stage(self, name: str, columns: Sequence[exp.ColumnDef]) -> None:
+        made = parsed(f"CREATE TEMP TABLE {self.q((name,))} (bough INTEGER)")
+        for column in columns:
+            column.set("constraints", None)
+        made.this.set("expressions", columns)
+        self._run(made)
         temporary.identify(self.connection, name)
 
     def drop(self, path: Path) -> None:

@@ -106,6 +106,25 @@ def test_what_a_branch_cannot_hold_is_named(
         assert (error.sqlstate, bool(error.diag.message_hint)) == ("HV004", True)
 
 
+def test_a_branch_keeps_the_lengths_of_texts(client: psycopg.Connection[Any], name: str) -> None:
+    first, second, third = (f"k{number}_{name}" for number in (1, 2, 3))
+    client.execute(f"CREATE TABLE {first} (id integer, v varchar(5), c char(3), w text)")
+    client.execute(f"INSERT INTO {first} VALUES (1, 'five5', 'ab', 'any length')")
+    client.execute(f"TRANSFER local.public.{first} TO local.public.{second}")
+    for table in (first, second):
+        ddl = _all(client, f"SHOW CREATE TABLE {table} FOR postgres")[0][1]
+        assert "v varchar(5),\n  c varchar(3),\n  w text\n" in ddl
+        assert _refused(client, f"INSERT INTO {table} (v) VALUES ('longer')").sqlstate == "22001"
+        assert _all(client, f"SELECT * FROM {table}") == [(1, "five5", "ab", "any length")]
+    client.execute(f"CREATE TABLE {third} (id integer, v varchar(4), c varchar(3), w text)")
+    for command in ("EXPLAIN TRANSFER", "TRANSFER"):
+        error = _refused(client, f"{command} local.public.{first} TO local.public.{third} MODE append")
+        assert error.sqlstate == "HV004"
+        assert "longer than 4 characters" in (error.diag.message_detail or "")
+    client.execute(f"TRANSFER local.public.{first} TO local.public.{third} MODE append WITH (allow_lossy 'v')")
+    assert _all(client, f"SELECT v FROM {third}") == [("five",)]
+
+
 def test_a_column_of_nulls_is_text(client: psycopg.Connection[Any], name: str) -> None:
     client.execute(f"TRANSFER (SELECT NULL AS n, 1 AS id) TO local.public.n_{name}")
     found = client.execute(f"SELECT n, id FROM n_{name}")
