@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from branching.ddl_model import Name
 from branching.errors import BoughError
+from branching.resolve import undefined
 from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
 from proxy.session.portals import SqlCursor
@@ -39,6 +41,9 @@ _ELSEWHERE = {  # what does it for a table of a datasource
     "that server, because EXECUTE ON is a transaction.",
     Kind.LOCK: "EXECUTE ON {datasource} AS $$ … $$ is a transaction of its own, whose locks end with it.",
 }
+
+
+_SYSTEM = ("pg_catalog", "information_schema", "bough")
 
 
 def text_rows(name: str, lines: Sequence[str], tag: str) -> Outcome:
@@ -105,10 +110,20 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
         for name in what.tables if isinstance(what, s.Maintenance) else ():
             check_places(session, [name.catalog] if name.catalog is not None else [])
             refuse_name(session, name, _ELSEWHERE.get(kind, ""))
+            _refuse_missing(session, name)
         return done(_IDLE[kind])
     if isinstance(what, s.Copy):
         return copy.run(session, what)
     raise BoughError("0A000", f"{prepared.tag} is not supported", hint="docs/dialect.md lists what is.")
+
+
+def _refuse_missing(session: Session, name: Name) -> None:
+    """42P01 for a table that is nowhere; the system's own are somewhere."""
+    assert session.connection is not None
+    scope = session.connection.scope()
+    is_systems = name.schema in _SYSTEM or (name.schema is None and name.name.startswith("pg_"))
+    if not (is_systems or scope.is_temporary(name) or scope.find(name)):
+        raise undefined(name)
 
 
 def _reset(session: Session, name: str | None) -> None:

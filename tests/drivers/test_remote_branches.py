@@ -121,7 +121,9 @@ def test_a_branch_keeps_the_lengths_of_texts(client: psycopg.Connection[Any], na
         error = _refused(client, f"{command} local.public.{first} TO local.public.{third} MODE append")
         assert error.sqlstate == "HV004"
         assert "longer than 4 characters" in (error.diag.message_detail or "")
-    client.execute(f"TRANSFER local.public.{first} TO local.public.{third} MODE append WITH (allow_lossy 'v')")
+    client.execute(
+        f"TRANSFER local.public.{first} TO local.public.{third} MODE append WITH (allow_lossy 'v')"
+    )
     assert _all(client, f"SELECT v FROM {third}") == [("five",)]
 
 

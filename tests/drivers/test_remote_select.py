@@ -614,6 +614,16 @@ def test_upkeep_of_a_table_elsewhere_says_what_does_it(client: psycopg.Connectio
         error = _refused(client, f"{statement} {there}.people")
         assert (error.diag.message_hint or "").startswith(f"EXECUTE ON {datasource} AS $$"), statement
         assert client.execute(f"{statement} people").statusmessage == statement
+        assert client.execute(f"{statement} pg_catalog.pg_class").statusmessage == statement
+        assert client.execute(f"{statement} main.public.people").statusmessage == statement
+        for name in ("nowhere", "public.nowhere", "people, nowhere"):
+            error = _refused(client, f"{statement} {name}")
+            assert (error.sqlstate, error.diag.message_primary) == (
+                "42P01",
+                f'relation "{name.removeprefix("people, ")}" does not exist',
+            )
+    client.execute("CREATE TEMP TABLE IF NOT EXISTS passing (id int)")
+    assert client.execute("ANALYZE passing").statusmessage == "ANALYZE"
 
 
 def test_an_unreachable_datasource_says_so(client: psycopg.Connection[Any], name: str) -> None:
