@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,9 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.types import CanonicalType
 from migration.types_parse import is_nullable_type, parse_type
+
+# Whose type names are read where the named dialect has no such type.
+_OTHERS = ("postgres", "mysql", "clickhouse", "starrocks", "snowflake", "bigquery", "trino", "redshift")
 
 Confidence = Literal["measured", "declared"]
 
@@ -79,7 +83,9 @@ class Layout:
             elif choice.clause == "distkey":
                 result["distkey"] = choice.columns[0]
             else:
-                result[choice.clause] = list(choice.columns) if choice.columns else choice.value
+                result[choice.clause] = (
+                    list(choice.columns) if choice.columns or not choice.value else choice.value
+                )
         return result
 
 
@@ -118,19 +124,41 @@ def suggest(
 
 
 def suggest_from_json(dialect: str, columns_json: str, source_dialect: str = "duckdb") -> Layout:
-    """The layout for Datus' ``[{"name", "type", "nullable"}]``; confidence is always ``declared``."""
-    try:
-        rows = json.loads(columns_json)
-        found = [(str(row["name"]), str(row["type"]), bool(row.get("nullable", True))) for row in rows]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise MigrationError(
+    """The layout for Datus' ``[{"name", "type", "nullable"}]``; confidence is always ``declared``. A type that
+    ``source_dialect`` has not is read as that of another one that has it."""
+
+    def refused(detail: str) -> MigrationError:
+        return MigrationError(
             "22023",
             "columns_json is not a list of columns",
-            detail=str(error),
+            detail=detail,
             hint='Send [{"name": "id", "type": "BIGINT", "nullable": false}, ...].',
-        ) from error
+        )
+
+    try:
+        rows = json.loads(columns_json)
+    except ValueError as error:
+        raise refused(f"It is no JSON: {error}.") from error
+    if not isinstance(rows, list):
+        raise refused(f"It is {columns_json.strip()[:40]}, and no list.")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("name", "type")):
+            raise refused(
+                f"Item {number} has no name or no type: {json.dumps(row, ensure_ascii=False)[:80]}."
+            )
+    found = [(row["name"], row["type"], bool(row.get("nullable", True))) for row in rows]
     columns = [
-        ColumnStatistics(name, parse_type(type_, source_dialect), nullable or is_nullable_type(type_))
+        ColumnStatistics(name, _anyones(type_, source_dialect), nullable or is_nullable_type(type_))
         for name, type_, nullable in found
     ]
     return suggest(dialect, columns)
+
+
+def _anyones(type_: str, dialect: str) -> CanonicalType:
+    """The tool is not told whose types they are: ``int unsigned`` is MySQL's, ``UInt32`` ClickHouse's."""
+    for name in (dialect, *_OTHERS):
+        with suppress(MigrationError):  # no type at all over there
+            found = parse_type(type_, name)
+            if found.kind != "unknown":
+                return found
+    return parse_type(type_, dialect)

@@ -30,7 +30,7 @@ from migration.errors import MigrationError
 from migration.etl import validated
 from migration.journal import Journal
 from migration.layout import suggest_from_json
-from migration.statements import check_statement
+from migration.statements import check_query, check_statement
 from migration.transfer_model import TransferMode, TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
 
@@ -60,15 +60,18 @@ class Tools:
         transfer: Run | None = None,
         translate: Callable[[str, str], str] = lambda _datasource, query: query,
         listing: Callable[[], Rows] | None = None,
+        database: Callable[[str], str | None] = lambda _datasource: None,
     ) -> None:
         """``transfer`` carries out a request; ``translate(datasource, text)`` gives it in the datasource's dialect;
-        ``listing`` knows all datasources better than by opening one after the other."""
+        ``listing`` knows all datasources better than by opening one after the other; ``database(datasource)`` is the
+        one it looks into first."""
         self._open = open_
         self._names = tuple(names)
         self._journal = journal or Journal()
         self._transfer = transfer or self._undertake
         self._translate = translate
         self._listing = listing
+        self._database = database
 
     def _undertake(self, request: TransferRequest, source: Connector, target: Connector) -> TransferResult:
         return undertake(request, source, target, journal=self._journal)
@@ -91,6 +94,12 @@ class Tools:
         options: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Moves a query's rows into a table: created if missing, verified, old or new and never between."""
+        if not target_table.strip():
+            raise MigrationError(
+                "42602",
+                'the argument "target_table" is empty',
+                hint="Name the table to write: target_table => 'schema.table', target_datasource => 'name'.",
+            )
         pairs = {"batch_size": str(batch_size), **(options or {})}
         target_datasource, path = self._target(target_datasource, split_path(target_table))
         request = TransferRequest(
@@ -115,7 +124,7 @@ class Tools:
                 "target": {
                     "type": "table",
                     "datasource": target_datasource,
-                    "database": target_datasource,
+                    "database": path[-3] if len(path) > 2 else self._database(target_datasource),
                     "schema": request.target[-2] if len(request.target) > 1 else None,
                     "table": request.target[-1],
                 },
@@ -242,8 +251,14 @@ class Tools:
             found = check_statement(query, self._open(datasource).dialect)
         except MigrationError:
             return  # whoever runs it has the words for that
-        if {kind, found} == {"ddl", "dml"} and not _EMPTYING.match(query):
-            other = "execute_write" if kind == "ddl" else "execute_ddl"
+        other = {"ddl": "execute_ddl", "dml": "execute_write"}.get(found)
+        if found == "query":
+            try:
+                check_query(query, self._open(datasource).dialect)
+                other = "read_query"
+            except MigrationError:
+                return  # it writes, by a function or inside a WITH
+        if found != kind and other is not None and not _EMPTYING.match(query):
             quoted = datasource.replace("'", "''")
             raise MigrationError(
                 "42601",

@@ -183,10 +183,18 @@ class RemoteCommands:
         self.stop = threading.Event()
         items = list(self.state.datasources)
         for item, error in zip(items, availability.ask(self.state, items, self.stop), strict=True):
-            database = item.options.get("database") or item.options.get("path")
             schema = item.options.get("schema")
-            rows.append((item.name, item.type, error is None, item.role, database, schema, error))
+            rows.append(
+                (item.name, item.type, error is None, item.role, self.database_of(item.name), schema, error)
+            )
         return rows
+
+    def database_of(self, name: str) -> str | None:
+        """Where a datasource looks first, as SHOW DATASOURCES says it."""
+        if name == LOCAL:
+            return self._branch()
+        options = self.state.datasources.get(name).options
+        return options.get("database") or options.get("path")
 
     def _branch(self) -> str:
         assert self.session.connection is not None

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlglot import exp
+
 from branching.engine.base import ResultColumn
 from branching.errors import BoughError
 from migration import undertaking
@@ -26,6 +28,7 @@ from proxy.commands.results import DATASOURCES
 from proxy.session import remote_rows, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, table
+from proxy.sql.array_text import parse_array
 
 if TYPE_CHECKING:
     from proxy.session.remote_commands import RemoteCommands
@@ -61,6 +64,7 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
                 listing=lambda: [
                     dict(zip(dict(DATASOURCES), row, strict=True)) for row in commands.listing()
                 ],
+                database=commands.database_of,
             )
             local = open_(LOCAL) if arguments.get("validate") and _is_local(arguments) else None
             if isinstance(local, LocalConnector):  # checked statements are read in the engine's own dialect
@@ -87,12 +91,22 @@ def _plain(name: str, value: Any) -> Any:
             raise BoughError("22023", f'the argument "{name}" is true or false, not {value!r}')
         return str(value).lower() in ("true", "on")
     if name == "key":
-        return split_columns(value) if isinstance(value, str) else list(value)
+        return _names(value) if isinstance(value, str) else list(value)
     if name in _TEXTS and not str(value).strip():
         raise BoughError("42601", f'the argument "{name}" is empty', hint="Write one statement.")
     if name not in _FLAGS and value is not None and not isinstance(value, str):
         raise BoughError("22023", f'the argument "{name}" is not a text: {value!r}')
     return value
+
+
+def _names(text: str) -> Sequence[str]:
+    """Columns as they are written in a KEY, or as drivers write a list: ``id, "of, b"`` or ``{id,"of, b"}``."""
+    if not text.strip().startswith("{"):
+        return split_columns(text)
+    items = parse_array(text).expressions
+    if not all(isinstance(item, exp.Literal) for item in items):
+        raise BoughError("22023", f'the argument "key" is no list of columns: {text!r}')
+    return [str(item.this) for item in items]
 
 
 def _is_local(arguments: Mapping[str, Any]) -> bool:

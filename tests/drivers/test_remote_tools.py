@@ -68,6 +68,8 @@ def test_rows_are_transferred_in_both_spellings(
         2,
     )
     assert out["deliverable_target"]["target"]["table"] == "out"
+    databases = {row["name"]: row["database"] for row in _call(client, "list_databases")}
+    assert out["deliverable_target"]["target"]["database"] == databases[lake]
     assert out["verdict"] == "pass"
     back = {"source_sql": "SELECT * FROM out", f"source_{word}": lake, "target_table": f"public.b_{name}"}
     assert _call(client, "transfer_query_result", **back, mode="append")[0]["rows_transferred"] == 3
@@ -288,6 +290,9 @@ def test_ddl_and_writes_are_two_tools(client: psycopg.Connection[Any], lake: str
             error = _refused(client, tool, sql=sql, **to)
             assert error.sqlstate == "42601"
             assert "bough.execute_" in (error.diag.message_hint or "")
+        for tool in ("execute_write", "execute_ddl"):
+            error = _refused(client, tool, sql="SELECT a FROM kinds", **to)
+            assert (error.sqlstate, "bough.read_query(" in (error.diag.message_hint or "")) == ("42601", True)
         assert (
             _call(client, "execute_write", sql="INSERT INTO kinds VALUES (1)", **to)[0]["rows_affected"] == 1
         )
@@ -371,6 +376,28 @@ def test_values_of_arguments(client: psycopg.Connection[Any], lake: str, name: s
     refusal = _refused(client, "execute_write", query="DELETE FROM users", datasource=lake, min_rows=9)
     assert refusal.sqlstate == "P0004"
     assert "touches 3 rows, not 9 or more" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    "key", [["id", "of, b"], 'id, "of, b"', '{id,"of, b"}'], ids=["list", "text", "array"]
+)
+def test_a_key_is_a_list_or_a_text(
+    client: psycopg.Connection[Any], lake: str, name: str, key: object
+) -> None:
+    query, target = 'SELECT 1 AS id, 2 AS "of, b", 3 AS n', f"{lake}.main.key_{len(str(key))}"
+    for _ in range(2):
+        (moved,) = _call(
+            client, "transfer_query_result", source_sql=query, target_table=target, mode="upsert", key=key
+        )
+    assert (moved["mode"], moved["verdict"]) == ("upsert", "pass")
+    assert client.execute(f"SELECT count(*) AS n FROM {target}").fetchone() == {"n": 1}  # type: ignore[arg-type]
+    refusal = _refused(
+        client, "transfer_query_result", source_sql=query, target_table=target, mode="upsert", key="{NULL}"
+    )
+    assert refusal.sqlstate == "22023"
+    refusal = _refused(client, "transfer_query_result", source_sql=query, target_datasource=lake)
+    assert refusal.sqlstate == "42602"
+    assert "target_table" in refusal.diag.message_primary and "target_table =>" in refusal.diag.message_hint  # type: ignore[operator]
 
 
 def test_arguments_have_the_types_of_their_values(server: ThreadServer, lake: str, name: str) -> None:

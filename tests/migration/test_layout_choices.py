@@ -152,11 +152,37 @@ def test_columns_alone_give_a_declared_layout() -> None:
     assert suggest("starrocks", COLUMNS, ROWS).confidence == "measured"
 
 
-def test_bad_columns_json_is_refused() -> None:
-    for wrong in ("", "{}1", "[1]", '[{"name": "a"}]'):
-        with pytest.raises(MigrationError) as refusal:
-            suggest_from_json("starrocks", wrong)
-        assert refusal.value.sqlstate == "22023"
+def test_types_of_any_dialect_are_read() -> None:
+    """The tool is told the target's dialect and not whose types the columns have."""
+    for type_ in (
+        "int unsigned",
+        "bigint(20) unsigned",
+        "UInt32",
+        "Nullable(Int64)",
+        "NUMBER(10,0)",
+        "bigserial",
+    ):
+        columns = f'[{{"name": "note", "type": "varchar(10)"}}, {{"name": "id", "type": "{type_}", "nullable": false}}]'
+        assert suggest_from_json("greenplum", columns).as_dict() == {"distributed_by": ["id"]}, type_
+    assert suggest_from_json("starrocks", '[{"name": "a", "type": "wat"}]').as_dict() == {"duplicate_key": []}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "detail"),
+    [
+        ("", "It is no JSON"),
+        ("{}1", "It is no JSON"),
+        ("{}", "It is {}, and no list."),
+        ("[1]", "Item 1 has no name or no type: 1."),
+        ('[{"name": "a", "type": "INT"}, {"name": "b"}]', 'Item 2 has no name or no type: {"name": "b"}.'),
+        ('[{"name": 5, "type": "INT"}]', "Item 1 has no name or no type"),
+    ],
+)
+def test_bad_columns_json_is_refused(wrong: str, detail: str) -> None:
+    with pytest.raises(MigrationError) as refusal:
+        suggest_from_json("starrocks", wrong)
+    assert refusal.value.sqlstate == "22023"
+    assert detail in (refusal.value.detail or "")
 
 
 def test_an_unknown_key_column_is_refused() -> None:
