@@ -1,8 +1,11 @@
-"""A target for the tests that are the same for every engine."""
+"""Sources and targets for the tests that are the same for every engine."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -11,6 +14,31 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector
 from migration.datasources import datasource
+
+SCHEMAS = {
+    "duckdb": "main",
+    "sqlite": "main",
+    "postgres": "public",
+    "mariadb": "bough",
+    "clickhouse": "default",
+}
+
+
+def marked(*engines: str) -> list[Any]:
+    """The engines as parameters of a test; those that are servers need the marks of theirs."""
+    return [
+        name if name in ("duckdb", "sqlite") else pytest.param(name, marks=getattr(pytest.mark, name))
+        for name in engines
+    ]
+
+
+@contextmanager
+def without(table: str, connector: Connector) -> Iterator[Connector]:
+    """The connector, which has no such table at the beginning and none at the end."""
+    with closing(connector):
+        connector.execute(f"DROP TABLE IF EXISTS {table}")
+        yield connector
+        connector.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def opened_target(engine: str, directory: Path, request: pytest.FixtureRequest) -> Connector:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from targets import opened_target
+from targets import SCHEMAS, marked, opened_target, without
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -19,22 +19,16 @@ from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = pytest.mark.sampled
 
-HERE = {"duckdb": "main", "postgres": "public", "mariadb": "bough", "clickhouse": "default"}
-ENGINES = ["duckdb", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in list(HERE)[1:])]
 
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=marked("duckdb", "postgres", "mariadb", "clickhouse"))
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def source(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    connector = opened_target(engine, tmp_path, request)
-    connector.execute("DROP TABLE IF EXISTS raw")
-    yield connector
-    connector.execute("DROP TABLE IF EXISTS raw")
-    connector.close()
+    with without("raw", opened_target(engine, tmp_path, request)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def filled(source: Connector, engine: str, *values: str, declared: str = "") -> 
 
 def request(engine: str, type_: str, into: tuple[str, ...] = ("main", "made")) -> TransferRequest:
     return TransferRequest(
-        Source(path=(HERE[engine], "raw")), into, options=TransferOptions(casts={"v": type_}, verify="L3")
+        Source(path=(SCHEMAS[engine], "raw")), into, options=TransferOptions(casts={"v": type_}, verify="L3")
     )
 
 
@@ -113,7 +107,7 @@ def test_a_text_is_not_cut_by_a_cast(
     options = TransferOptions(casts={"v": "varchar(3)"})
     with pytest.raises(MigrationError, match="longer than 3 characters") as caught:
         plan(
-            TransferRequest(Source(path=(HERE[engine], "raw")), ("bough", "made"), options=options),
+            TransferRequest(Source(path=(SCHEMAS[engine], "raw")), ("bough", "made"), options=options),
             source,
             there,
         ).close()

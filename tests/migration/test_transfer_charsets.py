@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from targets import opened_target
+from targets import SCHEMAS, marked, opened_target, without
 
 from migration import charsets
 from migration.connectors.base import Connector, Source
@@ -16,13 +16,6 @@ from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.sampled]
-HERE = {"duckdb": "main", "sqlite": "main", "postgres": "public", "clickhouse": "default", "mariadb": "bough"}
-ENGINES = [
-    "duckdb",
-    "sqlite",
-    "mariadb",
-    *(pytest.param(n, marks=getattr(pytest.mark, n)) for n in ("postgres", "clickhouse")),
-]
 # What a set takes, and what it does not.
 SETS = [
     ("latin1", "é€", "ő"),
@@ -34,35 +27,29 @@ SETS = [
 ]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=marked(*SCHEMAS))
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def source(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    connector = opened_target(engine, tmp_path, request)
-    connector.execute("DROP TABLE IF EXISTS words")
     more = " ENGINE = MergeTree ORDER BY id" if engine == "clickhouse" else ""
     text = "varchar(20) CHARACTER SET utf8mb4" if engine == "mariadb" else "text"
-    connector.execute(f"CREATE TABLE words (id integer, v {text}){more}")
-    yield connector
-    connector.execute("DROP TABLE words")
-    connector.close()
+    with without("words", opened_target(engine, tmp_path, request)) as made:
+        made.execute(f"CREATE TABLE words (id integer, v {text}){more}")
+        yield made
 
 
 @pytest.fixture
 def target(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    connector = opened_target("mariadb", tmp_path, request)
-    connector.execute("DROP TABLE IF EXISTS narrow")
-    yield connector
-    connector.execute("DROP TABLE IF EXISTS narrow")
-    connector.close()
+    with without("narrow", opened_target("mariadb", tmp_path, request)) as made:
+        yield made
 
 
 def request(engine: str, **options: object) -> TransferRequest:
     given = TransferOptions(**options)  # type: ignore[arg-type]
-    return TransferRequest(Source(path=(HERE[engine], "words")), ("bough", "narrow"), options=given)
+    return TransferRequest(Source(path=(SCHEMAS[engine], "words")), ("bough", "narrow"), options=given)
 
 
 def stored(target: Connector) -> list[object]:

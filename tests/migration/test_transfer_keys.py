@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from targets import opened_target
+from targets import SCHEMAS, marked, opened_target, without
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -19,32 +19,16 @@ from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = pytest.mark.sampled
 
-SCHEMAS = {
-    "duckdb": "main",
-    "sqlite": "main",
-    "postgres": "public",
-    "mariadb": "bough",
-    "clickhouse": "default",
-}
-ENGINES = [
-    "duckdb",
-    "sqlite",
-    *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in list(SCHEMAS)[2:]),
-]
 
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=marked(*SCHEMAS))
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def source(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connector]:
-    connector = opened_target(engine, tmp_path, request)
-    connector.execute("DROP TABLE IF EXISTS keyed")
-    yield connector
-    connector.execute("DROP TABLE IF EXISTS keyed")
-    connector.close()
+    with without("keyed", opened_target(engine, tmp_path, request)) as made:
+        yield made
 
 
 @pytest.fixture
