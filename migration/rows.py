@@ -15,7 +15,6 @@ Rules:
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from migration.errors import MigrationError
 from migration.json_meaning import canonical_json, canonical_value
 from migration.local_engine import EngineError, EngineStopped, open_engine
 from migration.measures import MeasureClass, measure_class
+from migration.scratch import Scratch
 from migration.transfer_model import CheckResult
 from migration.transform import text_expression
 from migration.types import CanonicalType
@@ -140,8 +140,8 @@ def compare(
     pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
     watch = watch or Watch()
     with (
-        tempfile.TemporaryDirectory(prefix="bough-compare-") as directory,
-        open_engine(directory) as watch.engine,
+        Scratch() as scratch,
+        open_engine(str(scratch.path)) as watch.engine,
     ):
         try:
             return _compared(watch, (left, right), pairs, key, tolerance, samples, distinct)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -28,6 +27,7 @@ from migration.connectors.queries import quoted
 from migration.connectors.writing import SqlWriter, is_staging
 from migration.errors import MigrationError
 from migration.model import KeySpec, TableSpec
+from migration.scratch import Scratch
 
 
 class MysqlWriter(SqlWriter):
@@ -257,8 +257,8 @@ class MysqlWriter(SqlWriter):
         # the server would take as long to undo a million rows as to take them.
         alone = is_staging(path) and not self.in_transaction
         whole = contextlib.nullcontext() if alone else self.transaction()
-        with tempfile.TemporaryDirectory(prefix="bough-") as home, whole:
-            file = FilePath(home) / "rows.csv"
+        with Scratch() as scratch, whole:
+            file = scratch.path / "rows.csv"
             for batch in batches:
                 if fits is None:
                     fits = fit(batch.schema, self.describe(path))

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 from migration.errors import MigrationError
+from migration.scratch import Scratch
 
 _NAME = "copy"
 
@@ -23,9 +23,9 @@ class Copy:
     """The copy, in a directory of its own until it is closed."""
 
     def __init__(self, session: sqlite3.Connection, file: Path) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="bough-")
-        self.file = str(Path(self._home.name) / _NAME)
-        size, room = file.stat().st_size, shutil.disk_usage(self._home.name).free
+        self._home = Scratch()
+        self.file = str(self._home.path / _NAME)
+        size, room = file.stat().st_size, shutil.disk_usage(self._home.path).free
         if size > room:
             self.close()
             raise MigrationError(
@@ -39,7 +39,7 @@ class Copy:
 
     def close(self) -> None:
         """Removes it."""
-        self._home.cleanup()
+        self._home.close()
 
 
 def keeps_away(session: sqlite3.Connection, file: str, other: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 from branching import Database, pins
 from branching.errors import BoughError
 from branching.names import is_pin
+from migration import scratch
 from migration.connectors import Connector, connect
 from migration.datasource_lists import from_agent_file, from_tables
 from migration.datasources import (
@@ -75,6 +76,7 @@ class RemoteState:
             raise SettingsError(message, hint=error.hint) from error
         if self._journal_file is not None and self._journal_file.exists():
             self.journal.interrupt_orphans()
+        scratch.remove_abandoned()
 
     @property
     def journal(self) -> Journal:
