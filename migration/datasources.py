@@ -329,7 +329,8 @@ def _check_port(name: str, port: str) -> None:
         raise MigrationError(  # its text may be a password: user:password without the @host
             "HV00A",
             f"datasource {name}: port is no number",
-            hint="A uri is type://user:password@host:port/database; @ : / ? inside a part are written %40 %3A %2F %3F.",
+            hint="Write it in digits, as port '5432'. "
+            "A uri is type://user:password@host:port/database; @ : / ? inside a part are written %40 %3A %2F %3F.",
         )
 
 
@@ -346,7 +347,11 @@ def _role(name: str, known: dict[str, str]) -> Role:
         return "read_only" if _boolean(only, name, "read_only") else "read_write"
     folded = (written or "read_only").strip().lower()
     if folded not in _ROLES:
-        raise MigrationError("HV00A", f"datasource {name}: role is read_only or read_write, not {written}")
+        raise MigrationError(
+            "HV00A",
+            f"datasource {name}: role is read_only or read_write, not {written}",
+            hint="Write role 'read_only', or role 'read_write' where TRANSFER and EXECUTE ON are to write.",
+        )
     return _ROLES[folded]
 
 

@@ -35,7 +35,7 @@ from migration.measures_sql import source_clause
 from migration.model import TableSpec
 from migration.profile import Profile, rows_within, take
 from migration.settling import settle
-from migration.target_tables import new_table, target_layout
+from migration.target_tables import need_place, new_table, target_layout
 from migration.transfer_model import TransferRequest
 from migration.types_parse import parse_type
 from migration.watermarks import check_cursor
@@ -72,8 +72,8 @@ class TransferPlan:
 
     @property
     def create_sql(self) -> str:
-        """The DDL of a new target; '' if it exists."""
-        return "" if self.target_exists else ";\n".join(self.create_statements)
+        """The DDL of a target that is made, or made anew; '' if it keeps its shape."""
+        return ";\n".join(self.create_statements)
 
     @property
     def write_mode(self) -> str:
@@ -129,8 +129,9 @@ def plan(
     snapshot: str | None = None,
 ) -> TransferPlan:
     """Decides everything, or raises: HV004 where a value would be lost, 42P16 where the DDL would be refused,
-    23502 and 21000 where keys are missing or repeated, HV00R, 42703 and 42P07 where tables or columns are not as the
-    request says."""
+    23502 and 21000 where keys are missing or repeated, HV00R, 42703, 42P07 and 3F000 where tables, columns or schemas
+    are not as the request says, 25006 where the target is read-only."""
+    target.refuse_writing()
     existing: Callable[[], TableSpec | None] = partial(_existing, request, target)
     if source.dialect != target.dialect:  # another engine: it is asked while the source is opened
         beside = ThreadPoolExecutor(1, "transfer-target")
@@ -269,6 +270,7 @@ def _existing(request: TransferRequest, target: Connector) -> TableSpec | None:
         found = target.describe(request.target)
     except MigrationError as error:
         if error.sqlstate in ("HV00R", "42P01"):
+            need_place(request, target)
             return None
         raise
     label = request.target_label

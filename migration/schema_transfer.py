@@ -16,19 +16,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from migration.connectors.base import Connector, Path, Source
-from migration.ddl_quoting import quote_path
+from migration.ddl_quoting import quote_path, spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
 from migration.model import SequenceSpec, TableSpec
 from migration.monitor import Cancelled, Report
-from migration.plan import plan
+from migration.plan import TransferPlan, plan
 from migration.schema_views import NO_VIEWS, SchemaViews, explain_views, run_views
+from migration.target_tables import DATABASES
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 from migration.undertaking import undertake
-
-_DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is called there
 
 
 def in_order(tables: Sequence[TableSpec]) -> tuple[list[TableSpec], dict[str, set[str]]]:
@@ -85,9 +84,14 @@ def requests(
     """One request for each table of ``schema`` and each view that moves as one, in the order to run them."""
     entries = [entry for entry in source.tables(schema) if entry.kind == "table"]
     if not entries and not views.as_tables:
-        known = schema in source.schemas()
+        known, name = schema in source.schemas(), source_name or source.name
         code, what = ("HV00R", "has no tables") if known else ("3F000", "does not exist")
-        raise MigrationError(code, f'schema "{schema}" of "{source_name or source.name}" {what}')
+        lists = "TABLES" if known else "SCHEMAS"
+        raise MigrationError(
+            code,
+            f'schema "{schema}" of "{name}" {what}',
+            hint=f"SHOW {lists} FROM {spelled(name)} lists them.",
+        )
     specs = [source.describe((entry.schema, entry.name)).spec for entry in entries]
     ordered, circles = in_order(specs)
     rows = [source.describe((entry.schema, entry.name)).spec for entry in views.as_tables]
@@ -117,10 +121,23 @@ def explain_schema(
     """The plans of all tables, one after the other; nothing is written."""
     rows: list[tuple[str, str, int | None]] = []
     for request in items:
-        with plan(request, source, target) as item:
+        with _planned(request, source, target) as item:
             rows.append(("table", request.target_label, item.rows))
             rows += explain(item)
     return rows + explain_views(views)
+
+
+def _planned(
+    request: TransferRequest, source: Connector, target: Connector, journal: Journal | None = None
+) -> TransferPlan:
+    """One table's plan; what refuses it names the table."""
+    try:
+        return plan(request, source, target, journal=journal)
+    except MigrationError as error:
+        if error.sqlstate[:2] not in ("57", "08"):
+            error.table = error.table or request.source.path[-1]
+            error.message = f'table "{request.source.path[-1]}": {error.message}'
+        raise
 
 
 def run_schema(
@@ -136,7 +153,7 @@ def run_schema(
     """Runs them in order; a result for each as it is published. Every table is planned before the first moves; views
     come last."""
     for request in items:  # a column that cannot move is known before anything is written
-        plan(request, source, target, journal=journal).close()
+        _planned(request, source, target, journal).close()
     make_schema(target, items[0].target[:-1])
     for request in items:
         result = undertake(
@@ -172,5 +189,5 @@ def make_schema(target: Connector, path: Path) -> None:
     item = contract(target.dialect)
     if not path or item.name == "sqlite" or path[-1] in target.schemas():
         return
-    word = "DATABASE" if item.name in _DATABASES else "SCHEMA"
+    word = "DATABASE" if item.name in DATABASES else "SCHEMA"
     target.execute(f"CREATE {word} IF NOT EXISTS {quote_path(path, item)}")

@@ -6,7 +6,8 @@ Rules:
    noted. A column that the source computes is a plain one.
 2. Plain indexes are made once the rows are there (``finishing``): they slow the load and their names would clash with
    the old table's.
-3. References to other tables are kept only where a whole schema moves, and only those inside it: they point at the
+3. The schema it goes to is there before the source is read; TRANSFER SCHEMA makes its own.
+4. References to other tables are kept only where a whole schema moves, and only those inside it: they point at the
    tables that moved along.
 """
 
@@ -18,13 +19,38 @@ from dataclasses import replace
 from migration import layout_statistics
 from migration.columns import ColumnPlan
 from migration.connectors.base import Connector, Reader, Source
+from migration.datasources import LOCAL
 from migration.ddl_defaults import default_clause
+from migration.ddl_quoting import quote_path, spelled
 from migration.dialects import contract
+from migration.errors import MigrationError
 from migration.layout import ColumnStatistics, Layout, suggest
 from migration.layout_families import FAMILIES
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.profile import Profile, statistics
 from migration.transfer_model import TransferRequest
+
+DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is called there
+
+
+def need_place(request: TransferRequest, target: Connector) -> None:
+    """3F000 where the schema of a target that is to be made is not there."""
+    if len(request.target) != 2 or request.foreign_keys:  # TRANSFER SCHEMA makes it
+        return
+    schema = request.target[0]
+    if schema.lower() in {
+        known.lower() for known in target.schemas()
+    }:  # engines fold names, each in its own way
+        return
+    name, item = request.target_name or target.name, contract(target.dialect)
+    make = f"CREATE {'DATABASE' if item.name in DATABASES else 'SCHEMA'} {quote_path((schema,), item)}"
+    if name == LOCAL:
+        hint = f"{make};"
+    elif item.name == "sqlite":
+        hint = f"SHOW SCHEMAS FROM {spelled(name)} lists them."
+    else:
+        hint = f"SHOW SCHEMAS FROM {spelled(name)} lists them; EXECUTE ON {spelled(name)} AS $$ {make} $$ makes it."
+    raise MigrationError("3F000", f'schema "{schema}" of "{name}" does not exist', hint=hint)
 
 
 def new_table(

@@ -293,6 +293,10 @@ class Connector(Protocol):
     def reader(self, snapshot: str | None = None) -> Reader:
         """A new snapshot, or another connection on an exported one."""
 
+    def refuse_writing(self) -> None:
+        """25006 where nothing is written here: the datasource is read-only, the branch protected; 0A000 where nothing
+        can be."""
+
     def writer(self) -> Writer:
         """A connection that writes; 25006 where the datasource is read-only."""
 

@@ -185,7 +185,8 @@ class SqlConnector(ABC, Generic[S]):
             raise MigrationError(
                 "25006",
                 f'datasource "{self.name}" is read-only',
-                hint="CREATE DATASOURCE ... OPTIONS (..., role 'read_write') allows writing.",
+                hint=f"DROP DATASOURCE {spelled(self.name)}, and create it again with the option role 'read_write'; "
+                "where a settings file names it, write its role there.",
             )
 
     def refuse_lasting(self, statement: str) -> None:

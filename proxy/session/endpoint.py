@@ -187,10 +187,10 @@ class LocalConnector:
     def writer(self) -> Writer:
         from proxy.session.endpoint_writer import LocalWriter
 
-        self.refuse_protected()
+        self.refuse_writing()
         return LocalWriter(self, self.connect())
 
-    def refuse_protected(self) -> None:
+    def refuse_writing(self) -> None:
         """25006 where the branch takes no transfers."""
         with translated():
             line = self.session.service.database.line(self.branch)
@@ -210,7 +210,7 @@ class LocalConnector:
         found = self.prepared(statement)
         kind = found.kind.value
         assert found.statement is not None
-        self.refuse_protected()
+        self.refuse_writing()
         with LocalWriter(self, self.connect()) as writer:
             with translated():
                 rows = writer.connection.execute(found.statement).rowcount

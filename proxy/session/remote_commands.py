@@ -154,6 +154,12 @@ class RemoteCommands:
 
     @run.register
     def _drop(self, command: c.DropDatasource) -> Outcome:
+        if command.name == LOCAL:
+            raise BoughError(
+                "42939",
+                f'"{LOCAL}" is the session\'s branch and no datasource that can be dropped',
+                hint="BRANCH DISCARD drops a branch, DROP TABLE a table.",
+            )
         if not self.state.drop(command.name, if_exists=command.if_exists):
             self.notice(f'datasource "{command.name}" does not exist, skipping')
         return done(command.tag)

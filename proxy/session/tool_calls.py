@@ -117,7 +117,7 @@ def _transfer(
     commands: RemoteCommands, request: TransferRequest, source: Connector, target: Connector
 ) -> TransferResult:
     if isinstance(target, LocalConnector):
-        target.refuse_protected()
+        target.refuse_writing()
     request = replace(
         request,
         options=transfer_commands.local_options(request.options, request.target_name),

@@ -58,7 +58,7 @@ def _ends(commands: RemoteCommands, request: TransferRequest) -> Iterator[tuple[
         request.source_name, request.target_name, branch=request.branch, source_branch=request.source_branch
     ) as (a, b):
         if isinstance(b, LocalConnector):
-            b.refuse_protected()
+            b.refuse_writing()
         try:
             yield a, b
         finally:

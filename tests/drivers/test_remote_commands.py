@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -439,6 +440,12 @@ def test_a_table_comes_in_on_a_branch(
         ("RESUME TRANSFER 4711", "42704"),
         ("CANCEL TRANSFER 4711", "42704"),
         ("DESCRIBE {s}.main.there_is_no_such", "HV00R"),
+        ("DROP DATASOURCE local", "42939"),
+        ("TRANSFER {t} TO {s}.nowhere.x", "3F000"),
+        ("EXPLAIN TRANSFER {t} TO {s}.nowhere.x", "3F000"),
+        ("EXPLAIN TRANSFER {t} TO local.nowhere.x", "3F000"),
+        ("TRANSFER SCHEMA nowhere FROM {s} TO local.public", "3F000"),
+        ("CREATE DATASOURCE x TYPE sqlite OPTIONS (path '/x', role 'admin')", "HV00A"),
         ("CREATE DATASOURCE x TYPE oracular OPTIONS (path '/x')", "HV00A"),
     ],
 )
@@ -464,9 +471,49 @@ def test_a_read_only_datasource_is_not_written(
     file = tmp_path / "closed.sqlite"
     sqlite3.connect(file).close()
     client.execute(f"CREATE DATASOURCE r_{name} TYPE sqlite OPTIONS (path '{file}')")
-    error = _refused(client, f"TRANSFER {flights} TO r_{name}.x")
+    for before in ("EXPLAIN ", ""):
+        error = _refused(client, f"{before}TRANSFER {flights} TO r_{name}.x")
+        assert error.sqlstate == "25006"
+        assert error.diag.message_hint.startswith(f"DROP DATASOURCE r_{name}")  # type: ignore[union-attr]
     client.execute(f"DROP DATASOURCE r_{name}")
-    assert error.sqlstate == "25006"
+
+
+def test_a_schema_that_is_missing_is_told_how_to_make_it(
+    client: psycopg.Connection[Any], tmp_path: Path, name: str, flights: str
+) -> None:
+    """Before the source is read, and by EXPLAIN as by TRANSFER."""
+    odd = f"Of {name}"[:50]
+    client.execute(
+        f"CREATE DATASOURCE \"{odd}\" TYPE duckdb OPTIONS (path '{tmp_path}/odd.duckdb', role 'read_write')"  # type: ignore[arg-type]
+    )
+    for target, way in (
+        (f'"{odd}"."new ""one"""', rf'(EXECUTE ON "{odd}" AS \$\$ .* \$\$) makes it\.$'),
+        (f'local."{odd}"', r"^(CREATE SCHEMA .*;)$"),
+    ):
+        hints = {
+            _refused(client, f"{before}TRANSFER {flights} TO {target}.t").diag.message_hint
+            for before in ("EXPLAIN ", "")
+        }
+        found = re.search(way, hints.pop() or "")
+        assert found is not None and not hints
+        client.execute(found[1])  # type: ignore[arg-type]
+        assert client.execute(f"TRANSFER {flights} TO {target}.t").statusmessage == "TRANSFER 500"  # type: ignore[arg-type]
+    client.execute(f'DROP SCHEMA "{odd}" CASCADE')  # type: ignore[arg-type]
+    client.execute(f'DROP DATASOURCE "{odd}"')  # type: ignore[arg-type]
+
+
+def test_a_column_that_stops_a_schema_is_named_with_its_table(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    client.execute(f"CREATE SCHEMA s_{name}")
+    client.execute(f"CREATE TABLE s_{name}.a_fine (v double precision)")
+    client.execute(f"CREATE TABLE s_{name}.not_so (v double precision)")
+    client.execute(f"INSERT INTO s_{name}.not_so VALUES ('NaN')")
+    for before in ("EXPLAIN ", ""):
+        error = _refused(client, f"{before}TRANSFER SCHEMA s_{name} TO {lake}.main")
+        assert (error.sqlstate, error.diag.table_name) == ("HV004", "not_so")
+        assert error.diag.message_primary.startswith('table "not_so": column "v"')  # type: ignore[union-attr]
+    client.execute(f"DROP SCHEMA s_{name} CASCADE")
 
 
 # -- PostgreSQL ---------------------------------------------------------------------------------------------------

@@ -120,8 +120,11 @@ def test_replace_keeps_the_targets_own_shape(world: World) -> None:
     world.old()
     world.rows("ALTER TABLE u ALTER m TYPE DECIMAL(30,6)")
     result = world.run()
-    assert not result.target_table_created
+    assert (result.target_table_created, result.target_table_create_sql) == (False, "")
     assert world.rows("SELECT count(*), typeof(any_value(m)) FROM u") == [(ROWS, "DECIMAL(30,6)")]
+    anew = world.run(options=TransferOptions(recreate=True))
+    assert anew.target_table_created is False
+    assert anew.target_table_create_sql.startswith("CREATE TABLE main.u")  # as EXPLAIN says it
 
 
 def test_append_adds_and_create_refuses_what_exists(world: World) -> None:
