@@ -39,14 +39,14 @@ def validate(
     try:
         statements = [part for part in split_top(lex(ddl, item), ";") if part]
         if not statements:
-            return [error("statement.empty", 0, "there is no statement")]
+            return [error("statement.empty", 0, "there is no statement", "Write CREATE TABLE name (…).")]
         table = read_table(statements[0], ddl, item)
         subject = Subject(table, item, version, target_table, ddl)
         found = [violation for rule in RULES for violation in rule(subject)]
         found += _followers(statements[1:])
     except MigrationError as refusal:
         kind = "statement.kind" if refusal.sqlstate == "0A000" else "syntax"
-        fix = "Only CREATE TABLE is judged here." if kind == "statement.kind" else ""
+        fix = "Only CREATE TABLE is judged here." if kind == "statement.kind" else refusal.hint or ""
         return [error(kind, refusal.position or 0, refusal.message, fix)]
     return sorted(dict.fromkeys(found), key=lambda violation: violation.position)
 

@@ -89,7 +89,12 @@ def group(lexemes: Sequence[Lexeme], at: int) -> int:
         depth += lexemes[index].says(opening) - lexemes[index].says(_CLOSING[opening])
         if depth == 0:
             return index + 1
-    raise MigrationError("42601", "a parenthesis is never closed", position=lexemes[at].start + 1)
+    raise MigrationError(
+        "42601",
+        "a parenthesis is never closed",
+        position=lexemes[at].start + 1,
+        hint=f"Write its {_CLOSING[opening]}.",
+    )
 
 
 def lex(text: str, contract: DialectContract) -> list[Lexeme]:
@@ -97,7 +102,12 @@ def lex(text: str, contract: DialectContract) -> list[Lexeme]:
     try:
         tokens = Dialect.get_or_raise(contract.sqlglot or None).tokenize(text)
     except TokenError as error:
-        raise MigrationError("42601", "the text cannot be split into words", detail=str(error)) from error
+        raise MigrationError(
+            "42601",
+            "the text cannot be split into words",
+            detail=str(error),
+            hint="Close each quote and each comment.",
+        ) from error
     lexemes: list[Lexeme] = []
     for token in tokens:
         start, end = token.start, token.end + 1

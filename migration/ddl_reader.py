@@ -135,7 +135,9 @@ def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) 
         else:
             break
     if not path:
-        raise _broken("the table has no name", lexemes[min(at, len(lexemes) - 1)])
+        raise _broken(
+            "the table has no name", lexemes[min(at, len(lexemes) - 1)], "Write CREATE TABLE name (…)."
+        )
     copies = contract.name in ("mysql", "hive", "spark", "snowflake") and at < len(lexemes)
     if (copies and lexemes[at].says("like")) or (
         contract.family == "postgres-like" and find_words(lexemes[at : at + 2], ("partition", "of")) == 0
@@ -149,9 +151,9 @@ def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) 
         end = group(lexemes, at)
         inner = lexemes[at + 1 : end - 1]
         if not inner or not inner[0].says("select", "with"):
-            for element in split_top(inner):
+            for element in split_top(inner) if inner else ():
                 if not element:
-                    raise _broken("a column is missing between commas", lexemes[at])
+                    raise _broken("a column is missing between commas", lexemes[at], "Take a comma out.")
                 _read_element(element, text, contract, columns, constraints)
             at = end
     clauses, stray, has_query = _read_clauses(lexemes[at:], text)
@@ -163,8 +165,8 @@ def _another(lexemes: Sequence[Lexeme]) -> MigrationError:
     return MigrationError("0A000", f"not a CREATE TABLE: {first} ...", position=lexemes[0].start + 1)
 
 
-def _broken(message: str, lexeme: Lexeme) -> MigrationError:
-    return MigrationError("42601", message, position=lexeme.start + 1)
+def _broken(message: str, lexeme: Lexeme, hint: str) -> MigrationError:
+    return MigrationError("42601", message, position=lexeme.start + 1, hint=hint)
 
 
 def _read_element(
@@ -181,7 +183,9 @@ def _read_element(
         constraints.append(_read_constraint(element))
         return
     if not first.is_name:
-        raise _broken("a column name is expected here", first)
+        raise _broken(
+            "a column name is expected here", first, "Write a name, and quote one that is no plain word."
+        )
     end = _type_end(element, 1)
     type_lexemes = element[1:end]
     type_text = text[type_lexemes[0].start : type_lexemes[-1].end] if type_lexemes else ""
@@ -225,7 +229,7 @@ def _type_end(element: Sequence[Lexeme], at: int) -> int:
 def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
     rest = element[2:] if element[0].says("constraint") else element
     if not rest:
-        raise _broken("the constraint is empty", element[0])
+        raise _broken("the constraint is empty", element[0], "Leave it out, or say what it is to be.")
     word = rest[0].text.lower()
     kinds = {
         "primary": "primary",
@@ -267,7 +271,7 @@ def _read_clauses(
         lexeme = lexemes[at]
         depth += lexeme.says("(") - lexeme.says(")")
         if depth < 0:
-            raise _broken("a parenthesis too many", lexeme)
+            raise _broken("a parenthesis too many", lexeme, "Take it out.")
         if depth == 0 and lexeme.says("as", "select") and not (found and found[-1][0] == "stored_as"):
             has_query, end = True, at
             break

@@ -58,12 +58,12 @@ class Subject:
 Rule = Callable[[Subject], Iterator[Violation]]
 
 
-def error(id_: str, position: int, message: str, fix: str = "") -> Violation:
+def error(id_: str, position: int, message: str, fix: str) -> Violation:
     """A violation the engine would refuse."""
     return Violation(id_, "error", position, message, fix)
 
 
-def warning(id_: str, position: int, message: str, fix: str = "") -> Violation:
+def warning(id_: str, position: int, message: str, fix: str) -> Violation:
     """A violation the engine would let pass."""
     return Violation(id_, "warning", position, message, fix)
 

@@ -21,6 +21,7 @@ _REFUSED_CONSTRAINTS = {  # dialect: kinds of constraint it refuses (documentati
     "postgres": ("fulltext",),
     "greenplum": ("fulltext",),
 }
+_SPELLED = {"foreign": "FOREIGN KEY", "primary": "PRIMARY KEY", "fulltext": "FULLTEXT INDEX"}
 _COLUMN_WORDS = {"references": "foreign", "check": "check", "unique": "unique"}
 _IDENTITY_WORDS = {  # word: dialects that have it as a column attribute
     "auto_increment": ("mysql", "starrocks", "doris"),
@@ -43,7 +44,9 @@ def allowed_clauses(subject: Subject) -> Iterator[Violation]:
             yield error("clause.forbidden", clause.position, message, "Leave it out.")
     if subject.table.stray:
         lexeme = subject.table.stray[0]
-        yield error("syntax", lexeme.start + 1, f'"{lexeme.text}" is not expected after the columns')
+        yield error(
+            "syntax", lexeme.start + 1, f'"{lexeme.text}" is not expected after the columns', "Leave it out."
+        )
 
 
 def allowed_constraints(subject: Subject) -> Iterator[Violation]:
@@ -51,19 +54,25 @@ def allowed_constraints(subject: Subject) -> Iterator[Violation]:
     refused = _REFUSED_CONSTRAINTS.get(dialect_of(subject), ())
     for constraint in subject.table.constraints:
         if constraint.kind in refused:
-            message = f"{subject.contract.name} has no {constraint.kind} constraint"
-            yield error(
-                "constraint.forbidden", constraint.position, message.replace("index constraint", "index")
+            message = (
+                f"{subject.contract.name} has no {_SPELLED.get(constraint.kind, constraint.kind.upper())}"
             )
+            yield error("constraint.forbidden", constraint.position, message, "Leave it out.")
     for column in subject.table.columns:
         for word, kind in _COLUMN_WORDS.items():
             if kind in refused and column.has(word):
                 yield error(
-                    "constraint.forbidden", column.position, f"{subject.contract.name} has no {word.upper()}"
+                    "constraint.forbidden",
+                    column.position,
+                    f"{subject.contract.name} has no {word.upper()}",
+                    "Leave it out.",
                 )
         if "primary" in refused and column.has("primary", "key"):
             yield error(
-                "constraint.forbidden", column.position, f"{subject.contract.name} has no PRIMARY KEY"
+                "constraint.forbidden",
+                column.position,
+                f"{subject.contract.name} has no PRIMARY KEY",
+                "Leave it out.",
             )
 
 
@@ -88,7 +97,10 @@ def defaults(subject: Subject) -> Iterator[Violation]:
     for column in subject.table.columns:
         if column.has("default"):
             yield warning(
-                "default.unsupported", column.position, f"{subject.contract.name}: DEFAULT may be refused"
+                "default.unsupported",
+                column.position,
+                f"{subject.contract.name}: DEFAULT may be refused",
+                "Leave it out, and let the rows bring their values.",
             )
 
 

@@ -32,6 +32,7 @@ _MYSQL_UNSIZED = (
     "json",
 )
 _MYSQL_ROW = 65535
+_OTHER = "Name a column of another type."
 _MYSQL_INDEX = 3072
 _UTF8MB4 = 4
 
@@ -67,13 +68,19 @@ def greenplum(subject: Subject) -> Iterator[Violation]:
     if clause.has("randomly"):
         if keys:
             yield error(
-                "key.distribution", clause.position, "a key and DISTRIBUTED RANDOMLY exclude each other"
+                "key.distribution",
+                clause.position,
+                "a key and DISTRIBUTED RANDOMLY exclude each other",
+                f"DISTRIBUTED BY ({', '.join(item.name for item in keys[0])})",
             )
         return
     names = clause_columns(clause)
     if not names:
         yield error(
-            "distribution.form", clause.position, "expected DISTRIBUTED BY (columns), RANDOMLY or REPLICATED"
+            "distribution.form",
+            clause.position,
+            "expected DISTRIBUTED BY (columns), RANDOMLY or REPLICATED",
+            "DISTRIBUTED BY (column)",
         )
     for key in keys:
         inside = {name.name.lower() for name in key}
@@ -85,7 +92,9 @@ def greenplum(subject: Subject) -> Iterator[Violation]:
     for name in names:
         column = subject.table.column(name.name)
         if column is not None and subject.type_of(column).kind in ("json", "list"):
-            yield error("distribution.type", name.position, f"{column.type_text} cannot be distributed by")
+            yield error(
+                "distribution.type", name.position, f"{column.type_text} cannot be distributed by", _OTHER
+            )
 
 
 def redshift(subject: Subject) -> Iterator[Violation]:
@@ -95,21 +104,25 @@ def redshift(subject: Subject) -> Iterator[Violation]:
     style, distkey = subject.table.clause("diststyle"), subject.table.clause("distkey")
     inline = [column for column in subject.table.columns if column.has("distkey")]
     if style and (distkey or inline) and not style.has("key"):
-        yield error("distribution.style", style.position, "DISTKEY needs DISTSTYLE KEY")
+        yield error("distribution.style", style.position, "DISTKEY needs DISTSTYLE KEY", "DISTSTYLE KEY")
     names: list[Reference] = list(clause_columns(distkey)) if distkey else []
     names += [Reference(column.name, column.position) for column in inline]
     if len(names) > 1:
-        yield error("distribution.many", names[1].position, "a table has one DISTKEY column")
+        yield error(
+            "distribution.many", names[1].position, "a table has one DISTKEY column", "Leave the others out."
+        )
     sort = subject.table.clause("sortkey")
     sorts = clause_columns(sort) if sort and not sort.has("auto") else ()
     if sort and sort.spelled.lower().startswith("interleaved") and len(sorts) > 8:
-        yield error("sort.many", sort.position, "an INTERLEAVED SORTKEY has at most 8 columns")
+        yield error("sort.many", sort.position, "an INTERLEAVED SORTKEY has at most 8 columns", "Name eight.")
     if len(sorts) > 400:
-        yield error("sort.many", sorts[400].position, "a SORTKEY has at most 400 columns")
+        yield error("sort.many", sorts[400].position, "a SORTKEY has at most 400 columns", "Name fewer.")
     for name in (*names, *sorts):
         column = subject.table.column(name.name)
         if column is not None and subject.type_of(column).kind in ("json", "unknown", "bytes"):
-            yield error("key.type", name.position, f"{column.type_text} can be neither DISTKEY nor SORTKEY")
+            yield error(
+                "key.type", name.position, f"{column.type_text} can be neither DISTKEY nor SORTKEY", _OTHER
+            )
 
 
 def mysql(subject: Subject) -> Iterator[Violation]:
@@ -133,9 +146,15 @@ def mysql(subject: Subject) -> Iterator[Violation]:
     for column in increments:
         own = column.has("primary", "key") or column.has("unique") or column.has("key")
         if column.name.lower() not in keyed and not own:
-            yield error("identity.key", column.position, "AUTO_INCREMENT must be the first column of a key")
+            message = "AUTO_INCREMENT must be the first column of a key"
+            yield error("identity.key", column.position, message, f"Add KEY ({column.name}).")
     if len(increments) > 1:
-        yield error("identity.second", increments[1].position, "a table has one AUTO_INCREMENT column")
+        yield error(
+            "identity.second",
+            increments[1].position,
+            "a table has one AUTO_INCREMENT column",
+            "Leave the others out.",
+        )
     row = sum(_mysql_bytes(subject, column.name) or 12 for column in subject.table.columns)
     if row > _MYSQL_ROW:
         message = f"a row may take {row:,} bytes; the limit is {_MYSQL_ROW:,} (4 for each utf8mb4 character)"
@@ -238,7 +257,7 @@ def duckdb(subject: Subject) -> Iterator[Violation]:
             if column is not None and (
                 subject.type_of(column).kind == "interval" or subject.type_of(column).is_nested
             ):
-                yield error("key.type", name.position, f"{column.type_text} cannot be a key")
+                yield error("key.type", name.position, f"{column.type_text} cannot be a key", _OTHER)
 
 
 def sort_prefix(subject: Subject) -> Iterator[Violation]:
@@ -249,7 +268,12 @@ def sort_prefix(subject: Subject) -> Iterator[Violation]:
     wanted = [name.name for name in clause_columns(clause)]
     given = [name.name for name in clause_columns(order)]
     if wanted and given and given[: len(wanted)] != wanted:
-        yield error("key.order", clause.position, "PRIMARY KEY must be a prefix of ORDER BY")
+        yield error(
+            "key.order",
+            clause.position,
+            "PRIMARY KEY must be a prefix of ORDER BY",
+            f"ORDER BY ({', '.join(wanted)}, …)",
+        )
 
 
 def lone_row(subject: Subject) -> Iterator[Violation]:
@@ -260,13 +284,23 @@ def lone_row(subject: Subject) -> Iterator[Violation]:
         if column.has("autoincrement") and (
             base_name(column) != "integer" or not column.has("primary", "key")
         ):
-            yield error("identity.type", column.position, "AUTOINCREMENT needs INTEGER PRIMARY KEY")
+            yield error(
+                "identity.type",
+                column.position,
+                "AUTOINCREMENT needs INTEGER PRIMARY KEY",
+                "INTEGER PRIMARY KEY AUTOINCREMENT",
+            )
     strict = subject.table.clause("strict")
     for column in subject.table.columns if strict else ():
         if base_name(column) not in ("int", "integer", "real", "text", "blob", "any"):
-            yield error("type.strict", column.type_position, f"a STRICT table has no type {column.type_text}")
+            message = f"a STRICT table has no type {column.type_text}"
+            yield error("type.strict", column.type_position, message, "Use INTEGER, REAL, TEXT, BLOB or ANY.")
     if subject.table.clause("without_rowid") and not primary_key(subject.table):
-        yield warning("key.missing", subject.table.path[-1].position, "WITHOUT ROWID needs a PRIMARY KEY")
+        message, fix = (
+            "WITHOUT ROWID needs a PRIMARY KEY",
+            "Add PRIMARY KEY (column), or leave WITHOUT ROWID out.",
+        )
+        yield error("key.missing", subject.table.path[-1].position, message, fix)
 
 
 RULES: tuple[Rule, ...] = (greenplum, redshift, mysql, clickhouse, duckdb, sort_prefix, lone_row)

@@ -41,7 +41,7 @@ def key_model(subject: Subject) -> Iterator[Violation]:
         return
     clauses = [clause for clause in subject.table.clauses if clause.name in KEY_MODELS]
     if len(clauses) > 1:
-        yield error("key.model", clauses[1].position, "a table has one key model")
+        yield error("key.model", clauses[1].position, "a table has one key model", "Leave one of them out.")
     inline = any(constraint.kind == "primary" for constraint in subject.table.constraints)
     if clauses or (inline and subject.contract.name == "starrocks") or _is_keyless(subject):
         return
@@ -142,7 +142,12 @@ def distribution(subject: Subject) -> Iterator[Violation]:
             yield error("distribution.missing", position, "random buckets are for duplicate-key tables", fix)
         return
     if not clause.has("hash") and not clause.has("random"):
-        yield error("distribution.form", clause.position, "expected DISTRIBUTED BY HASH (...) or RANDOM")
+        yield error(
+            "distribution.form",
+            clause.position,
+            "expected DISTRIBUTED BY HASH (...) or RANDOM",
+            "DISTRIBUTED BY HASH (column)",
+        )
     buckets = clause.has("buckets")
     if not buckets and (doris or not subject.since("3.0")):
         yield error(
@@ -156,7 +161,9 @@ def distribution(subject: Subject) -> Iterator[Violation]:
         yield error("distribution.random", clause.position, message, "Use HASH (key column).")
     names = clause_columns(clause) if clause.has("hash") else ()
     if clause.has("hash") and not names:
-        yield error("distribution.form", clause.position, "HASH names no column")
+        yield error(
+            "distribution.form", clause.position, "HASH names no column", "DISTRIBUTED BY HASH (column)"
+        )
     keys = {key.name.lower() for key in clause_columns(model)} if model else set()
     for name in names:
         column = subject.table.column(name.name)
@@ -168,7 +175,12 @@ def distribution(subject: Subject) -> Iterator[Violation]:
             yield error("distribution.type", name.position, message, "Use integers, dates or VARCHAR.")
         if updates and keys and name.name.lower() not in keys:
             message = f'bucket column "{name.name}" must be a key column of this key model'
-            yield error("key.distribution", name.position, message)
+            inside = (
+                f"DISTRIBUTED BY HASH ({', '.join(key.name for key in clause_columns(model))})"
+                if model
+                else ""
+            )
+            yield error("key.distribution", name.position, message, inside)
 
 
 def auto_increment(subject: Subject) -> Iterator[Violation]:
@@ -183,7 +195,12 @@ def auto_increment(subject: Subject) -> Iterator[Violation]:
             message = f"AUTO_INCREMENT exists since {first}"
             yield error("identity.version", column.position, message, "Load ids from the source.")
         elif index:
-            yield error("identity.second", column.position, "a table has one AUTO_INCREMENT column")
+            yield error(
+                "identity.second",
+                column.position,
+                "a table has one AUTO_INCREMENT column",
+                "Leave the others out.",
+            )
         elif subject.type_of(column).kind != "int64":
             yield error("identity.type", column.type_position, "AUTO_INCREMENT must be BIGINT", "Use BIGINT.")
         if subject.contract.name == "doris" and not column.has("not", "null"):
@@ -191,9 +208,16 @@ def auto_increment(subject: Subject) -> Iterator[Violation]:
                 "identity.nullable", column.position, "AUTO_INCREMENT must be NOT NULL", "Add NOT NULL."
             )
         if column.has("default"):
-            yield error("identity.default", column.position, "AUTO_INCREMENT has no DEFAULT")
+            yield error(
+                "identity.default", column.position, "AUTO_INCREMENT has no DEFAULT", "Leave the DEFAULT out."
+            )
         if subject.contract.name == "doris" and model is not None and model.name == "aggregate_key":
-            yield error("identity.aggregate", column.position, "no AUTO_INCREMENT in an AGGREGATE KEY table")
+            yield error(
+                "identity.aggregate",
+                column.position,
+                "no AUTO_INCREMENT in an AGGREGATE KEY table",
+                "Leave it out.",
+            )
 
 
 def replication(subject: Subject) -> Iterator[Violation]:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from migration.ddl_reader import TableClause
 from migration.ddl_rules.base import Rule, Subject, Violation, clause_columns, error, is_required, warning
 
+_NOT_ALL = "not every column can be a partition column"
+_OTHER = "Name a column of another type."
+
 
 def _listed_strings(clause: TableClause, option: str) -> list[str]:
     """The strings of ``option = ARRAY['a', 'b']`` in a WITH clause."""
@@ -42,9 +45,15 @@ def trino(subject: Subject) -> Iterator[Violation]:
         *(_inner(text) for text in _listed_strings(clause, "partitioning")),
         *(text.split(" ")[0] for text in _listed_strings(clause, "sorted_by")),
     ]
+    there = ", ".join(column.name for column in subject.table.columns)
     for name in names:
         if subject.table.columns and subject.table.column(name) is None:
-            yield error("column.unknown", clause.position, f'WITH: column "{name}" does not exist')
+            yield error(
+                "column.unknown",
+                clause.position,
+                f'WITH: column "{name}" does not exist',
+                f"The columns are {there}.",
+            )
     last = (
         [column.name.lower() for column in subject.table.columns[-len(partitioned) :]] if partitioned else []
     )
@@ -54,7 +63,7 @@ def trino(subject: Subject) -> Iterator[Violation]:
         message = f"partition columns must be the last columns in this order: {', '.join(partitioned)}"
         yield error("partition.last", clause.position, message, "Move them to the end of the column list.")
     if partitioned and len(partitioned) == len(subject.table.columns):
-        yield error("partition.all", clause.position, "not every column can be a partition column")
+        yield error("partition.all", clause.position, _NOT_ALL, "Leave one column out of the list.")
     bucketed = any(lexeme.says("bucketed_by") for lexeme in clause.lexemes)
     if bucketed and not any(lexeme.says("bucket_count") for lexeme in clause.lexemes):
         yield error(
@@ -96,7 +105,7 @@ def bigquery(subject: Subject) -> Iterator[Violation]:
     if cluster:
         names = clause_columns(cluster)
         if len(names) > 4:
-            yield error("cluster.many", names[4].position, "at most four clustering columns")
+            yield error("cluster.many", names[4].position, "at most four clustering columns", "Name four.")
         for name in names:
             found = subject.table.column(name.name)
             if found is not None and subject.type_of(found).kind in (
@@ -107,7 +116,9 @@ def bigquery(subject: Subject) -> Iterator[Violation]:
                 "bytes",
                 "time",
             ):
-                yield error("key.type", name.position, f"{found.type_text} cannot be a clustering column")
+                yield error(
+                    "key.type", name.position, f"{found.type_text} cannot be a clustering column", _OTHER
+                )
 
 
 def snowflake(subject: Subject) -> Iterator[Violation]:
@@ -120,7 +131,9 @@ def snowflake(subject: Subject) -> Iterator[Violation]:
     for name in clause_columns(cluster):
         column = subject.table.column(name.name)
         if column is not None and subject.type_of(column).kind in ("json", "list", "map", "unknown"):
-            yield error("key.type", name.position, f"{column.type_text} cannot be a clustering column")
+            yield error(
+                "key.type", name.position, f"{column.type_text} cannot be a clustering column", _OTHER
+            )
 
 
 def spark(subject: Subject) -> Iterator[Violation]:
@@ -131,13 +144,18 @@ def spark(subject: Subject) -> Iterator[Violation]:
     for name in clause_columns(clause) if clause else ():
         column = subject.table.column(name.name)
         if column is not None and subject.type_of(column).is_nested:
-            yield error("key.type", name.position, f"{column.type_text} cannot be a partition column")
+            yield error("key.type", name.position, f"{column.type_text} cannot be a partition column", _OTHER)
     names = clause_columns(clause) if clause else ()
     if names and subject.contract.name == "spark" and len(names) == len(subject.table.columns):
-        yield error("partition.all", names[0].position, "not every column can be a partition column")
+        yield error("partition.all", names[0].position, _NOT_ALL, "Leave one column out of the list.")
     old_hive = subject.contract.name == "hive" and not subject.since("3.0")
     if old_hive and any(is_required(column) for column in subject.table.columns):
-        yield error("null.forbidden", subject.table.path[-1].position, "NOT NULL exists since Hive 3.0")
+        yield error(
+            "null.forbidden",
+            subject.table.path[-1].position,
+            "NOT NULL exists since Hive 3.0",
+            "Leave it out.",
+        )
 
 
 RULES: tuple[Rule, ...] = (trino, bigquery, snowflake, spark)

@@ -52,7 +52,9 @@ def some_columns(subject: Subject) -> Iterator[Violation]:
     """A table has columns, from a list or from a query."""
     table = subject.table
     if not table.columns and not table.has_query and not table.borrows:
-        yield error("column.none", table.path[-1].position, "the table has no columns")
+        yield error(
+            "column.none", table.path[-1].position, "the table has no columns", "Write (name type, …)."
+        )
 
 
 def unique_columns(subject: Subject) -> Iterator[Violation]:
@@ -61,7 +63,12 @@ def unique_columns(subject: Subject) -> Iterator[Violation]:
     for column in subject.table.columns:
         key = column.name if subject.contract.identifiers.case_sensitive else column.name.lower()
         if key in seen:
-            yield error("column.duplicate", column.position, f'column "{column.name}" is declared twice')
+            yield error(
+                "column.duplicate",
+                column.position,
+                f'column "{column.name}" is declared twice',
+                "Rename one.",
+            )
         seen[key] = column.name
 
 
@@ -138,7 +145,12 @@ def _check(
             message = f'{where}: column "{name.name}" differs from "{column.name}" in letter case'
             yield error("column.unknown", name.position, message, f"Write {column.name}.")
         if name.name.lower() in seen and not repeat:
-            yield error("column.repeated", name.position, f'{where}: column "{name.name}" is named twice')
+            yield error(
+                "column.repeated",
+                name.position,
+                f'{where}: column "{name.name}" is named twice',
+                "Name it once.",
+            )
         seen.add(name.name.lower())
 
 

@@ -52,7 +52,12 @@ def known_types(subject: Subject) -> Iterator[Violation]:
     for column in subject.table.columns:
         if not column.type_text:
             if subject.contract.name not in ("sqlite",) and not subject.table.has_query:
-                yield error("type.missing", column.position, f'column "{column.name}" has no type')
+                yield error(
+                    "type.missing",
+                    column.position,
+                    f'column "{column.name}" has no type',
+                    "Write one behind its name.",
+                )
             continue
         try:
             type_ = parse_type(column.type_text, subject.contract.name)
@@ -76,7 +81,8 @@ def _unknown(subject: Subject, column: ColumnDefinition, leaf: CanonicalType) ->
     known = any(leaf.name.lower() in contract.spellings for contract in CONTRACTS)
     other = subject.contract.name in _ENUM_TYPES and not known
     if other or subject.contract.name == "sqlite":  # a user's own type; in SQLite any word sets an affinity
-        return warning("type.unverified", column.type_position, f"{message}, unless it was made there")
+        made = f"{message}, unless it was made there"
+        return warning("type.unverified", column.type_position, made, _translation(subject, column))
     return error("type.unknown", column.type_position, message, _translation(subject, column))
 
 
@@ -86,7 +92,7 @@ def _translation(subject: Subject, column: ColumnDefinition) -> str:
         type_ = parse_type(column.type_text, contract.name)
         if all(leaf.kind != "unknown" for leaf in type_.leaves()):
             return f"Use {map_type(contract.name, type_, subject.contract.name).target_type}."
-    return ""
+    return f"SHOW MIGRATION CAPABILITIES FOR {subject.contract.name} lists its types."
 
 
 def serial_types(subject: Subject) -> Iterator[Violation]:
@@ -117,9 +123,14 @@ def limits(subject: Subject) -> Iterator[Violation]:
                     )
                 elif not 0 <= (leaf.scale or 0) <= leaf.precision and name not in ("postgres", "sqlite"):
                     message = f"scale {leaf.scale} is outside 0..{leaf.precision}"
-                    yield error("type.scale", column.type_position, message)
+                    yield error("type.scale", column.type_position, message, f"Write 0 to {leaf.precision}.")
                 elif name == "mysql" and (leaf.scale or 0) > rule.max_scale:
-                    yield error("type.scale", column.type_position, f"scale {leaf.scale} is above 30")
+                    yield error(
+                        "type.scale",
+                        column.type_position,
+                        f"scale {leaf.scale} is above 30",
+                        "Write 0 to 30.",
+                    )
             if leaf.kind in ("timestamp", "instant", "time") and leaf.precision is not None:
                 finest = max(
                     (clock.max_precision for clock in subject.contract.types.clocks.values()), default=12
@@ -127,7 +138,10 @@ def limits(subject: Subject) -> Iterator[Violation]:
                 finest = 9 if name == "duckdb" else finest
                 if leaf.precision > finest and name not in ("sqlite",):
                     yield error(
-                        "type.precision", column.type_position, f"at most {finest} digits of a second"
+                        "type.precision",
+                        column.type_position,
+                        f"at most {finest} digits of a second",
+                        f"Write 0 to {finest}.",
                     )
         if type_.kind == "text" and type_.length is not None:
             longest = (_MAX_CHAR if type_.fixed else _MAX_VARCHAR).get(name)
@@ -139,7 +153,9 @@ def limits(subject: Subject) -> Iterator[Violation]:
                     "type.length", column.type_position, message, f"{name} holds {longest} {type_.unit}."
                 )
             if type_.length == 0:
-                yield error("type.length", column.type_position, "a length of 0 holds nothing")
+                yield error(
+                    "type.length", column.type_position, "a length of 0 holds nothing", "Write 1 or more."
+                )
 
 
 def explicit(subject: Subject) -> Iterator[Violation]:

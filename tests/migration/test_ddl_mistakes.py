@@ -519,6 +519,7 @@ WARNED = {
 def test_refused(dialect: str, version: str | None, ddl: str, rule: str) -> None:
     found = validate(ddl, dialect, version)
     assert rule in [violation.id for violation in found if violation.severity == "error"], found
+    assert all(violation.fix for violation in found), found
 
 
 @pytest.mark.parametrize(("dialect", "version", "ddl"), ACCEPTED.values(), ids=ACCEPTED)
@@ -531,12 +532,35 @@ def test_warned(dialect: str, ddl: str, rule: str) -> None:
     found = validate(ddl, dialect)
     assert rule in [violation.id for violation in found]
     assert not [violation for violation in found if violation.severity == "error"]
+    assert all(violation.fix for violation in found)
 
 
 def test_position_and_fix() -> None:
     [found] = validate("CREATE TABLE t (\n  a int,\n  at datetime)", "postgres")
     assert found.position == "CREATE TABLE t (\n  a int,\n  at datetime)".index("datetime") + 1
     assert "timestamp" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("dialect", "ddl", "rule", "fix"),
+    [
+        ("sqlite", "CREATE TABLE t (id INT) WITHOUT ROWID", "key.missing", "PRIMARY KEY"),
+        ("mysql", "CREATE TABLE t ()", "column.none", "(name type"),
+        ("mysql", "CREATE TABLE t (a INT, n INT AUTO_INCREMENT, PRIMARY KEY (a))", "identity.key", "KEY (n)"),
+        (
+            "greenplum",
+            "CREATE TABLE t (a int PRIMARY KEY) DISTRIBUTED RANDOMLY",
+            "key.distribution",
+            "BY (a)",
+        ),
+        ("postgres", "CREATE TABLE t (a int,, b int)", "syntax", "comma"),
+        ("postgres", "CREATE TABLE t (a int", "syntax", "Write its )."),
+        ("spark", "CREATE TABLE t (a int, b wat)", "type.unknown", "SHOW MIGRATION CAPABILITIES FOR spark"),
+    ],
+)
+def test_a_fix_for_each(dialect: str, ddl: str, rule: str, fix: str) -> None:
+    [found] = [each for each in validate(ddl, dialect) if each.severity == "error"]
+    assert (found.id, fix in found.fix) == (rule, True), found
 
 
 def test_the_target_is_the_one_named() -> None:
@@ -556,4 +580,4 @@ FRAGMENTS += '` " $$ /* . --\n'
 )
 def test_any_text_gets_violations_and_never_an_exception(start: str, words: list[str], dialect: str) -> None:
     found = validate(f"{start} {' '.join(words)}", dialect)
-    assert all(violation.position >= 0 and violation.message for violation in found)
+    assert all(violation.position >= 0 and violation.message and violation.fix for violation in found)
