@@ -9,7 +9,9 @@ Rules:
    same keys (``user``/``username``, ``schema``/``schema_name``, ``uri``/``url``). A key nobody knows is HV00D.
 4. ``to_dict`` holds no secret; ``secrets_to_dict`` holds nothing else. Whoever keeps a datasource keeps the
    two in two places, the second one readable by the server alone (``write_secrets`` makes such a file).
-5. Selection: the name that is given; without one, the datasource with ``default = true``; without that, the
+5. What a client's own placeholders stand for (``guarded``) is shown to nobody: a client that may write
+   ``host '${VAR}'`` would read the server's environment and files in an error message.
+6. Selection: the name that is given; without one, the datasource with ``default = true``; without that, the
    only one; otherwise the choice is refused.
 """
 
@@ -23,7 +25,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -61,6 +63,7 @@ class Datasource:
     default: bool = False
     connect_timeout: float = 10.0  # seconds
     statement_timeout: float = 0.0  # seconds; 0 = none: a long transfer is no error
+    guarded: bool = field(default=False, repr=False, compare=False)  # made by a client, not by the settings
 
     @property
     def kind(self) -> DatasourceType:
@@ -88,8 +91,10 @@ class Datasource:
     def secret_texts(self, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """What must not appear in a message: the secrets, filled where they can be."""
         found = []
-        for name, secret in self.secrets.items():
-            text = secret.reveal()
+        texts = {name: secret.reveal() for name, secret in self.secrets.items()}
+        if self.guarded:  # not the port: digits, which stand in many a message
+            texts |= {n: text for n, text in self.options.items() if n != "port" and has_placeholder(text)}
+        for name, text in texts.items():
             with suppress(MigrationError):
                 text = fill(text, "", environment)
             found.append(text)
@@ -123,7 +128,7 @@ class Datasource:
     def from_dict(cls, content: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Datasource:
         """What ``to_dict`` and ``secrets_to_dict`` wrote."""
         options = {**content["options"], **(secrets or {})}
-        return datasource(
+        found = datasource(
             content["name"],
             content["type"],
             {
@@ -135,6 +140,7 @@ class Datasource:
             },
             kept=True,
         )
+        return replace(found, guarded=True)
 
 
 def datasource(name: str, type_: str, options: Mapping[str, Any], *, kept: bool = False) -> Datasource:
@@ -177,6 +183,7 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
     uri = known.pop("uri", None)
     if uri is not None:
         known = {**read_uri(uri, kind), **known}
+    asked = dict(known)  # what a message may show
     for option in _AT_ONCE & known.keys():  # what they stand for is needed before any connection is made
         known[option] = fill(known[option], f"datasource {name}, {option}")
     if known.pop("auth_mode", "password").lower() != "password":
@@ -187,10 +194,10 @@ role='read_only', default=False, connect_timeout=10.0, statement_timeout=0.0)
         )
     if not has_placeholder(port := known.get("port", "")):
         _check_port(name, port)
-    role = _role(name, known)
-    default = _boolean(known.pop("default", "false"), name, "default")
-    connect = _seconds(known.pop("connect_timeout", "10"), name, "connect_timeout")
-    statement = _seconds(known.pop("statement_timeout", "0"), name, "statement_timeout")
+    role = _role(name, known, asked)
+    default = _boolean(known.pop("default", "false"), name, "default", asked)
+    connect = _seconds(known.pop("connect_timeout", "10"), name, "connect_timeout", asked)
+    statement = _seconds(known.pop("statement_timeout", "0"), name, "statement_timeout", asked)
     missing = [option for option in kind.required if option not in known]
     if kind.one_of and not kept and not any(known.get(option) for option in kind.one_of):
         missing.append(" or ".join(kind.one_of))
@@ -248,7 +255,7 @@ class Datasources:
         self, name: str, type_: str, options: Mapping[str, str], *, if_not_exists: bool = False
     ) -> Datasource:
         """CREATE DATASOURCE: also fills the placeholders once, so that a missing one is known now."""
-        item = datasource(name, type_, options)
+        item = replace(datasource(name, type_, options), guarded=True)
         item.filled()
         self.add(item, if_not_exists=if_not_exists)
         return self._items[name]
@@ -340,31 +347,34 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _role(name: str, known: dict[str, str]) -> Role:
-    written = known.pop("access", None)
+def _role(name: str, known: dict[str, str], written: Mapping[str, str]) -> Role:
+    access = known.pop("access", None)
     only = known.pop("read_only", None)
-    if written is None and only is not None:
-        return "read_only" if _boolean(only, name, "read_only") else "read_write"
-    folded = (written or "read_only").strip().lower()
+    if access is None and only is not None:
+        return "read_only" if _boolean(only, name, "read_only", written) else "read_write"
+    folded = (access or "read_only").strip().lower()
     if folded not in _ROLES:
         raise MigrationError(
             "HV00A",
-            f"datasource {name}: role is read_only or read_write, not {written}",
+            f"datasource {name}: role is read_only or read_write, not {written['access']}",
             hint="Write role 'read_only', or role 'read_write' where TRANSFER and EXECUTE ON are to write.",
         )
     return _ROLES[folded]
 
 
-def _boolean(text: str, name: str, option: str) -> bool:
+def _boolean(text: str, name: str, option: str, written: Mapping[str, str]) -> bool:
     folded = text.strip().lower()
     if folded in ("true", "on", "yes", "1"):
         return True
     if folded in ("false", "off", "no", "0"):
         return False
-    raise MigrationError("HV00A", f"datasource {name}: {option} is true or false, not {text}")
+    shown = written.get(option, text)
+    raise MigrationError(
+        "HV00A", f"datasource {name}: {option} is true or false, not {shown}", hint=f"Write {option} 'true'."
+    )
 
 
-def _seconds(text: str, name: str, option: str) -> float:
+def _seconds(text: str, name: str, option: str, written: Mapping[str, str]) -> float:
     units = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
     folded = text.strip().lower()
     for suffix in ("ms", "min", "s", "h"):
@@ -372,4 +382,7 @@ def _seconds(text: str, name: str, option: str) -> float:
             return float(folded.removesuffix(suffix)) * units[suffix]
     if folded.replace(".", "", 1).isdigit():
         return float(folded)
-    raise MigrationError("HV00A", f"datasource {name}: {option} is a duration such as 30s, not {text}")
+    shown = written.get(option, text)
+    raise MigrationError(
+        "HV00A", f"datasource {name}: {option} is a duration, not {shown}", hint=f"Write {option} '30s'."
+    )

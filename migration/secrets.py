@@ -76,6 +76,16 @@ def fill(text: str, where: str, environment: Mapping[str, str] | None = None) ->
     return PLACEHOLDER.sub(value, text)
 
 
+def placeholder_files(text: str) -> tuple[str, ...]:
+    """The files that placeholders of ``text`` are filled from.
+
+    >>> placeholder_files("${USER}:${file:/run/secrets/x}")
+    ('/run/secrets/x',)
+    """
+    bodies = (match["body"] or "" for match in PLACEHOLDER.finditer(text))
+    return tuple(body.removeprefix("file:") for body in bodies if body.startswith("file:"))
+
+
 def has_placeholder(text: str) -> bool:
     """True if ``text`` is filled from elsewhere."""
     return any(match["body"] is not None for match in PLACEHOLDER.finditer(text))

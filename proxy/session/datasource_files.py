@@ -6,7 +6,8 @@ Rules:
    writers then ruin it. So a file is compared by its real path and by its inode, each time it is to be opened.
 2. A path is a plain path. A prefix (``file:``, ``duckdb:``, ``s3:``) would have the engine read it in another way
    than it is checked here.
-3. Where the setting ``file_directories`` grants directories, CREATE DATASOURCE is held to them, as COPY is. Only the
+3. A file that a client's placeholder is filled from (``${file:…}``) is held to the same rules.
+4. Where the setting ``file_directories`` grants directories, CREATE DATASOURCE is held to them, as COPY is. Only the
    settings file may give a datasource ``enable_external_access``.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from branching.errors import BoughError
 from migration.connectors.files import database_files
 from migration.datasources import Datasource
+from migration.secrets import placeholder_files
 from proxy.sql.guard import belongs_to
 
 _FILE_TYPES = frozenset(
@@ -39,6 +41,10 @@ def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], 
             detail="A driver reaches whatever it was made for, files of the server among it.",
             hint="Only a datasource of the settings file may: [datasources.name] in bough.toml.",
         )
+    if not by_settings:
+        texts = [*item.options.values(), *(secret.reveal() for secret in item.secrets.values())]
+        for name in (name for text in texts for name in placeholder_files(text)):
+            _check(str(Path(name).resolve()), name, served, granted)
     if item.type not in _FILE_TYPES and "path" not in item.options and family != "sqlite":
         return
     options = item.filled()
@@ -56,18 +62,25 @@ def check_files(item: Datasource, served: Path | None, granted: Sequence[Path], 
         if file is None or file == ":memory:":
             continue
         if _PREFIX.match(file):
-            raise BoughError("42501", f'the path "{file}" has a prefix', hint="Write a plain path.")
-        real = Path(file).expanduser().resolve()
-        if served is not None and belongs_to(real, served):
-            raise BoughError(
-                "42501",
-                f'the file "{file}" belongs to this server',
-                detail="Its tables are on branches, and only this server may open it.",
-                hint='Use the datasource "local" for the tables of the session\'s branch.',
-            )
-        if not by_settings and granted and not any(root.resolve() in real.parents for root in granted):
-            raise BoughError(
-                "42501",
-                f'access to file "{file}" is not allowed',
-                hint="Name a file below a directory that the setting file_directories grants.",
-            )
+            raise BoughError("42501", "a path has no prefix such as file:", hint="Write a plain path.")
+        option = "database" if family == "sqlite" else "path" if "path" in item.options else "path_pattern"
+        shown = file if by_settings else item.options.get(option, file)
+        _check(file, shown, served, () if by_settings else granted)
+
+
+def _check(file: str, shown: str, served: Path | None, granted: Sequence[Path]) -> None:
+    """``shown``: the file as it was written, for what its placeholders stand for is not shown."""
+    real = Path(file).expanduser().resolve()
+    if served is not None and belongs_to(real, served):
+        raise BoughError(
+            "42501",
+            f'the file "{shown}" belongs to this server',
+            detail="Its tables are on branches, and only this server may open it.",
+            hint='Use the datasource "local" for the tables of the session\'s branch.',
+        )
+    if granted and not any(root.resolve() in real.parents for root in granted):
+        raise BoughError(
+            "42501",
+            f'access to file "{shown}" is not allowed',
+            hint="Name a file below a directory that the setting file_directories grants.",
+        )

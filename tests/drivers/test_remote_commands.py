@@ -148,6 +148,10 @@ def test_a_datasource_is_never_the_servers_own_file(
         ):
             made = f"CREATE DATASOURCE thief TYPE sqlalchemy OPTIONS (uri '{uri}')"
             assert _refused(connection, made).sqlstate == "42501", uri
+        for option in ("password", "host"):
+            told = f"user 'u', {option} '${{file:{tmp_path}/own.duckdb.secrets}}'"
+            made = f"CREATE DATASOURCE thief TYPE postgres OPTIONS ({told})"
+            assert _refused(connection, made).sqlstate == "42501"
         # A file that only later becomes the server's own is refused when it is to be opened.
         later = tmp_path / "later.duckdb"
         connection.execute(f"CREATE DATASOURCE later TYPE duckdb OPTIONS (path '{later}', role 'read_write')")
@@ -168,6 +172,62 @@ def test_a_datasource_stays_in_the_granted_directories(tmp_path: Path) -> None:
         with pytest.raises(BoughError) as caught:
             state.create("outside", "sqlite", {"path": str(path)}, if_not_exists=False)
         assert caught.value.sqlstate == "42501"
+    (tmp_path / "told").write_text("in confidence")
+    (granted / "word").write_text("granted word")
+    for option in ("password", "host", "database"):
+        options = {option: f"${{file:{tmp_path / 'told'}}}", "user": "u"}
+        with pytest.raises(BoughError) as caught:
+            state.create("reader", "postgres", options, if_not_exists=False)
+        assert caught.value.sqlstate == "42501" and "confidence" not in repr(caught.value.__dict__)
+    options = {"host": "h", "password": f"${{file:{granted / 'word'}}}"}
+    assert state.create("reader", "postgres", options, if_not_exists=False)
+
+
+@pytest.mark.parametrize(
+    ("type_", "options"),
+    [
+        ("postgres", "host '{}', port '1', user 'u'"),
+        ("postgres", "host '127.0.0.1', port '1', user 'u', database '{}'"),
+        ("postgres", "host '127.0.0.1', port '{}'"),
+        ("mysql", "host '{}', port '1', user 'u'"),
+        ("sqlite", "path '/nowhere/{}'"),
+        ("duckdb", "path '/nowhere/{}'"),
+        ("duckdb", "path ':memory:', memory_limit '{}'"),
+        ("sqlite", "path '/nowhere/x', role '{}'"),
+        ("sqlite", "path '/nowhere/x', default '{}'"),
+        ("sqlite", "path '/nowhere/x', connect_timeout '{}'"),
+    ],
+)
+def test_a_client_s_placeholders_tell_nothing(
+    server: ThreadServer,
+    tmp_path: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    type_: str,
+    options: str,
+) -> None:
+    """Neither what the server's environment holds nor what its files do, in any option and any answer."""
+    monkeypatch.setenv("BOUGH_TOLD", "inconfidence")
+    (tmp_path / "told").write_text("inconfidence")
+    told = []
+    with server.connect() as connection:
+        for placeholder in ("${BOUGH_TOLD}", f"${{file:{tmp_path}/told}}"):
+            for statement in (
+                f"CREATE DATASOURCE t_{name} TYPE {type_} OPTIONS ({options.format(placeholder)})",
+                f"TEST DATASOURCE t_{name}",
+                f"QUERY t_{name} AS $$ SELECT 1 $$",
+                f"SELECT * FROM t_{name}.main.t",
+                f"TRANSFER (SELECT 1 AS a) TO t_{name}.main.t",
+                "SHOW DATASOURCES",
+                "SELECT * FROM bough.transfers",
+                f"DROP DATASOURCE IF EXISTS t_{name}",
+            ):
+                try:
+                    cursor = connection.execute(statement)  # type: ignore[call-overload]
+                    told.append(repr(cursor.fetchall()) if cursor.description else "")
+                except psycopg.Error as error:
+                    told.append(f"{error} {error.diag.message_detail} {error.diag.message_hint}")
+    assert told and not [text for text in told if "inconfidence" in text]
 
 
 def test_what_a_datasource_holds(client: psycopg.Connection[Any], lake: str) -> None:
