@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migration.connectors.base import Connector
+from migration.connectors.base import Connector, Path, Writer
 from migration.errors import MigrationError
 from migration.journal import Entry, Journal
 from migration.transfer_model import TransferRequest
@@ -29,9 +29,15 @@ def settle(journal: Journal, entry: Entry, target: Connector, *, give_up: bool =
                     detail=f'Its {entry.rows_done} rows are in staging table "{staging}" too.',
                     hint=f"Compare them. CANCEL TRANSFER {entry.id} drops staging; a new TRANSFER adds the rows.",
                 )
-            writer.drop(entry.staging)
+            clear(writer, entry.staging)
     if published:
         journal.finish(entry.id, watermark_of=request.watermark_key)
     else:
         journal.update(entry.id, state="failed", error="ended before it was published", staging=None)
     return bool(published)
+
+
+def clear(writer: Writer, staging: Path) -> None:
+    """Drops staging and whatever else publishing has left behind: an old table under another name."""
+    writer.drop(staging)
+    writer.cleanup(staging[-1].rpartition("_")[2], staging[-2] if len(staging) > 1 else None)

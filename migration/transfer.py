@@ -285,7 +285,8 @@ class _Work:
         keep = resumable and self.monitor.phase == "move" and self.staging is not None
         gone: bool | None = False
         if self.monitor.phase == "publish" and self.staging is not None:
-            gone = publication.has_taken(self.item, self.staging, self.sent)
+            lost = isinstance(error, MigrationError) and error.sqlstate == "HV00N"
+            gone = publication.has_taken(self.item, self.staging, self.sent, lost=lost)
         if gone:
             self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
             return error

@@ -179,7 +179,13 @@ class DuckdbConnector(SqlConnector[Any]):
             elif "Schema with name" in text:
                 code = "3F000"
             elif isinstance(reason, duckdb.ConstraintException):
-                code = "23502" if "NOT NULL" in text else "23505" if "key" in text.lower() else "23514"
+                said = (
+                    ("NOT NULL", "23502"),
+                    ("Violates foreign key", "23503"),
+                    ("key", "23505"),
+                    ("", "23514"),
+                )
+                code = next(code for part, code in said if part in text or part in text.lower())
             raise self.failed(code, reason) from None
 
     @contextmanager

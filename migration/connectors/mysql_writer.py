@@ -127,6 +127,13 @@ class MysqlWriter(SqlWriter):
                 self.execute(f"CREATE INDEX bough_key ON {self.q(staging)} ({names})")
         return super().publish(staging, target, mode, key)
 
+    def has_published(self, staging: Path, rows: int) -> bool | None:
+        """A session whose client is gone may still be at its COMMIT: until then the table cannot be altered."""
+        if self.exists(staging):
+            with contextlib.suppress(MigrationError):  # it is gone now
+                self.execute(f"ALTER TABLE {self.q(staging)} COMMENT = ''")
+        return super().has_published(staging, rows)
+
     def create_like(self, staging: Path, target: Path) -> None:
         self.execute(f"CREATE TABLE {self.q(staging)} LIKE {self.q(target)}")
 
@@ -134,8 +141,7 @@ class MysqlWriter(SqlWriter):
         self.execute(f"RENAME TABLE {self.q(path)} TO {self.q((*path[:-1], new[-1]))}")
 
     def swap(self, staging: Path, target: Path) -> Published:
-        old = self.staging(target, "old")
-        self.drop(old)
+        old = self._beside(target, "__old_", staging[-1].rpartition("_")[2])
         self.execute(f"RENAME TABLE {self.q(target)} TO {self.q(old)}, {self.q(staging)} TO {self.q(target)}")
         self.drop(old)
         return Published("RENAME TABLE pair", atomic=True, rows=self.count(target))

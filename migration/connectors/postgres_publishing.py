@@ -155,6 +155,17 @@ class PostgresPublisher(SqlWriter):
                     own_names(self.session, staging, target, self.item)
         return published
 
+    def has_published(self, staging: Path, rows: int) -> bool | None:
+        """A session whose client is gone may still be at its COMMIT: it holds the table that it has dropped."""
+        try:
+            with self.transaction():
+                self.execute(f"LOCK TABLE {self.q(staging)} IN ACCESS SHARE MODE")
+        except MigrationError as error:
+            if error.sqlstate not in ("HV00R", "3F000"):
+                raise
+            return True
+        return False
+
     def _wait_for_others(self, target: Path) -> None:
         """Until no other transfer merges rows by key here: without a unique key both would insert what neither sees."""
         with self.connector.errors():

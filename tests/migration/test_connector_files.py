@@ -90,3 +90,25 @@ def test_sqlite_estimates_rows_where_it_was_analyzed(tmp_path: Path) -> None:
     assert [entry.rows for entry in there.tables()] == [None]
     there.execute("ANALYZE")
     assert [entry.rows for entry in there.tables()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sqlstate"),
+    [
+        ("DELETE FROM p", "23503"),
+        ("INSERT INTO c VALUES (2)", "23503"),
+        ("INSERT INTO p VALUES (1)", "23505"),
+        ("INSERT INTO p VALUES (NULL)", "23502"),
+        ("INSERT INTO p VALUES (-1)", "23514"),
+    ],
+)
+def test_what_a_duckdb_file_refuses_has_its_sqlstate(tmp_path: Path, statement: str, sqlstate: str) -> None:
+    path = str(tmp_path / "kept.duckdb")
+    with duckdb.connect(path) as made:
+        made.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, CHECK (id > 0))")
+        made.execute("CREATE TABLE c (p INTEGER REFERENCES p)")
+        made.execute("INSERT INTO p VALUES (1)")
+        made.execute("INSERT INTO c VALUES (1)")
+    with pytest.raises(MigrationError) as refusal:
+        connect(datasource("w", "duckdb", {"path": path, "role": "read_write"})).execute(statement)
+    assert refusal.value.sqlstate == sqlstate

@@ -58,7 +58,12 @@ KILLED = textwrap.dedent("""
         commit(self)
         if publishing:
             os.kill(os.getpid(), signal.SIGKILL)
-    kind.publish, kind.commit = published, committed
+    drop = kind.drop
+    def dropped(self, path):
+        if moment == "renamed" and "__old_" in path[-1]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        drop(self, path)
+    kind.publish, kind.commit, kind.drop = published, committed, dropped
     key = ("id",) if mode == "upsert" else ()
     request = TransferRequest(Source(path=("main", "s")), ("killed",), mode=mode, key=key)
     undertake(request, source, target, journal=Journal(home / "journal.sqlite"))
@@ -153,3 +158,19 @@ def test_what_was_published_cannot_be_cancelled(
             abandon(journal, entry.id, source, target)
         assert journal.entries()[0].state == ("done" if moment == "behind" else "cancelled")
     assert len(rows(target)) == (5 if moment == "behind" else 2)
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("engine", ["mysql"])
+def test_the_old_table_goes_where_a_process_was_killed_before_it_dropped_it(
+    options: dict[str, str], target: Connector, tmp_path: Path
+) -> None:
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
+        connection.execute("CREATE TABLE s AS SELECT id, -id AS v FROM range(2, 5) AS r(id)")
+    killed(tmp_path, "mysql", json.dumps(options), "renamed", "replace")
+    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
+        (entry,) = journal.interrupt_orphans()
+        with pytest.raises(MigrationError, match="it had been published"):
+            resume(journal, entry.id, source, target)
+    assert rows(target) == [(number, -number) for number in range(2, 5)]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.sqlite import SqliteWriter
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.journal import Journal
-from migration.transfer_model import TransferRequest
+from migration.transfer_model import TransferMode, TransferRequest
 from migration.undertaking import resume, undertake
 
 
@@ -127,3 +131,67 @@ def test_who_resumes_finds_out_whether_rows_were_published(
     assert (ids(file), names(file)) == ([1, 2, 3], ["t"])
     (entry,) = journal.entries()
     assert entry.state == "done"
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_connection_lost_behind_the_commit_fails_nothing(
+    source: Connector, target: Connector, file: Path, mode: TransferMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = SqliteWriter.publish
+
+    def published(self: SqliteWriter, *given: Any) -> Any:
+        publish(self, *given)
+        self.execute("CREATE TABLE t__old_" + given[0][-1].rpartition("_")[2] + " (id INTEGER)")
+        raise gone()
+
+    monkeypatch.setattr(SqliteWriter, "publish", published)
+    journal = Journal()
+    result = undertake(replace(APPENDED, mode=mode), source, target, journal=journal)
+    assert (result.rows_transferred, result.verdict) == (3, "pass")
+    assert "published by a transaction whose connection was lost behind it" in result.notes
+    assert (ids(file), names(file), journal.entries()[0].state) == ([1, 2, 3], ["t"], "done")
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("mysql", marks=pytest.mark.mariadb)],
+)
+def test_a_session_without_a_client_is_waited_for_while_it_publishes(
+    engine: str, commits: bool, request: pytest.FixtureRequest
+) -> None:
+    """The process that began it may be gone: only the end of its transaction tells."""
+    server: Server = request.getfixturevalue("mariadb" if engine == "mysql" else engine)
+    options = {
+        "host": server.host,
+        "port": str(server.port),
+        "user": server.user,
+        "database": server.database,
+    }
+    options |= {"password": server.password, "role": "read_write"}
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'left__stg_7'::regclass"
+        if engine == "postgres"
+        else "SELECT count(*) FROM information_schema.processlist WHERE state LIKE '%metadata lock%'"
+    )
+    found: list[bool | None] = []
+    with (
+        closing(connect(datasource("there", engine, options))) as connector,
+        connector.writer() as other,
+        connector.writer() as writer,
+        connector.writer() as looking,
+    ):
+        writer.execute("CREATE TABLE left__stg_7 AS SELECT 1 AS id UNION ALL SELECT 2")
+        other.begin()
+        other.execute("DROP TABLE left__stg_7" if engine == "postgres" else "DELETE FROM left__stg_7 LIMIT 1")
+        asking = threading.Thread(
+            target=lambda: found.append(writer.has_published(("left__stg_7",), 2)), daemon=True
+        )
+        asking.start()
+        while asking.is_alive() and not looking.row(waiting)[0]:
+            continue
+        assert not found
+        other.commit() if commits else other.rollback()
+        asking.join(60)
+        writer.drop(("left__stg_7",))
+    assert found == [commits]
