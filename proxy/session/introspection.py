@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -166,47 +166,75 @@ def _depends(node: exp.Expr, parameter: str) -> BoughError:
 
 
 def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:
-    """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``)."""
+    """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``), place for place;
+    none where it is not certain which column stands at which place."""
     if not isinstance(tree, exp.Select) or session.connection is None:
         return ()
-    catalog = session.connection.catalog
-    sources: dict[str, Sequence[Column | diff_rows.Shown]] = {}
     from_ = tree.args.get("from_")
     joins = tree.args.get("joins") or []
     nodes = ([from_.this] if from_ is not None else []) + [join.this for join in joins]
-    scope = session.connection.scope()
-    for node in nodes:
-        if functions.SHOWN in node.meta:
-            sources[node.alias_or_name] = node.meta[functions.SHOWN]
-        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
-            continue
-        found = scope.find(table_name(node))
-        if found is not None and isinstance(found[2], Table) and found[1] is catalog:
-            sources[node.alias_or_name] = found[2].columns
-    if not any(column.declared for columns in sources.values() for column in columns):
+    sources = {node.alias_or_name.lower(): _declarations(session, tree, node) for node in nodes}
+    if not any(type_ for known in sources.values() for _, type_ in known or ()):
         return ()
+    plain = len(nodes) == len(sources) and not any(
+        join.args.get("using") or join.args.get("method") or join.kind.upper() in ("SEMI", "ANTI")
+        for join in joins
+    )
     types: list[str | None] = []
     for item in tree.expressions:
-        if isinstance(item, exp.Star) and len(nodes) == len(sources):
-            types += [column.declared for columns in sources.values() for column in columns]
-        elif isinstance(item, exp.Star):
-            return ()
-        else:
+        if not item.is_star:
             types.append(_declared(item.unalias(), sources))
+            continue
+        star = item.this if isinstance(item, exp.Column) else item
+        table = item.table.lower() if isinstance(item, exp.Column) else None
+        meant = list(sources.values()) if table is None else [sources.get(table)]
+        if not isinstance(star, exp.Star) or any(star.args.values()) or None in meant or not (plain or table):
+            return ()
+        types += [type_ for known in meant for _, type_ in known or ()]
     return types
 
 
-def _declared(item: exp.Expr, sources: dict[str, Sequence[Column | diff_rows.Shown]]) -> str | None:
-    if not isinstance(item, exp.Column) or isinstance(item.this, exp.Star):
+_Declarations = Sequence[
+    tuple[str, str | None]
+]  # the names and declared types of a relation's columns, in order
+
+
+def _declarations(session: Session, tree: exp.Select, node: exp.Expr) -> _Declarations | None:
+    """What is known of a relation in FROM, under the names that its alias gives; None if nothing is."""
+    columns: Sequence[Column | diff_rows.Shown] = ()
+    if functions.SHOWN in node.meta:
+        columns = node.meta[functions.SHOWN]
+    elif isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+        assert session.connection is not None
+        own = () if node.args.get("db") else tree.ctes
+        found = session.connection.scope().find(table_name(node))
+        if (
+            any(cte.alias.lower() == node.name.lower() for cte in own)
+            or found is None
+            or not isinstance(found[2], Table)
+            or found[1] is not session.connection.catalog
+        ):
+            return None
+        columns = found[2].columns
+    else:
         return None
-    tables = [sources[item.table]] if item.table in sources else list(sources.values())
-    found = [column for columns in tables if (column := _column(columns, item.name)) is not None]
-    return found[0].declared if len(found) == 1 else None
+    alias = node.args.get("alias")
+    given = [name.name for name in alias.columns] if isinstance(alias, exp.TableAlias) else []
+    names = given + [column.name for column in columns[len(given) :]]
+    return [(name, column.declared) for name, column in zip(names, columns, strict=False)]
 
 
-def _column(columns: Sequence[Column | diff_rows.Shown], name: str) -> Column | diff_rows.Shown | None:
-    exact = next((column for column in columns if column.name == name), None)
-    return exact or next((column for column in columns if column.name.lower() == name.lower()), None)
+def _declared(item: exp.Expr, sources: Mapping[str, _Declarations | None]) -> str | None:
+    if not isinstance(item, exp.Column):
+        return None
+    tables = [sources.get(item.table.lower())] if item.table else list(sources.values())
+    found = [known for columns in tables if (known := _named(columns or (), item.name)) is not None]
+    return found[0][1] if len(found) == 1 else None
+
+
+def _named(columns: _Declarations, name: str) -> tuple[str, str | None] | None:
+    exact = next((column for column in columns if column[0] == name), None)
+    return exact or next((column for column in columns if column[0].lower() == name.lower()), None)
 
 
 def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.Expr | ddl_model.Ddl:

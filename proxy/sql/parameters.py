@@ -87,11 +87,24 @@ class _Columns:
         self._by_alias: dict[str, Mapping[str, str]] = {}
         if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
             self.add("", {c.name: _kind(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)})
+        self._names = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
+            if self._is_named_query(table):
+                continue
             columns = columns_of(_folded(table.args.get("db")), _folded(table.this) or "")
             if columns is not None:
-                self._by_alias.setdefault(table.alias_or_name.lower(), columns)
-                self._by_alias.setdefault(table.name.lower(), columns)
+                renamed = _renamed(columns, table)
+                self._by_alias.setdefault(table.alias_or_name.lower(), renamed)
+                if renamed is columns:
+                    self._by_alias.setdefault(table.name.lower(), columns)
+
+    def _is_named_query(self, table: exp.Table) -> bool:
+        """Whether a name means a query of WITH: it does wherever it is read and has no schema."""
+        return (
+            table.name.lower() in self._names
+            and not table.args.get("db")
+            and not isinstance(table.parent, exp.Insert | exp.Update | exp.Delete | exp.Merge | exp.Schema)
+        )
 
     def add(self, alias: str, columns: Mapping[str, str]) -> None:
         self._by_alias[alias] = columns
@@ -113,7 +126,6 @@ class _CertainColumns(_Columns):
     def __init__(self, tree: exp.Expr, columns_of: ColumnsOf) -> None:
         super().__init__(tree, columns_of)
         self._columns_of = columns_of
-        self._names = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
 
     def of(self, column: exp.Column) -> str | None:
         name, node = _folded(column.this) or "", column.find_ancestor(*_NAMING)
@@ -136,7 +148,16 @@ class _CertainColumns(_Columns):
         if not isinstance(source, exp.Table) or source.name.lower() in self._names:
             return None
         columns = self._columns_of(_folded(source.args.get("db")), _folded(source.this) or "")
-        return None if columns is None else columns.get(name, "")
+        return None if columns is None else _renamed(columns, source).get(name, "")
+
+
+def _renamed(columns: Mapping[str, str], table: exp.Table) -> Mapping[str, str]:
+    """A table's columns under the names that its alias gives the first of them."""
+    alias = table.args.get("alias")
+    given = [_folded(name) or "" for name in alias.columns] if isinstance(alias, exp.TableAlias) else []
+    if not given:
+        return columns
+    return dict(reversed([*zip([*given, *list(columns)[len(given) :]], columns.values(), strict=False)]))
 
 
 _NAMING = (exp.Select, exp.Update, exp.Delete, exp.Merge, exp.Insert)

@@ -145,6 +145,38 @@ def test_description(server: ThreadServer) -> None:
         assert [(c.precision, c.scale) for c in cursor.description or ()][5] == (10, 2)
 
 
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_descriptions_are_of_the_column_that_stands_there(
+    server: ThreadServer, name: str, binary: bool
+) -> None:
+    """Also behind a star, under an alias' names, and where a name means a query of WITH or a joined one."""
+    with server.connect() as connection:
+        cursor = connection.cursor(binary=binary)
+        cursor.execute(f"CREATE TABLE {name} (id int, j jsonb, c char(4), n smallint)")
+        cursor.execute(f"INSERT INTO {name} VALUES (1, '{{}}', 'ab', 2)")
+        for query, codes, row in (
+            ("SELECT p.*, q.n FROM {t} p JOIN {t} q ON p.id = q.id", [23, 3802, 1042, 21, 21], (1, {}, "ab  ", 2, 2)),
+            ("SELECT q.n, p.* FROM {t} p JOIN {t} q ON p.id = q.id", [21, 23, 3802, 1042, 21], (2, 1, {}, "ab  ", 2)),
+            ("SELECT *, 5 FROM {t} p JOIN (SELECT 1 AS id) q USING (id)", None, (1, {}, "ab", 2, 5)),
+            ("SELECT * FROM {t} p JOIN {t} q USING (id)", None, (1, {}, "ab", 2, {}, "ab", 2)),
+            ("SELECT * FROM {t} p NATURAL JOIN (SELECT 1 AS id, 'z' AS z) q", None, (1, {}, "ab", 2, "z")),
+            ("SELECT c, n FROM {t} AS x (n, j, m, c)", [21, 23], (2, 1)),
+            ("SELECT n FROM {t} AS x (a, j, n, c) WHERE n = 'ab'", [1042], ("ab  ",)),
+            ("WITH {t} AS (SELECT 1 AS c, 'x' AS n) SELECT c, n FROM {t}", [23, 25], (1, "x")),
+            ("SELECT x.c, x.n FROM {t}, (SELECT 1 AS c, 'x' AS n) x", [23, 25], (1, "x")),
+        ):  # fmt: skip
+            cursor.execute(query.format(t=name))
+            found = [column.type_code for column in cursor.description or ()]
+            assert codes is None or found == codes, query
+            assert [_unpadded(value) for value in cursor.fetchone() or ()] == [
+                _unpadded(value) for value in row
+            ], query
+
+
+def _unpadded(value: object) -> object:
+    return value.rstrip() if isinstance(value, str) else value
+
+
 def test_transactions(server: ThreadServer, name: str) -> None:
     with server.connect() as admin, psycopg.connect(server.dsn()) as connection:
         admin.execute(f"CREATE TABLE {name} (i int PRIMARY KEY)")

@@ -45,8 +45,12 @@ def _columns(schema: str | None, table: str) -> dict[str, str] | None:
         ("SELECT $1", [None]),
         ("SELECT $1 + 1", ["INTEGER"]),
         ("SELECT * FROM t WHERE b AND $1", ["BOOLEAN"]),
+        ("SELECT * FROM t AS x (name, id) WHERE id = $1 AND x.name = $2 AND n < $3",
+         ["VARCHAR", "INTEGER", "DECIMAL(10,2)"]),
+        ("WITH t AS (SELECT 'x' AS id) SELECT * FROM t WHERE id = $1", [None]),
+        ("WITH t AS (SELECT 5 AS id) INSERT INTO t VALUES ($1)", ["INTEGER"]),
     ],
-)
+)  # fmt: skip
 def test_inferred(text: str, expected: list[str | None]) -> None:
     assert parameter_types(parse(text), _columns) == expected
 
