@@ -50,7 +50,11 @@ _DUCKDB: Expressions = {
         "sum": f"sum({{c}}::DOUBLE) FILTER (WHERE abs({{c}}) < {FLOAT_LIMIT!r})",
     },
     "bool": {"sum": "count(*) FILTER (WHERE {c})"},
-    "text": {"octets": "sum(strlen({c}::VARCHAR))", "min": "min({c}::VARCHAR)", "max": "max({c}::VARCHAR)"},
+    "text": {
+        "octets": "sum(strlen({c}::VARCHAR))",
+        "min": "decode(min(encode({c}::VARCHAR)))",
+        "max": "decode(max(encode({c}::VARCHAR)))",
+    },
     "bytes": {"octets": "sum(octet_length({c}))"},
     "days": {
         "min": "min({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",

@@ -92,10 +92,13 @@ def refuse_values(column: ColumnPlan, profile: Profile) -> None:
 def rows_after(
     source: Source, column: ColumnPlan, watermark: str, dialect: str, *, inclusive: bool, nullable: bool
 ) -> Source:
-    """``source`` from its watermark on, as a query of its own dialect; what is NULL comes too, to be refused."""
+    """``source`` from its watermark on, as a query of its own dialect; what is NULL comes too, to be refused. A plain
+    number with a point, or of many digits, is a float to ClickHouse (which takes a text for its column's type) and
+    BigQuery."""
     item = contract(dialect)
-    number = column.read.kind in _NUMBERS and _NUMBER.fullmatch(watermark)
-    value = watermark if number else quote_text(watermark, item)
+    value = quote_text(watermark, item)
+    if column.read.kind in _NUMBERS and _NUMBER.fullmatch(watermark) and item.name != "clickhouse":
+        value = f"BIGNUMERIC {value}" if item.name == "bigquery" and "." in watermark else watermark
     name = column.expression or quote_name(column.name, item)
     left = in_byte_order(name, item) if column.read.kind == "text" else name
     condition = f"{left} {'>=' if inclusive else '>'} {value}" + (f" OR {name} IS NULL" if nullable else "")

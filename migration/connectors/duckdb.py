@@ -35,6 +35,7 @@ from migration.connectors.duckdb_catalog import remote_table, schema_and_name, t
 from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
 from migration.connectors.files import database_file, database_files, refuse_passing
 from migration.connectors.opening import SqlConnector
+from migration.connectors.matching import is_collated
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
@@ -260,7 +261,7 @@ class DuckdbReader(SqlReader):
 class DuckdbWriter(SqlWriter):
     """One session that writes."""
 
-    own = frozenset({"key or index", "check", "computed column", "comment"})
+    own = frozenset({"key or index", "check", "collation", "computed column", "comment"})
 
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
@@ -307,6 +308,7 @@ class DuckdbWriter(SqlWriter):
             f"AND lower(table_name) = {quote_text(name, self.item)} LIMIT 1"
         )
         held += ["check"] if checks else []
+        held += ["collation"] if is_collated(self, path) else []
         held += ["computed column"] if any(column.computed for column in spec.columns) else []
         commented = spec.comment or any(column.comment for column in spec.columns)
         return (*held, *(["comment"] if commented else []))

@@ -19,6 +19,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.plan import plan
+from migration.reconcile import Side, reconcile
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types import text
@@ -171,3 +172,27 @@ def test_a_table_that_is_merged_by_key_holds_the_keys_of_the_source(
         with there.writer() as writer:
             writer.drop(("folded_children",))
             writer.drop(("folded_texts",))
+
+
+def test_a_collation_of_duckdb_changes_nothing_that_is_measured_or_kept(tmp_path: Path) -> None:
+    """It goes along with a text through functions, so extremes, groups and equality are of bytes only if asked for."""
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE folded (k VARCHAR COLLATE NOCASE, v INTEGER)")
+        session.execute("INSERT INTO folded VALUES ('B', 1), ('a', 2), ('A', 3), ('b', 4)")
+        session.execute("CREATE TABLE folded_texts (k VARCHAR COLLATE NOCASE, v INTEGER)")
+        session.execute("INSERT INTO folded_texts VALUES ('a', 7), ('c', 7)")
+        session.execute("CREATE TABLE plain (k VARCHAR, v INTEGER)")
+        session.execute("INSERT INTO plain FROM folded")
+    with closing(connect(datasource("here", "duckdb", {"path": str(file), "role": "read_write"}))) as here:
+        place = ("main", "folded_texts")
+        asked = TransferRequest(Source(path=("main", "folded")), place, "upsert", ("k",))
+        asked = replace(asked, options=TransferOptions(verify="L4"))
+        assert run(plan(asked, here, here)).verdict == "pass"
+        assert texts(here) == [("A", 3), ("B", 1), ("a", 2), ("b", 4), ("c", 7)]
+        assert run(plan(replace(asked, mode="replace", key=()), here, here)).verdict == "pass"
+        assert texts(here) == [("A", 3), ("B", 1), ("a", 2), ("b", 4)]
+        assert "COLLATE" in str(here.definition(place)).upper()
+        left, right = Side(here, Source(path=("main", "folded"))), Side(here, Source(path=("main", "plain")))
+        for keyed in (("k",), ()):
+            assert reconcile(left, right, key=keyed, checks=("all",)).verdict == "pass"

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from servers import Server
+from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -45,6 +46,14 @@ def served(postgres: Server) -> Iterator[Connector]:
     with closing(
         connect(datasource("pg", "postgres", {**names, "database": postgres.database}))
     ) as connector:
+        connector.execute("DROP TABLE IF EXISTS growing")
+        yield connector
+        connector.execute("DROP TABLE IF EXISTS growing")
+
+
+@pytest.fixture
+def columnar(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
+    with closing(opened_target("clickhouse", tmp_path, request)) as connector:
         connector.execute("DROP TABLE IF EXISTS growing")
         yield connector
         connector.execute("DROP TABLE IF EXISTS growing")
@@ -87,6 +96,43 @@ def test_rows_move_once(served: Connector, target: Connector, type_: str, values
             moved.append(undertake(request("public"), served, target, journal=journal).rows_transferred)
     assert moved == [2, 0, 2, 0, 2, 0]
     assert told(target, "SELECT count(*), count(DISTINCT n) FROM t") == (6, 3)
+
+
+@pytest.mark.clickhouse
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        ("Decimal(38, 30)", ["0.1", "0.100000000000000000000000000001", "0.100000000000000000000000000002"]),
+        ("Int128", ["-5", f"{2**127 - 2}", f"{2**127 - 1}"]),
+        ("UInt64", ["0", "9007199254740993", "18446744073709551615"]),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_float_holds_are_passed_once(
+    columnar: Connector, target: Connector, type_: str, values: list[str]
+) -> None:
+    """ClickHouse reads a plain number with a point, or of many digits, as a float."""
+    columnar.execute(f"CREATE TABLE growing (n Int32, c {type_}) ENGINE = MergeTree ORDER BY n")
+    journal = Journal()
+    moved = []
+    for number, value in enumerate(values):
+        columnar.execute(f"INSERT INTO growing VALUES ({number}, '{value}')")
+        for _ in range(2):
+            moved.append(undertake(request("default"), columnar, target, journal=journal).rows_transferred)
+    assert moved == [1, 0, 1, 0, 1, 0]
+    assert told(target, "SELECT count(DISTINCT c) FROM t") == (3,)
+
+
+def test_texts_of_a_collation_are_passed_in_the_order_of_their_bytes(
+    source: Connector, target: Connector
+) -> None:
+    source.execute("CREATE TABLE growing (n INTEGER, c VARCHAR COLLATE NOCASE)")
+    journal = Journal()
+    moved = []
+    for number, value in enumerate(["B", "Z", "a"]):
+        source.execute(f"INSERT INTO growing VALUES ({number}, '{value}')")
+        for _ in range(2):
+            moved.append(undertake(request("main"), source, target, journal=journal).rows_transferred)
+    assert moved == [1, 0, 1, 0, 1, 0]
 
 
 @pytest.mark.postgres
