@@ -34,8 +34,8 @@ from migration.connectors.base import (
 from migration.connectors.duckdb_catalog import remote_table, schema_and_name, table_head, table_spec
 from migration.connectors.duckdb_forms import Incoming, exported, imported, typed
 from migration.connectors.files import database_file, database_files, refuse_passing
-from migration.connectors.opening import SqlConnector
 from migration.connectors.matching import is_collated
+from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor

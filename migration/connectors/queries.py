@@ -18,6 +18,7 @@ from migration.dialects import DialectContract
 from migration.errors import MigrationError
 
 _BINARY = {
+    "duckdb": "decode(encode({column}))",  # a collation there stays with a text whatever is done to it
     "postgres": '{column} COLLATE "C"',
     "greenplum": '{column} COLLATE "C"',
     "mysql": "CAST({column} AS BINARY)",
@@ -44,8 +45,9 @@ def literal(value: Any, item: DialectContract) -> str:
         return "NULL"
     if isinstance(value, bool):
         return ("1" if value else "0") if item.name in ("sqlite", "mysql") else str(value).upper()
-    if isinstance(value, int | Decimal):
-        return str(value) if value >= 0 else f"({value})"
+    if isinstance(value, int | Decimal):  # with an exponent it would be a float to many engines
+        text = f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+        return text if value >= 0 else f"({text})"
     if isinstance(value, float):
         text = repr(value)
         if text.strip("-") in ("inf", "nan"):

@@ -41,6 +41,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
 }
 _ELSEWHERE = _WHOLE
 _EXACT = frozenset({"postgres", "greenplum", "redshift", "duckdb", "mysql"})
+_INT64 = range(-(2**63), 2**63)
 _PLAIN_TEXT = frozenset({"text", "varchar", "character varying", "char", "character", "bpchar"})
 _OPERATORS: Mapping[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
@@ -81,7 +82,10 @@ class Filters:
         self._item = item
         self._constant = constant
         self._alias = node.alias_or_name.lower()
-        self._columns = {column.name.lower(): column for column in columns}
+        given = [name.name.lower() for name in node.args["alias"].columns] if node.args.get("alias") else []
+        names = given + [column.name.lower() for column in columns[len(given) :]]
+        found = zip(names, columns, strict=False)
+        self._columns = {name: column for name, column in found if names.count(name) == 1}
         self._kinds = _KINDS.get(item.name, _ELSEWHERE)
         self._exact = item.name in _EXACT
 
@@ -234,8 +238,7 @@ class Filters:
         if not node.expressions or node.args.get("query") is not None or node.args.get("unnest") is not None:
             raise _Unsent
         column = self._column(node.this)
-        values = [self._literal(column, item) for item in node.expressions]
-        return f"{quoted(column.name, self._item)} IN ({', '.join(values)})"
+        return self._among(column, [self._value_of(column, item) for item in node.expressions])
 
     def _any(self, node: exp.Expr, operator: str) -> str:
         """``= ANY (array)``."""
@@ -243,8 +246,12 @@ class Filters:
         values = self._value(node.expression.this)
         if operator != "=" or not isinstance(values, list) or not values:
             raise _Unsent
-        found = [self._fitting(column, value) for value in values if value is not None]
-        return f"{quoted(column.name, self._item)} IN ({', '.join(found)})" if found else "1 = 0"
+        found = [value for value in values if value is not None]
+        return self._among(column, found) if found else "1 = 0"
+
+    def _among(self, column: ColumnSpec, values: list[Any]) -> str:
+        given = ", ".join(self._fitting(column, value) for value in values)
+        return f"{self._text_name(column, *values)} IN ({given})"
 
     def _like(self, node: exp.Like) -> str:
         column = self._column(node.this)
@@ -258,20 +265,30 @@ class Filters:
         ):
             raise _Unsent
         self._exact = False
-        name = quoted(column.name, self._item)
+        name = self._text_name(column, pattern)
         if self._item.name == "postgres":
             name += ' COLLATE "C"'
         return f"{name} LIKE {self._spelled(pattern)}"
 
     def _compared(self, node: exp.Expr, operator: str, other: exp.Expr) -> str:
         column = self._column(node)
-        name = quoted(column.name, self._item)
-        value = self._literal(column, other)
+        value = self._value_of(column, other)
+        name, given = self._text_name(column, value), self._fitting(column, value)
         if column.type.kind == "text" and operator != "=":
             if self._item.name not in ("postgres", "greenplum", "duckdb", "sqlite") or column.type.fixed:
                 raise _Unsent
-            name += {"duckdb": "", "sqlite": " COLLATE BINARY"}.get(self._item.name, ' COLLATE "C"')
-        return f"{name} {operator} {value}"
+            if self._item.name == "duckdb":  # where a column's collation cannot be left out
+                return f"encode({name}) {operator} encode({given})"
+            name += " COLLATE BINARY" if self._item.name == "sqlite" else ' COLLATE "C"'
+        return f"{name} {operator} {given}"
+
+    def _text_name(self, column: ColumnSpec, *values: Any) -> str:
+        """The column to be compared with values: MySQL knows no equality with letters that its charset lacks."""
+        name = quoted(column.name, self._item)
+        foreign = any(isinstance(value, str) and not value.isascii() for value in values)
+        if self._item.name == "mysql" and foreign and column.charset != "utf8mb4":
+            return f"CONVERT({name} USING utf8mb4)"
+        return name
 
     # -- constants ------------------------------------------------------------------------------------------------
 
@@ -283,15 +300,15 @@ class Filters:
         except ValueError:
             raise _Unsent from None
 
-    def _literal(self, column: ColumnSpec, node: exp.Expr) -> str:
-        """A constant as the column's dialect compares it with the column."""
+    def _value_of(self, column: ColumnSpec, node: exp.Expr) -> Any:
+        """The value of a constant that is compared with the column."""
         kind = column.type.kind
         bare = isinstance(node, exp.Literal) and node.is_string
         if bare and kind not in ("text", "bool"):
             if kind not in _CASTS:
                 raise _Unsent
             node = exp.cast(node.copy(), _CASTS[kind], dialect="duckdb")
-        return self._fitting(column, self._value(node))
+        return self._value(node)
 
     def _fitting(self, column: ColumnSpec, value: Any) -> str:
         """A value as the column's dialect compares it with the column."""
@@ -302,6 +319,8 @@ class Filters:
             value = datetime(value.year, value.month, value.day)
         if not _fits(kind, value):
             raise _Unsent
+        if self._item.name not in _EXACT and kind in _WHOLE:
+            value = _whole(value, kind)
         if kind == "instant":
             value = value.astimezone(UTC)
         return self._spelled(value)
@@ -333,6 +352,13 @@ def _fits(kind: str, value: Any) -> bool:
     if kind == "uuid":
         return isinstance(value, UUID)
     return kind == "bool" and isinstance(value, bool)
+
+
+def _whole(value: int | Decimal, kind: str) -> int:
+    """A number that an engine reads as the integer it is: others, and longer ones, are floats to many."""
+    if value != int(value) or (int(value) not in _INT64 and not (kind == "uint64" and 0 < value < 2**64)):
+        raise _Unsent
+    return int(value)
 
 
 def _is_finite(value: int | Decimal | float) -> bool:

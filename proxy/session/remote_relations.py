@@ -223,7 +223,9 @@ def needed_columns(tree: exp.Expr, node: exp.Table, columns: Sequence[str]) -> t
     holder = node.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)
     if holder is None or _takes_all(tree, holder, node):
         return tuple(columns)
-    mentioned = {item.name.lower() for item in tree.find_all(exp.Identifier)}
+    mentioned = {
+        item.name.lower() for item in tree.find_all(exp.Identifier) if not isinstance(item.parent, exp.Table)
+    }
     alias = node.alias_or_name.lower()
     known = {column.lower() for column in columns}
     if alias not in known and any(

@@ -118,3 +118,10 @@ def mariadb() -> Iterator[Any]:
     """A MariaDB server of its own."""
     with _servers().mariadb_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[Any]:
+    """The ClickHouse engine of chdb."""
+    with _servers().clickhouse_server() as running:
+        yield running
