@@ -39,7 +39,13 @@ def from_tables(tables: object, source: str) -> tuple[Datasource, ...]:
                 "HV00J", f"datasource {name} in {source} has no type", hint='Write type = "postgres".'
             )
         rest = {key: value for key, value in options.items() if key not in ("type", "name")}
-        found.append(datasource(name, fill(str(options["type"]), f"datasource {name}, type"), rest))
+        try:
+            found.append(datasource(name, fill(str(options["type"]), f"datasource {name}, type"), rest))
+        except MigrationError as error:
+            if f"datasource {name}" not in error.message:  # of many in a file, which one is it
+                error.message = f"datasource {name} in {source}: {error.message}"
+                error.args = (error.message,)
+            raise
     return tuple(found)
 
 

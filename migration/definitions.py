@@ -3,10 +3,14 @@
 Rules:
 
 1. Nothing is read but the catalog: a layout comes from what it declares and estimates (``layout.suggest``).
-2. What cannot be said is a note; a dialect nobody knows gets the generic rules, and a note says so.
+2. A schema that only says "where tables are" (``main``, ``public``) is left out for another dialect: it is not there,
+   or means the same.
+3. What cannot be said is a note; a dialect nobody knows gets the generic rules, and a note says so.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from migration.connectors.base import ColumnStatistics as Estimate
 from migration.connectors.base import Connector, Path, RemoteTable
@@ -14,6 +18,17 @@ from migration.datasources import LOCAL
 from migration.ddl import render
 from migration.dialects import contract, is_known
 from migration.layout import ColumnStatistics, Layout, suggest
+from migration.model import TableSpec
+
+_HOMES = {  # the schema that a table is in where nobody says one
+    "duckdb": "main",
+    "sqlite": "main",
+    "postgres": "public",
+    "greenplum": "public",
+    "redshift": "public",
+    "clickhouse": "default",
+    "snowflake": "PUBLIC",
+}
 
 
 def definition(connector: Connector, path: Path, dialect: str | None = None) -> tuple[str, list[str]]:
@@ -27,7 +42,8 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
     if text is None:
         found = connector.describe(path)
         chosen = declared_layout(found, dialect) if dialect is not None else None
-        rendered = render(found.spec, dialect or connector.dialect, chosen)
+        spec = found.spec if dialect is None else _at_home(found.spec, connector)
+        rendered = render(spec, dialect or connector.dialect, chosen)
         text, notes = rendered.sql, list(rendered.notes)
         notes += [f"index {index.name} ({index.what}) is not kept" for index in found.spec.indexes]
         notes += [f"{each} is not kept" for each in found.spec.unsaid]
@@ -41,6 +57,20 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
     if dialect is not None and not is_known(dialect):
         notes.insert(0, f'there is no contract for "{dialect}": generic rules')
     return text, notes
+
+
+def _at_home(spec: TableSpec, connector: Connector) -> TableSpec:
+    """The table, and what it refers to, without the schema that is the default where it comes from."""
+    home = "public" if connector.name == LOCAL else _HOMES.get(contract(connector.dialect).name)
+    if len(spec.path) < 2 or spec.path[-2] != home:
+        return spec
+    keys = tuple(
+        replace(key, ref_table=key.ref_table[-1:])
+        if key.ref_table and key.ref_table[-2:-1] == (home,)
+        else key
+        for key in spec.keys
+    )
+    return replace(spec, path=spec.path[-1:], keys=keys)
 
 
 def declared_layout(found: RemoteTable, dialect: str) -> Layout:

@@ -656,6 +656,34 @@ def test_a_datasources_table_is_shown_as_it_would_be_here(client: psycopg.Connec
     assert not any("no contract" in note for note in shown["notes"])
 
 
+@pytest.mark.postgres
+def test_a_definition_for_another_engine_can_be_run_there(
+    client: psycopg.Connection[Any], pg: str, tmp_path: Path, name: str
+) -> None:
+    """A schema that is only the default where a table comes from (main, public) is not said elsewhere."""
+    client.execute(
+        f"CREATE DATASOURCE d_{name} TYPE duckdb OPTIONS (path '{tmp_path}/d.duckdb', role 'read_write')"
+    )
+    for shape in (
+        "parents (id int PRIMARY KEY)",
+        "kids (id int PRIMARY KEY, parent int REFERENCES parents (id))",
+    ):
+        client.execute(f"CREATE TABLE {shape}")
+    ways = (("local.public", f"d_{name}"), (f"d_{name}.main", pg), (f"{pg}.public", "local"))
+    for source, target in ways:
+        if target == "local":
+            client.execute("DROP TABLE kids")
+            client.execute("DROP TABLE parents")
+        for table in ("parents", "kids"):
+            ddl = _rows(client, f"SHOW CREATE TABLE {source}.{table} FOR {target}")[0]["ddl"]
+            client.execute(f"EXECUTE ON {target} AS $$ {ddl} $$")
+    for table in ("kids", "parents"):
+        assert _rows(client, f"SELECT count(*) AS n FROM {table}") == [{"n": 0}]
+        client.execute(f"DROP TABLE {table}")
+        client.execute(f"EXECUTE ON {pg} AS $$ DROP TABLE {table} $$")
+    client.execute(f"DROP DATASOURCE d_{name}")
+
+
 @pytest.mark.parametrize("branch", ["main", "definitions"])
 def test_a_table_of_a_branch_is_shown_as_what_makes_it_again(server: ThreadServer, branch: str) -> None:
     """With its numbers, checks, lengths, computed columns and what its references do; nothing is left out unsaid."""

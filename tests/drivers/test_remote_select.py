@@ -19,6 +19,7 @@ import pytest
 from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lakes import sqlite_lake
 from server_thread import ThreadServer
 
 from proxy.session.remote_scans import RemoteScans
@@ -596,6 +597,19 @@ def test_describe_reads_no_row_of_a_datasource(
     monkeypatch.setattr(RemoteScans, "_read", None)
     found = [row[:2] for row in _all(client, f"DESCRIBE SELECT id, name FROM {there}.people")]
     assert found == [("id", "BIGINT"), ("name", "VARCHAR")]
+
+
+def test_describe_of_two_parts_knows_keys_and_not_null(
+    client: psycopg.Connection[Any], name: str, tmp_path: Path
+) -> None:
+    """As it does of a table here, by the datasource's own catalog."""
+    shape = "(id bigint NOT NULL PRIMARY KEY, code text NOT NULL UNIQUE, note text)"
+    client.execute(f"CREATE TABLE d_{name} {shape}")  # type: ignore[arg-type]
+    with sqlite_lake(client, tmp_path, f"k_{name}", [f"CREATE TABLE d_{name} {shape}"]) as lake:
+        there = [row[:4] for row in _all(client, f"DESCRIBE {lake}.d_{name}")]
+        assert there == [row[:4] for row in _all(client, f"DESCRIBE d_{name}")]
+        assert there[0] == ("id", "BIGINT", "NO", "PRI")
+    client.execute(f"DROP TABLE d_{name}")  # type: ignore[arg-type]
 
 
 def test_describe_calls_sequences_by_their_names(client: psycopg.Connection[Any]) -> None:

@@ -327,6 +327,11 @@ def test_nothing_is_written_where_it_does_not_stay(type_: str, options: dict[str
         ("agent: {services: {datasources: hello}}", "no list of names"),
         ("agent: {services: {datasources: [{type: sqlite, path: x}]}}", "no list of names"),
         ("datasources: {a: hello}", "a in .* has no type"),
+        (
+            "datasources: {a: {type: sqlite, path: x}, b: {type: mysql, pasword: hunter22}}",
+            "datasource b in .*pasword",
+        ),
+        ("datasources: {a: {type: sqlite, path: x}, b: {type: mysqll, host: h}}", "datasource b in .*mysqll"),
         ("datasources: {true: {type: sqlite, path: x}}", "no text as its name"),
         ("datasources: {a: {type: postgres, password: [hunter22]}}", "password holds one value"),
         ('datasources: {a: {type: postgres, password: "hunter22', "cannot read datasources"),
