@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 from migration.connectors.base import Connector, Path, Writer
 from migration.errors import MigrationError
 from migration.journal import Entry, Journal
@@ -31,10 +34,22 @@ def settle(journal: Journal, entry: Entry, target: Connector, *, give_up: bool =
                 )
             clear(writer, entry.staging)
     if published:
+        _count_on(target, request.target)
         journal.finish(entry.id, watermark_of=request.watermark_key)
     else:
         journal.update(entry.id, state="failed", error="ended before it was published", staging=None)
     return bool(published)
+
+
+def _count_on(target: Connector, path: Path) -> None:
+    """The process may have ended before generated numbers were behind those that moved (``finishing``)."""
+    count_on: Callable[[Path, str], int | None] | None = getattr(target, "count_on", None)
+    if count_on is None:
+        return
+    with contextlib.suppress(MigrationError):
+        for column in target.describe(path).spec.columns:
+            if column.identity:
+                count_on(path, column.name)
 
 
 def clear(writer: Writer, staging: Path) -> None:

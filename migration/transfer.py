@@ -109,6 +109,7 @@ class _Work:
         self.measure: BatchMeasure | None = self._unmeasured()
         self.furthest = furthest(item)
         self.published = False
+        self.verdict = ""
 
     def run(self) -> TransferResult:
         item, journal, monitor = self.item, self.journal, self.monitor
@@ -134,21 +135,26 @@ class _Work:
                 item.close()
             result = publication.publish(item, writer, self.staging, self.sent, monitor)
             self.published = True
-            verdict = verification.verdict(checks)
-            journal.finish(
-                self.transfer,
-                watermark_of=item.request.watermark_key,
-                rows_done=self.sent,
-                bytes=self.size,
-                seconds=monitor.seconds,
-                method=self.method,
-                verdict=verdict,
-            )
+            self.verdict = verification.verdict(checks)
             notes = [*item.notes, *result.notes, f"published by {result.method}"]
             if not result.atomic:
                 notes.append(f"{item.target.name} cannot replace a table in one step: readers may see none")
             stagings.drop_earlier(journal, item, self.transfer, writer)
-        return self._result(checks, verdict, finish(item, notes))
+        found = finish(item, notes)
+        self._done()
+        return self._result(checks, found)
+
+    def _done(self) -> None:
+        """Written down last: who finds it ``publishing`` counts generated numbers on."""
+        self.journal.finish(
+            self.transfer,
+            watermark_of=self.item.request.watermark_key,
+            rows_done=self.sent,
+            bytes=self.size,
+            seconds=self.monitor.seconds,
+            method=self.method,
+            verdict=self.verdict,
+        )
 
     def _prepare(self, writer: Writer) -> list[Range]:
         """Staging exists and is empty, or holds the committed pieces of an earlier run; the pieces to move."""
@@ -274,6 +280,7 @@ class _Work:
         """Cleans up and says what happened; the error to raise."""
         self.monitor.disarm()  # who watches would interrupt the cleaning up too
         if self.published:
+            self._done()
             return error
         if isinstance(error, Stopped) or (self.monitor.is_cancelled and not is_cancelled(error)):
             error = cancelled_error()
@@ -330,9 +337,7 @@ class _Work:
             error.detail = error.detail and error.detail.replace(staged, target)
             error.table = target if error.table == staged else error.table
 
-    def _result(
-        self, checks: tuple[CheckResult, ...], verdict: str, notes: tuple[str, ...]
-    ) -> TransferResult:
+    def _result(self, checks: tuple[CheckResult, ...], notes: tuple[str, ...]) -> TransferResult:
         item, request = self.item, self.item.request
         return TransferResult(
             rows_transferred=self.sent,
@@ -349,7 +354,7 @@ class _Work:
             bytes=self.size,
             seconds=self.monitor.seconds,
             method=self.method,
-            verdict=verdict,
+            verdict=self.verdict,
             checks=checks,
             notes=notes,
         )
