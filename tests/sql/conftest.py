@@ -13,7 +13,7 @@ from proxy.sql.macros import MACRO_SCHEMA, MACROS
 @pytest.fixture(scope="session")
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
-    connection.execute(f"CREATE SCHEMA {MACRO_SCHEMA}")
+    connection.execute(f"ATTACH ':memory:' AS {MACRO_SCHEMA}")
     for macro in MACROS:
         connection.execute(macro)
     connection.execute("SET TimeZone = 'UTC'")

@@ -20,9 +20,9 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         if isinstance(node.parent, exp.Filter):
             condition = node.parent.expression.this
             case = exp.Case(ifs=[exp.If(this=condition.copy(), true=node.this.copy())])
-            node.parent.replace(call("sum", case))
+            _replace(node.parent, call("sum", case))
         else:
-            node.replace(call("sum", node.this.copy()))
+            _replace(node, call("sum", node.this.copy()))
     for within in list(tree.find_all(exp.WithinGroup)):
         if isinstance(within.this, exp.PercentileCont):
             for ordered in within.expression.find_all(exp.Ordered):
@@ -41,3 +41,10 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         if isinstance(pair, exp.JSONKeyValue):
             objects.replace(function("json_group_object", pair.this.copy(), pair.expression.copy()))
     return tree
+
+
+def _replace(node: exp.Expr, sum_: exp.Expr) -> None:
+    """Over a window the engine takes two parts for a schema's name, and the macros are in a database of their own."""
+    if isinstance(node.parent, exp.Window):
+        sum_.set("this", exp.Dot(this=sum_.this, expression=exp.to_identifier("main")))
+    node.replace(sum_)
