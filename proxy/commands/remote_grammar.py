@@ -266,8 +266,10 @@ def read_reconcile(reader: Reader) -> Command:
         elif reader.at_symbol("("):
             checks = reader.columns()
         elif not reader.accept("all"):
-            reader.expect("light")
-            checks = ("light",)
+            level = next((word for word in ("l0", "l1", "l2", "l3", "l4") if reader.accept(word)), "light")
+            if level == "light":
+                reader.expect(level)
+            checks = (level,)
     reader.end()
     asked = commands.Reconcile(left, right, key, checks, limit)
     return commands.ExplainReconcile(asked) if explain else asked

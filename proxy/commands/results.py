@@ -26,7 +26,8 @@ _SHORT = {
     "float8": "DOUBLE",
     "bool": "BOOLEAN",
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
-    "jsonb": "JSON",
+    "json": "JSON",
+    "jsonb": "JSONB",  # the engine has JSON alone; to a client it is the type that is named
 }
 
 

@@ -73,7 +73,13 @@ def outcome(
 
     engine = tuple(ResultColumn(column.name, type_) for column, type_ in zip(columns, types, strict=True))
     shown = tuple(
-        (names[number] if direct else column.name, from_engine("BIGNUM" if number in unbounded else type_))
+        (
+            names[number] if direct else column.name,
+            from_engine(
+                "BIGNUM" if number in unbounded else type_,
+                column.declared if direct and column.declared in ("jsonb", "jsonb[]") else None,
+            ),
+        )
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
     )
     return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine)

@@ -52,6 +52,7 @@ _ENGINE = {
     "INTERVAL": "interval",
     "UUID": "uuid",
     "JSON": "json",
+    "JSONB": "jsonb",  # of our own results: the engine has no such type
     "BIT": "varbit",
     "STRUCT": "json",
     "MAP": "json",

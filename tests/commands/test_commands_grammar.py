@@ -140,6 +140,7 @@ RIGHT = [
         r.ExplainReconcile(r.Reconcile(r.Origin(("a",)), r.Origin(("pg", "b")), ("id",), ("light",))),
     ),
     ("EXPLAIN TRANSFER t TO pg.t", r.ExplainTransfer(r.Transfer(r.Origin(("t",)), ("pg", "t")))),
+    ("RECONCILE a WITH b CHECKS L3", r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), (), ("l3",))),
     ("RECONCILE a WITH b CHECKS LIGHT", r.Reconcile(r.Origin(("a",)), r.Origin(("b",)), (), ("light",))),
     (
         "RECONCILE a WITH b KEY (k) TOLERANCE 1e-9",
@@ -254,6 +255,7 @@ WRONG = [
     ("RECONCILE a WITH b TOLERANCE 'x'", "42601", "syntax error at or near \"'x'\"", 30),
     ("RECONCILE a WITH b TOLERANCE x", "42601", 'syntax error at or near "x"', 30),
     ("RECONCILE a WITH b KEY (3)", "42601", 'syntax error at or near "3"', 25),
+    ("RECONCILE a WITH b CHECKS L9", "42601", 'syntax error at or near "L9"', 28),
     (
         "CREATE DATASOURCE p TYPE postgres OPTIONS (host 'a', host 'b')",
         "42601",

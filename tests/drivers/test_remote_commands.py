@@ -592,7 +592,16 @@ def pg(client: psycopg.Connection[Any], postgres: Any, name: str) -> Iterator[st
 
 @pytest.mark.postgres
 def test_postgres_takes_a_table(client: psycopg.Connection[Any], pg: str, flights: str) -> None:
-    assert client.execute(f"TRANSFER {flights} TO {pg}.public.{flights}").statusmessage == "TRANSFER 500"
+    moved = client.execute(f"TRANSFER {flights} TO {pg}.public.{flights}")
+    assert moved.statusmessage == "TRANSFER 500"
+    jsonb = psycopg.adapters.types["jsonb"]
+    assert [c.type_code for c in moved.description or () if c.name == "checks"] == [jsonb.oid]
+    asked = f"""QUERY {pg} AS $$ SELECT '{{"a": 1}}'::jsonb AS j, '[2]'::json AS k, ARRAY['{{}}'::jsonb] AS l $$"""
+    for binary in (False, True):
+        documents = client.execute(asked, binary=binary)  # type: ignore[call-overload]
+        codes = [column.type_code for column in documents.description or ()]
+        assert codes == [jsonb.oid, psycopg.adapters.types["json"].oid, jsonb.array_oid]
+        assert documents.fetchone() == {"j": {"a": 1}, "k": [2], "l": [{}]}
     columns = {row["name"]: row["type"] for row in _rows(client, f"DESCRIBE {pg}.public.{flights}")}
     assert columns["price"] == "numeric(12,2)"
     assert "timestamp" in columns["at"]
