@@ -255,7 +255,7 @@ WRONG = [
     ("RECONCILE a WITH b TOLERANCE 'x'", "42601", "syntax error at or near \"'x'\"", 30),
     ("RECONCILE a WITH b TOLERANCE x", "42601", 'syntax error at or near "x"', 30),
     ("RECONCILE a WITH b KEY (3)", "42601", 'syntax error at or near "3"', 25),
-    ("RECONCILE a WITH b CHECKS L9", "42601", 'syntax error at or near "L9"', 28),
+    ("RECONCILE a WITH b CHECKS L9", "42601", 'syntax error at or near "L9"', 27),
     (
         "CREATE DATASOURCE p TYPE postgres OPTIONS (host 'a', host 'b')",
         "42601",
