@@ -95,7 +95,7 @@ def expand(tree: exp.Expr, scope: Scope, depth: int = 0) -> exp.Expr:
 
 def _is_foreign(call: exp.Anonymous) -> bool:
     """Whether a call names a schema of Bough's own functions."""
-    return isinstance(call.parent, exp.Dot) and call.parent.this.name == names.FUNCTIONS
+    return isinstance(call.parent, exp.Dot) and call.parent.parts[0].name == names.FUNCTIONS
 
 
 def _relation(macro: Macro, node: exp.Table, body: exp.Expr) -> exp.Expr:

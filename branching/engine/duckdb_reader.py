@@ -162,6 +162,9 @@ class FileReader:
             query = tree.expression
             if schema in OURS or query is None:
                 continue
+            for call in query.find_all(exp.Dot):
+                if isinstance(call.parent, exp.Window) and call.this.name == names.FUNCTIONS:
+                    call.set("this", exp.Dot(this=call.this.copy(), expression=exp.to_identifier("main")))
             self.qualify(query, logical(schema))
             named = [item.name for item in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
             yield View(self._next_id(), logical(schema), name, query.sql("duckdb"), (), comment), named

@@ -23,7 +23,7 @@ from branching.names import EXPORTED_FUNCTIONS, FUNCTIONS, columns, literal, quo
 from branching.resolve import DIALECT, parse
 
 _ENGINE = DuckDBEngine()
-_CALL = re.compile(rf'(?<!\w)"?{FUNCTIONS}"?\.(\w+)')
+_CALL = re.compile(rf'(?<!\w)"?{FUNCTIONS}"?\.(?:"?main"?\.)?(\w+)')
 _EXPORTED = rf"{EXPORTED_FUNCTIONS}.\1"
 
 

@@ -38,6 +38,7 @@ CREATE VIEW adults AS SELECT name, initcap(name) AS shown FROM people WHERE age 
 CREATE MACRO grown(n) AS TABLE SELECT id FROM people WHERE age > n;
 CREATE MACRO plus(a, b) AS a + b;
 CREATE VIEW odd AS SELECT plus(id, 1) AS n FROM grown(45);
+CREATE VIEW ages AS SELECT id, sum(age) OVER (ORDER BY id) AS so_far FROM people;
 COMMENT ON TABLE people IS 'who';
 COMMENT ON COLUMN people.age IS 'in years';
 COMMENT ON VIEW adults IS 'grown';
@@ -95,6 +96,7 @@ def test_a_branch_becomes_a_clean_file(
         assert [str(value) for value in rows("FROM orders")[0]] == ["1", "1", "9.50", "none"]
         assert rows("FROM all_people ORDER BY 1") == [("ann", "Ann"), ("bob", "Bob"), ("cid", "Cid")]
         assert rows("SELECT n, plus(1, 1) FROM odd") == [(4, 2)]
+        assert rows("FROM ages ORDER BY id") == [(1, 30), (2, 71), (3, 121)]
         assert rows("SELECT nextval('free')") == [(55,)]
         assert rows("INSERT INTO people (name) VALUES ('dan') RETURNING id, age") == [(4, 7)]
         assert rows("SELECT comment FROM duckdb_tables() WHERE table_name = 'people'") == [("who",)]
@@ -127,7 +129,7 @@ def test_what_was_exported_is_adopted_again(file: Path, tmp_path: Path) -> None:
     )
     one, other = first.connect("b"), second.connect("main")
     assert other.execute(sqlglot.parse_one("SELECT plus(1, 2)")).fetchall() == [(3,)]
-    for name in ("people", "orders", "odd", '"Other s"."Odd "" t"', "all_people"):
+    for name in ("people", "orders", "odd", "ages", '"Other s"."Odd "" t"', "all_people"):
         text = f"SELECT * FROM {name} ORDER BY ALL"
         assert (
             one.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()
