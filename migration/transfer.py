@@ -89,6 +89,8 @@ def begun(journal: Journal, request: TransferRequest) -> int:
 
 
 _WHOLE = Range(0, None, None)
+_TWICE = "Select one row for each key."
+_THERE = "Select one row for each key. MODE upsert KEY (columns) updates rows that are there."
 
 
 class _Work:
@@ -330,6 +332,8 @@ class _Work:
 
     def _rename(self, error: MigrationError) -> None:
         """Staging has the target's columns and keys: what they refuse is said of the target."""
+        if error.sqlstate == "23505" and error.hint is None:
+            error.hint = _THERE if self.monitor.phase == "publish" else _TWICE
         if self.staging is not None:
             staged, target = self.staging[-1], self.item.request.target[-1]
             error.message = error.message.replace(staged, target)

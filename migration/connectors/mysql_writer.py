@@ -319,11 +319,13 @@ class MysqlWriter(SqlWriter):
             warnings = cursor.fetchall()
         if warnings or loaded != sent:
             number = int(warnings[0][1]) if warnings else 0
+            code = CODES.get(number, "HV004")
+            cast = "CAST the column in the query, or give the target a type that holds the value."
             raise MigrationError(
-                CODES.get(number, "HV004"),
+                code,
                 f"the server changed or refused rows: {warnings[0][2] if warnings else 'rows are missing'}",
                 detail=f"Sent {sent} rows, loaded {loaded}, {len(warnings)} warnings. The load is undone.",
-                hint="CAST the column in the query, or give the target a type that holds the value.",
+                hint=cast if code in ("HV004", "22001", "22003") else None,
             )
         return True
 

@@ -168,3 +168,32 @@ def test_a_number_among_bytes_is_refused(tmp_path: Path) -> None:
         list(reader.read(Source(path=("b",))))
     connector.close()
     assert (caught.value.sqlstate, caught.value.column) == ("HV004", "raw")
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite", MARIADB, POSTGRES])
+@pytest.mark.parametrize(
+    ("rows", "mode", "hint"),
+    [
+        ("(1, NULL), (2, NULL), (2, 1)", "replace", "Select one row for each key."),
+        ("(1, NULL), (2, NULL), (2, 1)", "append", "Select one row for each key."),
+        ("(1, NULL), (7, NULL)", "append", "MODE upsert KEY (columns) updates rows that are there."),
+    ],
+)
+def test_a_key_that_is_there_twice_leaves_the_target_as_it_was(
+    engine: str, rows: str, mode: str, hint: str, target: Connector, tmp_path: Path
+) -> None:
+    path = make(target, engine)
+    file = tmp_path / "twice.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE s (id INTEGER, m DECIMAL(5, 1))")
+        connection.execute(f"INSERT INTO s VALUES {rows}")
+    source = connect(datasource("here", "duckdb", {"path": str(file)}))
+    with closing(source), pytest.raises(MigrationError) as caught:
+        moved(source, target, path, mode)
+    assert caught.value.sqlstate == "23505"
+    assert hint in str(caught.value.hint)
+    with target.writer() as writer:
+        assert writer.leftovers() == ()
+        assert [
+            tuple(map(float, row.values())) for row in writer.fetch("SELECT * FROM shapes").to_pylist()
+        ] == [(7, 0.5)]

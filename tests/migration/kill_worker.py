@@ -1,0 +1,118 @@
+"""Runs transfers, each in a process of its own, and kills it before a given statement to an engine or the journal.
+
+    python kill_worker.py
+
+Reads requests, a line of JSON each: [JOURNAL, SOURCE FILE, ENGINE, OPTIONS, REQUEST, NUMBER]. Answers ``done`` where
+the transfer has ended before that statement, ``killed`` where not. The processes are forks: what takes the time of a
+process is importing the library, and no engine is opened before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pymysql.connections
+
+from migration.connectors import connect
+from migration.connectors.clickhouse_wire import Wire
+from migration.connectors.duckdb import DuckdbConnector
+from migration.connectors.sqlite_session import WaitingSession
+from migration.datasources import datasource
+from migration.journal import Journal
+from migration.transfer_model import TransferRequest
+from migration.undertaking import undertake
+
+
+class Counted:
+    """A session of DuckDB, whose class is none of Python's."""
+
+    def __init__(self, session: Any, count: Callable[[], None]) -> None:
+        self._session, self._count = session, count
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "sql", "register"):
+            self._count()
+        return getattr(self._session, name)
+
+
+def arm(number: int) -> None:
+    lock, seen = threading.Lock(), 0
+
+    def count() -> None:
+        nonlocal seen
+        with lock:
+            seen += 1
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def counting(kind: Any, name: str) -> None:
+        real = getattr(kind, name)
+
+        def counted(*given: Any, **more: Any) -> Any:
+            count()
+            return real(*given, **more)
+
+        setattr(kind, name, counted)
+
+    for kind, names in (
+        (psycopg.Cursor, ("execute", "copy")),
+        (psycopg.Copy, ("write",)),
+        (pymysql.connections.Connection, ("_write_bytes",)),
+        (WaitingSession, ("execute", "executemany")),
+        (Wire, ("command", "insert", "_parts")),
+    ):
+        for name in names:
+            counting(kind, name)
+    opened, transaction = DuckdbConnector._opened, Journal._transaction
+    DuckdbConnector._opened = lambda *given: Counted(opened(*given), count)  # type: ignore[method-assign]
+
+    @contextmanager
+    def counted(journal: Journal) -> Iterator[Any]:
+        count()
+        with transaction(journal) as connection:
+            yield connection
+            count()
+
+    Journal._transaction = counted  # type: ignore[method-assign]
+
+
+def move(
+    file: str, rows: str, engine: str, options: dict[str, str], request: dict[str, Any], number: int
+) -> None:
+    journal = Journal(file)
+    source = connect(datasource("here", "duckdb", {"path": rows}))
+    target = connect(datasource("there", engine, options))
+    arm(number)
+    undertake(TransferRequest.from_json(request), source, target, journal=journal)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        heard, said = os.pipe()
+        if (process := os.fork()) == 0:
+            try:
+                move(*json.loads(line))
+                os.write(said, b"done")
+                os.kill(os.getpid(), signal.SIGKILL)
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
+        os.close(said)
+        done = os.read(heard, 4) == b"done"
+        os.close(heard)
+        _, status = os.waitpid(process, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        print(("done" if done else "killed") if killed else "failed", flush=True)
+
+
+if __name__ == "__main__":
+    main()
