@@ -91,6 +91,7 @@ class RemoteCommands:
     def connector(self, name: str, branch: str | None = None) -> Connector:
         """``local`` or a datasource; 42704 if there is none of that name."""
         if name == LOCAL:
+            self._tell_of_open_writes()
             return LocalConnector(self.session, branch)
         if branch is not None:
             raise BoughError(
@@ -257,6 +258,13 @@ class RemoteCommands:
         if command.dry_run:
             self.notice(f"dry run: {executed.rows or 0} rows, rolled back")
         return done(f"{command.tag} {executed.rows or 0}")
+
+    def _tell_of_open_writes(self) -> None:
+        """A verdict over rows that are not committed yet would be taken for one that knows them."""
+        connection = self.session.connection
+        told = "what this transaction block has written is not seen: commands of datasources read what is committed"
+        if connection is not None and connection.has_written and told not in connection.notices:
+            self.notice(told)
 
     def refuse_in_block(self, command: Command) -> None:
         """25001 where the session's transaction has written: what is done elsewhere is not undone with it."""

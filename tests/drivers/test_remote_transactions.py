@@ -85,6 +85,30 @@ def test_a_chained_block_is_read_only_too(client: psycopg.Connection[Any], name:
     client.execute("ROLLBACK")
 
 
+def test_a_block_is_told_that_its_own_writes_are_not_compared(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    client.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)")
+    told: list[str] = []
+    client.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    commands = (
+        f"RECONCILE {name} WITH {name}",
+        f"EXPLAIN TRANSFER {name} TO {lake}.main.{name}",
+        f"SELECT * FROM bough.read_query('SELECT * FROM {name}')",
+        f"QUERY local AS $$ SELECT * FROM {name} $$",
+    )
+    client.execute("BEGIN")
+    for command in commands:
+        client.execute(command)
+    assert not [text for text in told if "not seen" in text]
+    client.execute(f"INSERT INTO {name} VALUES (1)")
+    for command in commands:
+        told.clear()
+        client.execute(command)
+        assert len([text for text in told if "is not seen" in text]) == 1, command
+    client.execute("ROLLBACK")
+
+
 def test_a_block_sees_what_came_into_its_branch(
     client: psycopg.Connection[Any], lake: str, name: str
 ) -> None:
