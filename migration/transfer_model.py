@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Path, Source
+from migration.ddl_quoting import spelled
 from migration.errors import MigrationError
 from migration.query_text import normalised
 
@@ -117,22 +118,31 @@ def _level(text: str) -> Level:
     raise ValueError(f"the levels are {', '.join(LEVELS)}")
 
 
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"\s*-?[0-9]+\s*", text):
+        raise ValueError("write a whole number, as 65536")
+    return int(text)
+
+
 def _natural(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if number <= 0:
         raise ValueError("it must be greater than zero")
     return number
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if number < 0:
         raise ValueError("it must not be negative")
     return number
 
 
 def _share(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("write a number, as 1e-9") from None
     if not 0 <= number < 1:
         raise ValueError("it must be between 0 and 1")
     return number
@@ -197,6 +207,13 @@ class TransferRequest:
                 "22023",
                 "MODE incremental needs a cursor",
                 hint="Add CURSOR column: one that only grows, such as updated_at or id.",
+            )
+        if self.cursor and self.mode != "incremental":  # replace would leave only what is new in the target
+            raise MigrationError(
+                "22023",
+                f"MODE {self.mode} takes no cursor",
+                detail="CURSOR leaves out rows that an earlier transfer has moved.",
+                hint=f"MODE incremental CURSOR {spelled(self.cursor)}, or leave CURSOR out.",
             )
 
     def to_json(self) -> dict[str, Any]:

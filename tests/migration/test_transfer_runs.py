@@ -157,6 +157,35 @@ def test_incremental_moves_what_is_new_and_keeps_its_watermark(world: World) -> 
     assert world.journal.watermark("source.main.t", "target.main.u", "id") == str(ROWS + 1)
 
 
+def test_a_cursor_is_for_incremental_alone(world: World) -> None:
+    """Behind a watermark there may be no row: replace would empty the target."""
+    world.run("incremental", cursor="id")
+    for mode, key in (("replace", ()), ("append", ()), ("create", ()), ("upsert", ("id",))):
+        with pytest.raises(MigrationError, match="takes no cursor") as refusal:
+            world.run(mode, cursor="id", key=key)  # type: ignore[arg-type]
+        assert refusal.value.sqlstate == "22023"
+        assert (refusal.value.hint or "").startswith("MODE incremental CURSOR id")
+    assert world.rows("SELECT count(*) FROM u") == [(ROWS,)]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "detail"),
+    [
+        ("batch_bytes", "1GB", "write a whole number"),
+        ("batch_size", "0", "greater than zero"),
+        ("ranges", "-1", "not be negative"),
+        ("ranges", "1_000", "write a whole number"),
+        ("tolerance", "x", "write a number"),
+        ("verify", "L9", "the levels are"),
+    ],
+)
+def test_an_option_s_value_is_refused_in_words(option: str, value: str, detail: str) -> None:
+    with pytest.raises(MigrationError) as refusal:
+        TransferOptions.from_pairs([(option, value)])
+    assert refusal.value.sqlstate == "22023"
+    assert detail in (refusal.value.detail or "")
+
+
 def test_a_query_that_is_formatted_anew_keeps_its_watermark(world: World) -> None:
     first = "select id,name, m from main.t\nwhere name <> 'x  y';"
     assert world.run("incremental", cursor="id", source=Source(query=first)).rows_transferred == ROWS
