@@ -271,6 +271,18 @@ class Journal:
         )
         return rows[0][0] if rows else None
 
+    def replaced_since(self, source: str, target: str, cursor: str) -> int | None:
+        """The transfer, if any, that put other rows in the place of those that the watermark speaks of."""
+        rows = self._rows(
+            "SELECT max(t.id) FROM watermarks w JOIN transfers t ON t.target = w.target AND t.id > w.transfer"
+            " WHERE w.source = ? AND w.target = ? AND w.cursor = ? AND t.state = 'done'"
+            " AND t.mode IN ('replace', 'create')",
+            source,
+            target,
+            cursor,
+        )
+        return rows[0][0] if rows else None
+
     def unsettled(self, source: str, target: str, branch: str | None = None) -> Entry | None:
         """A transfer of that pair, and into that branch, that may or may not have been published."""
         rows = self._rows(

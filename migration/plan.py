@@ -238,16 +238,22 @@ def _watermark(
     journal: Journal | None,
     cursor: ColumnPlan,
 ) -> str | None:
-    """Where an incremental transfer goes on; None for the first, or if the target is gone."""
+    """Where an incremental transfer goes on; None for the first, or if the target is gone or holds other rows."""
     key, earlier = request.watermark_key, request.earlier_watermark_key
     if key is None or earlier is None or journal is None:
         return None
     unsettled = journal.unsettled(request.source_label, request.target_label, request.branch)
     if unsettled is not None:
         settle(journal, unsettled, target)
-    stored = (journal.watermark(*key) or journal.watermark(*earlier)) if existing is not None else None
-    if stored is None or request.branch is None:
-        return stored
+    known = key if journal.watermark(*key) else earlier
+    stored = journal.watermark(*known) if existing is not None else None
+    if stored is None:
+        return None
+    if request.branch is None:
+        replaced = journal.replaced_since(*known)
+        if replaced is not None and not request.key:
+            raise watermarks.replaced_by(replaced, request.target_label)
+        return stored if replaced is None else None  # by key, all rows again are exact
     return watermarks.watermark_there(target, request.target, cursor)
 
 

@@ -159,6 +159,16 @@ def check_into_branch(column: ColumnPlan, *, keyed: bool) -> None:
         )
 
 
+def replaced_by(transfer: int, target: str) -> MigrationError:
+    """55000 for a target without a KEY that holds other rows than its watermark speaks of."""
+    return MigrationError(
+        "55000",
+        f'"{target}" was replaced by transfer {transfer} since its watermark was kept',
+        detail="Rows before the watermark may be missing there, and rows behind it may be there already.",
+        hint="KEY (columns) moves all rows again, each once; or drop the target, and it starts from the beginning.",
+    )
+
+
 def watermark_there(target: Connector, path: Path, column: ColumnPlan) -> str | None:
     """The greatest cursor that a table of a branch holds, in the form of the source's type."""
     with target.reader() as reader:

@@ -157,6 +157,21 @@ def test_incremental_moves_what_is_new_and_keeps_its_watermark(world: World) -> 
     assert world.journal.watermark("source.main.t", "target.main.u", "id") == str(ROWS + 1)
 
 
+def test_a_watermark_ends_where_the_target_is_replaced(world: World) -> None:
+    """Of rows that came another way nobody knows which are missing and which would come twice."""
+    world.run("incremental", cursor="id")
+    few = Source(query="SELECT * FROM main.t WHERE id <= 5")
+    world.run("replace", source=few)
+    with pytest.raises(MigrationError, match="was replaced by transfer") as refusal:
+        world.run("incremental", cursor="id")
+    assert refusal.value.sqlstate == "55000"
+    assert world.rows("SELECT count(*) FROM u") == [(5,)]
+    assert world.run("incremental", cursor="id", key=("id",)).rows_transferred == ROWS
+    assert world.rows("SELECT count(*), count(DISTINCT id) FROM u") == [(ROWS, ROWS)]
+    world.change(f"INSERT INTO t VALUES ({ROWS + 1}, 'new', 1)")
+    assert world.run("incremental", cursor="id").rows_transferred == 1  # and goes on from there
+
+
 def test_a_cursor_is_for_incremental_alone(world: World) -> None:
     """Behind a watermark there may be no row: replace would empty the target."""
     world.run("incremental", cursor="id")
