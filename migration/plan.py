@@ -248,6 +248,8 @@ def _watermark(
     known = key if journal.watermark(*key) else earlier
     stored = journal.watermark(*known) if existing is not None else None
     if stored is None:
+        if existing is not None and not request.key and watermarks.has_rows(target, request.target):
+            raise watermarks.unmarked(request.target_label)
         return None
     if request.branch is None:
         replaced = journal.replaced_since(*known)

@@ -159,6 +159,22 @@ def check_into_branch(column: ColumnPlan, *, keyed: bool) -> None:
         )
 
 
+def has_rows(target: Connector, path: Path) -> bool:
+    """Whether a table holds any row."""
+    with target.reader() as reader:
+        return any(batch.num_rows for batch in reader.read(Source(path=path), limit=1))
+
+
+def unmarked(target: str) -> MigrationError:
+    """55000 for a target without a KEY whose rows came another way: all rows of the source would be added to them."""
+    return MigrationError(
+        "55000",
+        f'"{target}" has rows and no watermark of this cursor',
+        detail="No incremental transfer from this source has filled it: all rows would come, some for the second time.",
+        hint="KEY (columns) moves all rows, each once; MODE append adds them all; or drop the target first.",
+    )
+
+
 def replaced_by(transfer: int, target: str) -> MigrationError:
     """55000 for a target without a KEY that holds other rows than its watermark speaks of."""
     return MigrationError(

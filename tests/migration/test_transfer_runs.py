@@ -172,6 +172,19 @@ def test_a_watermark_ends_where_the_target_is_replaced(world: World) -> None:
     assert world.run("incremental", cursor="id").rows_transferred == 1  # and goes on from there
 
 
+def test_the_first_incremental_transfer_adds_no_row_for_the_second_time(world: World) -> None:
+    """After a full load somebody goes over to incremental ones: nobody knows how far the target is."""
+    world.run("replace")
+    with pytest.raises(MigrationError, match="has rows and no watermark") as refusal:
+        world.run("incremental", cursor="id")
+    assert refusal.value.sqlstate == "55000"
+    assert world.rows("SELECT count(*) FROM u") == [(ROWS,)]
+    assert world.run("incremental", cursor="id", key=("id",)).rows_transferred == ROWS
+    assert world.run("incremental", cursor="id").rows_transferred == 0
+    world.rows("CREATE TABLE v AS SELECT * FROM u WHERE false")
+    assert world.run("incremental", cursor="id", target=("main", "v")).rows_transferred == ROWS
+
+
 def test_a_cursor_is_for_incremental_alone(world: World) -> None:
     """Behind a watermark there may be no row: replace would empty the target."""
     world.run("incremental", cursor="id")
