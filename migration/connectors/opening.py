@@ -238,6 +238,8 @@ class SqlConnector(ABC, Generic[S]):
             hint = hint or f"SHOW TABLES FROM {spelled(self.name)} lists them."
         if sqlstate == "42701":
             hint = hint or "Name the query's columns apart with AS."
+        if sqlstate == "3D000":
+            hint = hint or f"SHOW DATABASES FROM {spelled(self.name)} lists them."
         if sqlstate == "3F000":
             hint = hint or f"SHOW SCHEMAS FROM {spelled(self.name)} lists them."
         return MigrationError(sqlstate, first, detail=detail, hint=hint)

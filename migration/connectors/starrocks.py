@@ -90,12 +90,10 @@ class StarrocksConnector(DbapiConnector):
         number = reason.args[0] if reason.args and isinstance(reason.args[0], int) else 0
         return CODES.get(number, "HV00N" if 2000 <= number < 2100 else "HV000")
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        try:
-            yield
-        except pymysql.Error as reason:
-            raise self.failed(self.code(reason), message_of(reason)) from None
+    def failed(self, sqlstate: str, reason: object, hint: str | None = None) -> MigrationError:
+        return super().failed(
+            sqlstate, message_of(reason) if isinstance(reason, pymysql.Error) else reason, hint
+        )
 
     def home(self, schema: str | None) -> str:
         return "DATABASE()" if schema is None else super().home(schema)

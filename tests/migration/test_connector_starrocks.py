@@ -4,6 +4,7 @@ Swapping tables is the engines' own statement; here it is translated for MariaDB
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 
 import pyarrow as pa
@@ -173,6 +174,19 @@ def test_reading_is_typed_by_the_server(stars: Connector) -> None:
         assert reader.count(Source(path=("t",))) == 3
     with pytest.raises(MigrationError, match="nothing_here"):
         stars.describe(("nothing_here",))
+
+
+@pytest.mark.parametrize("kind", ["starrocks", "doris"])
+def test_who_cannot_be_reached_is_said_in_words(kind: str) -> None:
+    """Not as the pair of number and text that the driver raises."""
+    options = {"host": "127.0.0.1", "port": "1", "user": "u"}
+    with (
+        closing(connect(datasource("stars", kind, options))) as stars,
+        pytest.raises(MigrationError) as refusal,
+    ):
+        stars.test()
+    assert refusal.value.sqlstate == "HV00N"
+    assert (refusal.value.detail or "").startswith("Can't connect to MySQL server on '127.0.0.1'")
 
 
 def test_a_wrong_password_for_loading(mariadb: Server, cluster: tuple[int, Cluster]) -> None:
