@@ -5,7 +5,8 @@ Rules:
 1. One SQLite file (or memory), committed at every step: what was written here survives a kill of the process.
 2. A transfer's states: ``running`` (moving into staging) → ``publishing`` → ``done``; or ``failed``,
    ``cancelled``. A transfer that is ``running`` when its process is gone becomes ``interrupted`` at the next
-   start; it can be resumed, and until then its staging table is kept.
+   start; it can be resumed, and until then its staging table is kept. One that is ``publishing`` and has an ``error``
+   broke off there, and may have been published.
 3. A range of keys is marked only after the target has committed it. Between the two a crash can only repeat
    a range, and a repeated range is deleted from staging before it is loaded again.
 4. A watermark belongs to (source, target, cursor) and moves together with the state ``done``.
@@ -224,6 +225,10 @@ class Journal:
             connection.execute(
                 "UPDATE transfers SET state = 'interrupted', error = 'the server ended while it ran'"
                 " WHERE state = 'running'"
+            )
+            connection.execute(
+                "UPDATE transfers SET error = 'the server ended while it published'"
+                " WHERE state = 'publishing' AND error IS NULL"
             )
         rows = self._rows(
             f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"

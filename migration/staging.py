@@ -21,6 +21,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.journal import Journal
 from migration.plan import TransferPlan
+from migration.settling import settle
 from migration.stopping import hurried
 
 
@@ -69,6 +70,9 @@ def drop_earlier(journal: Journal, item: TransferPlan, transfer: int, writer: Wr
     """After success: staging tables that earlier attempts at the same target left behind."""
     for entry in journal.entries():
         same = entry.target == item.request.target_label and entry.id != transfer
+        if same and entry.state == "publishing" and entry.error is not None:
+            with contextlib.suppress(MigrationError):
+                settle(journal, entry, item.target)
         if same and entry.staging is not None and entry.state in ("interrupted", "failed", "cancelled"):
             with contextlib.suppress(MigrationError):
                 writer.drop(entry.staging)

@@ -131,7 +131,8 @@ class World:
         """Resumes it, or runs it again; but one that may have been published is not to be published twice."""
         entries = journal.interrupt_orphans()
         with closing(connect(datasource("here", "duckdb", {"path": self.rows_file}))) as source:
-            if entries and (resumed or entries[0].state == "publishing"):
+            unknown = entries and entries[0].state == "publishing" and self.mode == "append"
+            if entries and (resumed or unknown):
                 try:
                     resume(journal, entries[0].id, source, target)
                 except MigrationError as error:
@@ -147,7 +148,7 @@ class World:
             found = self.found(target)
             assert found in (self.old, self.new), number
             if not ended:
-                self.recover(target, journal, resumed=resumed and found == self.old)
+                self.recover(target, journal, resumed=resumed)
             assert self.found(target) == self.new, number
             with target.writer() as writer:
                 assert writer.leftovers() == (), number

@@ -195,3 +195,18 @@ def test_a_session_without_a_client_is_waited_for_while_it_publishes(
         asking.join(60)
         writer.drop(("left__stg_7",))
     assert found == [commits]
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_the_next_success_settles_what_broke_off_while_it_published(
+    source: Connector, target: Connector, file: Path, published: bool
+) -> None:
+    journal = Journal()
+    unsteady: Any = Unsteady(target, "publish", after=published)
+    replaced = replace(APPENDED, mode="replace")
+    with pytest.raises(MigrationError, match="closed the connection"):
+        undertake(replaced, source, unsteady, journal=journal)
+    assert journal.entries()[0].state == "publishing"
+    undertake(replaced, source, unsteady.back(), journal=journal)
+    assert [entry.state for entry in journal.entries()] == ["done", "done" if published else "failed"]
+    assert (ids(file), names(file)) == ([1, 2, 3], ["t"])
