@@ -32,17 +32,19 @@ def outcome(
     *,
     limit: int | None = None,
     direct: bool = False,
+    numbers: bool = False,
 ) -> Outcome:
     """The rows of ``source``, read as they are sent. ``reader``, ``cursor`` and the rest end with them. ``direct``:
     they go to the client as they are: a number with more digits than the engine holds, or of any size, as the numeric
-    it is and not as text; columns under their own names, whether they differ or not."""
+    it is and not as text; columns under their own names, whether they differ or not. ``numbers``: such numbers alone;
+    their columns have no engine's type then (``BIGNUM``)."""
     local = contract("duckdb")
     source, columns, names = repeated.described(reader, source)
     types = [map_canonical(column.type, local).target_type for column in columns]
     unbounded = [
         number
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
-        if direct and column.type.kind == "decimal" and type_ == "VARCHAR"
+        if (direct or numbers) and column.type.kind == "decimal" and type_ == "VARCHAR"
     ]
     casts = ", ".join(
         restored(f'"c{number}"', column.type, type_)
@@ -71,7 +73,10 @@ def outcome(
             cursor.close()
             close()
 
-    engine = tuple(ResultColumn(column.name, type_) for column, type_ in zip(columns, types, strict=True))
+    engine = tuple(
+        ResultColumn(column.name, "BIGNUM" if numbers and number in unbounded else type_)
+        for number, (column, type_) in enumerate(zip(columns, types, strict=True))
+    )
     shown = tuple(
         (
             names[number] if direct else column.name,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -29,6 +30,7 @@ from proxy.session import remote_rows, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, table
 from proxy.sql.array_text import parse_array
+from proxy.types import from_engine
 
 if TYPE_CHECKING:
     from proxy.session.remote_commands import RemoteCommands
@@ -145,12 +147,40 @@ def _read(
     cursor = commands.session.service.database.root.cursor()
     cursor.set_time_zone(commands.session.setting("TimeZone") or "UTC")
     with connector.reader() as reader:
-        found = remote_rows.outcome(cursor, reader, Source(query=text), lambda: None, limit=limit + 1)
+        found = remote_rows.outcome(
+            cursor, reader, Source(query=text), lambda: None, limit=limit + 1, numbers=True
+        )
         rows = found.take(0)
     if len(rows) > limit:
         commands.notice(f"read_query returns {limit} rows and there are more; the argument limit takes more")
         rows = rows[:limit]
-    return replace(found, batches=iter([rows] if rows else []), sent=0)
+    return _fitted(found, rows)
+
+
+def _fitted(found: Outcome, rows: list[Any]) -> Outcome:
+    """Numbers without limits in the type that their values need; those beyond any are texts, all of a column."""
+    engine = list(found.engine or ())
+    for place, column in enumerate(engine):
+        if column.type == "BIGNUM":
+            kind = _decimal([row[place] for row in rows if row[place] is not None])
+            engine[place] = ResultColumn(column.name, kind)
+            if kind == "VARCHAR":
+                rows = [(*row[:place], _plain_text(row[place]), *row[place + 1 :]) for row in rows]
+    shown = tuple((column.name, from_engine(column.type)) for column in engine)
+    batches = iter([rows] if rows else [])
+    return replace(found, columns=shown, engine=tuple(engine), batches=batches, sent=0)
+
+
+def _decimal(values: Sequence[Decimal]) -> str:
+    if not all(value.is_finite() for value in values):
+        return "VARCHAR"
+    scale = max((max(0, -int(value.as_tuple().exponent)) for value in values), default=10)
+    whole = max((max(1, value.adjusted() + 1) for value in values), default=28)
+    return f"DECIMAL({whole + scale},{scale})" if whole + scale <= 38 else "VARCHAR"
+
+
+def _plain_text(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value:f}"
 
 
 def _rows(command: CallTool, found: Any) -> Outcome:

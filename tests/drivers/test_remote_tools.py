@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,33 @@ def test_a_key_is_a_list_or_a_text(
     refusal = _refused(client, "transfer_query_result", source_sql=query, target_datasource=lake)
     assert refusal.sqlstate == "42602"
     assert "target_table" in refusal.diag.message_primary and "target_table =>" in refusal.diag.message_hint  # type: ignore[operator]
+
+
+@pytest.mark.postgres
+def test_numbers_without_limits_are_numbers(
+    client: psycopg.Connection[Any], postgres: Any, name: str
+) -> None:
+    """avg() and sum() of PostgreSQL are such; what no column of ours holds is a text, and all of its column."""
+    client.execute(
+        f"CREATE DATASOURCE n_{name} TYPE postgres OPTIONS (host '{postgres.host}', port '{postgres.port}',"  # type: ignore[arg-type]
+        f" user '{postgres.user}', database '{postgres.database}')"
+    )
+
+    def read(query: str, what: str = "*") -> tuple[list[int], list[dict[str, Any]]]:
+        cursor = client.execute(f"SELECT {what} FROM bough.read_query('{query}', 'n_{name}')")  # type: ignore[arg-type]
+        return [column.type_code for column in cursor.description or ()], cursor.fetchall()
+
+    numeric, text = (psycopg.adapters.types[kind].oid for kind in ("numeric", "text"))
+    found = read("SELECT 1.50::numeric AS n, 1e-20::numeric AS s, NULL::numeric AS z")
+    assert found == ([numeric] * 3, [{"n": Decimal("1.50"), "s": Decimal("1e-20"), "z": None}])
+    average = "SELECT avg(i) AS a FROM generate_series(1, 4) AS g(i)"
+    assert read(average, "sum(a) AS s")[1] == [{"s": Decimal("2.5")}]
+    assert read(f"{average} WHERE false", "count(a) AS s")[1] == [{"s": 0}]
+    beyond = read("SELECT 10::numeric ^ 60 AS n UNION ALL SELECT 1.5 ORDER BY 1")
+    assert beyond[0] == [text]
+    assert beyond[1][0]["n"] == "1.5"
+    assert read("SELECT ''NaN''::numeric AS n") == ([text], [{"n": "NaN"}])
+    client.execute(f"DROP DATASOURCE n_{name}")  # type: ignore[arg-type]
 
 
 def test_arguments_have_the_types_of_their_values(server: ThreadServer, lake: str, name: str) -> None:
