@@ -23,7 +23,7 @@ from migration.ddl_quoting import quote_name
 from migration.dialects import DialectContract, contract
 from migration.dialects.base import Loss
 from migration.errors import MigrationError
-from migration.fitting import fit
+from migration.fitting import beyond, fit
 from migration.model import ColumnSpec, TableSpec
 from migration.profile import Finding, Profile, Question
 from migration.transfer_model import TransferOptions
@@ -179,6 +179,9 @@ def _one(
         else:
             mapping = fit(read, there.type, there.declared or str(there.type), target_dialect)
         target = there.type
+        if column.name in options.casts and read.kind == "text":
+            kept = _kept_by_a_text(read, contract(target_dialect), version)
+            mapping = replace(mapping, guards=(*mapping.guards, *kept))
     else:
         if wanted is not None:
             asked = text() if column.name in options.as_text else None
@@ -199,6 +202,10 @@ def _one(
         target = _as_bytes(read, target)
     unfit = mapping.loss == "lossy" and not mapping.guards  # as to the type: what follows is about values
     guards = list(mapping.guards)
+    if column.name in options.casts and there is None and not read.is_nested:
+        guards += fit(read, target, wanted or "", target_dialect).guards
+    if unfit and column.name in options.allow_lossy:
+        guards += beyond(target, target_dialect)
     if expression is None or _is_sqlite(source_dialect):
         guards += source_guards(read, source_dialect)
     unseen = _is_sqlite(source_dialect) or (

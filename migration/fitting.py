@@ -26,6 +26,8 @@ from migration.types_parse import parse_type
 
 _DOUBLE_INTEGERS = 1 << 53
 _FLOAT_INTEGERS = 1 << 24
+_MEASURED = frozenset({"float32", "float64", "date", "timestamp", "instant"})
+_SPECIAL = frozenset({"finite", "finite_moments", "finite_numbers", "no_nan"})
 _SQLITE_DIGITS = 15  # a REAL stands for every decimal number of so many
 
 
@@ -37,8 +39,16 @@ def fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: st
     narrower = narrowed(source, target, declared, dialect)
     if narrower is None:
         return Mapping(source, declared, "lossy", f"{declared} rounds what it is given")
-    added = tuple(guard for guard in narrower if guard not in found.guards)
+    added = tuple(guard for guard in (*narrower, *beyond(target, dialect)) if guard not in found.guards)
     return replace(found, guards=(*found.guards, *added)) if added else found
+
+
+def beyond(target: CanonicalType, dialect: str) -> tuple[str, ...]:
+    """What no rounding makes fit a column: what is not finite, and other years than the engine knows."""
+    if target.kind not in _MEASURED:
+        return ()
+    guards = map_canonical(target, contract(dialect)).guards
+    return tuple(guard for guard in guards if guard in _SPECIAL or guard.startswith("year:"))
 
 
 def _fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: str) -> Mapping:

@@ -98,11 +98,14 @@ def test_what_a_cast_gives_must_fit_the_target(source: Connector, engine: str, t
 
 
 @pytest.mark.mariadb
+@pytest.mark.parametrize("exists", [False, True])
 def test_a_text_is_not_cut_by_a_cast(
-    source: Connector, engine: str, tmp_path: Path, request: pytest.FixtureRequest
+    source: Connector, engine: str, tmp_path: Path, request: pytest.FixtureRequest, exists: bool
 ) -> None:
     there = opened_target("mariadb", tmp_path, request)
     request.addfinalizer(lambda: there.execute("DROP TABLE IF EXISTS made"))
+    if exists:
+        there.execute("CREATE TABLE made (id integer, v varchar(3))")
     filled(source, engine, "'abc'", "'abcd'")
     options = TransferOptions(casts={"v": "varchar(3)"})
     with pytest.raises(MigrationError, match="longer than 3 characters") as caught:
@@ -110,5 +113,24 @@ def test_a_text_is_not_cut_by_a_cast(
             TransferRequest(Source(path=(SCHEMAS[engine], "raw")), ("bough", "made"), options=options),
             source,
             there,
+        ).close()
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("value", ["infinity", "20000-01-01 00:00:00"])
+def test_what_a_cast_gives_must_fit_a_new_target(
+    value: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE raw (v TIMESTAMP)")
+        session.execute(f"INSERT INTO raw VALUES ('{value}')")
+    here = connect(datasource("source", "duckdb", {"path": str(file)}))
+    there = opened_target("mariadb", tmp_path, request)
+    options = TransferOptions(casts={"v": "date"})
+    with pytest.raises(MigrationError, match="cannot be moved to date") as caught:
+        plan(
+            TransferRequest(Source(path=("main", "raw")), ("bough", "made"), options=options), here, there
         ).close()
     assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
