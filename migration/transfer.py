@@ -318,6 +318,9 @@ class _Work:
             staging=None if dropped else self.staging,
         )
         if isinstance(error, MigrationError):
+            if state == "cancelled" and (keep or dropped):
+                what = "what was committed is kept in staging" if keep else "the staging table is gone"
+                error.detail = f"The target is as it was; {what}."
             if keep:
                 error.hint = f"RESUME TRANSFER {self.transfer} goes on after the {self.sent} rows committed."
             return error

@@ -215,7 +215,8 @@ class Session:
             except BaseException as error:
                 self.transactions.fail()
                 if getattr(error, "sqlstate", None) == "57014":
-                    raise BoughError("57014", self.cancel_reason()) from error
+                    known = {name: getattr(error, name, None) for name in ("detail", "hint")}
+                    raise BoughError("57014", self.cancel_reason(), **known) from error
                 raise
             finally:
                 self._busy.clear()

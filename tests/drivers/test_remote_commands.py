@@ -416,6 +416,40 @@ def test_a_running_transfer_is_cancelled(
     assert _refused(client, f"CANCEL TRANSFER {found[0]['id']}").sqlstate == "55000"
 
 
+def test_a_cancelled_transfer_says_what_it_kept(
+    server: ThreadServer, client: psycopg.Connection[Any], tmp_path: Path, name: str
+) -> None:
+    """Pieces that are committed are not moved again: the client is told the command that goes on."""
+    client.execute(f"CREATE TABLE many_{name} (id bigint PRIMARY KEY)")
+    client.execute(f"INSERT INTO many_{name} SELECT i FROM generate_series(1, 400000) AS g(i)")
+    client.execute(
+        f"CREATE DATASOURCE c_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'c.duckdb'}', role 'read_write')"
+    )
+
+    def run() -> psycopg.Error:
+        with server.connect() as other:
+            return _refused(other, f"TRANSFER many_{name} TO c_{name}.main.many WITH (ranges 2000)")
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        found: list[dict[str, Any]] = []
+        while not found and not running.done():
+            found = _rows(
+                client, "SELECT id FROM bough.transfers WHERE state = 'running' AND rows_done > 4000"
+            )
+        client.execute(f"CANCEL TRANSFER {found[0]['id']}")
+        error = running.result()
+    assert (error.sqlstate, error.diag.message_primary) == (
+        "57014",
+        "canceling statement due to user request",
+    )
+    assert error.diag.message_detail == "The target is as it was; what was committed is kept in staging."
+    resume = f"RESUME TRANSFER {found[0]['id']}"
+    assert (error.diag.message_hint or "").startswith(resume)
+    assert client.execute(resume).statusmessage == "TRANSFER 400000"
+    client.execute(f"DROP DATASOURCE c_{name}")
+
+
 def test_datasources_of_the_settings_file(tmp_path: Path) -> None:
     config = tmp_path / "bough.toml"
     config.write_text(f'[datasources.there]\ntype = "sqlite"\npath = "{tmp_path / "there.sqlite"}"\n')
