@@ -131,8 +131,9 @@ class RemoteCommands:
         name = datasource or LOCAL
         return name, Source(query=self.local_query(origin.query) if name == LOCAL else origin.query)
 
-    def _side(self, origin: c.Origin) -> tuple[str, Source, str | None]:
-        """Where a side of a comparison reads, what, and of which branch: the first of three parts, as in a SELECT."""
+    def side(self, origin: c.Origin) -> tuple[str, Source, str | None]:
+        """Where a source or a side of a comparison reads, what, and of which branch: the first of three parts, as in a
+        SELECT."""
         first, *rest = origin.path or ("",)
         if len(rest) == 2 and self.session.service.database.has_branch(first):
             return LOCAL, Source(path=tuple(rest)), first
@@ -329,7 +330,7 @@ class RemoteCommands:
 
     @run.register
     def _reconcile(self, command: c.Reconcile) -> Outcome:
-        (left, one, of_left), (right, other, of_right) = self._side(command.left), self._side(command.right)
+        (left, one, of_left), (right, other, of_right) = self.side(command.left), self.side(command.right)
         with self.opened(left, right, branch=of_right, source_branch=of_left) as (a, b):
             self._watch = Watch(self.stop.is_set)
             try:
@@ -348,7 +349,7 @@ class RemoteCommands:
     @run.register
     def _explain_reconcile(self, command: c.ExplainReconcile) -> Outcome:
         asked = command.reconcile
-        (left, one, of_left), (right, other, of_right) = self._side(asked.left), self._side(asked.right)
+        (left, one, of_left), (right, other, of_right) = self.side(asked.left), self.side(asked.right)
         with self.opened(left, right, branch=of_right, source_branch=of_left) as (a, b):
             steps = reconcile.estimate(
                 reconcile.Side(a, one), reconcile.Side(b, other), asked.key, asked.checks

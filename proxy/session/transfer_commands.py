@@ -125,7 +125,12 @@ def explain(commands: RemoteCommands, command: c.ExplainTransfer) -> Outcome:
     else:
         request = _request(commands, asked)
         with (
-            commands.opened(request.source_name, request.target_name, branch=asked.branch) as (a, b),
+            commands.opened(
+                request.source_name,
+                request.target_name,
+                branch=asked.branch,
+                source_branch=request.source_branch,
+            ) as (a, b),
             plan(request, a, b, journal=commands.state.journal) as item,
         ):
             rows = list(explaining.explain(item))
@@ -161,7 +166,11 @@ def cancel(commands: RemoteCommands, command: c.CancelTransfer) -> Outcome:
 
 
 def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
-    name, source = commands.source(command.origin, command.source)
+    of_source = None
+    if command.source == LOCAL:
+        name, source, of_source = commands.side(command.origin)
+    else:
+        name, source = commands.source(command.origin, command.source)
     target, path = commands.split(command.target)
     if target == LOCAL and command.target[0] != LOCAL:
         _names_datasource(commands, command.target)
@@ -180,7 +189,7 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
         target,
         branch=branch,
         role=commands.session.user,
-        source_branch=source_branch,
+        source_branch=of_source or source_branch,
     )
 
 

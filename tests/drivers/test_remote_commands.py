@@ -388,6 +388,19 @@ def test_a_transfer_leaves_from_the_session_s_branch(
     assert client.execute(f"TRANSFER {flights} TO {lake}.main.few").statusmessage == "TRANSFER 10"
 
 
+def test_a_table_of_another_branch_is_a_source(
+    server: ThreadServer, client: psycopg.Connection[Any], lake: str, flights: str, branch: str
+) -> None:
+    """As three parts in a SELECT and in RECONCILE; with its keys, which a query would not have."""
+    with server.connect(branch) as other:
+        other.execute(f"DELETE FROM {flights} WHERE id > 10") if branch != "main" else None
+    rows = _rows(client, f'SELECT count(*) AS n FROM "{branch}".public.{flights}')[0]["n"]
+    told = _rows(client, f'EXPLAIN TRANSFER "{branch}".public.{flights} TO {lake}.main.other')
+    assert (told[0]["rows"], any("PRIMARY KEY" in row["detail"] for row in told)) == (rows, True)
+    moved = client.execute(f'TRANSFER "{branch}".public.{flights} TO {lake}.main.other')
+    assert moved.statusmessage == f"TRANSFER {rows}"
+
+
 @pytest.mark.parametrize("by", ["CANCEL TRANSFER", "pg_cancel_backend"])
 def test_a_running_transfer_is_cancelled(
     server: ThreadServer, client: psycopg.Connection[Any], lake: str, by: str
