@@ -2,7 +2,8 @@
 
 Rules:
 
-1. They are read and guarded as the session's own are, macros of the branch included.
+1. They are read and guarded as the session's own are, macros of the branch included; their strings and casts to text
+   have the types and the texts that they have there.
 2. What the session answers itself (current_user, current_database) is put in its place.
 3. Commands, system views, the system catalog and tables of datasources are refused (0A000): they are put in place for
    a statement of the session only, whose rows do not come through a connector.
@@ -22,8 +23,10 @@ from migration.ddl_quoting import spelled
 from proxy.catalog.rewrite import mentions_catalog
 from proxy.session import introspection, views
 from proxy.session.functions import called, commands_in, session_calls
+from proxy.session.parameters import columns_of
 from proxy.session.remote_relations import relations
 from proxy.sql.guard import with_macros
+from proxy.sql.in_place import in_place
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind
 
@@ -74,7 +77,10 @@ def statement(session: Session, text: str, catalog: Catalog) -> Prepared:
 
 def _read(session: Session, text: str, catalog: Catalog) -> Prepared:
     allowed = with_macros(session.statements.guard, catalog)
-    return session.service.statements.prepare(text, allowed)
+    prepared = session.service.statements.prepare(text, allowed)
+    connection = session.prepare_connection()
+    known = columns_of(catalog, session.search_path(), connection.temporary)
+    return in_place(prepared, known, connection.database.engine.spelled)[0]
 
 
 def _answered(session: Session, tree: exp.Expr) -> exp.Expr:

@@ -126,6 +126,8 @@ class _CertainColumns(_Columns):
     def __init__(self, tree: exp.Expr, columns_of: ColumnsOf) -> None:
         super().__init__(tree, columns_of)
         self._columns_of = columns_of
+        self._queries = list(tree.find_all(exp.CTE))
+        self._open: set[int] = set()
 
     def of(self, column: exp.Column) -> str | None:
         name, node = _folded(column.this) or "", column.find_ancestor(*_NAMING)
@@ -145,10 +147,40 @@ class _CertainColumns(_Columns):
 
     def _of_source(self, source: exp.Expr, name: str) -> str | None:
         """The type of a column of a source, '' if it has none of that name; None if nobody knows."""
-        if not isinstance(source, exp.Table) or source.name.lower() in self._names:
+        if isinstance(source, exp.Subquery) and not source.alias_column_names:
+            return self._of_query(source.this, name)
+        if not isinstance(source, exp.Table):
             return None
+        if source.name.lower() in self._names:
+            named = [cte for cte in self._queries if cte.alias.lower() == source.name.lower()]
+            plain = len(named) == 1 and not named[0].alias_column_names and not source.alias_column_names
+            return self._of_query(named[0].this, name) if plain else None
         columns = self._columns_of(_folded(source.args.get("db")), _folded(source.this) or "")
         return None if columns is None else _renamed(columns, source).get(name, "")
+
+    def _of_query(self, query: exp.Expr, name: str) -> str | None:
+        """The same of a query: of what it takes over from its own sources, or casts."""
+        if not isinstance(query, exp.Select) or id(query) in self._open:
+            return None
+        self._open.add(id(query))  # one that reads itself
+        try:
+            return self._of_select(query, name)
+        finally:
+            self._open.discard(id(query))
+
+    def _of_select(self, query: exp.Select, name: str) -> str | None:
+        stars = [item for item in query.expressions if item.is_star]
+        given = [item for item in query.expressions if item.alias_or_name.lower() == name.lower()]
+        if not stars:
+            item = given[0].unalias() if len(given) == 1 else None
+            known = _expression_type(item, self) if isinstance(item, exp.Column | exp.Cast) else None
+            return known if given else ""
+        if len(query.expressions) > 1 or not isinstance(stars[0], exp.Star) or any(stars[0].args.values()):
+            return None
+        found = [self._of_source(source, name) for source in _sources(query)]
+        if None in found or len([type_ for type_ in found if type_]) > 1:
+            return None
+        return "".join(filter(None, found))
 
 
 def _renamed(columns: Mapping[str, str], table: exp.Table) -> Mapping[str, str]:

@@ -884,3 +884,22 @@ def test_what_a_schema_or_a_branch_of_local_holds(client: psycopg.Connection[Any
     here = {row["name"] for row in _rows(client, "SHOW TABLES FROM local.public")}
     there = {row["name"] for row in _rows(client, f"SHOW TABLES FROM local.b_{name}.public")}
     assert f"t_{name}" in here - there
+
+
+def test_a_query_of_local_says_what_the_statement_says(server: ThreadServer, name: str) -> None:
+    """Texts of lists and the types of strings, also behind a subquery or a query of WITH."""
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (id int, l int[], seen date)")
+        connection.execute(f"INSERT INTO {name} VALUES (1, '{{1,NULL}}', '2020-01-01'), (2, '{{}}', NULL)")
+        for source in (
+            f"SELECT id, l::text AS l FROM {name} WHERE seen = '2020-1-1'",
+            f"SELECT id, z.l::text AS l FROM (SELECT * FROM {name}) z WHERE seen = '2020-1-1' AND l = '{{1,NULL}}'",
+            f"WITH z AS (SELECT l AS k, id FROM {name}) SELECT id, k::text AS l FROM z WHERE k = '{{1,NULL}}'",
+        ):
+            found = connection.execute(source).fetchall()
+            assert found == [(1, "{1,NULL}")]
+            assert connection.execute(f"QUERY local AS $$ {source} $$").fetchall() == found
+            connection.execute(f"TRANSFER ({source}) TO local.public.{name}_copy")
+            assert connection.execute(f"SELECT * FROM {name}_copy").fetchall() == found
+            connection.execute(f"EXECUTE ON local AS $$ INSERT INTO {name}_copy {source} $$")
+            assert connection.execute(f"SELECT * FROM {name}_copy").fetchall() == found * 2
