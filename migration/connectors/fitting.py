@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from migration.connectors.arrow import INFINITE_TIMESTAMP, arrow_type
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, TableSpec
+from migration.model import ColumnSpec, Counting, TableSpec
 
+ALTERED = "an ALTER meanwhile"
 _INTEGER_DIGITS = {1: 3, 2: 5, 4: 10, 8: 20}
 
 
@@ -166,6 +167,19 @@ def _integer_widens(given: pa.DataType, wanted: pa.DataType) -> bool:
     if signed:
         return bool(pa.types.is_signed_integer(wanted) and room >= width)
     return bool(room > width if pa.types.is_signed_integer(wanted) else room >= width)
+
+
+def altered(staged: TableSpec, there: TableSpec) -> tuple[str, ...]:
+    """What keeps a table whose definition staging has taken over: somebody has changed it since."""
+    one, other = (
+        (
+            [replace(column, counting=Counting()) for column in spec.columns],
+            sorted((key.kind, key.columns) for key in spec.keys),
+            sorted(index.text for index in spec.indexes),
+        )
+        for spec in (staged, there)
+    )
+    return () if one == other else (ALTERED,)
 
 
 def same_shape(one: TableSpec, other: TableSpec) -> bool:

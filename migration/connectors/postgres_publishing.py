@@ -15,6 +15,7 @@ import psycopg
 
 from migration.connectors.base import Mode, Path, Published
 from migration.connectors.children import Reference
+from migration.connectors.fitting import ALTERED
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import ACTIONS, find
 from migration.connectors.postgres_load import store_as
@@ -117,13 +118,21 @@ class PostgresPublisher(SqlWriter):
 
     connector: SqlConnector[Session]
     session: Session
+    _staged: Path | None = None  # what is to replace the table that is asked about
     own = frozenset(
         {"sequence", "outgoing foreign key", "comment", "setting of the table", "setting of a column"}
     )
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
-            return attachments(self.session, path)
+            found = attachments(self.session, path)
+            if not found and self._staged is not None:
+                one, other = (
+                    sorted((what, text) for what, _, text in _named(self.session, each))
+                    for each in (self._staged, path)
+                )
+                found = () if one == other else (ALTERED,)
+        return found
 
     def references(self, target: Path) -> tuple[Reference, ...]:
         with self.connector.errors():
@@ -233,6 +242,9 @@ class PostgresPublisher(SqlWriter):
                 detail=f"The rows of {names} would be lost with its own.",
                 hint="Transfer with MODE append or upsert, or into a table without children.",
             )
+        # Nobody alters it from here on; who reads or writes it does not wait yet.
+        self._staged = staging
+        self.execute(f"LOCK TABLE {self.q(target)} IN SHARE UPDATE EXCLUSIVE MODE")
         return super()._replace(staging, target, key)
 
     def swap(self, staging: Path, target: Path) -> Published:

@@ -35,7 +35,7 @@ import pyarrow as pa
 from migration.connectors.arrival import Arrival
 from migration.connectors.base import Mode, Path, Published, WriteResult
 from migration.connectors.children import Reference, check_children
-from migration.connectors.fitting import fit, same_shape
+from migration.connectors.fitting import altered, fit, same_shape
 from migration.connectors.matching import folding_columns, same_key
 from migration.connectors.queries import quoted, quoted_path
 from migration.dialects import DialectContract
@@ -221,7 +221,7 @@ class SqlWriter(ABC):
         return Published("rename pair", atomic=True)
 
     def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
-        held = self.dependants(target)
+        held = self.dependants(target) or altered(self.describe(staging), self.describe(target))
         if not held:
             return self.swap(staging, target)
         notes = (f"kept because of: {', '.join(held)}",)
