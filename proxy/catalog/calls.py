@@ -96,7 +96,7 @@ class Calls:
                     node.set(key, self.face(part))
             return None
         called = function_name(node)
-        if called is None or isinstance(node.parent, (exp.Table, exp.Lateral)):
+        if called is None or isinstance(node.parent, (exp.Table, exp.Lateral)) or _of_another(node):
             return None
         return self._call(called, node)
 
@@ -364,6 +364,16 @@ class Calls:
             return found_type.oid
         names = table_rows.column(column).to_pylist()
         return int(table_rows.column("oid")[names.index(short)].as_py()) if short in names else None
+
+
+def _of_another(node: exp.Expr) -> bool:
+    """Whether a call names a schema that is not the catalog's: the translation has written it, or a user's macro."""
+    dot = node.parent
+    return (
+        isinstance(dot, exp.Dot)
+        and dot.expression is node
+        and dot.this.name.lower() not in ("pg_catalog", "information_schema")
+    )
 
 
 def _alias(kind: str) -> str:

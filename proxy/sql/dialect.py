@@ -15,7 +15,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from proxy.sql import sequence_names
 from proxy.sql.respell import catalog_sql
@@ -33,6 +33,31 @@ _KEPT = frozenset(
 )
 _MARKED = frozenset((*Postgres.Parser.FUNCTIONS, *Postgres.Parser.FUNCTION_PARSERS)) - _KEPT
 _QUOTED = (TokenType.STRING, TokenType.IDENTIFIER)
+
+
+def _without_lambdas(tokens: list[Token]) -> list[Token]:
+    """``f(a -> 'b')`` reads a member in Postgres, and sqlglot takes it for a lambda, but not behind two parentheses."""
+    if not any(token.token_type == TokenType.ARROW for token in tokens):
+        return tokens
+    made: list[Token] = []
+    for position, token in enumerate(tokens):
+        before, after = tokens[position - 1 : position], tokens[position + 1 : position + 2]
+        if (
+            before
+            and after
+            and before[0].token_type in (TokenType.L_PAREN, TokenType.COMMA)
+            and after[0].token_type == TokenType.ARROW
+            and token.token_type not in (TokenType.STRING, TokenType.NUMBER, TokenType.R_PAREN)
+        ):
+            made += [_beside(token, TokenType.L_PAREN, "("), _beside(token, TokenType.L_PAREN, "("), token]
+            made += [_beside(token, TokenType.R_PAREN, ")"), _beside(token, TokenType.R_PAREN, ")")]
+        else:
+            made.append(token)
+    return made
+
+
+def _beside(token: Token, kind: TokenType, text: str) -> Token:
+    return Token(kind, text, line=token.line, col=token.col, start=token.start, end=token.end)
 
 
 def read_postgres(text: str) -> exp.Expr:
@@ -54,10 +79,15 @@ def read_postgres(text: str) -> exp.Expr:
             token.text += _MARK
             token.token_type = TokenType.VAR
             marked = True
-    trees = dialect.parser().parse(tokens, text)
+    wrapped = _without_lambdas(tokens)
+    trees = dialect.parser().parse(wrapped, text)
     if len(trees) != 1 or trees[0] is None:
         raise ParseError("not one statement")
     tree = trees[0]
+    if len(wrapped) != len(tokens):
+        for paren in list(tree.find_all(exp.Paren)):
+            if isinstance(paren.this, exp.Paren) and isinstance(paren.this.this, exp.Column):
+                paren.replace(paren.this.this)
     if marked:
         for node in tree.find_all(exp.Anonymous, exp.Identifier, exp.Var):
             if isinstance(node.this, str) and node.this.endswith(_MARK):

@@ -5,6 +5,7 @@
 -- aggregates: the type of sum() follows Postgres; what lies between two numerics is a double, not one of their digits
 CREATE OR REPLACE MACRO bough_fn.continuous(x DATE) AS x, (x TIMESTAMP) AS x, (x TIMESTAMPTZ) AS x, (x TIME) AS x, (x) AS x::DOUBLE;
 CREATE OR REPLACE MACRO bough_fn.sum(x SMALLINT) AS sum(x)::BIGINT, (x INTEGER) AS sum(x)::BIGINT, (x BIGINT) AS sum(x)::DECIMAL(38,0), (x) AS sum(x);
+CREATE OR REPLACE MACRO bough_fn.sum_distinct(x SMALLINT) AS sum(DISTINCT x)::BIGINT, (x INTEGER) AS sum(DISTINCT x)::BIGINT, (x BIGINT) AS sum(DISTINCT x)::DECIMAL(38,0), (x) AS sum(DISTINCT x);
 
 -- numbers
 CREATE OR REPLACE MACRO bough_fn.trunc_to(x, n) AS CASE WHEN n >= 0 THEN trunc(x, n::INTEGER) ELSE trunc(x / power(10, -n)) * power(10, -n) END;
@@ -65,9 +66,9 @@ CREATE OR REPLACE MACRO bough_fn.json_path(j, p) AS json_extract(j::JSON, bough_
 CREATE OR REPLACE MACRO bough_fn.json_path_text(j, p) AS bough_fn.json_text(json_extract(j::JSON, bough_fn.path(p)));
 CREATE OR REPLACE MACRO bough_fn.contains(a JSON, b JSON) AS json_contains(a, b), (a, b) AS a @> b;
 CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1'));
-CREATE OR REPLACE MACRO bough_fn.json_has_any(j, ks) AS len(list_filter(ks, lambda k: json_exists(j::JSON, '/' || k))) > 0;
-CREATE OR REPLACE MACRO bough_fn.json_has_all(j, ks) AS len(list_filter(ks, lambda k: NOT json_exists(j::JSON, '/' || k))) = 0;
-CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN NULL THEN NULL ELSE 'number' END;
+CREATE OR REPLACE MACRO bough_fn.json_has_any(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: bough_fn.json_has(j, k))) > 0 END;
+CREATE OR REPLACE MACRO bough_fn.json_has_all(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: NOT bough_fn.json_has(j, k))) = 0 END;
+CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN j IS NOT NULL THEN 'number' END END;
 CREATE OR REPLACE MACRO bough_fn.json_array_length(j) AS json_array_length(j::JSON)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.json_elements(j) AS json_extract(j::JSON, '$[*]');
 CREATE OR REPLACE MACRO bough_fn.json_elements_text(j) AS list_transform(json_extract(j::JSON, '$[*]'), lambda x: bough_fn.json_text(x));

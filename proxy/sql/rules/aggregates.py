@@ -3,9 +3,13 @@ get the engine's names."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
-from proxy.sql.macros import call, function, has_known_type
+from proxy.sql.macros import MACRO_SCHEMA, call, function, has_known_type
+
+_NO_NUMERIC = exp.cast(exp.null(), "DECIMAL(1,0)", dialect="duckdb")
 
 
 def aggregates(tree: exp.Expr) -> exp.Expr:
@@ -15,14 +19,21 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
     'SELECT bough_fn.sum(CASE WHEN b THEN a END)'
     """
     for node in reversed(list(tree.find_all(exp.Sum))):
-        if isinstance(node.this, (exp.Distinct, exp.Order)) or not has_known_type(node.this):
+        name, value = "sum", node.this
+        if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
+            name, value = "sum_distinct", value.expressions[0]
+        if isinstance(value, (exp.Distinct, exp.Order)):
+            continue
+        if not has_known_type(value):
+            if name == "sum" and _is_sum(value):
+                node.set("this", exp.func("coalesce", value.copy(), _NO_NUMERIC.copy()))
             continue
         if isinstance(node.parent, exp.Filter):
             condition = node.parent.expression.this
-            case = exp.Case(ifs=[exp.If(this=condition.copy(), true=node.this.copy())])
-            _replace(node.parent, call("sum", case))
+            case = exp.Case(ifs=[exp.If(this=condition.copy(), true=value.copy())])
+            _replace(node.parent, call(name, case))
         else:
-            _replace(node, call("sum", node.this.copy()))
+            _replace(node, call(name, value.copy()))
     for within in list(tree.find_all(exp.WithinGroup)):
         if isinstance(within.this, exp.PercentileCont):
             for ordered in within.expression.find_all(exp.Ordered):
@@ -40,7 +51,71 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         pair = objects.expressions[0] if objects.expressions else objects.this
         if isinstance(pair, exp.JSONKeyValue):
             objects.replace(function("json_group_object", pair.this.copy(), pair.expression.copy()))
+    for call_ in list(tree.find_all(exp.Anonymous)):
+        if call_.name == "json_group_array" and _chooses(call_):
+            _wrap(call_, function("list", *_copies(call_)), lambda listed: function("to_json", listed))
+        elif call_.name == "json_group_object" and _chooses(call_) and len(call_.expressions) == 2:
+            _wrap(call_, _pairs(*_copies(call_)), _braced)
     return tree
+
+
+def _copies(node: exp.Expr) -> list[exp.Expr]:
+    return [item.copy() for item in node.expressions]
+
+
+def _is_sum(value: exp.Expr) -> bool:
+    """Whether a value is a sum or a count, which Postgres sums up to numeric; the engine is told by a NULL."""
+    if isinstance(value, exp.Dot) and isinstance(value.expression, exp.Anonymous):
+        return value.this.name == MACRO_SCHEMA and value.expression.name == "sum"
+    if isinstance(value, (exp.Paren, exp.Filter)):
+        return _is_sum(value.this)
+    if isinstance(value, exp.Anonymous) and value.name.lower() == "abs":
+        return _is_sum(value.expressions[0])
+    if isinstance(value, exp.Case):
+        return any(_is_sum(arm.args["true"]) for arm in value.args["ifs"])
+    if isinstance(value, (exp.Add, exp.Sub, exp.Mul)):
+        return _is_sum(value.this) or _is_sum(value.expression)
+    return isinstance(value, (exp.Sum, exp.Count)) or (
+        isinstance(value, exp.Coalesce) and _is_sum(value.this)
+    )
+
+
+def _chooses(node: exp.Expr) -> bool:
+    """What the engine's macros of JSON do not take: an order, DISTINCT, FILTER."""
+    return isinstance(node.parent, exp.Filter) or any(
+        isinstance(item, (exp.Order, exp.Distinct)) for item in node.expressions
+    )
+
+
+def _wrap(node: exp.Expr, aggregate: exp.Expr, wrap: Callable[[exp.Expr], exp.Expr]) -> None:
+    """Replaces an aggregate; what is made of its result goes around its FILTER and OVER."""
+    outer = node
+    while isinstance(outer.parent, (exp.Filter, exp.Window)) and outer.arg_key == "this":
+        outer = outer.parent
+    node.replace(aggregate)
+    whole = aggregate if outer is node else outer
+    whole.replace(wrap(whole.copy()))
+
+
+def _pairs(key: exp.Expr, value: exp.Expr) -> exp.Expr:
+    """The members of an object, in the order that stands behind the value."""
+    order = value if isinstance(value, exp.Order) else None
+    value = value.this if order else value
+    key = key.this.copy() if isinstance(key, exp.Order) else key
+    name = function("to_json", exp.cast(key, "TEXT", dialect="duckdb"))
+    member = exp.func("coalesce", function("to_json", value.copy()), exp.Literal.string("null"))
+    pair = exp.DPipe(this=exp.DPipe(this=name, expression=exp.Literal.string(":")), expression=member)
+    comma: exp.Expr = exp.Literal.string(",")
+    if order:
+        comma = exp.Order(this=comma, expressions=[item.copy() for item in order.expressions])
+    return function("string_agg", pair, comma)
+
+
+def _braced(members: exp.Expr) -> exp.Expr:
+    text = exp.DPipe(
+        this=exp.DPipe(this=exp.Literal.string("{"), expression=members), expression=exp.Literal.string("}")
+    )
+    return exp.cast(text, "JSON", dialect="duckdb")
 
 
 def _replace(node: exp.Expr, sum_: exp.Expr) -> None:

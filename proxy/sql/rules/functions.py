@@ -6,6 +6,7 @@ catalog layer is meant to answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -20,7 +21,7 @@ Args = list[exp.Expr]
 _MACROS = {
     "initcap": "initcap", "substr": "substring", "substring": "substring", "lpad": "lpad", "rpad": "rpad",
     "overlay": "overlay", "quote_ident": "quote_ident", "quote_literal": "quote_literal",
-    "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace", "regexp_match": "regexp_match",
+    "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace",
     "regexp_count": "regexp_count", "encode": "encode", "decode": "decode", "sha256": "sha256",
     "length": "length", "char_length": "length", "character_length": "length", "octet_length": "octet_length",
     "ln": "ln", "sqrt": "sqrt", "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div", "strpos": "strpos",
@@ -127,8 +128,17 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
 
 
 def _split_distinct(node: exp.Expr) -> None:
-    """``string_agg(DISTINCT a, ',')``: sqlglot puts both arguments under DISTINCT."""
+    """``string_agg(DISTINCT a, ',' ORDER BY a)``: sqlglot puts both arguments under DISTINCT, that under the order."""
     first = node.expressions[0] if node.expressions else None
+    if (
+        isinstance(first, exp.Order)
+        and isinstance(first.this, exp.Distinct)
+        and len(first.this.expressions) == 2
+    ):
+        value, last = first.this.expressions
+        order = exp.Order(this=last.copy(), expressions=first.expressions)
+        node.set("expressions", [exp.Distinct(expressions=[value.copy()]), order])
+        return
     if isinstance(first, exp.Distinct) and len(first.expressions) > 1:
         value, *rest = first.expressions
         node.set("expressions", [exp.Distinct(expressions=[value]), *rest, *node.expressions[1:]])
@@ -144,6 +154,28 @@ def _regexp_split_table(a: Args) -> exp.Expr:
 
 def _string_table(a: Args) -> exp.Expr:
     return exp.Explode(this=_string_to_array(a))
+
+
+def _regexp_match(a: Args) -> exp.Expr:
+    """A pattern with several groups gives them all; a macro can give the first only."""
+    pattern = a[1] if len(a) > 1 else None
+    groups = _groups(pattern.name) if isinstance(pattern, exp.Literal) else 1
+    if len(a) == 2 and groups < 2:
+        return call("regexp_match", *a)
+    value, options = a[0], a[2:]
+    numbers = [exp.Literal.number(number) for number in (range(1, groups + 1) if groups else [0])]
+    found = [
+        function("regexp_extract", value.copy(), a[1].copy(), number, *[option.copy() for option in options])
+        for number in numbers
+    ]
+    matches = function("regexp_matches", value.copy(), a[1].copy(), *[option.copy() for option in options])
+    return exp.Case(ifs=[exp.If(this=matches, true=exp.Array(expressions=found))])
+
+
+def _groups(pattern: str) -> int:
+    """How many groups of a pattern are remembered."""
+    without_sets = re.sub(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", "", pattern, flags=re.DOTALL)
+    return len(re.findall(r"\((?!\?)", without_sets))
 
 
 def _trunc(a: Args) -> exp.Expr:
@@ -210,6 +242,7 @@ _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "string_to_array": _string_to_array,
     "regexp_split_to_table": _regexp_split_table,
     "string_to_table": _string_table,
+    "regexp_match": _regexp_match,
     "trunc": _trunc,
     "num_nulls": _num_nulls,
     "json_extract_path_text": _path_text,

@@ -35,7 +35,26 @@ def relations(tree: exp.Expr) -> exp.Expr:
             _compared_with(node, parse_array(literal.name), literal)
         elif _may_be_null(literal) and isinstance(node.parent, _COMPARISONS):
             _null_with(node.parent, literal, is_any=isinstance(node, exp.Any))
+    for like in list(tree.find_all(exp.Like, exp.ILike)):
+        if isinstance(like.expression, (exp.Any, exp.All)):
+            _like_each(like)
     return tree
+
+
+def _like_each(like: exp.Expr) -> None:
+    """``x LIKE ANY (ARRAY['a%', 'b%'])``, which the engine lacks, pattern by pattern."""
+    patterns = like.expression.this.unnest()
+    if isinstance(patterns, exp.Literal):
+        patterns = parse_array(patterns.name)
+    if not isinstance(patterns, exp.Array) or not patterns.expressions:
+        return
+    each = []
+    for pattern in patterns.expressions:
+        one = like.copy()
+        one.set("expression", pattern.copy())
+        each.append(one)
+    join = exp.or_ if isinstance(like.expression, exp.Any) else exp.and_
+    like.replace(exp.paren(join(*each, copy=False, dialect="duckdb"), copy=False))
 
 
 def _may_be_null(array: exp.Expr) -> bool:
@@ -84,8 +103,23 @@ def _exploded_table(table: exp.Table) -> None:
             else exp.TableAlias(this=exp.to_identifier("value", quoted=True))
         )
         if not alias.args.get("columns"):
-            alias.set("columns", [exp.to_identifier("value", quoted=True)])
+            name = (
+                alias.this
+                if _is_read_as_column(table, alias.this)
+                else exp.to_identifier("value", quoted=True)
+            )
+            alias.set("columns", [name.copy()])
         lateral = exp.Lateral(this=exp.Subquery(this=select), alias=alias)
         table.replace(
             lateral if isinstance(table.parent, exp.Join) else exp.Subquery(this=select, alias=alias)
         )
+
+
+def _is_read_as_column(table: exp.Table, alias: exp.Expr) -> bool:
+    """``FROM json_array_elements(x) AS e`` with ``e ->> 'a'``: the alias stands for the element."""
+    select = table.find_ancestor(exp.Query, exp.Update, exp.Delete)
+    if select is None:
+        return False
+    columns = [(column.table.lower(), column.name.lower()) for column in select.find_all(exp.Column)]
+    name = alias.name.lower()
+    return ("", name) in columns and not {("", "value"), (name, "value")}.intersection(columns)

@@ -28,6 +28,9 @@ _CLOCK = re.compile(
     r"\s*(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?\s*(?:(Z|UTC|GMT)|([+-])(\d{1,2})(?::?(\d\d))?(:\d\d)?)\s*",
     re.IGNORECASE,
 )
+_SIGN = re.compile(
+    r"([+-])\s+(?=[\d.])"
+)  # '1 month - 1 day': the engine wants a sign and its number together
 _TEXTS = (D.TEXT, D.VARCHAR, D.CHAR, D.BPCHAR, D.NCHAR, D.NAME)
 
 
@@ -44,6 +47,9 @@ def types(tree: exp.Expr) -> exp.Expr:
                 tree = new
             else:
                 node.replace(new)
+    for interval in tree.find_all(exp.Interval):
+        if isinstance(interval.this, exp.Literal) and interval.this.is_string:
+            interval.this.set("this", _SIGN.sub(r"\1", interval.this.name))
     for column in tree.find_all(exp.ColumnDef):
         if isinstance(column.args.get("kind"), exp.DataType) and "declared" not in column.meta:
             column.set("kind", engine_type(column.args["kind"]))
@@ -72,6 +78,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
     elif literal_text and to.this == D.BOOLEAN:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
+    elif literal_text and to.this == D.INTERVAL:
+        value = exp.Literal.string(_SIGN.sub(r"\1", value.name))
     elif literal_text and to.this in (D.TIME, D.TIMETZ):
         value = exp.Literal.string(clock_text(value.name) or value.name)
     elif literal_text and to.this in (D.VARBINARY, D.BINARY, D.BLOB):

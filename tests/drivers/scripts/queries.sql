@@ -1,0 +1,51 @@
+=== functions that the catalog has as well
+create table t (id int primary key, name text, tags text[]);;
+insert into t values (1, 'a b', array['x', 'y', 'x']), (2, 'it''s', null), (3, null, '{}'), (4, 'select', array['x', null]);;
+--run
+select id, quote_ident(name), quote_literal(name), quote_nullable(name) from t order by id;;
+select id, array_remove(tags, 'x'), array_remove(tags, null) from t order by id;;
+select quote_ident(relname), relname || quote_literal(relname) from pg_class where relname = 't';;
+select format('%I is %L', name, name) from t where id < 3 order by id;;
+update t set tags = array_remove(tags, 'y'), name = quote_literal(name) where quote_nullable(name) <> 'NULL';;
+create view v as select id, quote_ident(name) as q, array_remove(tags, 'x') as r from t;;
+select * from v order by id;;
+
+=== members of json as arguments
+create table t (id int primary key, j jsonb);;
+insert into t values (1, '{"a": {"b": [1, "two", null]}, "n": null}'), (2, '{"a": 5}'), (3, null), (4, '[{"k": "x", "v": 1.5}, {"k": "y"}]');;
+--run
+select id, jsonb_typeof(j), jsonb_typeof(j -> 'a'), jsonb_typeof(j -> 'n'), jsonb_array_length(j -> 'a' -> 'b') from t where id < 4 order by id;;
+select id, coalesce(j -> 'a' -> 'b' ->> 1, 'none'), concat(j -> 'a' -> 'b' ->> 0, '!'), j ?| array['z', 'a'], j ?& array['a', 'n'] from t order by id;;
+select id, e from t, jsonb_array_elements(j -> 'a' -> 'b') as e where id = 1;;
+select e ->> 'k', (e ->> 'v')::numeric from t, jsonb_array_elements(j) as e where id = 4;;
+select id, (select sum((e ->> 'v')::numeric) from jsonb_array_elements(j) as e) from t where id = 4;;
+select value ->> 'k' from t, jsonb_array_elements(j) where id = 4;;
+select e.value ->> 'k' from t, jsonb_array_elements(j) as e where id = 4;;
+delete from t where jsonb_typeof(j -> 'a') = 'number';;
+
+=== aggregates of BI tools
+create table t (id int primary key, kind text, qty int, big bigint, d double precision);;
+insert into t select g, case g % 3 when 0 then 'a' when 1 then 'b' end, g % 7, g * 10, g / 4.0 from (select g::int as g from generate_series(1, 40) as g) as s;;
+--run
+select string_agg(distinct kind, ',' order by kind), string_agg(distinct kind, '/' order by kind desc) from t;;
+select kind, json_agg(id order by id desc), jsonb_agg(qty order by id) filter (where qty > 3) from t group by kind order by kind;;
+select json_agg(kind order by id) filter (where id > 100), json_agg(id) filter (where id = 3) from t;;
+select json_object_agg(id, kind order by id desc) filter (where id < 4), jsonb_object_agg(id, qty) filter (where id < 3) from t;;
+select id, json_agg(id) filter (where qty > 1) over (order by id rows 1 preceding) from t order by id;;
+select json_agg(json_build_object('id', id, 'k', kind) order by id) from t where id < 4;;
+select kind, count(*) * 100 / sum(count(*)) over () from t group by kind order by kind;;
+select kind, sum(qty) * 100 / sum(sum(qty)) over (), sum(d) / sum(sum(d)) over () from t group by kind order by kind;;
+select kind, sum(count(*) + 1) over (order by kind) / 2, sum(max(qty)) over () / 4 from t group by kind order by kind;;
+select sum(distinct qty) / 4, sum(distinct big) / 7, sum(distinct qty) filter (where id < 5) / 4, sum(distinct d) from t;;
+select kind, sum(abs(sum(qty) - 3)) over () / 7, sum(case when count(*) > 13 then count(*) end) over () / 4 from t group by kind order by kind;;
+select sum(n) / 7 from (select sum(big) as n from t group by kind) as s;;
+
+=== patterns and intervals
+create table t (id int primary key, name text, day date);;
+insert into t values (1, 'Ann 12', '2024-01-31'), (2, 'bob 7', '2023-02-15'), (3, null, null), (4, '%_', '2024-12-01');;
+--run
+select id, regexp_match(name, '(\w+) (\d+)'), (regexp_match(name, '([a-z]+) ([(]|\d)'))[2], regexp_match(name, 'ANN', 'i'), regexp_match(name, '(?:\w+) (\d)') from t order by id;;
+select id, name like any (array['A%', '%7']), name ilike all ('{%b%,b__%}'), name not like all (array['A%', 'b%']) from t order by id;;
+select id from t where name like any (array['a%', '\%\_']) order by id;;
+select id, (date_trunc('month', day) + interval '1 month - 1 day')::date, day + '1 year - 2 months'::interval from t order by id;;
+update t set day = (date_trunc('month', day) + interval '1 month - 1 day')::date where name ilike any (array['a%', 'B%']);;
