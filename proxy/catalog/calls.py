@@ -244,7 +244,7 @@ class Calls:
             return exp.cast(exp.Literal.string(kind), "VARCHAR")
         arms = " ".join(f"WHEN {literal(a)} THEN {literal(b)}" for a, b in _TYPE_NAMES.items())
         name = "regexp_replace(lower(typeof(_1)), '^decimal.*', 'numeric')"
-        return self._fill(f"CASE {name} {arms} ELSE {name} END", [argument])
+        return exp.cast(self._fill(f"CASE {name} {arms} ELSE {name} END", [argument]), "VARCHAR")
 
     def _format(self, pattern: str, arguments: list[exp.Expr]) -> exp.Expr | None:
         parts: list[exp.Expr] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from proxy.sql.array_text import parse_array
+from proxy.sql.macros import function
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
@@ -17,15 +18,20 @@ def relations(tree: exp.Expr) -> exp.Expr:
     """
     >>> import sqlglot
     >>> relations(sqlglot.parse_one("SELECT generate_series(1, 3)", read="postgres")).sql("duckdb")
-    'SELECT UNNEST(GENERATE_SERIES(1, 3))'
+    'SELECT UNNEST(CAST(GENERATE_SERIES(1, 3) AS INT[]))'
     """
     for series in reversed(list(tree.find_all(exp.ExplodingGenerateSeries))):
         if not isinstance(series.parent, exp.Table):
             arguments = [series.args[key].copy() for key in ("start", "end", "step") if series.args.get(key)]
-            listed = exp.Anonymous(this="generate_series", expressions=arguments)
+            listed: exp.Expr = exp.Anonymous(this="generate_series", expressions=arguments)
+            if _is_integer(series):
+                listed = exp.cast(listed, "INTEGER[]", dialect="duckdb")
             series.replace(exp.Anonymous(this="unnest", expressions=[listed]))
-    for table in reversed(list(tree.find_all(exp.Table))):
-        _exploded_table(table)
+    for table in reversed(list(tree.find_all(exp.Table, exp.Lateral))):
+        if isinstance(table.this, exp.Explode):
+            _exploded_table(table)
+        elif isinstance(table, exp.Table):
+            _integer_table(table)
     for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
         if isinstance(node, exp.Anonymous) and node.name.lower() != "all":
             continue
@@ -91,31 +97,67 @@ def _compared_with(node: exp.Expr, array: exp.Array, literal: exp.Expr) -> None:
     comparison.replace(exp.Not(this=listed) if unequal else listed)
 
 
-def _exploded_table(table: exp.Table) -> None:
+def _exploded_table(table: exp.Expr) -> None:
     """``FROM json_array_elements(x) AS e(v)`` after ``functions`` made it ``unnest``."""
-    if isinstance(table.this, exp.Explode):
-        alias = table.args.get("alias")
-        value = exp.Alias(this=table.this.copy(), alias=exp.to_identifier("value", quoted=True))
-        select = exp.Select(expressions=[value])
-        alias = (
-            alias.copy()
-            if alias is not None
-            else exp.TableAlias(this=exp.to_identifier("value", quoted=True))
-        )
-        if not alias.args.get("columns"):
-            name = (
-                alias.this
-                if _is_read_as_column(table, alias.this)
-                else exp.to_identifier("value", quoted=True)
-            )
-            alias.set("columns", [name.copy()])
-        lateral = exp.Lateral(this=exp.Subquery(this=select), alias=alias)
-        table.replace(
-            lateral if isinstance(table.parent, exp.Join) else exp.Subquery(this=select, alias=alias)
-        )
+    listed = table.this.this
+    name = _named_after(listed)
+    values = [exp.alias_(table.this.copy(), name, quoted=True)]
+    alias = table.args.get("alias")
+    alias = alias.copy() if alias is not None else exp.TableAlias(this=exp.to_identifier(name, quoted=True))
+    columns = list(alias.args.get("columns") or [])
+    if not columns:
+        by_alias = name != "value" or _is_read_as_column(table, alias.this)
+        columns = [alias.this.copy() if by_alias else exp.to_identifier(name, quoted=True)]
+    if table.args.get("ordinality"):
+        numbers = function("generate_subscripts", listed.copy(), exp.Literal.number(1))
+        values.append(exp.alias_(numbers, "ordinality", quoted=True))
+        columns += [exp.to_identifier("ordinality", quoted=True)] if len(columns) == 1 else []
+    alias.set("columns", columns)
+    subquery = exp.Subquery(this=exp.Select(expressions=values))
+    if isinstance(table, exp.Lateral) or isinstance(table.parent, exp.Join):
+        table.replace(exp.Lateral(this=subquery, alias=alias))
+    else:
+        subquery.set("alias", alias)
+        table.replace(subquery)
 
 
-def _is_read_as_column(table: exp.Table, alias: exp.Expr) -> bool:
+def _named_after(listed: exp.Expr) -> str:
+    """What Postgres calls the column: the elements of json have a name, other functions give their own."""
+    called = listed.expression if isinstance(listed, exp.Dot) else listed
+    if called.name.startswith("json_elements"):
+        return "value"
+    return called.name.replace("_to_array_null", "_to_array").replace("_to_array", "_to_table")
+
+
+def _is_integer(series: exp.Expr) -> bool:
+    """Whether a series has integers for Postgres; the engine makes bigint of them, and cannot add that to a date."""
+    bounds = [series.args[key] for key in ("start", "end", "step") if series.args.get(key)]
+    numbers = [bound.this if isinstance(bound, exp.Neg) else bound for bound in bounds]
+    return all(
+        isinstance(number, exp.Literal) and number.is_int and abs(int(number.name)) < 2**31
+        for number in numbers
+    )
+
+
+def _integer_table(table: exp.Table) -> None:
+    series = table.this
+    if (
+        not isinstance(series, exp.ExplodingGenerateSeries)
+        or table.args.get("ordinality")
+        or not _is_integer(series)
+    ):
+        return
+    own = exp.to_identifier("generate_series", quoted=True)
+    value = exp.cast(exp.Column(this=own.copy()), "INTEGER", dialect="duckdb")
+    alias = table.args["alias"].copy() if table.args.get("alias") else exp.TableAlias(this=own)
+    if not alias.args.get("columns"):
+        alias.set("columns", [alias.this.copy()])
+    select = exp.Select(expressions=[exp.alias_(value, "generate_series", quoted=True)])
+    select.set("from_", exp.From(this=exp.Table(this=series.copy())))
+    table.replace(exp.Subquery(this=select, alias=alias))
+
+
+def _is_read_as_column(table: exp.Expr, alias: exp.Expr) -> bool:
     """``FROM json_array_elements(x) AS e`` with ``e ->> 'a'``: the alias stands for the element."""
     select = table.find_ancestor(exp.Query, exp.Update, exp.Delete)
     if select is None:

@@ -49,3 +49,22 @@ select id, name like any (array['A%', '%7']), name ilike all ('{%b%,b__%}'), nam
 select id from t where name like any (array['a%', '\%\_']) order by id;;
 select id, (date_trunc('month', day) + interval '1 month - 1 day')::date, day + '1 year - 2 months'::interval from t order by id;;
 update t set day = (date_trunc('month', day) + interval '1 month - 1 day')::date where name ilike any (array['a%', 'B%']);;
+
+=== functions in FROM
+create table t (id int primary key, j jsonb, name text, d date);;
+insert into t values (1, '{"i": [{"k": 1}, {"k": 2}]}', 'a b', '2024-01-01'), (2, '{"i": []}', 'c', '2024-02-01'), (3, null, null, null);;
+--run
+select id, x ->> 'k' from t cross join lateral jsonb_array_elements(j -> 'i') as x order by id, 2;;
+select id, x ->> 'k' from t left join lateral jsonb_array_elements(j -> 'i') as x on true order by id, 2;;
+select id, x ->> 'k', n from t, lateral jsonb_array_elements(j -> 'i') with ordinality as e (x, n) order by id, n;;
+select id, value ->> 'k', ordinality from t, jsonb_array_elements(j -> 'i') with ordinality order by id, 3;;
+select id, w from t cross join lateral regexp_split_to_table(name, ' ') as w order by id, w;;
+select string_to_table from string_to_table('a,b', ',') order by 1;;
+select d + g, g / 2, pg_typeof(g)::text from t, generate_series(1, 3) as g where id < 3 order by 1;;
+select date '2024-01-01' + generate_series(0, 2);;
+select d::date + s.n, s.n from generate_series(timestamp '2024-01-01', timestamp '2024-01-02', interval '1 day') as d, generate_series(-1, 1) as s (n) order by 1, 2;;
+select * from generate_series(3, 1, -1) order by generate_series;;
+insert into t (id, d) select g, date '2024-03-01' + g from generate_series(10, 12) as g;;
+select g from generate_series(2147483646, 2147483649) as g order by g;;
+create view v as select date '2024-01-01' + g as day, e ->> 'k' as k from generate_series(0, 1) as g, t cross join lateral jsonb_array_elements(j -> 'i') as e;;
+select * from v order by day, k;;
