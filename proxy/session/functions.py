@@ -120,6 +120,8 @@ def data_columns(session: Session, command: Command, outcome: Outcome | None = N
         found = shadow.engine_columns(session, command)
         return tuple(ResultColumn(column.name, column.type) for column in found)
     made = outcome or session.commands.run(command)
+    if outcome is None:
+        made.close()
     if made.engine is not None:
         return tuple(ResultColumn(column.name, column.type) for column in made.engine)
     return tuple(ResultColumn(name, "VARCHAR") for name, _ in made.columns or ())

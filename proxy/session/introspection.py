@@ -101,7 +101,9 @@ def command_columns(session: Session, command: Command) -> Columns | None:
     if (wanted := session.commands.changed_rows(command)) is not None:
         return of_shown(diff_rows.columns(session.service.database, wanted))
     if command.columns is None:
-        return session.commands.run(command).columns
+        outcome = session.commands.run(command)
+        outcome.close()
+        return outcome.columns
     return tuple((name, from_engine(kind)) for name, kind in command.columns)
 
 

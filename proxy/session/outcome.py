@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ class Outcome:
     _rest: list[Any] = field(default_factory=list)
     sent: int = 0
     copy: CopyIn | CopyOut | None = None  # the statement is a COPY, which talks to the client itself
+    release: Callable[[], None] = lambda: None  # lets go of what rows come from that nobody has asked for
 
     def chunks(self, formats: Sequence[int]) -> Iterator[Chunk]:
         """All rows, encoded, in bounded pieces."""
@@ -108,6 +109,12 @@ class Outcome:
             return True
         self._rest = list(rows)
         return not self._rest
+
+    def close(self) -> None:
+        """Nobody wants the rows, or those that are left."""
+        if isinstance(self.batches, Generator):
+            self.batches.close()
+        self.release()
 
     def materialise(self) -> None:
         """Reads the rows into memory: the connection is needed for something else."""

@@ -6,6 +6,7 @@ The engine itself turns a batch's columns into its own types: the same values, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +52,12 @@ def outcome(
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
     )
 
+    with ExitStack() as left_open:
+        left_open.callback(close)
+        left_open.callback(cursor.close)
+        left_open.callback(reader.close)
+        release = left_open.pop_all().close  # at most once: whoever reads the rows, or does not want them
+
     def rows() -> Iterator[list[Any]]:
         try:
             if not columns:  # PostgreSQL has such rows, Arrow has not
@@ -69,9 +76,7 @@ def outcome(
                 finally:
                     cursor.unregister(_GIVEN)
         finally:
-            reader.close()
-            cursor.close()
-            close()
+            release()
 
     engine = tuple(
         ResultColumn(column.name, "BIGNUM" if numbers and number in unbounded else type_)
@@ -87,7 +92,7 @@ def outcome(
         )
         for number, (column, type_) in enumerate(zip(columns, types, strict=True))
     )
-    return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine)
+    return Outcome(lambda sent: f"SELECT {sent}", shown, rows(), engine=engine, release=release)
 
 
 def _with_numbers(row: Any, columns: list[int]) -> Any:

@@ -713,6 +713,21 @@ def test_a_datasources_table_is_shown_as_it_would_be_here(client: psycopg.Connec
 
 
 @pytest.mark.postgres
+def test_a_description_leaves_no_session_behind(client: psycopg.Connection[Any], pg: str) -> None:
+    """What a QUERY or a tool gives is told by its reader, which nobody reads from then."""
+    counted = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'bough'"
+    before = _rows(client, f"QUERY {pg} AS $$ {counted} $$")
+    for statement in (
+        f"QUERY {pg} AS $$ SELECT 1 AS a $$",
+        f"SELECT * FROM bough.read_query(sql => 'SELECT 1 AS a', datasource => '{pg}')",
+    ):
+        for _ in range(3):
+            client.execute(statement, prepare=True)  # type: ignore[call-overload]
+            client.execute("DEALLOCATE ALL")
+    assert _rows(client, f"QUERY {pg} AS $$ {counted} $$") == before
+
+
+@pytest.mark.postgres
 def test_a_definition_for_another_engine_can_be_run_there(
     client: psycopg.Connection[Any], pg: str, tmp_path: Path, name: str
 ) -> None:
