@@ -72,6 +72,13 @@ CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 
 CREATE OR REPLACE MACRO bough_fn.json_array_length(j) AS json_array_length(j::JSON)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.json_elements(j) AS json_extract(j::JSON, '$[*]');
 CREATE OR REPLACE MACRO bough_fn.json_elements_text(j) AS list_transform(json_extract(j::JSON, '$[*]'), lambda x: bough_fn.json_text(x));
+CREATE OR REPLACE MACRO bough_fn.json_object_keys(j) AS json_keys(j::JSON);
+CREATE OR REPLACE MACRO bough_fn.json_members(j) AS list_transform(json_keys(j::JSON), lambda k: json_extract(j::JSON, bough_fn.key(k)));
+CREATE OR REPLACE MACRO bough_fn.json_members_text(j) AS list_transform(json_keys(j::JSON), lambda k: bough_fn.json_text(json_extract(j::JSON, bough_fn.key(k))));
+CREATE OR REPLACE MACRO bough_fn.json_list(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN json_extract(j, '$[*]') ELSE [j] END;
+CREATE OR REPLACE MACRO bough_fn.json_pairs(j, ks) AS list_transform(ks, lambda k: to_json(k) || ':' || json_extract(j, bough_fn.key(k)));
+CREATE OR REPLACE MACRO bough_fn.json_concat_of(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN json_type(a) = 'OBJECT' AND json_type(b) = 'OBJECT' THEN ('{' || array_to_string(list_concat(bough_fn.json_pairs(a, list_filter(json_keys(a), lambda k: NOT json_exists(b, bough_fn.key(k)))), bough_fn.json_pairs(b, json_keys(b))), ',') || '}')::JSON ELSE to_json(list_concat(bough_fn.json_list(a), bough_fn.json_list(b))) END;
+CREATE OR REPLACE MACRO bough_fn.json_concat(a, b) AS bough_fn.json_concat_of(a::JSON, b::JSON);
 
 -- dates
 CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIMESTAMPTZ, (f, x) AS date_trunc(f, x);

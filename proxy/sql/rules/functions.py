@@ -46,13 +46,14 @@ _RENAMED = {
     "jsonb_object_agg": "json_group_object", "transaction_timestamp": "now", "statement_timestamp": "now",
     "clock_timestamp": "now", "array_cat": "list_concat", "array_append": "list_append",
     "jsonb_pretty": "json_pretty", "date_add": "date_add", "json_strip_nulls": "json_strip_nulls",
-    "regexp_like": "regexp_matches", "json_object_keys": "json_keys", "jsonb_object_keys": "json_keys",
+    "regexp_like": "regexp_matches",
     "array_position": "list_position",
 }  # fmt: skip
 # set-returning in a SELECT list: the list, then unnest
 _EXPLODED = {
     "json_array_elements": "json_elements", "jsonb_array_elements": "json_elements",
     "json_array_elements_text": "json_elements_text", "jsonb_array_elements_text": "json_elements_text",
+    "json_object_keys": "json_object_keys", "jsonb_object_keys": "json_object_keys",
 }  # fmt: skip
 
 

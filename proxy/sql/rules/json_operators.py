@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from proxy.sql.macros import call
+from proxy.sql.macros import MACRO_SCHEMA, call
 
 
 def json_operators(tree: exp.Expr) -> exp.Expr:
@@ -23,7 +23,39 @@ def json_operators(tree: exp.Expr) -> exp.Expr:
             tree = new
         else:
             node.replace(new)
+    for pipe in reversed(list(tree.find_all(exp.DPipe))):
+        left, right = pipe.this, pipe.expression
+        if (_is_jsonb(left) and _may_be_jsonb(right)) or (_is_jsonb(right) and _may_be_jsonb(left)):
+            new = call("json_concat", left.copy(), right.copy())
+            if pipe is tree:
+                tree = new
+            else:
+                pipe.replace(new)
     return tree
+
+
+def _is_jsonb(value: exp.Expr) -> bool:
+    """What is jsonb by its looks: types are not known here."""
+    value = value.unnest()
+    if isinstance(value, exp.Cast):
+        return bool(value.to.this == exp.DType.JSONB)
+    if isinstance(value, exp.Dot):
+        return bool(value.this.name == MACRO_SCHEMA and value.expression.name == "json_concat")
+    return isinstance(value, exp.Anonymous) and value.name.lower() in ("json_object", "json_array", "to_json")
+
+
+def _may_be_jsonb(value: exp.Expr) -> bool:
+    """What Postgres would take for jsonb beside one: a column, a literal, a member."""
+    value = value.unnest()
+    if isinstance(value, exp.Dot) and value.this.name == MACRO_SCHEMA:
+        return value.expression.name in ("json_key", "json_at", "json_any", "json_path", "json_concat")
+    if isinstance(value, exp.Coalesce):
+        return _may_be_jsonb(value.this)
+    return (
+        isinstance(value, exp.Column)
+        or _is_jsonb(value)
+        or (isinstance(value, exp.Literal) and value.is_string)
+    )
 
 
 _OPERATORS = (

@@ -9,8 +9,13 @@ from __future__ import annotations
 from sqlglot import exp
 
 from proxy.sql.array_text import parse_array
-from proxy.sql.macros import function
+from proxy.sql.macros import call, function
 
+# what gives a row for each member of an object, with the macro that lists the values
+_MEMBERS = {
+    "json_each": "json_members", "jsonb_each": "json_members",
+    "json_each_text": "json_members_text", "jsonb_each_text": "json_members_text",
+}  # fmt: skip
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
@@ -30,6 +35,8 @@ def relations(tree: exp.Expr) -> exp.Expr:
     for table in reversed(list(tree.find_all(exp.Table, exp.Lateral))):
         if isinstance(table.this, exp.Explode):
             _exploded_table(table)
+        elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() in _MEMBERS:
+            _members_table(table)
         elif isinstance(table, exp.Table):
             _integer_table(table)
     for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
@@ -113,6 +120,27 @@ def _exploded_table(table: exp.Expr) -> None:
         values.append(exp.alias_(numbers, "ordinality", quoted=True))
         columns += [exp.to_identifier("ordinality", quoted=True)] if len(columns) == 1 else []
     alias.set("columns", columns)
+    _put(table, values, alias)
+
+
+def _members_table(table: exp.Expr) -> None:
+    """``FROM json_each(x)``: a row for each member of an object."""
+    argument = table.this.expressions[0]
+    alias = table.args.get("alias")
+    alias = (
+        alias.copy() if alias is not None else exp.TableAlias(this=exp.to_identifier(table.this.name.lower()))
+    )
+    named = list(alias.args.get("columns") or [])
+    alias.set("columns", named + [exp.to_identifier(name) for name in ("key", "value")][len(named) :])
+    lists = {"key": "json_object_keys", "value": _MEMBERS[table.this.name.lower()]}
+    values = [
+        exp.alias_(exp.Explode(this=call(listed, argument.copy())), name, quoted=True)
+        for name, listed in lists.items()
+    ]
+    _put(table, values, alias)
+
+
+def _put(table: exp.Expr, values: list[exp.Expr], alias: exp.Expr) -> None:
     subquery = exp.Subquery(this=exp.Select(expressions=values))
     if isinstance(table, exp.Lateral) or isinstance(table.parent, exp.Join):
         table.replace(exp.Lateral(this=subquery, alias=alias))
@@ -126,6 +154,8 @@ def _named_after(listed: exp.Expr) -> str:
     called = listed.expression if isinstance(listed, exp.Dot) else listed
     if called.name.startswith("json_elements"):
         return "value"
+    if called.name == "json_object_keys":
+        return called.name
     return called.name.replace("_to_array_null", "_to_array").replace("_to_array", "_to_table")
 
 

@@ -68,3 +68,21 @@ insert into t (id, d) select g, date '2024-03-01' + g from generate_series(10, 1
 select g from generate_series(2147483646, 2147483649) as g order by g;;
 create view v as select date '2024-01-01' + g as day, e ->> 'k' as k from generate_series(0, 1) as g, t cross join lateral jsonb_array_elements(j -> 'i') as e;;
 select * from v order by day, k;;
+
+=== members and joins of json objects
+create table t (id int primary key, j jsonb, name text);;
+insert into t values (1, '{"a": {"x": 1}, "b/c": "t", "n": null}', 'p'), (2, '{}', 'q'), (3, null, 'r'), (4, '[1, {"k": 2}]', 's');;
+--run
+select id, key, value from t, jsonb_each(j) where id < 4 order by id, key;;
+select id, e.key, e.value ->> 'x' from t left join lateral jsonb_each(j) as e on true where id < 4 order by id, 2;;
+select k, v from jsonb_each_text('{"a": 5, "b": null, "c": "d"}') as e (k, v) order by k;;
+select id, k from t, jsonb_object_keys(j) as k where id < 4 order by id, k;;
+select id, jsonb_object_keys(j) from t where id < 4 order by id, 2;;
+select id from t where id < 4 and 'n' in (select jsonb_object_keys(j));;
+select key, count(*) from t, jsonb_each_text(j) where id < 4 group by key order by key;;
+select id, j || '{"a": {"y": 2}, "z": [1]}'::jsonb from t order by id;;
+select id, j || jsonb_build_object('id', id, 'name', name) from t where id < 4 order by id;;
+select id, '{"a": 0, "q": 1}'::jsonb || j || '[5]'::jsonb from t order by id;;
+select id, name || '{"a":1}', coalesce(j, '{}') || '{"c": 1}'::jsonb, name || (j ->> 'b/c') from t order by id;;
+update t set j = coalesce(j, '{}'::jsonb) || '{"new": true}'::jsonb where id < 4;;
+update t set j = j || to_jsonb(name) where id = 4 returning j;;
