@@ -9,13 +9,12 @@ takes the time of a process is importing the library.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
-import traceback
 from datetime import timedelta
 from typing import Any
+
+import forks
 
 import branching
 from branching import Author, conflicts, gc, manifest, merge_apply
@@ -61,24 +60,5 @@ def change(path: str, what: str, number: int) -> None:
         gc.collect(database, now=manifest.now() + timedelta(days=9))
 
 
-def main() -> None:
-    for line in sys.stdin:
-        heard, said = os.pipe()
-        if (process := os.fork()) == 0:
-            try:
-                change(*json.loads(line))
-                os.write(said, b"done")
-                os.kill(os.getpid(), signal.SIGKILL)
-            except BaseException:
-                traceback.print_exc()
-            os._exit(1)
-        os.close(said)
-        done = os.read(heard, 4) == b"done"
-        os.close(heard)
-        _, status = os.waitpid(process, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        print(("done" if done else "killed") if killed else "failed", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    forks.serve(change)

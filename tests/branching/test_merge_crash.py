@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -93,7 +94,10 @@ def state(path: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def worker() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(WORKER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{WORKER.parents[2]}:{WORKER.parents[1]}"},
     ) as process:
         yield process
         assert process.stdin is not None

@@ -9,16 +9,14 @@ process is importing the library, and no engine is opened before.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import forks
 import psycopg
 import pymysql.connections
 
@@ -95,24 +93,5 @@ def move(
     undertake(TransferRequest.from_json(request), source, target, journal=journal)
 
 
-def main() -> None:
-    for line in sys.stdin:
-        heard, said = os.pipe()
-        if (process := os.fork()) == 0:
-            try:
-                move(*json.loads(line))
-                os.write(said, b"done")
-                os.kill(os.getpid(), signal.SIGKILL)
-            except BaseException:
-                traceback.print_exc()
-            os._exit(1)
-        os.close(said)
-        done = os.read(heard, 4) == b"done"
-        os.close(heard)
-        _, status = os.waitpid(process, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        print(("done" if done else "killed") if killed else "failed", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    forks.serve(move)

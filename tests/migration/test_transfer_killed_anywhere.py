@@ -52,7 +52,11 @@ def worker(temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=WORKER.parents[2],
-        env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(WORKER.parents[2])},
+        env={
+            **os.environ,
+            "TMPDIR": str(temporary),
+            "PYTHONPATH": f"{WORKER.parents[2]}:{WORKER.parents[1]}",
+        },
     ) as process:
         yield process
         assert process.stdin is not None
