@@ -179,19 +179,33 @@ def _query_kind(query: exp.Expr, column: str, depth: int) -> str | None:
     return None
 
 
-def column_source(column: exp.Column) -> exp.Expr | None:
+def column_source(column: exp.Column, depth: int = 0) -> exp.Expr | None:
     """The FROM item a column belongs to, as far as its qualifier (or a system relation's columns) tells."""
     qualifier, name = column.table.lower(), column.name.lower()
-    select = column.find_ancestor(exp.Select)
-    while select is not None:
-        for source in sources(select):
+    inside: exp.Expr = column  # what a query reads from cannot see what stands beside it, least of all itself
+    scope = column.find_ancestor(exp.Select, exp.CTE)
+    while scope is not None:
+        if isinstance(scope, exp.CTE):
+            inside = scope.parent.parent if scope.parent and scope.parent.parent else scope
+            scope = inside.find_ancestor(exp.Select, exp.CTE)
+            continue
+        for source in sources(scope) if isinstance(scope, exp.Select) else ():
             if qualifier:
                 if source.alias_or_name.lower() == qualifier:
                     return source
-            elif _source_kind(source, name, 0) is not None:
+            elif not _holds(source, inside) and _source_kind(source, name, depth + 1) is not None:
                 return source
-        select = select.find_ancestor(exp.Select)
+        inside, scope = scope, scope.find_ancestor(exp.Select, exp.CTE)
     return None
+
+
+def _holds(source: exp.Expr, inside: exp.Expr) -> bool:
+    node: exp.Expr | None = inside
+    while node is not None:
+        if node is source:
+            return True
+        node = node.parent
+    return False
 
 
 def kind_of(node: exp.Expr | None, depth: int = 0) -> str | None:
@@ -205,7 +219,7 @@ def kind_of(node: exp.Expr | None, depth: int = 0) -> str | None:
     if isinstance(node, exp.Cast):
         return type_kind(node.to)
     if isinstance(node, exp.Column):
-        source = column_source(node)
+        source = column_source(node, depth)
         return _source_kind(source, node.name.lower(), depth) if source is not None else None
     if isinstance(node, exp.Bracket):
         inner = kind_of(node.this, depth + 1)

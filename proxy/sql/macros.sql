@@ -19,6 +19,7 @@ CREATE OR REPLACE MACRO bough_fn.sqrt(x) AS CASE WHEN x < 0 THEN error('cannot t
 -- strings
 CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[[:alnum:]]+|[^[:alnum:]]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
 CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
+CREATE OR REPLACE MACRO bough_fn.substring_of(s, start, n) AS substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0));
 CREATE OR REPLACE MACRO bough_fn.substring_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract(s, p, 1) ELSE regexp_extract(s, p) END;
 CREATE OR REPLACE MACRO bough_fn.overlay(s, r, start) AS left(s, start - 1) || r || substring(s, start + length(r)), (s, r, start, n) AS left(s, start - 1) || r || substring(s, start + n);
 CREATE OR REPLACE MACRO bough_fn.lpad(s, n) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) ELSE lpad(s, n::INTEGER, ' ') END, (s, n, f) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) WHEN f = '' THEN s ELSE lpad(s, n::INTEGER, f) END;

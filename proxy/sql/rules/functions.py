@@ -19,7 +19,7 @@ Args = list[exp.Expr]
 
 # to one of our macros of this name, with the same arguments
 _MACROS = {
-    "initcap": "initcap", "substr": "substring", "substring": "substring", "lpad": "lpad", "rpad": "rpad",
+    "initcap": "initcap", "lpad": "lpad", "rpad": "rpad",
     "overlay": "overlay", "quote_ident": "quote_ident", "quote_literal": "quote_literal",
     "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace",
     "regexp_count": "regexp_count", "encode": "encode", "decode": "decode", "sha256": "sha256",
@@ -60,6 +60,7 @@ _EXPLODED = {
 # In a table's definition no overload of ours can be chosen by type: the engine's functions of text are meant.
 _STORED = {
     "length": "length", "octet_length": "strlen", "date_trunc": "date_trunc", "substring": "substring",
+    "substring_of": "substring",
     "lpad": "lpad", "rpad": "rpad", "regexp_replace": "regexp_replace",
 }  # fmt: skip
 
@@ -115,6 +116,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
         return None
     if name in _OVERLOADED and not all(has_known_type(argument) for argument in arguments):
         return function(_OVERLOADED[name], *arguments)
+    if name in ("substr", "substring"):
+        return _substring_call(arguments)
     if name in _MACROS and not isinstance(parent, exp.Table):
         return call(_MACROS[name], *arguments)
     if name in _RENAMED:
@@ -267,7 +270,12 @@ def _substring(node: exp.Expr) -> exp.Expr:
     if start is not None and length is None and isinstance(start, exp.Literal) and start.is_string:
         return call("substring_match", node.this.copy(), start.copy())
     items = [node.this.copy(), start.copy() if start is not None else exp.Literal.number(1)]
-    return call("substring", *items, *([length.copy()] if length is not None else []))
+    return _substring_call([*items, *([length.copy()] if length is not None else [])])
+
+
+def _substring_call(a: Args) -> exp.Expr:
+    """A length that is known to be none below zero needs no check, which a window cannot be parted by."""
+    return call("substring_of" if len(a) == 3 and _natural(a[2]) else "substring", *a)
 
 
 def _overlay(node: exp.Expr) -> exp.Expr:

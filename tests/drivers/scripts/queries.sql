@@ -86,3 +86,15 @@ select id, '{"a": 0, "q": 1}'::jsonb || j || '[5]'::jsonb from t order by id;;
 select id, name || '{"a":1}', coalesce(j, '{}') || '{"c": 1}'::jsonb, name || (j ->> 'b/c') from t order by id;;
 update t set j = coalesce(j, '{}'::jsonb) || '{"new": true}'::jsonb where id < 4;;
 update t set j = j || to_jsonb(name) where id = 4 returning j;;
+
+=== session functions beside queries in WITH and FROM
+create table t (id int primary key, name text);;
+insert into t values (1, 'ab c'), (2, 'ab d'), (3, 'x y');;
+--run
+with a as (select id, name from t) select id, name, current_schema() is null from a order by id;;
+with a as (select id from t) select a.id, current_database() is null from a join a as b on a.id = b.id order by 1;;
+with a as (select id, quote_ident(name) as q from t), b as (select id, q from a) select a.id, b.q from a left join b on a.q = b.q order by 1;;
+select x.id, current_user is null from (select id from (select id from t) as y) as x order by 1;;
+with recursive r as (select id, name from t where id = 1 union all select t.id, r.name from t join r on t.id = r.id + 1) select id, name, current_user is null from r order by id;;
+with c as (select relname, oid from pg_class) select count(*) from c join c as d using (oid) where d.relname = 't';;
+select id, count(*) over (partition by substring(name from 1 for 2)), row_number() over (partition by substr(name, 1, 1) order by id) from t order by id;;
