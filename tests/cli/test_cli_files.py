@@ -39,6 +39,8 @@ CREATE MACRO grown(n) AS TABLE SELECT id FROM people WHERE age > n;
 CREATE MACRO plus(a, b) AS a + b;
 CREATE VIEW odd AS SELECT plus(id, 1) AS n FROM grown(45);
 CREATE VIEW ages AS SELECT id, sum(age) OVER (ORDER BY id) AS so_far FROM people;
+CREATE VIEW members AS SELECT id, e.key, '{"a": 1}'::jsonb || jsonb_build_object(e.key, e.value -> 'b') AS j
+    FROM people, jsonb_each('{"k": {"b": 2}}') AS e;
 COMMENT ON TABLE people IS 'who';
 COMMENT ON COLUMN people.age IS 'in years';
 COMMENT ON VIEW adults IS 'grown';
@@ -97,6 +99,7 @@ def test_a_branch_becomes_a_clean_file(
         assert rows("FROM all_people ORDER BY 1") == [("ann", "Ann"), ("bob", "Bob"), ("cid", "Cid")]
         assert rows("SELECT n, plus(1, 1) FROM odd") == [(4, 2)]
         assert rows("FROM ages ORDER BY id") == [(1, 30), (2, 71), (3, 121)]
+        assert rows("FROM members ORDER BY id")[0] == (1, "k", '{"a":1,"k":2}')
         assert rows("SELECT nextval('free')") == [(55,)]
         assert rows("INSERT INTO people (name) VALUES ('dan') RETURNING id, age") == [(4, 7)]
         assert rows("SELECT comment FROM duckdb_tables() WHERE table_name = 'people'") == [("who",)]
@@ -129,7 +132,7 @@ def test_what_was_exported_is_adopted_again(file: Path, tmp_path: Path) -> None:
     )
     one, other = first.connect("b"), second.connect("main")
     assert other.execute(sqlglot.parse_one("SELECT plus(1, 2)")).fetchall() == [(3,)]
-    for name in ("people", "orders", "odd", "ages", '"Other s"."Odd "" t"', "all_people"):
+    for name in ("people", "orders", "odd", "ages", "members", '"Other s"."Odd "" t"', "all_people"):
         text = f"SELECT * FROM {name} ORDER BY ALL"
         assert (
             one.execute(sqlglot.parse_one(text, dialect="duckdb")).fetchall()

@@ -50,6 +50,13 @@ def types(tree: exp.Expr) -> exp.Expr:
     for interval in tree.find_all(exp.Interval):
         if isinstance(interval.this, exp.Literal) and interval.this.is_string:
             interval.this.set("this", _SIGN.sub(r"\1", interval.this.name))
+    for frame in tree.find_all(exp.WindowSpec):
+        for key in ("start", "end"):
+            bound = frame.args.get(
+                key
+            )  # RANGE BETWEEN '7 days' PRECEDING …: the engine does not guess the type
+            if isinstance(bound, exp.Literal) and bound.is_string and not bound.name.strip().isdecimal():
+                frame.set(key, exp.cast(bound.copy(), "INTERVAL", dialect="duckdb"))
     for column in tree.find_all(exp.ColumnDef):
         if isinstance(column.args.get("kind"), exp.DataType) and "declared" not in column.meta:
             column.set("kind", engine_type(column.args["kind"]))

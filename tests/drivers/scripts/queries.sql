@@ -48,6 +48,7 @@ select id, regexp_match(name, '(\w+) (\d+)'), (regexp_match(name, '([a-z]+) ([(]
 select id, name like any (array['A%', '%7']), name ilike all ('{%b%,b__%}'), name not like all (array['A%', 'b%']) from t order by id;;
 select id from t where name like any (array['a%', '\%\_']) order by id;;
 select id, (date_trunc('month', day) + interval '1 month - 1 day')::date, day + '1 year - 2 months'::interval from t order by id;;
+select id, count(*) over (order by day range between '400 days' preceding and '1 month' following) from t where day is not null order by id;;
 update t set day = (date_trunc('month', day) + interval '1 month - 1 day')::date where name ilike any (array['a%', 'B%']);;
 
 === functions in FROM
