@@ -25,7 +25,7 @@ from branching import Database, pins
 from branching.errors import BoughError
 from branching.names import is_pin
 from migration import scratch
-from migration.connectors import Connector, connect
+from migration.connectors import Connector, connect, load_ahead
 from migration.datasource_lists import from_agent_file, from_tables
 from migration.datasources import (
     LOCAL,
@@ -74,6 +74,7 @@ class RemoteState:
         except MigrationError as error:
             message = f"{error.message}: {error.detail}" if error.detail else error.message
             raise SettingsError(message, hint=error.hint) from error
+        load_ahead(self.datasources)
         if self._journal_file is not None and self._journal_file.exists():
             self.journal.interrupt_orphans()
         scratch.remove_abandoned()
@@ -125,6 +126,7 @@ class RemoteState:
         self.datasources.create(name, type_, options, if_not_exists=if_not_exists)
         if is_new:
             self._keep()
+            load_ahead([self.datasources.get(name)])
         return is_new
 
     def drop(self, name: str, *, if_exists: bool) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -368,3 +370,19 @@ def test_a_plain_list_of_datasources(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     path.write_text("")
     assert from_agent_file(path) == ()
+
+
+def test_what_a_datasource_needs_is_loaded_ahead() -> None:
+    """In a process that has loaded nothing of it yet; a kind whose package is missing stops no other."""
+    text = textwrap.dedent("""
+        import sys
+        from migration.connectors import load_ahead
+        from migration.datasources import datasource
+        assert load_ahead([]) is None
+        given = [datasource("a", "snowflake", {"account": "a", "user": "u"}), datasource("b", "sqlite", {"path": "/b"})]
+        sys.modules["snowflake"] = None
+        assert "migration.connectors.sqlite" not in sys.modules
+        load_ahead(given).join()
+        assert "migration.connectors.sqlite" in sys.modules
+    """)
+    subprocess.run([sys.executable, "-c", text], check=True, cwd=Path(__file__).parents[2])
