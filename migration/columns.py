@@ -179,15 +179,10 @@ def _one(
         else:
             mapping = fit(read, there.type, there.declared or str(there.type), target_dialect)
         target = there.type
-        if column.name in options.casts and read.kind == "text":
-            kept = _kept_by_a_text(read, contract(target_dialect), version)
-            mapping = replace(mapping, guards=(*mapping.guards, *kept))
     else:
         if wanted is not None:
             asked = text() if column.name in options.as_text else None
             kept = map_canonical(asked, contract(target_dialect), version).guards if asked else ()
-            if column.name in options.casts and read.kind == "text":
-                kept = _kept_by_a_text(read, contract(target_dialect), version)
             if read.kind != "text":  # the text of any other value holds no NUL character
                 kept = tuple(guard for guard in kept if guard != "no_nul")
             mapping = Mapping(read, wanted, "exact" if expression else "widening", "as asked", "text", kept)
@@ -202,6 +197,8 @@ def _one(
         target = _as_bytes(read, target)
     unfit = mapping.loss == "lossy" and not mapping.guards  # as to the type: what follows is about values
     guards = list(mapping.guards)
+    if column.name in options.casts and read.kind == "text":
+        guards += _kept_by_a_text(read, contract(target_dialect), version)
     if column.name in options.casts and there is None and not read.is_nested:
         guards += fit(read, target, wanted or "", target_dialect).guards
     if unfit and column.name in options.allow_lossy:

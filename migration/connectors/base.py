@@ -269,9 +269,8 @@ class Connector(Protocol):
     dialect: str
     read_only: bool
     taken_rows: int  # what its writer makes of a batch at once: a larger one would only be cut
-    keeps_lengths: (
-        bool  # whether a text has the length that its column declares, though ``dialect`` knows none
-    )
+    # Whether a text has the length that its column declares, though ``dialect`` knows none.
+    keeps_lengths: bool
 
     def version(self) -> str: ...
     def test(self) -> None:

@@ -134,3 +134,22 @@ def test_what_a_cast_gives_must_fit_a_new_target(
             TransferRequest(Source(path=("main", "raw")), ("bough", "made"), options=options), here, there
         ).close()
     assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(3)"])
+@pytest.mark.parametrize("there", marked("postgres", "mariadb"))
+def test_a_text_that_is_asked_for_does_not_fit_a_number(
+    there: str, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The plan knows it by the types alone, whatever else must hold for a text there."""
+    file = tmp_path / "source.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE raw AS SELECT DATE '2024-02-29' AS v")
+    here = connect(datasource("source", "duckdb", {"path": str(file)}))
+    with without("made", opened_target(there, tmp_path, request)) as target:
+        target.execute("CREATE TABLE made (v integer)")
+        options = TransferOptions(casts={"v": kind})
+        wanted = TransferRequest(Source(path=("main", "raw")), (SCHEMAS[there], "made"), options=options)
+        with pytest.raises(MigrationError, match="does not fit int") as caught:
+            plan(wanted, here, target).close()
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
