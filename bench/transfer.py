@@ -71,12 +71,7 @@ class Place:
         return connect(datasource("duck", "duckdb", {"path": file or self.file, "role": "read_write"}))
 
     def postgres(self) -> Connector:
-        return connect(datasource("pg", "postgres", {**_options(self.server), "role": "read_write"}))
-
-
-def _options(server: Server) -> dict[str, str]:
-    found = {"host": server.host, "port": str(server.port), "user": server.user, "database": server.database}
-    return {**found, "password": server.password} if server.password else found
+        return connect(datasource("pg", "postgres", {**self.server.options, "role": "read_write"}))
 
 
 def fill(file: str, rows: int) -> None:
@@ -185,7 +180,7 @@ def _fresh(place: Place) -> str:
 def maria_bough(place: Place) -> list[Progress]:
     assert place.maria is not None
     phases: list[Progress] = []
-    source = connect(datasource("maria", "mysql", _options(place.maria)))
+    source = connect(datasource("maria", "mysql", place.maria.options))
     request = TransferRequest(Source(path=("bough", "t")), ("public", "from_maria"))
     run(plan(request, source, place.postgres()), progress=phases.append)
     return phases
@@ -355,7 +350,7 @@ def served(place: Place, rounds: int) -> None:
     print(f"TRANSFER through the server: {place.rows} rows, another session asks SELECT 1", flush=True)
     with temporary_server() as port:
         conninfo = f"host=127.0.0.1 port={port} user=bench dbname=main"
-        options = ", ".join(f"{key} '{value}'" for key, value in _options(place.server).items())
+        options = ", ".join(f"{key} '{value}'" for key, value in place.server.options.items())
         with psycopg.connect(conninfo, autocommit=True) as session:
             session.execute(
                 f"CREATE DATASOURCE pg TYPE postgres OPTIONS ({options}, role 'read_write')".encode()

@@ -36,6 +36,12 @@ class Server:
     database: str
     password: str = ""
 
+    @property
+    def options(self) -> dict[str, str]:
+        """What a datasource needs to reach it."""
+        found = {"host": self.host, "port": str(self.port), "user": self.user, "database": self.database}
+        return {**found, "password": self.password} if self.password else found
+
 
 def free_port() -> int:
     with socket.socket() as probe:

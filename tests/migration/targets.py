@@ -53,12 +53,5 @@ def opened_target(engine: str, directory: Path, request: pytest.FixtureRequest) 
             file.touch()
     else:
         server: Server = request.getfixturevalue(engine)
-        options |= {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "database": server.database,
-        }
-        if server.password:
-            options["password"] = server.password
+        options |= server.options
     return connect(datasource("there", "mysql" if engine == "mariadb" else engine, options))

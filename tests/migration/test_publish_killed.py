@@ -106,6 +106,14 @@ def rows(target: Connector) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in found.to_pylist()]
 
 
+def finds_it_published(home: Path, target: Connector) -> None:
+    source = connect(datasource("source", "duckdb", {"path": str(home / "source.duckdb")}))
+    with closing(Journal(home / "journal.sqlite")) as journal, closing(source):
+        (entry,) = journal.interrupt_orphans()
+        with pytest.raises(MigrationError, match="it had been published"):
+            resume(journal, entry.id, source, target)
+
+
 def killed(home: Path, *given: str) -> None:
     """A process that undertakes the transfer and ends in the middle of it."""
     process = subprocess.run(
@@ -171,11 +179,7 @@ def test_the_old_table_goes_where_a_process_was_killed_before_it_dropped_it(
     with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
         connection.execute("CREATE TABLE s AS SELECT id, -id AS v FROM range(2, 5) AS r(id)")
     killed(tmp_path, "mysql", json.dumps(options), "renamed", "replace")
-    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
-    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
-        (entry,) = journal.interrupt_orphans()
-        with pytest.raises(MigrationError, match="it had been published"):
-            resume(journal, entry.id, source, target)
+    finds_it_published(tmp_path, target)
     assert rows(target) == [(number, -number) for number in range(2, 5)]
 
 
@@ -188,10 +192,6 @@ def test_generated_numbers_go_on_behind_rows_whose_process_was_killed(
     with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
         connection.execute("CREATE TABLE s AS SELECT id, -id AS v FROM range(1, 5) AS r(id)")
     killed(tmp_path, "postgres", json.dumps(options), "finishing", "replace")
-    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
-    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
-        (entry,) = journal.interrupt_orphans()
-        with pytest.raises(MigrationError, match="it had been published"):
-            resume(journal, entry.id, source, target)
+    finds_it_published(tmp_path, target)
     target.execute("INSERT INTO killed (v) VALUES (0)")
     assert rows(target) == [(1, -1), (2, -2), (3, -3), (4, -4), (5, 0)]

@@ -178,13 +178,7 @@ def world(
         options = {"path": str(tmp_path / "target"), "role": "read_write"}
     else:
         server: Server = request.getfixturevalue("mariadb" if engine == "mysql" else engine)
-        options = {
-            "host": server.host,
-            "port": str(server.port),
-            "user": server.user,
-            "database": server.database,
-        }
-        options |= {"password": server.password, "role": "read_write"}
+        options = {**server.options, "role": "read_write"}
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))  # not of servers that start
     return World(tmp_path, engine, options, mode)
 

@@ -162,13 +162,7 @@ def test_a_session_without_a_client_is_waited_for_while_it_publishes(
 ) -> None:
     """The process that began it may be gone: only the end of its transaction tells."""
     server: Server = request.getfixturevalue("mariadb" if engine == "mysql" else engine)
-    options = {
-        "host": server.host,
-        "port": str(server.port),
-        "user": server.user,
-        "database": server.database,
-    }
-    options |= {"password": server.password, "role": "read_write"}
+    options = {**server.options, "role": "read_write"}
     waiting = (
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'left__stg_7'::regclass"
         if engine == "postgres"
