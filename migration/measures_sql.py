@@ -52,8 +52,8 @@ _DUCKDB: Expressions = {
     "bool": {"sum": "count(*) FILTER (WHERE {c})"},
     "text": {
         "octets": "sum(strlen({c}::VARCHAR))",
-        "min": "decode(min(encode({c}::VARCHAR)))",
-        "max": "decode(max(encode({c}::VARCHAR)))",
+        "min": "min({c}::VARCHAR COLLATE C)",
+        "max": "max({c}::VARCHAR COLLATE C)",
     },
     "bytes": {"octets": "sum(octet_length({c}))"},
     "days": {
