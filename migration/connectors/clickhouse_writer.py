@@ -206,7 +206,7 @@ class ClickhouseWriter(SqlWriter):
         except MigrationError as error:
             if error.sqlstate != "0A000":  # the database's engine is older than Atomic
                 raise
-            old = self._beside(target, "__old_", "0")
+            old = self.replaced(staging, target)
             self.drop(old)
             self.execute(
                 f"RENAME TABLE {self.q(target)} TO {self.q(old)}, {self.q(staging)} TO {self.q(target)}"

@@ -250,7 +250,7 @@ class DbapiWriter(SqlWriter):
     def _renamed(self, staging: Path, target: Path) -> Published:
         """Staging in the place of a table that is there, where an engine can only rename one after the other: the old
         one comes back if the second rename fails."""
-        old = self._beside(target, "__old_", "0")
+        old = self.replaced(staging, target)
         self.drop(old)
         self.rename(target, old)
         try:

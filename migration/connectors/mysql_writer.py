@@ -24,7 +24,8 @@ from migration.connectors.mysql_catalog import referring, remote_table, table_co
 from migration.connectors.mysql_errors import CODES, NO_LOCAL
 from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
 from migration.connectors.queries import quoted
-from migration.connectors.writing import SqlWriter, is_staging
+from migration.connectors.staged_names import is_staging
+from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
 from migration.model import KeySpec, TableSpec
 from migration.scratch import Scratch
@@ -141,7 +142,7 @@ class MysqlWriter(SqlWriter):
         self.execute(f"RENAME TABLE {self.q(path)} TO {self.q((*path[:-1], new[-1]))}")
 
     def swap(self, staging: Path, target: Path) -> Published:
-        old = self._beside(target, "__old_", staging[-1].rpartition("_")[2])
+        old = self.replaced(staging, target)
         self.execute(f"RENAME TABLE {self.q(target)} TO {self.q(old)}, {self.q(staging)} TO {self.q(target)}")
         self.drop(old)
         return Published("RENAME TABLE pair", atomic=True, rows=self.count(target))

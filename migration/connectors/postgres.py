@@ -42,8 +42,8 @@ from migration.connectors.postgres_publishing import PostgresPublisher
 from migration.connectors.postgres_stream import CopyOut, copied_lines, watched
 from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
+from migration.connectors.staged_names import is_staging
 from migration.connectors.telling import Answer, of_cursor
-from migration.connectors.writing import is_staging
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError

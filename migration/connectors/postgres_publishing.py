@@ -118,21 +118,22 @@ class PostgresPublisher(SqlWriter):
 
     connector: SqlConnector[Session]
     session: Session
-    _staged: Path | None = None  # what is to replace the table that is asked about
     own = frozenset(
         {"sequence", "outgoing foreign key", "comment", "setting of the table", "setting of a column"}
     )
 
     def dependants(self, path: Path) -> tuple[str, ...]:
         with self.connector.errors():
-            found = attachments(self.session, path)
-            if not found and self._staged is not None:
-                one, other = (
-                    sorted((what, text) for what, _, text in _named(self.session, each))
-                    for each in (self._staged, path)
-                )
-                found = () if one == other else (ALTERED,)
-        return found
+            return attachments(self.session, path)
+
+    def altered(self, staging: Path, target: Path) -> tuple[str, ...]:
+        """Constraints and indexes that no table of ours describes count too."""
+        with self.connector.errors():
+            one, other = (
+                sorted((what, text) for what, _, text in _named(self.session, each))
+                for each in (staging, target)
+            )
+        return super().altered(staging, target) if one == other else (ALTERED,)
 
     def references(self, target: Path) -> tuple[Reference, ...]:
         with self.connector.errors():
@@ -243,7 +244,6 @@ class PostgresPublisher(SqlWriter):
                 hint="Transfer with MODE append or upsert, or into a table without children.",
             )
         # Nobody alters it from here on; who reads or writes it does not wait yet.
-        self._staged = staging
         self.execute(f"LOCK TABLE {self.q(target)} IN SHARE UPDATE EXCLUSIVE MODE")
         return super()._replace(staging, target, key)
 

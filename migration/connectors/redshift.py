@@ -34,7 +34,7 @@ from migration.connectors.fitting import fit_batch
 from migration.connectors.queries import quoted, renamed
 from migration.connectors.redshift_load import Form, form_of, manifest, objects
 from migration.connectors.s3_objects import S3Objects
-from migration.connectors.writing import is_staging
+from migration.connectors.staged_names import is_staging
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec

@@ -23,7 +23,6 @@ A caller that has begun a transaction keeps it: publishing joins it and leaves t
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,18 +37,10 @@ from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import altered, fit, same_shape
 from migration.connectors.matching import folding_columns, same_key
 from migration.connectors.queries import quoted, quoted_path
+from migration.connectors.staged_names import job_of, replaced_name, staged_name
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
 from migration.model import TableSpec
-
-_MARK = "__stg_"
-_OLD = "__old_"
-_LEFTOVER = re.compile(r".*(?:__stg_|__old_)(?P<job>[0-9a-z]{1,24})")
-
-
-def is_staging(path: Path) -> bool:
-    """Whether a table's name is one that ``staging`` gives."""
-    return _LEFTOVER.fullmatch(path[-1]) is not None and _MARK in path[-1]
 
 
 class SqlWriter(ABC):
@@ -65,9 +56,8 @@ class SqlWriter(ABC):
     current_read = ""  # behind a query that must see what others have committed since the transaction began
     end_statement = "DELETE FROM {table}"  # rows of staging, where it cannot be dropped in a transaction
     moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
-    folding: frozenset[str] = (
-        frozenset()
-    )  # columns of the target whose equality takes different texts for one
+    # columns of the target whose equality takes different texts for one
+    folding: frozenset[str] = frozenset()
 
     @abstractmethod
     def execute(self, statement: str) -> int | None:
@@ -100,6 +90,10 @@ class SqlWriter(ABC):
     @abstractmethod
     def dependants(self, path: Path) -> tuple[str, ...]:
         """What a swap of names would lose, in words; ``foreign key`` first where one points here."""
+
+    def altered(self, staging: Path, target: Path) -> tuple[str, ...]:
+        """What a swap would undo, in words: an ALTER of the target since staging was made after it."""
+        return altered(self.describe(staging), self.describe(target))
 
     @abstractmethod
     def begin(self) -> None:
@@ -138,19 +132,22 @@ class SqlWriter(ABC):
         return quoted_path(path, self.item)
 
     def staging(self, target: Path, job: str) -> Path:
-        """``users`` of job 7 is ``users__stg_7``, beside it; long names are cut, not the mark."""
-        return self._beside(target, _MARK, job)
+        """The table beside ``target`` that a job's rows are put into first."""
+        return staged_name(target, job, self.item.identifiers)
+
+    def replaced(self, staging: Path, target: Path) -> Path:
+        """The name of ``target`` while ``staging`` takes its own."""
+        return replaced_name(staging, target, self.item.identifiers)
 
     def leftovers(self, schema: str | None = None) -> tuple[Path, ...]:
         """Every staging table that is there; which jobs still run is the caller's knowledge."""
-        return tuple(path for path in self.names(schema) if _LEFTOVER.fullmatch(path[-1]))
+        return tuple(path for path in self.names(schema) if job_of(path) is not None)
 
     def cleanup(self, job: str | None = None, schema: str | None = None) -> tuple[Path, ...]:
         """Drops the staging tables of one job, or of all."""
         found = []
         for path in self.leftovers(schema):
-            match = _LEFTOVER.fullmatch(path[-1])
-            if match is not None and (job is None or match["job"] == job):
+            if job is None or job_of(path) == job:
                 self.drop(path)
                 found.append(path)
         return tuple(found)
@@ -212,8 +209,7 @@ class SqlWriter(ABC):
 
     def swap(self, staging: Path, target: Path) -> Published:
         """The staging table takes the target's name, the old table is dropped."""
-        match = _LEFTOVER.fullmatch(staging[-1])
-        old = self._beside(target, _OLD, match["job"] if match else "0")
+        old = self.replaced(staging, target)
         with self.transaction():
             self.rename(target, old)
             self.rename(staging, target)
@@ -221,7 +217,7 @@ class SqlWriter(ABC):
         return Published("rename pair", atomic=True)
 
     def _replace(self, staging: Path, target: Path, key: tuple[str, ...]) -> Published:
-        held = self.dependants(target) or altered(self.describe(staging), self.describe(target))
+        held = self.dependants(target) or self.altered(staging, target)
         if not held:
             return self.swap(staging, target)
         notes = (f"kept because of: {', '.join(held)}",)
@@ -243,8 +239,8 @@ class SqlWriter(ABC):
             self.empty(target)
             rows = self._insert(staging, target, whole=True)
             self._end(staging)
-        method = self.empty_statement.partition(" ")[0] + " + INSERT"
-        return Published(method, atomic=True, rows=rows, notes=notes)
+        emptied = self.empty_statement.partition(" ")[0]
+        return Published(f"{emptied} + INSERT", atomic=True, rows=rows, notes=notes)
 
     def empty(self, target: Path) -> None:
         """Takes every row away."""
@@ -381,15 +377,6 @@ class SqlWriter(ABC):
     def _moved(self, staging: Path) -> list[str]:
         """The columns whose values came with the rows; the others have their defaults in staging."""
         return [name for name in self._names(staging) if self.moved is None or name in self.moved]
-
-    def _beside(self, target: Path, mark: str, job: str) -> Path:
-        if not re.fullmatch(r"[0-9a-z]{1,24}", job):
-            raise ValueError(f"a job is named by up to 24 digits and lower-case letters, not {job!r}")
-        name, suffix, rules = target[-1], mark + job, self.item.identifiers
-        room = min(rules.max_length, 200) - len(suffix)
-        while len(name.encode() if rules.limit_unit == "bytes" else name) > room:
-            name = name[:-1]
-        return (*target[:-1], name + suffix)
 
     def __enter__(self) -> Self:
         return self

@@ -28,6 +28,7 @@ from migration.connectors.arrow import arrow_schema
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Mode, Path, Published, ReadColumn, WriteResult
 from migration.connectors.duckdb_forms import Incoming, exported
 from migration.connectors.queries import quoted
+from migration.connectors.staged_names import is_staging
 from migration.connectors.writing import SqlWriter
 from migration.ddl_lexer import lex
 from migration.ddl_reader import read_table
@@ -46,7 +47,6 @@ from proxy.session.endpoint import (
 from proxy.session.local_tables import spec_of, staged_column
 
 _GIVEN = "bough_given"
-_MARK = "__stg_"
 
 
 @contextmanager
@@ -101,7 +101,7 @@ class LocalWriter(SqlWriter):
     # -- what is there --------------------------------------------------------------------------------------------
 
     def exists(self, path: Path) -> bool:
-        if _MARK in path[-1]:
+        if is_staging(path):
             with translated():
                 return not pins.marked(self.connector.session.service.database, [path[-1]])
         return self._find(path) is not None
