@@ -17,7 +17,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from proxy.sql import sequence_names
+from proxy.sql import interval_text, sequence_names
 from proxy.sql.respell import catalog_sql
 from proxy.sql.split import separate_parameters
 
@@ -33,6 +33,7 @@ _KEPT = frozenset(
 )
 _MARKED = frozenset((*Postgres.Parser.FUNCTIONS, *Postgres.Parser.FUNCTION_PARSERS)) - _KEPT
 _QUOTED = (TokenType.STRING, TokenType.IDENTIFIER)
+_STRINGS = (TokenType.STRING, TokenType.NATIONAL_STRING)
 
 
 def _without_lambdas(tokens: list[Token]) -> list[Token]:
@@ -60,6 +61,31 @@ def _beside(token: Token, kind: TokenType, text: str) -> Token:
     return Token(kind, text, line=token.line, col=token.col, start=token.start, end=token.end)
 
 
+def _without_intervals(tokens: list[Token]) -> list[Token]:
+    """``interval '1 day -02:03'`` as a cast of a text that the engine reads: sqlglot keeps a number and its unit, and
+    forgets what stands behind them."""
+    if not any(token.token_type == TokenType.INTERVAL for token in tokens):
+        return tokens
+    made: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        token, following = tokens[at], tokens[at + 1 : at + 2]
+        at += 1
+        if token.token_type != TokenType.INTERVAL or not following or following[0].token_type not in _STRINGS:
+            made.append(token)
+            continue
+        fields = [item.text for item in tokens[at + 1 : at + 4]]
+        read = interval_text.with_fields(following[0].text, fields)
+        if read is None:
+            made.append(token)
+            continue
+        text, passed = read
+        made += [_beside(following[0], TokenType.STRING, text), _beside(following[0], TokenType.DCOLON, "::")]
+        made.append(token)
+        at += 1 + passed
+    return made
+
+
 def read_postgres(text: str) -> exp.Expr:
     """The tree of one Postgres statement; sqlglot's ParseError or TokenError where it cannot read it.
 
@@ -68,7 +94,7 @@ def read_postgres(text: str) -> exp.Expr:
     """
     dialect = Dialect.get_or_raise("postgres")
     text = catalog_sql(separate_parameters(text))
-    tokens = dialect.tokenize(text)
+    tokens = _without_intervals(dialect.tokenize(text))
     marked = False
     for token, following in pairwise(tokens):
         if (

@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
 from branching.errors import BoughError
+from proxy.sql.interval_text import engine_text
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
 from proxy.sql.rules.types import clock_text, types
@@ -25,11 +26,17 @@ from proxy.sql.rules.types import clock_text, types
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
 _NUMBER = r"\s*+[-+]?\d*[.exX_][-+\w.]*+\s*"  # one that is not digits alone
+# the beginning of an interval that is more than one number and its unit
+_PARTS = (
+    r"\s*(?:@|P\d|[-+]?[\d.]+\s*[a-z]+\s+[-+\da-z]|[-+]?\d+\s*(?:mon|m?secs?\b|min|hr)"
+    r"|[-+]?\d+\s+[-+]?\d+:|[-+]?\d{1,3}-\d{1,2}\s*')"
+)
 MAY_DIFFER = re.compile(
-    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'", re.IGNORECASE
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}", re.IGNORECASE
 )
 _IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
+_HAS_PARTS = re.compile(_PARTS, re.IGNORECASE)
 _INTEGERS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 _FLOATS = {"FLOAT": "real", "DOUBLE": "double precision"}
 _CLOCKS = ("TIME", "TIME WITH TIME ZONE")
@@ -124,6 +131,7 @@ def _may_differ(text: str) -> bool:
         or not text.isascii()
         or _IS_NUMBER.fullmatch(text) is not None
         or _IS_CLOCK.fullmatch(text) is not None
+        or _HAS_PARTS.match(f"{text}'") is not None
     )
 
 
@@ -143,6 +151,8 @@ def _differs(text: str, type_: str) -> bool:
         return folded.startswith("{")
     if type_ in _CLOCKS:
         return clock_text(text) not in (None, text)
+    if type_ == "INTERVAL":
+        return engine_text(text) != text
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
     return type_ in _MOMENTS and folded in _WORDS[:4]

@@ -1,8 +1,8 @@
 """interval: months, days and microseconds, which never turn into one another.
 
 Written in IntervalStyle ``postgres`` (``1 year 2 mons -3 days +04:05:06.7``): a part after a negative one
-shows its plus sign. Read in that style, the verbose one, ISO 8601 and the engine's own. Decoded values are
-``str`` in the engine's spelling, because a timedelta has no months.
+shows its plus sign. Read in that style, the verbose one, SQL's (``1-2 3 04:05``), ISO 8601 and the engine's own.
+Decoded values are ``str`` in the engine's spelling, because a timedelta has no months.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ _ISO_UNITS = {"Y": "year", "W": "week", "D": "day", "H": "hour", "S": "second"}
 _NEXT = {0: 30, 1: DAY}  # a fraction of a month is days, of a day microseconds
 _TOKEN = re.compile(
     r"\s*(?:(?P<sign>[+-]?)(?P<hour>\d{1,12}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?"
-    r"|(?P<number>[+-]?(?:\d{1,20}\.?\d{0,20}|\.\d{1,20}))\s*(?P<unit>[A-Za-z]*)|(?P<ago>ago))(?=[\s+-]|\Z)",
-    re.ASCII,
+    r"|(?P<years>[+-]?\d{1,9})-(?P<months>\d{1,2})(?=\s|\Z)"
+    r"|(?P<days>[+-]?\d{1,9})(?=\s+[+-]?\d{1,12}:)"
+    r"|(?P<number>[+-]?\s*(?:\d{1,20}\.?\d{0,20}|\.\d{1,20}))\s*(?P<unit>[A-Za-z]*)|(?P<ago>ago))"
+    r"(?:(?=[\s+-]|\Z)|(?<=[A-Za-z])(?=\d))",
+    re.ASCII | re.IGNORECASE,
 )
 _ISO = re.compile(r"([+-]?\d{1,20}(?:\.\d{1,20})?)([YMWDHS])|(T)", re.ASCII)
 
@@ -89,11 +92,16 @@ def _read_words(text: str) -> list[int] | None:
             minutes = int(found["hour"]) * 60 + int(found["minute"])
             micros = (minutes * 60 + int(found["second"] or 0)) * _SECOND + read_fraction(found["fraction"])
             parts[2] += -micros if found["sign"] == "-" else micros
+        elif found["years"] is not None:
+            months = abs(int(found["years"])) * 12 + int(found["months"])
+            parts[0] += -months if found["years"].startswith("-") else months
+        elif found["days"] is not None:
+            parts[1] += int(found["days"])
         else:
             unit = _UNITS.get(found["unit"].lower())
             if unit is None:
                 return None
-            _add(parts, Decimal(found["number"]), unit)
+            _add(parts, Decimal("".join(found["number"].split())), unit)
         seen = True
     return parts if seen else None
 

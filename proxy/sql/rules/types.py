@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
+from proxy.sql.interval_text import engine_text
 from proxy.sql.macros import function
 from proxy.sql.type_names import D, engine_type, named
 
@@ -56,7 +57,8 @@ def types(tree: exp.Expr) -> exp.Expr:
                 key
             )  # RANGE BETWEEN '7 days' PRECEDING …: the engine does not guess the type
             if isinstance(bound, exp.Literal) and bound.is_string and not bound.name.strip().isdecimal():
-                frame.set(key, exp.cast(bound.copy(), "INTERVAL", dialect="duckdb"))
+                text = exp.Literal.string(engine_text(bound.name))
+                frame.set(key, exp.cast(text, "INTERVAL", dialect="duckdb"))
     for column in tree.find_all(exp.ColumnDef):
         if isinstance(column.args.get("kind"), exp.DataType) and "declared" not in column.meta:
             column.set("kind", engine_type(column.args["kind"]))
@@ -86,7 +88,7 @@ def _cast(node: exp.Cast) -> exp.Expr:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
     elif literal_text and to.this == D.INTERVAL:
-        value = exp.Literal.string(_SIGN.sub(r"\1", value.name))
+        value = exp.Literal.string(engine_text(value.name))
     elif literal_text and to.this in (D.TIME, D.TIMETZ):
         value = exp.Literal.string(clock_text(value.name) or value.name)
     elif literal_text and to.this in (D.VARBINARY, D.BINARY, D.BLOB):

@@ -1,0 +1,112 @@
+"""The same text, sent to PostgreSQL and to Bough, gives the same values in the same types: on main and on a branch.
+
+What differs by design is in docs/dialect.md; ``LIKE`` says which types stand for one another because of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import pq
+from server_thread import ThreadServer
+
+pytestmark = [pytest.mark.sampled, pytest.mark.postgres]
+
+SETUP = (
+    "CREATE TABLE odd (id int PRIMARY KEY, si smallint, i int, b bigint, n numeric(10,2), d double precision,"
+    " f boolean, s text, dt date, t time, ts timestamp, tz timestamptz, iv interval, jb jsonb, ia int[],"
+    " ta text[], by bytea)",
+    "INSERT INTO odd VALUES (1, 1, 1, 1, 1.50, 1.5, true, 'abc', '2024-01-31', '10:20:30', '2024-01-31 10:20:30',"
+    " '2024-01-31 10:20:30+00', '1 day 02:03:04', '{\"a\": 1, \"b\": [1, 2, {\"c\": \"x\"}]}', '{1,2,3}', '{a,b,NULL}',"
+    " '\\x0001ff'), (2, -7, -8, -9, -0.05, -2.5, false, '', '2000-02-29', '23:59:59.999999', '1999-12-31 23:59:59.5',"
+    " '1999-12-31 23:59:59.5+00', '-1 year -2 mons +3 days', '[]', '{}', '{}', ''), (3, 30, 31, 32, 99999999.99, 1e300,"
+    " NULL, 'Häß, a1', '1970-01-01', '12:00', '1970-01-01 00:00:00', '2100-02-28 12:00:00+00', '1000 hours',"
+    " '{\"a\": null, \"d\": {\"e\": 1.5}, \"t\": true}', '{5,NULL,7}', '{\"x y\",\"\"}', 'abc')",
+    "INSERT INTO odd (id) VALUES (4)",
+)  # fmt: skip
+NUMBERS = (20, 21, 23, 700, 701, 1700)
+JSON = (114, 3802)
+# whole numbers of other widths, numeric and double precision, texts, json and jsonb
+LIKE = ({20, 23, 21}, {700, 701, 1700}, {19, 25, 705, 1042, 1043}, set(JSON))
+
+QUERIES = r"""
+SELECT interval '2 hours ago', interval '1 day -00:00:01', interval '1 year 02:03', interval '-1 days +02:03:00'
+SELECT interval '1 mons', interval '3 msec', interval '1h30m', interval 'P1Y2M3DT4H5M6S', interval '1 day - 2 hours'
+SELECT interval '1-2', '1 2:03:04'::interval, interval '1-2' year to month, interval '1 2:03' day to minute
+SELECT interval '90' day, interval '1.5' hour, interval '1 year 2 mons -3 days +04:05:06.7', interval '1 week 2 days'
+SELECT id, iv > '2 hours ago', iv = '1 day 02:03:04', ts + '1 day -00:00:01' FROM odd ORDER BY id
+SELECT '1 fortnight'::interval
+"""
+
+
+def queries() -> list[str]:
+    return [line for line in QUERIES.strip().splitlines() if line and not line.startswith("--")]
+
+
+@pytest.fixture(scope="module")
+def reference(postgres: Any) -> Iterator[psycopg.Connection[Any]]:
+    place = f"host={postgres.host} port={postgres.port} user={postgres.user} dbname={postgres.database}"
+    with psycopg.connect(place, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS same CASCADE")
+        connection.execute("CREATE SCHEMA same")
+        connection.execute("SET search_path = same")
+        connection.execute("SET timezone = 'UTC'")
+        for text in SETUP:
+            connection.execute(text.encode())
+        yield connection
+        connection.execute("DROP SCHEMA same CASCADE")
+
+
+@pytest.fixture(scope="module", params=["main", "branch"])
+def client(request: pytest.FixtureRequest, server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
+    with server.connect() as connection:
+        connection.execute("SET timezone = 'UTC'")
+        if request.param == "branch":
+            connection.execute("BRANCH CREATE same")
+            connection.execute("SET branch = 'same'")
+        for text in SETUP:
+            connection.execute(text.encode())
+        yield connection
+        connection.execute("DROP TABLE odd CASCADE")
+
+
+def answer(connection: psycopg.Connection[Any], text: str) -> tuple[list[int], list[list[object]]] | str:
+    """Types and values as they are sent, or the code of the error."""
+    result = connection.pgconn.exec_(text.encode())
+    if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+        return (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+    types = [result.ftype(column) for column in range(result.nfields)]
+    rows = [
+        [_plain(result.get_value(row, column), types[column]) for column in range(result.nfields)]
+        for row in range(result.ntuples)
+    ]
+    return types, rows if "ORDER BY" in text else sorted(rows, key=str)
+
+
+def _plain(value: bytes | None, type_: int) -> object:
+    if value is None:
+        return None
+    text = value.decode()
+    if type_ in NUMBERS:
+        return f"{float(text):.12g}"
+    return json.dumps(json.loads(text), sort_keys=True) if type_ in JSON else text
+
+
+def _family(type_: int) -> object:
+    return next((sorted(family) for family in LIKE if type_ in family), type_)
+
+
+@pytest.mark.parametrize("text", queries())
+def test_the_same_answer(
+    text: str, client: psycopg.Connection[Any], reference: psycopg.Connection[Any]
+) -> None:
+    expected, got = answer(reference, text), answer(client, text)
+    if isinstance(expected, str) or isinstance(got, str):
+        assert got == expected
+        return
+    assert got[1] == expected[1]
+    assert [_family(type_) for type_ in got[0]] == [_family(type_) for type_ in expected[0]]
