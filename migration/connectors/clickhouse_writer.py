@@ -41,6 +41,7 @@ from migration.connectors.clickhouse_forms import outgoing
 from migration.connectors.clickhouse_wire import Wire
 from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.queries import quoted
+from migration.connectors.staged_names import made_meanwhile
 from migration.connectors.writing import SqlWriter
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
@@ -130,7 +131,8 @@ class ClickhouseWriter(SqlWriter):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         found = self._facts(target)
         if found is None:
-            self.execute(f"RENAME TABLE {self.q(staging)} TO {self.q(target)}")
+            with made_meanwhile(target):
+                self.execute(f"RENAME TABLE {self.q(staging)} TO {self.q(target)}")
             return Published("rename", atomic=True, rows=self.count(target))
         if mode == "create":
             raise MigrationError(

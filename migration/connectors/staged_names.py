@@ -10,9 +10,12 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from migration.connectors.base import Path
 from migration.dialects.base import IdentifierRules
+from migration.errors import MigrationError
 
 _STAGED = "__stg_"
 _REPLACED = "__old_"
@@ -40,6 +43,22 @@ def job_of(path: Path) -> str | None:
     """The job that made a table beside its target; None for any other table."""
     match = _LEFTOVER.fullmatch(path[-1])
     return None if match is None else match["job"]
+
+
+@contextmanager
+def made_meanwhile(target: Path) -> Iterator[None]:
+    """While a name that was free is taken: 40001 if another session was first."""
+    try:
+        yield
+    except MigrationError as error:
+        if error.sqlstate != "42P07":
+            raise
+        raise MigrationError(
+            "40001",
+            f'table "{".".join(target)}" was made meanwhile',
+            detail="Another session made it while its name was free. Nothing of this transfer was published.",
+            hint="Run the transfer again: it finds the table there.",
+        ) from error
 
 
 def _beside(target: Path, mark: str, job: str, rules: IdentifierRules) -> Path:

@@ -37,7 +37,7 @@ from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import altered, fit, same_shape
 from migration.connectors.matching import folding_columns, same_key
 from migration.connectors.queries import quoted, quoted_path
-from migration.connectors.staged_names import job_of, replaced_name, staged_name
+from migration.connectors.staged_names import job_of, made_meanwhile, replaced_name, staged_name
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
 from migration.model import TableSpec
@@ -155,7 +155,7 @@ class SqlWriter(ABC):
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
         """Makes the staged rows the target's; the module's text says how."""
         if not self.exists(target):
-            with self.transaction():
+            with self.transaction(), made_meanwhile(target):
                 self.rename(staging, target)
             return Published("rename", atomic=True)
         if mode == "create":

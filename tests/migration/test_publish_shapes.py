@@ -142,6 +142,33 @@ def test_a_target_altered_meanwhile_takes_no_rows(
     assert values(target, path) == [Decimal("0.5")]
 
 
+@pytest.mark.parametrize("engine", [POSTGRES, MARIADB, CLICKHOUSE])  # the others let one session write
+def test_a_target_made_while_its_name_was_taken_keeps_its_rows(
+    source: Connector, target: Connector, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ("public", "shapes") if engine == "postgres" else ("shapes",)
+    made = []
+    with target.writer() as writer:
+        kind = type(writer)
+    execute = kind.execute
+
+    def late(self, statement, *given):  # type: ignore[no-untyped-def]
+        if "RENAME" in statement and not made:
+            made.append(statement)
+            make(target, engine, scale=8)
+        return execute(self, statement, *given)
+
+    monkeypatch.setattr(kind, "execute", late)
+    with pytest.raises(MigrationError) as caught:
+        moved(source, target, path, "replace")
+    assert made
+    assert (caught.value.sqlstate, bool(caught.value.hint)) == ("40001", True)
+    assert values(target, path) == [Decimal("0.5")]
+    moved(
+        source, target, path, "upsert" if engine == "clickhouse" else "replace", recreate=engine == "postgres"
+    )
+
+
 @pytest.mark.parametrize("engine", ["duckdb", POSTGRES, MARIADB, CLICKHOUSE])
 def test_a_table_can_be_replaced_by_what_is_read_from_it(target: Connector, engine: str) -> None:
     path = make(target, engine, scale=8)
