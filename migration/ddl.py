@@ -22,13 +22,13 @@ from collections.abc import Iterator, Sequence
 
 from migration.ddl_lexer import Lexeme, lex, split_top
 from migration.ddl_reader import TableStatement, read_table
-from migration.ddl_render import Rendered, render, render_ddl
+from migration.ddl_render import Rendered, key_clause, render, render_ddl
 from migration.ddl_rules import RULES, Subject, Violation
 from migration.ddl_rules.base import error
 from migration.dialects import contract
 from migration.errors import MigrationError
 
-__all__ = ["Rendered", "Violation", "errors", "read", "render", "render_ddl", "validate"]
+__all__ = ["Rendered", "Violation", "errors", "key_clause", "read", "render", "render_ddl", "validate"]
 
 
 def validate(

@@ -83,7 +83,7 @@ def render(
         for column in columns
         if column.name not in hidden
     ]
-    elements += [_key(key, item) for key in keys if key.kind != "index" or item.name == "mysql"]
+    elements += [key_clause(key, item) for key in keys if key.kind != "index" or item.name == "mysql"]
     body = ",\n".join(f"  {element}" for element in elements)
     tail = layout_clauses(table, item, layout, version, {name: m.target_type for name, m in mappings.items()})
     if table.comment is not None and not _table_comment(table, item, tail):
@@ -305,7 +305,8 @@ def _key_bytes(type_: str) -> int:
     return int(match.group(2)) * (1 if match.group(1).upper() == "VARBINARY" else 4) + 2
 
 
-def _key(key: KeySpec, item: DialectContract) -> str:
+def key_clause(key: KeySpec, item: DialectContract) -> str:
+    """What CREATE TABLE, or ADD of ALTER TABLE, says for a key."""
     columns = ", ".join(quote_name(name, item) for name in key.columns)
     suffix = " NOT ENFORCED" if item.name == "bigquery" else ""
     if key.kind == "foreign":

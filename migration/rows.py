@@ -383,8 +383,10 @@ def _samples(engine: Any, pairs: Sequence[Pair], others: Sequence[int], samples:
                 kind,
                 key,
                 names,
-                ", ".join(str(left[index]) for index in differing),
-                ", ".join(str(right[index]) for index in differing),
+                *(
+                    ", ".join("NULL" if side[index] is None else str(side[index]) for index in differing)
+                    for side in (left, right)
+                ),
             )
         )
     return found

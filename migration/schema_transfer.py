@@ -5,7 +5,8 @@ Rules:
 1. Tables go in the order of their foreign keys. Tables that refer to each other in a circle lose the references that
    make it, and the result says so. They keep the others, and what refers to them from outside comes behind them.
 2. One table is one transfer with its own journal row. What is published stays published if a later table fails;
-   the error names the table, and a rerun replaces what is there.
+   the error names the table, and a rerun replaces what is there. Options that name columns are each table's own
+   (``schema_options``).
 3. Views follow the tables (``schema_views``).
 4. A target schema that is missing is made, once all tables are planned.
 """
@@ -13,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from migration.connectors.base import Connector, Path, Source
@@ -24,6 +26,7 @@ from migration.journal import Journal
 from migration.model import SequenceSpec, TableSpec
 from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, plan
+from migration.schema_options import check_columns, check_tables, of_table
 from migration.schema_views import NO_VIEWS, SchemaViews, explain_views, run_views
 from migration.target_tables import DATABASES
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
@@ -83,6 +86,7 @@ def requests(
 ) -> list[TransferRequest]:
     """One request for each table of ``schema`` and each view that moves as one, in the order to run them."""
     entries = [entry for entry in source.tables(schema) if entry.kind == "table"]
+    check_tables(options, (entry.name for entry in entries))
     if not entries and not views.as_tables:
         known, name = schema in source.schemas(), source_name or source.name
         code, what = ("HV00R", "has no tables") if known else ("3F000", "does not exist")
@@ -92,14 +96,18 @@ def requests(
             f'schema "{schema}" of "{name}" {what}',
             hint=f"SHOW {lists} FROM {spelled(name)} lists them.",
         )
+    entries = [entry for entry in entries if entry.name not in options.skip_tables]
+    if not entries and not views.as_tables:
+        raise MigrationError("22023", f'option skip_tables leaves no table of schema "{schema}" to move')
     specs = [source.describe((entry.schema, entry.name)).spec for entry in entries]
     ordered, circles = in_order(specs)
     rows = [source.describe((entry.schema, entry.name)).spec for entry in views.as_tables]
+    check_columns(options, schema, (*ordered, *rows))
     return [
         TransferRequest(
             Source(path=(schema, table.name)),
             (*target_schema, table.name),
-            options=options,
+            options=of_table(options, table.name, table.columns),
             source_name=source_name or source.name,
             target_name=target_name,
             branch=branch,
@@ -131,8 +139,14 @@ def _planned(
     request: TransferRequest, source: Connector, target: Connector, journal: Journal | None = None
 ) -> TransferPlan:
     """One table's plan; what refuses it names the table."""
-    try:
+    with _naming(request):
         return plan(request, source, target, journal=journal)
+
+
+@contextmanager
+def _naming(request: TransferRequest) -> Iterator[None]:
+    try:
+        yield
     except MigrationError as error:
         if error.sqlstate[:2] not in ("57", "08"):
             error.table = error.table or request.source.path[-1]
@@ -156,9 +170,10 @@ def run_schema(
         _planned(request, source, target, journal).close()
     make_schema(target, items[0].target[:-1])
     for request in items:
-        result = undertake(
-            request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
-        )
+        with _naming(request):
+            result = undertake(
+                request, source, target, journal=journal or Journal(), progress=progress, cancelled=cancelled
+            )
         if request is items[-1]:
             result = replace(result, notes=(*result.notes, *_sequences(items, source, target)))
         yield result

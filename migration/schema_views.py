@@ -21,6 +21,7 @@ from migration.connectors.queries import quoted_path
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.reconcile import Side, reconcile
+from migration.schema_options import of_table
 from migration.transfer_model import CheckResult, TransferOptions, TransferResult, cancelled_error
 from migration.view_text import Relation, Untranslatable, ViewText, inlined, translated, written
 
@@ -75,7 +76,9 @@ def plan_views(
     texts: dict[str, ViewText] = {}
     reasons: dict[str, str] = {}
     for entry in entries:
-        if entry.name in skipped or entry.kind not in ("table", "view", "materialized view"):
+        if entry.name in (*skipped, *options.skip_tables):
+            continue
+        if entry.kind not in ("table", "view", "materialized view"):
             continue
         try:
             columns = source.describe((entry.schema, entry.name)).spec.columns
@@ -84,7 +87,13 @@ def plan_views(
                 raise
             reasons[entry.name] = f"it cannot be described: {error.message}"
         else:
-            relations[entry.name] = Relation(entry.name, columns, (*target_schema, entry.name))
+            left = (
+                of_table(options, entry.name, columns).skip
+                if entry.name in as_tables or entry.name not in views
+                else ()
+            )
+            moved = tuple(column for column in columns if column.name not in left)
+            relations[entry.name] = Relation(entry.name, moved, (*target_schema, entry.name))
     wanted = [views[name] for name in views if name in relations and name not in as_tables]
     tables = (
         {entry.name for entry in _there(target, target_schema) if entry.kind == "table"} if wanted else set()

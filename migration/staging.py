@@ -5,7 +5,9 @@ Rules:
 1. Staging has the target's own shape: for a table that exists it is cloned by the engine where the engine can
    (``LIKE``), else rendered from its description; for a new one it is the plan's DDL under another name.
 2. Rows are verified in staging and published from it. Until ``publish`` the live table is not touched.
-3. Whatever happens, staging ends: published, dropped, or kept on purpose because its committed pieces can be
+3. A new table's references to itself are made once all rows are there (``complete``): they come in any order, and in
+   pieces. SQLite's connector does not check them before.
+4. Whatever happens, staging ends: published, dropped, or kept on purpose because its committed pieces can be
    resumed; the journal knows its name.
 """
 
@@ -15,7 +17,7 @@ import contextlib
 from dataclasses import replace
 
 from migration.connectors.base import Connector, Path, Writer
-from migration.ddl import render
+from migration.ddl import key_clause, render
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -23,6 +25,8 @@ from migration.journal import Journal
 from migration.plan import TransferPlan
 from migration.settling import settle
 from migration.stopping import hurried
+
+_ALTERED = ("postgres", "greenplum", "mysql")
 
 
 def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
@@ -39,11 +43,31 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
 def _statements(item: TransferPlan, staging: Path) -> tuple[str, ...]:
     table, layout = item.target_table, item.layout
     own = item.request.target  # a table that refers to itself has only the name of staging yet
-    keys = tuple(replace(key, ref_table=staging) if key.ref_table == own else key for key in table.keys)
+    late = contract(item.target.dialect).name in _ALTERED
+    keys = tuple(
+        replace(key, ref_table=staging) if key.ref_table == own else key
+        for key in table.keys
+        if not (late and key.ref_table == own)
+    )
     if not item.create_statements:
         keys = tuple(replace(key, name=None) for key in keys if key.kind in ("primary", "unique"))
     named = replace(table, path=staging, keys=keys)
     return render(named, item.target.dialect, layout, item.version).statements
+
+
+def complete(item: TransferPlan, writer: Writer, staging: Path) -> None:
+    """Gives a new table its references to itself; 23503 where a row refers to none."""
+    rules = contract(item.target.dialect)
+    if not item.create_statements or rules.name not in _ALTERED:
+        return
+    wanted = [key for key in item.target_table.keys if key.ref_table == item.request.target]
+    there = (
+        {key.columns for key in writer.describe(staging).keys if key.kind == "foreign"} if wanted else set()
+    )
+    for key in wanted:
+        if key.columns not in there:
+            clause = key_clause(replace(key, ref_table=staging), rules)
+            writer.execute(f"ALTER TABLE {quote_path(staging, rules)} ADD {clause}")
 
 
 def drop_range(

@@ -121,6 +121,8 @@ def _keys(
                 notes.append(f"{label} is left out: DuckDB checks it against rows of earlier statements only")
             elif len(key.ref_table) > 1 and key.ref_table[-2] != request.source.path[-2]:
                 notes.append(f"{label} is left out: {'.'.join(key.ref_table)} is in another schema")
+            elif key.ref_table[-1] in request.options.skip_tables:
+                notes.append(f"{label} is left out: {'.'.join(key.ref_table)} does not move along")
             elif key.ref_table[-1] in request.circle:
                 notes.append(f"{label} is left out: {'.'.join(key.ref_table)} refers back, in a circle")
             else:

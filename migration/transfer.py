@@ -128,10 +128,11 @@ class _Work:
             self._move(writer, transform, pieces, ahead)
             monitor.enter("verify")
             checks = self._verify(writer)
+            assert self.staging is not None
+            stagings.complete(item, writer, self.staging)
             monitor.enter("publish")
             watermark = (self.furthest and self.furthest.text) or item.watermark
             journal.update(self.transfer, state="publishing", watermark=watermark, rows_done=self.sent)
-            assert self.staging is not None
             if item.source.dialect == item.target.dialect != "duckdb":
                 # Where the source is the target, or reads it, its snapshot holds a lock that a rename would wait for.
                 item.close()

@@ -6,8 +6,9 @@ back. Options are the names of ``WITH (…)``; those that take columns hold a co
 ``cast 'amount AS numeric(20,4), at AS date'`` · ``skip 'blob'`` · ``as_text 'ip, range'`` ·
 ``allow_lossy 'at'`` · ``verify 'L0'…'L4'`` · ``batch_size n`` (rows) · ``batch_bytes n`` ·
 ``ranges n`` (rows in one committed piece, 0 = all at once) · ``recreate true`` (take the source's shape even
-if the target exists) · ``tolerance x`` (relative, for sums of floats) · of a whole schema ``skip_views 'v'`` and
-``views_as_tables 'v'`` (names of views, or ``*``).
+if the target exists) · ``tolerance x`` (relative, for sums of floats) · of a whole schema ``skip_tables 't'``,
+``skip_views 'v'`` and ``views_as_tables 'v'`` (names of views, or ``*``), and columns as ``table.column``
+(``schema_options``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ Level = Literal["L0", "L1", "L2", "L3", "L4"]
 MODES: tuple[TransferMode, ...] = get_args(TransferMode)
 LEVELS: tuple[Level, ...] = get_args(Level)
 RANGE_ROWS = 2_000_000
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+_PATH = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
 _CAST = re.compile(r"(.+?)\s+as\s+(.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -46,6 +49,7 @@ class TransferOptions:
     tolerance: float = 1e-9
     skip_views: tuple[str, ...] = ()
     views_as_tables: tuple[str, ...] = ()
+    skip_tables: tuple[str, ...] = ()
 
     @classmethod
     def from_pairs(cls, pairs: Sequence[tuple[str, str]]) -> TransferOptions:
@@ -103,10 +107,12 @@ def _split_top(text: str) -> list[str]:
 
 
 def _unquoted(name: str) -> str:
+    """``"a b"`` and ``"a b"."c"`` without their quotes; a name with a mark in the middle is taken as it is."""
     name = name.strip()
-    if len(name) > 1 and name[0] == name[-1] == '"':
-        return name[1:-1].replace('""', '"')
-    return name
+    if _PATH.fullmatch(name) is None:
+        return name
+    parts: list[tuple[str, str]] = _PART.findall(name)
+    return ".".join(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)
 
 
 def _level(text: str) -> Level:
@@ -170,6 +176,7 @@ _OPTIONS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "tolerance": ("tolerance", _share),
     "skip_views": ("skip_views", split_columns),
     "views_as_tables": ("views_as_tables", split_columns),
+    "skip_tables": ("skip_tables", split_columns),
 }
 
 
@@ -224,7 +231,7 @@ class TransferRequest:
     def from_json(cls, value: Mapping[str, Any]) -> TransferRequest:
         """The request a journal holds."""
         options = dict(value["options"])
-        for name in ("skip", "as_text", "allow_lossy", "skip_views", "views_as_tables"):
+        for name in ("skip", "as_text", "allow_lossy", "skip_views", "views_as_tables", "skip_tables"):
             options[name] = tuple(options.get(name, ()))
         plain = {name: item for name, item in value.items() if name not in ("source", "options")}
         for name in ("target", "key", "circle"):

@@ -21,7 +21,10 @@ from migration.errors import MigrationError
 from migration.types import CanonicalType, list_of, unknown
 
 _TOKEN = re.compile(
-    r"""\s*(?: (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*"|`[^`]*`)
+    r"""\s*(?: (?P<string>'(?:[^']|'')*')
+        | (?P<path>(?:[^\W\d][\w$]*\.)*"(?:[^"]|"")*"(?:\.(?:[^\W\d][\w$]*|"(?:[^"]|"")*"))+
+            |(?:[^\W\d][\w$]*\.)+"(?:[^"]|"")*")
+        | (?P<quoted>"(?:[^"]|"")*"|`[^`]*`)
         | (?P<number>-?\d+(?:\.\d+)?) | (?P<word>[^\W\d][\w$%.]*) | (?P<mark>[()<>\[\],:=]) )""",
     re.VERBOSE,
 )
@@ -133,10 +136,10 @@ class _Reader:
 
     def type(self) -> CanonicalType:
         kind, first = self.peek()
-        if kind not in ("word", "quoted"):
+        if kind not in ("word", "quoted", "path"):
             raise _no_type(self.text)
         self.at += 1
-        words = [first.lower()]
+        words = [first if kind == "path" else first.lower()]
         while self.peek()[0] == "word" and self.peek()[1].lower() in _FIRST_OF_TWO.get(words[-1], ()):
             words.append(self.peek()[1].lower())
             self.at += 1

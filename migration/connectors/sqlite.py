@@ -20,9 +20,18 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from migration.connectors.base import Misfit, Path, ReadColumn, RemoteTable, Source, TableEntry, WriteResult
+from migration.connectors.base import (
+    Misfit,
+    Mode,
+    Path,
+    Published,
+    ReadColumn,
+    RemoteTable,
+    Source,
+    TableEntry,
+    WriteResult,
+)
 from migration.connectors.children import Reference
 from migration.connectors.convert import unfit
 from migration.connectors.files import database_file, database_files, refuse_passing, to_read
@@ -33,10 +42,10 @@ from migration.connectors.reading import SqlReader
 from migration.connectors.sqlite_catalog import attachments, declared_type, referring, table_spec
 from migration.connectors.sqlite_copy import Copy, keeps_away
 from migration.connectors.sqlite_errors import code_of
+from migration.connectors.sqlite_references import check_references, unchecked
 from migration.connectors.sqlite_session import WaitingSession, opened
-from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits
+from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits, stored
 from migration.connectors.telling import Answer, of_cursor
-from migration.connectors.texts import to_texts
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.errors import MigrationError
@@ -334,7 +343,7 @@ class SqliteWriter(SqlWriter):
 
     def write(self, path: Path, batches: Iterable[pa.RecordBatch]) -> WriteResult:
         fits, statement, rows, size = None, "", 0, 0
-        with self.transaction():
+        with unchecked(self, path), self.transaction():
             for batch in batches:
                 if fits is None:
                     fits = fit(batch.schema, self.describe(path))
@@ -343,7 +352,7 @@ class SqliteWriter(SqlWriter):
                     statement = f"INSERT INTO {self.q(path)} ({names}) VALUES ({marks})"
                 fitted = fit_batch(batch, fits)
                 columns = [
-                    _stored(array, item.column) for item, array in zip(fits, fitted.columns, strict=True)
+                    stored(array, item.column) for item, array in zip(fits, fitted.columns, strict=True)
                 ]
                 with self.connector.errors():
                     try:
@@ -352,6 +361,10 @@ class SqliteWriter(SqlWriter):
                         raise unfit("", of("int64"), "a number beyond 64 bits") from None
                 rows, size = rows + batch.num_rows, size + batch.nbytes
         return WriteResult(rows, size, "executemany")
+
+    def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:
+        check_references(self, staging, target)
+        return super().publish(staging, target, mode, key)
 
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE")
@@ -372,20 +385,3 @@ class SqliteWriter(SqlWriter):
 
     def q(self, path: Sequence[str]) -> str:
         return super().q(path[-1:])  # one schema; a two-part name cannot stand everywhere
-
-
-def _stored(array: pa.Array, column: ColumnSpec) -> list[Any]:
-    if pa.types.is_floating(array.type):
-        if pc.any(pc.is_nan(array)).as_py():
-            raise unfit(column.name, column.type, "NaN would become NULL in SQLite")
-        return array.to_pylist()  # type: ignore[no-any-return]
-    if pa.types.is_boolean(array.type):
-        array = pc.cast(array, pa.int8())
-    if pa.types.is_integer(array.type) or pa.types.is_binary(array.type):
-        return array.to_pylist()  # type: ignore[no-any-return]
-    texts = to_texts(array)
-    if pa.types.is_timestamp(array.type) and array.type.tz is not None:  # a text without a zone is no instant
-        texts = pc.if_else(
-            pc.match_substring(texts, "infinity"), texts, pc.binary_join_element_wise(texts, "Z", "")
-        )
-    return texts.to_pylist()  # type: ignore[no-any-return]

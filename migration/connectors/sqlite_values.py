@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from migration.connectors.base import Misfit, ReadColumn
-from migration.connectors.convert import fitting, from_values
+from migration.connectors.convert import fitting, from_values, unfit
+from migration.connectors.texts import to_texts
+from migration.model import ColumnSpec
 from migration.types import CanonicalType
 
 NO_UTF8 = re.compile(r"Could not decode to UTF-8 column '(.*?)'")
@@ -172,3 +175,21 @@ def _shown(value: Any) -> str:
     if isinstance(value, _Undecoded):
         return ascii(value.data[:40].decode("latin-1"))
     return f"\\x{value[:20].hex()}" if isinstance(value, bytes) else str(value)[:80]
+
+
+def stored(array: pa.Array, column: ColumnSpec) -> list[Any]:
+    """What an INSERT is given for a column's values."""
+    if pa.types.is_floating(array.type):
+        if pc.any(pc.is_nan(array)).as_py():
+            raise unfit(column.name, column.type, "NaN would become NULL in SQLite")
+        return array.to_pylist()  # type: ignore[no-any-return]
+    if pa.types.is_boolean(array.type):
+        array = pc.cast(array, pa.int8())
+    if pa.types.is_integer(array.type) or pa.types.is_binary(array.type):
+        return array.to_pylist()  # type: ignore[no-any-return]
+    texts = to_texts(array)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:  # a text without a zone is no instant
+        texts = pc.if_else(
+            pc.match_substring(texts, "infinity"), texts, pc.binary_join_element_wise(texts, "Z", "")
+        )
+    return texts.to_pylist()  # type: ignore[no-any-return]

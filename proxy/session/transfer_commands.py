@@ -91,6 +91,8 @@ def transfer_schema(commands: RemoteCommands, command: c.TransferSchema) -> Outc
                 cancelled=commands.stop.is_set,
             )
         )
+    for name in options.skip_tables:
+        commands.session.tell(f'table "{name}" is left behind, as skip_tables says')
     for name in views.skipped:
         commands.session.tell(f'view "{name}" is left behind, as skip_views says')
     return _outcome(command, results)
@@ -176,8 +178,9 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
         _names_datasource(commands, command.target)
     source_branch, branch = _branches(commands, name, target, command.branch)
     options = _options(command.options, target)
-    if options.skip_views or options.views_as_tables:
-        raise BoughError("22023", "skip_views and views_as_tables are options of TRANSFER SCHEMA")
+    for option in ("skip_tables", "skip_views", "views_as_tables"):
+        if getattr(options, option):
+            raise BoughError("22023", f"{option} is an option of TRANSFER SCHEMA")
     return TransferRequest(
         source,
         path,

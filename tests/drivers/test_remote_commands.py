@@ -863,7 +863,12 @@ def test_views_of_a_schema_move_between_branches_and_files(
     } <= set(notices)
     steps = _rows(client, f"EXPLAIN TRANSFER SCHEMA seen TO v_{name}.out")
     assert {"step": "view", "detail": "out.big", "rows": None} in steps
-    assert _refused(client, f"TRANSFER seen.t TO v_{name}.out.t WITH (skip_views 'big')").sqlstate == "22023"
+    client.execute(f"TRANSFER SCHEMA seen TO v_{name}.part WITH (skip_tables 't', views_as_tables '*')")
+    assert 'table "t" is left behind, as skip_tables says' in notices
+    assert [row["name"] for row in _rows(client, f"SHOW TABLES FROM v_{name}.part")] == ["big", "halves"]
+    for option in ("skip_views", "skip_tables"):
+        error = _refused(client, f"TRANSFER seen.t TO v_{name}.out.t WITH ({option} 'big')")
+        assert error.sqlstate == "22023"
     client.execute("DROP SCHEMA again CASCADE")
     client.execute("DROP SCHEMA seen CASCADE")
     client.execute(f"DROP DATASOURCE v_{name}")

@@ -126,6 +126,15 @@ def test_floats_are_compared_within_the_tolerance(sides: tuple[Side, Side]) -> N
     assert reconcile(*sides, key=("id",), checks=("rows",), tolerance=1e-9).verdict == "pass"
 
 
+def test_a_value_that_is_null_is_told_as_null(sides: tuple[Side, Side]) -> None:
+    change(sides[0], "UPDATE t SET s = 'there' WHERE id = 5")
+    change(sides[1], "UPDATE t SET s = NULL WHERE id = 5")
+    report = reconcile(*sides, key=("id",), checks=("rows",))
+    assert [check.detail for check in report.checks if check.check == "rows_changed"] == [
+        "(5) s: there <> NULL"
+    ]
+
+
 def test_queries_are_compared_as_tables_are(sides: tuple[Side, Side]) -> None:
     left = Side(sides[0].connector, Source(query="SELECT n, count(*) AS c FROM t GROUP BY n;"))
     right = Side(sides[1].connector, Source(query="SELECT n, count(*) AS c FROM t GROUP BY n"))
