@@ -40,22 +40,22 @@ def release(database: Database, name: str) -> None:
         database.change(line, state=GONE)
 
 
-def mark(connection: Connection, text: str) -> None:
-    """Notes ``text`` in the connection's open transaction."""
+def mark(connection: Connection, text: str, table: int) -> None:
+    """Notes ``text`` in the connection's open transaction, which has put rows into ``table``."""
     transaction = connection.transaction
     assert transaction is not None
-    version = transaction.write()
-    transaction.cursor.execute(f"INSERT INTO {_META} VALUES (?, ?)", (f"{_MARKED}{text}", str(version)))
+    transaction.write()
+    transaction.cursor.execute(f"INSERT INTO {_META} VALUES (?, ?)", (f"{_MARKED}{text}", str(table)))
 
 
-def marked(database: Database, texts: Iterable[str]) -> set[str]:
-    """Those of ``texts`` whose transactions are durable."""
+def marked(database: Database, texts: Iterable[str]) -> dict[str, int]:
+    """Those of ``texts`` whose transactions are durable, and the tables that these have put rows into."""
     cursor = database.root.cursor()
     try:
         known = _marks(cursor)
     finally:
         cursor.close()
-    return known & set(texts)
+    return {text: known[text] for text in texts if text in known}
 
 
 def forget_marks(database: Database) -> None:
@@ -68,6 +68,6 @@ def forget_marks(database: Database) -> None:
         cursor.close()
 
 
-def _marks(cursor: Cursor) -> set[str]:
-    found = cursor.query(f"SELECT key FROM {_META} WHERE key LIKE ?", (f"{_MARKED}%",))
-    return {key.removeprefix(_MARKED) for (key,) in found}
+def _marks(cursor: Cursor) -> dict[str, int]:
+    found = cursor.query(f"SELECT key, value FROM {_META} WHERE key LIKE ?", (f"{_MARKED}%",))
+    return {key.removeprefix(_MARKED): int(value) for key, value in found}

@@ -16,7 +16,7 @@ from migration.connectors.base import Path
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import IndexSpec, KeySpec
+from migration.model import ColumnSpec, IndexSpec, KeySpec
 from migration.plan import TransferPlan
 
 _SAME_INDEXES = ("postgres", "greenplum")  # one's text of an index is another's
@@ -90,15 +90,8 @@ def _numbers(item: TransferPlan) -> list[tuple[str, str]]:
     count_on: Callable[[Path, str], int | None] | None = getattr(item.target, "count_on", None)
     if count_on is None:
         return []
-    if item.create_statements:
-        columns = [column for column in item.source_table.columns if column.identity]
-    else:
-        columns = [column for column in item.target_table.columns if column.identity]
     notes = []
-    for column in columns:
-        moved = next((c for c in item.columns if c.name == column.name), None)
-        if moved is None or not moved.target.is_integer:
-            continue
+    for column in numbered(item):
         try:
             start = count_on(item.request.target, column.name)
         except MigrationError as error:
@@ -107,3 +100,10 @@ def _numbers(item: TransferPlan) -> list[tuple[str, str]]:
             if start is not None:
                 notes.append((column.name, f'column "{column.name}" counts on from {start}'))
     return notes
+
+
+def numbered(item: TransferPlan) -> list[ColumnSpec]:
+    """Columns that moved and whose numbers the target is to generate."""
+    table = item.source_table if item.create_statements else item.target_table
+    whole = {column.name for column in item.columns if column.target.is_integer}
+    return [column for column in table.columns if column.identity and column.name in whole]

@@ -21,6 +21,7 @@ from migration.ddl import key_clause, render
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
+from migration.finishing import numbered
 from migration.journal import Journal
 from migration.plan import TransferPlan
 from migration.settling import settle
@@ -36,6 +37,9 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
     if item.create_statements or clone is None:
         for statement in _statements(item, staging):
             writer.execute(statement)
+        counts = getattr(writer, "counts", None)
+        if counts is not None and item.create_statements:
+            counts([column.name for column in numbered(item)])
     else:
         clone(staging, item.request.target)
 

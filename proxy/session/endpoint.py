@@ -44,7 +44,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types_parse import parse_type
-from proxy.session import local_definition
+from proxy.session import endpoint_numbers, local_definition
 from proxy.session.local_tables import spec_of
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
@@ -223,9 +223,17 @@ class LocalConnector:
 
     def count_on(self, path: Path, column: str) -> int | None:
         """Generated numbers of a column go on behind those in the table."""
-        from proxy.session import endpoint_numbers
-
-        return endpoint_numbers.count_on(self, path, column)
+        found = self.find(path)
+        item = found.column(column) if isinstance(found, Table) else None
+        if item is None:
+            return None
+        assert isinstance(found, Table)
+        connection = self.connect()
+        try:
+            with translated():
+                return endpoint_numbers.count_on(connection, found, item)
+        finally:
+            self.closed(connection)
 
     def prepared(self, statement: str) -> Prepared:
         """A writing statement, read and guarded as any of the session's is; 42601 for any other."""

@@ -1,49 +1,52 @@
 """Generated numbers of a branch's table, after a transfer has brought numbers of its own.
 
 A sequence counts for all branches, so it only ever goes forward. A column that was generated where it came from is
-made so here: the next INSERT without it works, and gives no number twice.
+made so here, in the transaction that makes its table: the next INSERT without it works, and gives no number twice.
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from sqlglot import exp
 
-from branching.model import Table
-from branching.names import quote
-from migration.connectors.base import Path
-
-if TYPE_CHECKING:
-    from proxy.session.endpoint import LocalConnector
-
-_SEQUENCE = re.compile(r"nextval\('((?:[^']|'')+)'", re.IGNORECASE)
+from branching import Connection
+from branching.counters import INTEGER_RANGE
+from branching.ddl_edit import sequences_in
+from branching.ddl_model import AddIdentity, AlterSequence, AlterTable, Name, SequenceOptions
+from branching.model import Column, Table
 
 
-def count_on(connector: LocalConnector, path: Path, column: str) -> int | None:
-    """The number that comes next; None where nothing had to be done."""
-    found = connector.find(path)
-    if not isinstance(found, Table):
+def generate(connection: Connection, table: Table, name: str, staging: str) -> None:
+    """Numbers for a column of a new table, behind those that ``staging`` is going to give it; none where it takes NULL,
+    or where its type has no number left."""
+    column = table.column(name)
+    start = _following(connection, exp.table_(staging, quoted=True), name)
+    if (
+        column is None
+        or not column.not_null
+        or start > INTEGER_RANGE.get(column.type, INTEGER_RANGE["BIGINT"])
+    ):
+        return
+    action = AddIdentity(name, "d", SequenceOptions(start=start))
+    connection.execute(AlterTable(Name(table.name, table.schema), (action,)))
+
+
+def count_on(connection: Connection, table: Table, column: Column) -> int | None:
+    """Generated numbers go on behind those in the table; the one that comes next, None where nothing had to be done."""
+    sequence = next(sequences_in(column.default, connection.scope()), None)
+    if sequence is None:
         return None
-    item = next((each for each in found.columns if each.name == column), None)
-    if item is None:
+    start = _following(connection, exp.table_(table.name, db=table.schema, quoted=True), column.name)
+    last = connection.cursor.last_value(sequence.physical)
+    if last is not None and last >= start - 1:
         return None
-    table, name = f"{quote(found.schema)}.{quote(found.name)}", quote(column)
-    with connector.reader() as reader:
-        greatest = reader.rows(f"SELECT max({name}) FROM {table}")[0][0]
-        start = max(int(greatest or 0), 0) + 1
-        match = _SEQUENCE.search(item.default or "")
-        if match is not None:
-            sequence = match[1].replace("''", "'")
-            last = reader.rows(f"SELECT last_value FROM {sequence}")[0][0]
-            if last is not None and int(last) >= start - 1:
-                return None
-    if match is not None:
-        connector.execute(f"ALTER SEQUENCE {sequence} RESTART WITH {start}")
-    elif item.default is None:
-        kind = "ALWAYS" if item.identity == "a" else "BY DEFAULT"
-        connector.execute(
-            f"ALTER TABLE {table} ALTER COLUMN {name} ADD GENERATED {kind} AS IDENTITY (START WITH {start})"
-        )
-    else:
-        return None
+    if last is not None or sequence.start != start:
+        options = SequenceOptions(restart=True, restart_with=start)
+        connection.execute(AlterSequence(Name(sequence.name, sequence.schema), options))
     return start
+
+
+def _following(connection: Connection, table: exp.Table, column: str) -> int:
+    """The number behind the greatest of a column."""
+    query = exp.select(exp.Max(this=exp.column(column, quoted=True))).from_(table)
+    ((greatest,),) = connection.execute(query).fetchall()
+    return max(int(greatest or 0), 0) + 1

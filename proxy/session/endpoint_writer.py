@@ -35,6 +35,7 @@ from migration.ddl_reader import read_table
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
 from migration.model import TableSpec
+from proxy.session import endpoint_numbers
 from proxy.session.endpoint import (
     DIALECT,
     LocalConnector,
@@ -77,6 +78,7 @@ class LocalWriter(SqlWriter):
         self.connector, self.connection, self.item = connector, connection, connector.item
         self._definition: exp.Expr | None = None
         self._comments: list[exp.Comment] = []
+        self._counting: tuple[str, ...] = ()
         self.begin()
 
     def begin(self) -> None:
@@ -168,6 +170,10 @@ class LocalWriter(SqlWriter):
         with translated():
             return self.connection.execute(tree).rowcount
 
+    def counts(self, columns: Sequence[str]) -> None:
+        """These columns of the new table are to give numbers of their own: the engine's dialect has no word for it."""
+        self._counting = tuple(columns)
+
     def staging(self, target: Path, job: str) -> Path:
         return super().staging(target, job)[-1:]
 
@@ -223,13 +229,11 @@ class LocalWriter(SqlWriter):
             )
         notes: tuple[str, ...] = ()
         if not there:
-            self._create(target)
-            rows = self._insert(staging, target)
+            rows = self._make(staging, target)
         elif mode == "recreate":
             with translated():
                 self.connection.execute(Drop("table", (table_name(target),)))
-            self._create(target)
-            rows = self._insert(staging, target)
+            rows = self._make(staging, target)
         elif mode == "replace" and isinstance(found, Table) and (referring := self._referring(found)):
             rows = self._merge(staging, target, found, key)
             notes = (f"kept because of: foreign key of {', '.join(referring)}",)
@@ -240,8 +244,10 @@ class LocalWriter(SqlWriter):
         else:
             rows = self._insert(staging, target) if mode == "append" else self._upsert(staging, target, key)
         self.drop(staging)
+        filled = self._find(target)
+        assert isinstance(filled, Table)
         with translated():
-            pins.mark(self.connection, staging[-1])
+            pins.mark(self.connection, staging[-1], filled.id)
         self.commit()
         return Published("one transaction of the branch", True, rows, notes)
 
@@ -275,6 +281,16 @@ class LocalWriter(SqlWriter):
         rows = self._upsert(staging, target, keys)
         self.delete_missing(staging, target, keys)
         return rows
+
+    def _make(self, staging: Path, target: Path) -> int:
+        """The new table, with columns that count on behind its rows."""
+        self._create(target)
+        for column in self._counting:
+            made = self._find(target)
+            assert isinstance(made, Table)
+            with translated():
+                endpoint_numbers.generate(self.connection, made, column, staging[-1])
+        return self._insert(staging, target)
 
     def _create(self, target: Path) -> None:
         assert self._definition is not None

@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from branching import Database, pins
 from branching.errors import BoughError
+from branching.lines import MAIN
 from branching.names import is_pin
 from migration import scratch
 from migration.connectors import Connector, connect, load_ahead
@@ -36,9 +37,11 @@ from migration.datasources import (
     write_secrets,
 )
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.journal import Entry, Journal
 from migration.transfer_model import TransferRequest
 from proxy.session.datasource_files import check_files
+from proxy.session.endpoint_numbers import count_on
+from proxy.session.local_definition import owned_sequences
 from proxy.settings import Settings, SettingsError
 
 
@@ -96,6 +99,7 @@ class RemoteState:
             known = pins.marked(database, [entry.staging[-1] for entry in open_ if entry.staging])
             for entry in open_:
                 if entry.staging and entry.staging[-1] in known:
+                    _count_on(database, entry, known[entry.staging[-1]])
                     request = TransferRequest.from_json(entry.request)
                     self.journal.finish(entry.id, watermark_of=request.watermark_key)
                 else:
@@ -219,3 +223,12 @@ class RemoteState:
         raise BoughError(
             "55000", f"transfer {transfer} is {entry.state}", hint="Only a running one can be cancelled."
         )
+
+
+def _count_on(database: Database, entry: Entry, table: int) -> None:
+    """The process may have ended before generated numbers were behind those that moved (``migration.finishing``)."""
+    with suppress(BoughError), closing(database.connect(entry.branch or MAIN, role=entry.role)) as connection:
+        for found in [each for each in connection.catalog.tables() if each.id == table]:
+            owned = owned_sequences(found, connection.catalog)
+            for column in [each for each in found.columns if each.identity or each.id in owned]:
+                count_on(connection, found, column)
