@@ -27,6 +27,7 @@ from proxy.session.outcome import Columns, described, of_shown
 from proxy.session.parameters import columns_of
 from proxy.session.remote_relations import refuse_in_definition
 from proxy.sql.literals import in_definition
+from proxy.sql.operators import with_operators
 from proxy.sql.texts import with_texts
 from proxy.types import BY_NAME, from_engine
 
@@ -256,8 +257,9 @@ def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.E
     known = columns_of(connection.catalog, session.search_path(), connection.temporary)
     what = in_definition(what, known)
     if isinstance(what, ddl_model.CreateView):
-        texts = with_texts(what.query, known, connection.database.engine.spelled)
-        return what if texts is None else changed(what, query=cast(exp.Query, texts))
+        query = with_operators(what.query, known) or what.query
+        query = with_texts(query, known, connection.database.engine.spelled) or query
+        return what if query is what.query else changed(what, query=cast(exp.Query, query))
     return what
 
 

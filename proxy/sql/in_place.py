@@ -1,10 +1,12 @@
-"""A statement read once more with the catalog at hand: its strings (``literals``) and its casts to text (``texts``)."""
+"""A statement read once more with the catalog at hand: its strings (``literals``), its operators
+(``operators``) and its casts to text (``texts``)."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
+from proxy.sql import operators
 from proxy.sql.literals import MAY_DIFFER, with_types
 from proxy.sql.parameters import ColumnsOf
 from proxy.sql.prepare import Prepared, prepared_of
@@ -19,8 +21,13 @@ def in_place(prepared: Prepared, columns_of: ColumnsOf, form: TextForm) -> tuple
     strings, casts = MAY_DIFFER.search(text) is not None, _MAY_BE_TEXT.search(text) is not None
     if strings and (typed := with_types(prepared.parsed, columns_of)) is not None:
         prepared = prepared_of(typed)
+    acts = operators.MAY_MATTER.search(text) is not None
+    if acts and prepared.tree is not None and not prepared.catalog:
+        changed = operators.with_operators(prepared.tree, columns_of)
+        if changed is not None:
+            prepared, casts = replace(prepared, tree=changed), True
     if casts and prepared.tree is not None and not prepared.catalog:
         spelled = with_texts(prepared.tree, columns_of, form)
         if spelled is not None:
             prepared = replace(prepared, tree=spelled)
-    return prepared, strings or casts
+    return prepared, strings or casts or acts

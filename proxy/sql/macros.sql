@@ -52,6 +52,9 @@ CREATE OR REPLACE MACRO bough_fn.array_remove(a, x) AS list_filter(a, lambda y: 
 CREATE OR REPLACE MACRO bough_fn.array_replace(a, x, z) AS list_transform(a, lambda y: CASE WHEN y IS NOT DISTINCT FROM x THEN z ELSE y END);
 CREATE OR REPLACE MACRO bough_fn.array_positions(a, x) AS list_filter(list_transform(a, lambda y, i: CASE WHEN y IS NOT DISTINCT FROM x THEN i END), lambda i: i IS NOT NULL);
 
+CREATE OR REPLACE MACRO bough_fn.list_join(a, b) AS CASE WHEN a IS NULL THEN b WHEN b IS NULL THEN a ELSE list_concat(a, b) END;
+CREATE OR REPLACE MACRO bough_fn.truths(a) AS list_transform(a, lambda x: CASE WHEN x THEN 't' WHEN NOT x THEN 'f' END);
+
 -- json
 CREATE OR REPLACE MACRO bough_fn.path_keys(p) AS list_transform(p, lambda x: replace(replace(x, '~', '~0'), '/', '~1'));
 CREATE OR REPLACE MACRO bough_fn.path(p VARCHAR) AS CASE WHEN trim(p, '{} ') = '' THEN '$' ELSE '/' || array_to_string(bough_fn.path_keys(list_transform(string_split(trim(p, '{}'), ','), lambda y: trim(y, ' "'))), '/') END, (p) AS '/' || array_to_string(bough_fn.path_keys(p), '/');
@@ -80,8 +83,14 @@ CREATE OR REPLACE MACRO bough_fn.json_list(j) AS CASE WHEN json_type(j) = 'ARRAY
 CREATE OR REPLACE MACRO bough_fn.json_pairs(j, ks) AS list_transform(ks, lambda k: to_json(k) || ':' || json_extract(j, bough_fn.key(k)));
 CREATE OR REPLACE MACRO bough_fn.json_concat_of(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN json_type(a) = 'OBJECT' AND json_type(b) = 'OBJECT' THEN ('{' || array_to_string(list_concat(bough_fn.json_pairs(a, list_filter(json_keys(a), lambda k: NOT json_exists(b, bough_fn.key(k)))), bough_fn.json_pairs(b, json_keys(b))), ',') || '}')::JSON ELSE to_json(list_concat(bough_fn.json_list(a), bough_fn.json_list(b))) END;
 CREATE OR REPLACE MACRO bough_fn.json_concat(a, b) AS bough_fn.json_concat_of(a::JSON, b::JSON);
+CREATE OR REPLACE MACRO bough_fn.json_minus(j, k VARCHAR) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k))) ELSE json_remove(j::JSON, bough_fn.key(k)) END, (j, k VARCHAR[]) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND list_contains(k, bough_fn.json_text(x))))) WHEN j IS NOT NULL AND k IS NOT NULL THEN ('{' || array_to_string(bough_fn.json_pairs(j::JSON, list_filter(json_keys(j::JSON), lambda x: NOT list_contains(k, x))), ',') || '}')::JSON END, (j, k) AS CASE WHEN json_type(j::JSON) = 'OBJECT' THEN error('cannot delete from object using integer index') ELSE json_remove(j::JSON, CASE WHEN k < 0 THEN '$[#' || k || ']' ELSE '$[' || k || ']' END) END;
+CREATE OR REPLACE MACRO bough_fn.moment_json(x) AS replace(x::VARCHAR, ' ', 'T');
+CREATE OR REPLACE MACRO bough_fn.zoned_json(x) AS regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00');
+CREATE OR REPLACE MACRO bough_fn.moments_json(a) AS list_transform(a, lambda x: replace(x::VARCHAR, ' ', 'T'));
+CREATE OR REPLACE MACRO bough_fn.zoneds_json(a) AS list_transform(a, lambda x: regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00'));
 
 -- dates
+CREATE OR REPLACE MACRO bough_fn.interval_over(i, n) AS "/"(i, n);
 CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIMESTAMPTZ, (f, x) AS date_trunc(f, x);
 CREATE OR REPLACE MACRO bough_fn.part(f, x) AS CASE lower(f) WHEN 'epoch' THEN epoch(x)::DOUBLE WHEN 'second' THEN date_part('microseconds', x) / 1e6 WHEN 'seconds' THEN date_part('microseconds', x) / 1e6 WHEN 'millisecond' THEN date_part('microseconds', x) / 1e3 WHEN 'milliseconds' THEN date_part('microseconds', x) / 1e3 ELSE date_part(f, x)::DOUBLE END;
 CREATE OR REPLACE MACRO bough_fn.date_bin(i, x, origin) AS time_bucket(i, x, origin);

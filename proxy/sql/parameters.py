@@ -8,16 +8,15 @@ was found: Postgres would say text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from proxy.sql.expression_types import TEXT, engine_name, expression_type, is_exact
 from proxy.sql.parse import Parsed
-from proxy.sql.type_names import engine_type
 
 ColumnsOf = Callable[[str | None, str], Mapping[str, str] | None]
 
-TEXT = "VARCHAR"
 _COMPARISONS = (
     exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Like, exp.ILike,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.RegexpLike, exp.RegexpILike,
@@ -77,7 +76,11 @@ class TypesInPlace:
 
     def of_expression(self, node: exp.Expr) -> str | None:
         """The engine's type of an expression itself; None if it is not known."""
-        return _expression_type(node, self._scope)
+        return expression_type(node, self._scope)
+
+    def of_row(self, node: exp.Expr) -> dict[str, str]:
+        """Where ``node`` means a whole row: the columns of it whose type is known."""
+        return self._scope.of_row(node) if isinstance(node, exp.Column) and not node.table else {}
 
 
 class _Columns:
@@ -145,18 +148,62 @@ class _CertainColumns(_Columns):
             node = node.find_ancestor(*_NAMING)
         return None
 
+    def of_row(self, row: exp.Column) -> dict[str, str]:
+        """The known columns of the source that a bare name stands for."""
+        node = row.find_ancestor(*_NAMING)
+        found = (
+            [item for item in _sources(node) if item.alias_or_name.lower() == row.name.lower()]
+            if node
+            else []
+        )
+        if len(found) != 1 or self.of(row) is not None:
+            return {}
+        types = {name: self._of_source(found[0], name) for name in self._columns_in(found[0])}
+        return {name: type_ for name, type_ in types.items() if type_}
+
+    def _columns_in(self, source: exp.Expr) -> list[str]:
+        if isinstance(source, exp.Table):
+            named = [cte for cte in self._queries if cte.alias.lower() == source.name.lower()]
+            if named:
+                return self._columns_in(named[0])
+            return list(self._columns_of(_folded(source.args.get("db")), _folded(source.this) or "") or ())
+        if not isinstance(source, exp.CTE | exp.Subquery) or not isinstance(source.this, exp.Select):
+            return []
+        if source.this.is_star:
+            return [name for inner in _sources(source.this) for name in self._columns_in(inner)]
+        return source.alias_column_names or [item.alias_or_name for item in source.this.expressions]
+
     def _of_source(self, source: exp.Expr, name: str) -> str | None:
         """The type of a column of a source, '' if it has none of that name; None if nobody knows."""
-        if isinstance(source, exp.Subquery) and not source.alias_column_names:
-            return self._of_query(source.this, name)
+        if isinstance(source, exp.Subquery):
+            return self._of_named(source, name)
         if not isinstance(source, exp.Table):
             return None
         if source.name.lower() in self._names:
             named = [cte for cte in self._queries if cte.alias.lower() == source.name.lower()]
-            plain = len(named) == 1 and not named[0].alias_column_names and not source.alias_column_names
-            return self._of_query(named[0].this, name) if plain else None
+            plain = len(named) == 1 and not source.alias_column_names
+            return self._of_named(named[0], name) if plain else None
         columns = self._columns_of(_folded(source.args.get("db")), _folded(source.this) or "")
         return None if columns is None else _renamed(columns, source).get(name, "")
+
+    def _of_named(self, query: exp.CTE | exp.Subquery, name: str) -> str | None:
+        """The same of a query with a name, whose columns may have names of their own."""
+        names = [item.lower() for item in query.alias_column_names]
+        first = query.this
+        while isinstance(first, exp.SetOperation | exp.Subquery):
+            first = first.this
+        if not names:
+            found = self._of_query(first, name)
+        elif name.lower() not in names:
+            return "" if isinstance(first, exp.Select) and len(names) == len(first.expressions) else None
+        elif isinstance(first, exp.Select) and not any(item.is_star for item in first.expressions):
+            at = names.index(name.lower())
+            item = first.expressions[at].unalias() if at < len(first.expressions) else None
+            found = self._of_item(item) if id(first) not in self._open else None
+        else:
+            return None
+        united = first is not query.this  # the other parts may make a wider number of it
+        return found if not united or not found or is_exact(found) else None
 
     def _of_query(self, query: exp.Expr, name: str) -> str | None:
         """The same of a query: of what it takes over from its own sources, or casts."""
@@ -172,15 +219,18 @@ class _CertainColumns(_Columns):
         stars = [item for item in query.expressions if item.is_star]
         given = [item for item in query.expressions if item.alias_or_name.lower() == name.lower()]
         if not stars:
-            item = given[0].unalias() if len(given) == 1 else None
-            known = _expression_type(item, self) if isinstance(item, exp.Column | exp.Cast) else None
-            return known if given else ""
+            return (self._of_item(given[0].unalias()) if len(given) == 1 else None) if given else ""
         if len(query.expressions) > 1 or not isinstance(stars[0], exp.Star) or any(stars[0].args.values()):
             return None
         found = [self._of_source(source, name) for source in _sources(query)]
         if None in found or len([type_ for type_ in found if type_]) > 1:
             return None
         return "".join(filter(None, found))
+
+    def _of_item(self, item: exp.Expr | None) -> str | None:
+        """Of what a query gives: of expressions only what is no number, whose width is a guess."""
+        known = expression_type(item, self)
+        return known if isinstance(item, exp.Column | exp.Cast) or (known and is_exact(known)) else None
 
 
 def _renamed(columns: Mapping[str, str], table: exp.Table) -> Mapping[str, str]:
@@ -217,7 +267,7 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
     while isinstance(parent, (exp.Paren, exp.Alias, exp.Neg)):
         node, parent = parent, parent.parent
     if isinstance(parent, exp.Cast):
-        return _engine(parent.to)
+        return engine_name(parent.to)
     if isinstance(parent, exp.DefaultColumnConstraint):
         column = parent.find_ancestor(exp.ColumnDef)
         return _kind(column) if isinstance(column, exp.ColumnDef) else None
@@ -225,7 +275,7 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
         return "BIGINT"
     if isinstance(parent, exp.Any) or (isinstance(parent, exp.Anonymous) and parent.name.lower() == "all"):
         other = _other(parent) or (parent.parent.this if isinstance(parent.parent, exp.Binary) else None)
-        element = _expression_type(other, scope) if other is not None else None
+        element = expression_type(other, scope) if other is not None else None
         return f"{element or TEXT}[]"
     if isinstance(parent, exp.EQ) and isinstance(parent.parent, (exp.Update, exp.OnConflict)):
         return _assigned(parent, parent.parent, scope)
@@ -234,21 +284,21 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
     if isinstance(parent, exp.Interval):
         return TEXT
     if isinstance(parent, _COMPARISONS):
-        return _expression_type(_other(node), scope)
+        return expression_type(_other(node), scope)
     if isinstance(parent, (exp.Between, exp.In)):
         siblings = [parent.this, *parent.expressions, parent.args.get("low"), parent.args.get("high")]
         return next(
-            (t for s in siblings if s is not None and s is not node and (t := _expression_type(s, scope))),
+            (t for s in siblings if s is not None and s is not node and (t := expression_type(s, scope))),
             None,
         )
     if isinstance(parent, exp.Case) or (isinstance(parent, exp.If) and node is parent.args.get("true")):
         case = parent.parent if isinstance(parent, exp.If) else parent
         results = [item.args.get("true") for item in case.args.get("ifs") or ()] if case is not None else []
         others = [*results, case.args.get("default")] if isinstance(case, exp.Case) else []
-        return next((t for s in others if s is not node and (t := _expression_type(s, scope))), None)
+        return next((t for s in others if s is not node and (t := expression_type(s, scope))), None)
     if isinstance(parent, (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.If)):
         return next(
-            (t for s in parent.iter_expressions() if s is not node and (t := _expression_type(s, scope))),
+            (t for s in parent.iter_expressions() if s is not node and (t := expression_type(s, scope))),
             None,
         )
     if isinstance(parent, (exp.And, exp.Or, exp.Not, exp.Where)):
@@ -314,67 +364,4 @@ def _bare(item: exp.Expr) -> exp.Expr:
 def _kind(column: exp.ColumnDef) -> str:
     """The engine's type of a column that is being defined."""
     kind = column.args.get("kind")
-    return _engine(kind) if isinstance(kind, exp.DataType) else TEXT
-
-
-def _engine(type_: exp.Expr) -> str:
-    if not isinstance(type_, exp.DataType):
-        return "BIGINT" if type_.name.lower() == "oid" else TEXT
-    if type_.sql("postgres").lower().startswith("reg"):  # a name, which the catalog looks up
-        return TEXT
-    text = engine_type(type_).sql("duckdb")
-    return {"TEXT": TEXT, "INT": "INTEGER", "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}.get(
-        text, text.replace("TEXT[", "VARCHAR[").replace("INT[", "INTEGER[").replace("BIGINTEGER[", "BIGINT[")
-    )
-
-
-def _literals(node: exp.Literal) -> str:
-    if node.is_string:
-        return TEXT
-    if node.name.isdecimal():
-        return "INTEGER" if int(node.name) < 2**31 else "BIGINT"
-    return "DECIMAL(38,10)"
-
-
-_KNOWN_RESULTS: dict[type[exp.Expr], str] = {
-    exp.CurrentTimestamp: "TIMESTAMP WITH TIME ZONE",
-    exp.CurrentDate: "DATE",
-    exp.Boolean: "BOOLEAN",
-    exp.Count: "BIGINT",
-    exp.Extract: "DECIMAL(38,10)",
-    exp.DPipe: TEXT,
-    exp.Avg: "DOUBLE",
-}
-_NAMED_RESULTS = {
-    "lower": TEXT, "upper": TEXT, "length": "INTEGER", "trim": TEXT, "md5": TEXT, "left": TEXT, "right": TEXT,
-    "to_char": TEXT, "now": "TIMESTAMP WITH TIME ZONE", "to_regtype": "BIGINT", "to_regclass": "BIGINT",
-    "concat": TEXT, "replace": TEXT, "substr": TEXT, "char_length": "INTEGER", "row_number": "BIGINT",
-}  # fmt: skip
-
-
-def _expression_type(node: exp.Expr | None, scope: _Columns) -> str | None:
-    if node is None or isinstance(node, (exp.Parameter, exp.Placeholder)):
-        return None
-    if isinstance(node, exp.Column):
-        return scope.of(node)
-    if isinstance(node, exp.Cast):
-        return _engine(node.to)
-    if isinstance(node, exp.Literal):
-        return _literals(node)
-    if (known := _KNOWN_RESULTS.get(type(node))) is not None:
-        return known
-    if isinstance(node, exp.Anonymous):
-        return _NAMED_RESULTS.get(node.name.lower())
-    if isinstance(node, (exp.Paren, exp.Neg, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Collate)):
-        return _expression_type(node.this, scope)
-    if isinstance(node, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)):
-        return next(_types((node.this, node.expression), scope), None)
-    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and node.this.expressions:
-        return _expression_type(node.this.expressions[0], scope)
-    return None
-
-
-def _types(nodes: Sequence[exp.Expr], scope: _Columns) -> Iterator[str]:
-    for node in nodes:
-        if found := _expression_type(node, scope):
-            yield found
+    return engine_name(kind) if isinstance(kind, exp.DataType) else TEXT

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import sqlglot
 from sqlglot import exp
 
-from proxy.sql.parameters import TEXT, ColumnsOf, TypesInPlace
+from proxy.sql.expression_types import TEXT
+from proxy.sql.parameters import ColumnsOf, TypesInPlace
 
 TextForm = Callable[[str, str], str]  # (the engine's type, an expression) -> the expression of its text
 _TEXTS = (exp.DType.TEXT, exp.DType.VARCHAR)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -33,18 +34,10 @@ JSON = (114, 3802)
 # whole numbers of other widths, numeric and double precision, texts, json and jsonb
 LIKE = ({20, 23, 21}, {700, 701, 1700}, {19, 25, 705, 1042, 1043}, set(JSON))
 
-QUERIES = r"""
-SELECT interval '2 hours ago', interval '1 day -00:00:01', interval '1 year 02:03', interval '-1 days +02:03:00'
-SELECT interval '1 mons', interval '3 msec', interval '1h30m', interval 'P1Y2M3DT4H5M6S', interval '1 day - 2 hours'
-SELECT interval '1-2', '1 2:03:04'::interval, interval '1-2' year to month, interval '1 2:03' day to minute
-SELECT interval '90' day, interval '1.5' hour, interval '1 year 2 mons -3 days +04:05:06.7', interval '1 week 2 days'
-SELECT id, iv > '2 hours ago', iv = '1 day 02:03:04', ts + '1 day -00:00:01' FROM odd ORDER BY id
-SELECT '1 fortnight'::interval
-"""
-
 
 def queries() -> list[str]:
-    return [line for line in QUERIES.strip().splitlines() if line and not line.startswith("--")]
+    text = Path(__file__).with_name("same_as_postgres.sql").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("--")]
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
 """``/`` is DuckDB's ``//``: integers truncate towards zero, decimals and floats divide, zero is an error.
 
 Measured on DuckDB 2.0: ``//`` of DECIMAL and DOUBLE is true division, and raises on a zero divisor as long as
-``error_on_division_by_zero`` is on (the default). INTERVAL has no ``//``, so literals of it keep ``/``.
+``error_on_division_by_zero`` is on (the default). INTERVAL has no ``//``: a macro divides what
+is one by its looks.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
+
+from proxy.sql.macros import call
 
 
 def division(tree: exp.Expr) -> exp.Expr:
@@ -16,7 +19,9 @@ def division(tree: exp.Expr) -> exp.Expr:
     'SELECT a // 2'
     """
     for node in reversed(list(tree.find_all(exp.Div))):
-        if not _is_interval(node.this):
+        if _is_interval(node.this):
+            _replace(node, call("interval_over", node.this, node.expression))
+        else:
             _replace(node, exp.IntDiv(this=node.this, expression=node.expression))
     return tree
 

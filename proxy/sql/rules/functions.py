@@ -30,7 +30,7 @@ _MACROS = {
     "array_replace": "array_replace", "array_positions": "array_positions",
     "json_typeof": "json_typeof", "jsonb_typeof": "json_typeof", "json_array_length": "json_array_length",
     "jsonb_array_length": "json_array_length", "date_trunc": "date_trunc", "date_part": "part",
-    "date_bin": "date_bin", "make_interval": "make_interval",
+    "array_cat": "list_join", "date_bin": "date_bin", "make_interval": "make_interval",
 }  # fmt: skip
 # macros chosen by type, and the engine's function where the type is not known in time
 _OVERLOADED = {
@@ -44,7 +44,7 @@ _RENAMED = {
     "jsonb_build_array": "json_array", "to_jsonb": "to_json", "json_agg": "json_group_array",
     "jsonb_agg": "json_group_array", "json_object_agg": "json_group_object",
     "jsonb_object_agg": "json_group_object", "transaction_timestamp": "now", "statement_timestamp": "now",
-    "clock_timestamp": "now", "array_cat": "list_concat", "array_append": "list_append",
+    "clock_timestamp": "now", "array_append": "list_append",
     "jsonb_pretty": "json_pretty", "date_add": "date_add", "json_strip_nulls": "json_strip_nulls",
     "regexp_like": "regexp_matches",
     "array_position": "list_position",

@@ -1,0 +1,241 @@
+"""What an operator or a function does depends on the types of what it is given, and the engine's differ from Postgres'.
+
+``||`` joins jsonb, or arrays, or an array and an element; ``-`` takes a member out of jsonb; ``/`` divides an interval;
+``date_trunc`` of a date is a timestamp with time zone; times in json have a ``T``. The rules
+(``proxy.sql.rules``) know no columns: here a translated tree is changed where the types are certain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from proxy.sql.array_text import parse_array
+from proxy.sql.json_values import with_values, written
+from proxy.sql.macros import call, function
+from proxy.sql.parameters import ColumnsOf, TypesInPlace
+
+MAY_MATTER = re.compile(
+    r"\|\||/|->|#|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|array_to_string|generate_series"
+    r"|\bsum\s*\(\s*(?:min|max)\b",
+    re.IGNORECASE,
+)
+_JSON, _INTERVAL, _ZONED = "JSON", "INTERVAL", "TIMESTAMP WITH TIME ZONE"
+_SPELLED = ("DOUBLE", "FLOAT", _INTERVAL, "BLOB", "DECIMAL(38,10)")
+_OPERATORS = (exp.DPipe, exp.Sub, exp.IntDiv, exp.Anonymous, exp.Sum, exp.ExplodingGenerateSeries)
+
+
+def with_operators(tree: exp.Expr, columns_of: ColumnsOf) -> exp.Expr | None:
+    """A copy of a translated ``tree`` with such operators as Postgres has them; None if it has none."""
+    if tree.find(*_OPERATORS) is None:
+        return None
+    copy = tree.copy()
+    types = TypesInPlace(copy, columns_of)
+    changed = False
+    # what is inside another comes first: it has a type then
+    for node in sorted(copy.find_all(*_OPERATORS), key=lambda item: -item.depth):
+        new = _CHANGES[type(node)](node, types)
+        if new is None:
+            continue
+        changed = True
+        if node is copy:
+            copy = new
+        elif new is not node:
+            node.replace(new)
+    return copy if changed else None
+
+
+def _pipe(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    left, right = node.this, node.expression
+    kinds = types.of_expression(left), types.of_expression(right)
+    if _JSON in kinds and all(
+        kind == _JSON or _is_json(side) for kind, side in zip(kinds, (left, right), strict=True)
+    ):
+        return call("json_concat", left.copy(), right.copy())
+    lists = [kind for kind in kinds if kind is not None and kind.endswith("[]")]
+    if not lists:
+        return None
+    sides = [_listed(side, lists[0]) or side.copy() for side in (left, right)]
+    are_lists = [
+        kind in lists or sides[at] != side
+        for at, (kind, side) in enumerate(zip(kinds, (left, right), strict=True))
+    ]
+    if all(are_lists):
+        return call("list_join", *sides)
+    if None in kinds:
+        return None
+    return function("list_append" if are_lists[0] else "list_prepend", *sides)
+
+
+def _is_json(side: exp.Expr) -> bool:
+    """A text without a type beside jsonb is jsonb; beside json it may be a text."""
+    if isinstance(side.unnest(), (exp.Parameter, exp.Placeholder)):
+        return True
+    if not isinstance(side, exp.Literal) or not side.is_string:
+        return False
+    try:
+        json.loads(side.name)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(side: exp.Expr, type_: str) -> exp.Expr | None:
+    """NULL, or a text without a type, beside an array: an array."""
+    if isinstance(side, exp.Null):
+        return exp.cast(side.copy(), type_, dialect="duckdb")
+    if isinstance(side, exp.Literal) and side.is_string:
+        return exp.cast(parse_array(side.name), type_, dialect="duckdb")
+    return None
+
+
+def _minus(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    if types.of_expression(node.this) != _JSON:
+        return None
+    return call("json_minus", node.this.copy(), node.expression.copy())
+
+
+def _over(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    if types.of_expression(node.this) != _INTERVAL:
+        return None
+    return call("interval_over", node.this.copy(), node.expression.copy())
+
+
+def _sum(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """``sum(min(a)) OVER ()``: a macro cannot choose by the type of an aggregate."""
+    value = node.this
+    if not isinstance(value, (exp.Min, exp.Max)) or isinstance(node.parent, exp.Cast):
+        return None
+    type_ = types.of_expression(value.this) if isinstance(value.this, exp.Column) else None
+    if type_ == "BIGINT":
+        node.set("this", exp.cast(value.copy(), "DECIMAL(38,0)", dialect="duckdb"))
+        return node
+    if type_ not in ("INTEGER", "SMALLINT"):
+        return None
+    whole = node
+    while isinstance(whole.parent, (exp.Filter, exp.Window)) and whole.arg_key == "this":
+        whole = whole.parent
+    if whole is node:
+        return exp.cast(node.copy(), "BIGINT", dialect="duckdb")
+    whole.replace(exp.cast(whole.copy(), "BIGINT", dialect="duckdb"))
+    return node
+
+
+def _series(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A series of dates has times with a zone."""
+    items = [node.args.get(key) for key in ("start", "end")]
+    if types.of_expression(items[0] or exp.Null()) != "DATE":
+        return None
+    for key, item in zip(("start", "end"), items, strict=True):
+        if item is not None:
+            node.set(key, exp.cast(item.copy(), _ZONED, dialect="duckdb"))
+    return node
+
+
+def _call(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    found = _FUNCTIONS.get(node.name.lower())
+    return found(node, types) if found is not None else None
+
+
+def _date_trunc(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    arguments = node.expressions
+    if len(arguments) != 2 or types.of_expression(arguments[1]) != "DATE" or isinstance(node.parent, exp.Dot):
+        return None
+    zoned = exp.cast(arguments[1].copy(), _ZONED, dialect="duckdb")
+    return function("date_trunc", arguments[0].copy(), zoned)
+
+
+def _round(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """Halves of double precision go to the even neighbour; what is numeric to Postgres is not meant."""
+    arguments = node.expressions
+    if len(arguments) != 1 or types.of_expression(arguments[0]) not in ("DOUBLE", "FLOAT"):
+        return None
+    if arguments[0].find(exp.Avg, exp.IntDiv, exp.Div, exp.Anonymous) is not None:
+        return None
+    return function("round_even", arguments[0].copy(), exp.Literal.number(0))
+
+
+def _concat(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """Its values are spelled as in a cast to text, but for truth: ``t``."""
+    arguments = [_spelled(item, types) for item in node.expressions]
+    if not any(arguments):
+        return None
+    given = [new or old.copy() for new, old in zip(arguments, node.expressions, strict=True)]
+    return function(node.name, *given)
+
+
+def _spelled(item: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    type_ = types.of_expression(item)
+    if type_ == "BOOLEAN":
+        return _truth(item)
+    if type_ is not None and (type_ in _SPELLED or type_.endswith("[]")):
+        return exp.cast(item.copy(), "TEXT", dialect="duckdb")
+    return None
+
+
+def _truth(item: exp.Expr) -> exp.Expr:
+    arms = [
+        exp.If(this=item.copy(), true=exp.Literal.string("t")),
+        exp.If(this=exp.Not(this=exp.Paren(this=item.copy())), true=exp.Literal.string("f")),
+    ]
+    return exp.Case(ifs=arms)
+
+
+def _joined(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    if not isinstance(node.parent, exp.Dot) or types.of_expression(node.expressions[0]) != "BOOLEAN[]":
+        return None
+    arguments = [call("truths", node.expressions[0].copy()), *[item.copy() for item in node.expressions[1:]]]
+    return exp.Anonymous(this=node.name, expressions=arguments)
+
+
+def _collected(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """Whole rows that are collected for json: their times are written there."""
+    above = node.parent
+    while isinstance(above, (exp.Filter, exp.Window)):
+        above = above.parent
+    if not isinstance(above, exp.Anonymous) or above.name != "to_json":
+        return None
+    first = node.expressions[0]
+    value = first.this if isinstance(first, exp.Order) else first
+    new = written(value, types) if types.of_row(value) else None
+    if new is None:
+        return None
+    value.replace(new)
+    return node
+
+
+def _listed_series(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    arguments = node.expressions
+    if len(arguments) != 3 or types.of_expression(arguments[0]) != "DATE":
+        return None
+    zoned = [exp.cast(item.copy(), _ZONED, dialect="duckdb") for item in arguments[:2]]
+    return function(node.name, *zoned, arguments[2].copy())
+
+
+Change = Callable[[exp.Expr, TypesInPlace], exp.Expr | None]
+_CHANGES: dict[type[exp.Expr], Change] = {
+    exp.DPipe: _pipe,
+    exp.Sub: _minus,
+    exp.IntDiv: _over,
+    exp.Sum: _sum,
+    exp.ExplodingGenerateSeries: _series,
+    exp.Anonymous: _call,
+}
+_FUNCTIONS: dict[str, Change] = {
+    "date_trunc": _date_trunc,
+    "round": _round,
+    "generate_series": _listed_series,
+    "concat": _concat,
+    "concat_ws": _concat,
+    "array_to_string": _joined,
+    "row_to_json": with_values,
+    "to_json": with_values,
+    "list": _collected,
+    "json_object": with_values,
+    "json_array": with_values,
+    "json_group_array": with_values,
+    "json_group_object": with_values,
+}
