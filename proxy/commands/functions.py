@@ -83,6 +83,9 @@ def from_function(name: str, positional: Sequence[Any], named: Mapping[str, Any]
             hint="docs/commands.md lists the functions.",
             detail="No command has a function of that name.",
         )
+    if form.yielding and len(positional) == len(form.parameters) + 1:
+        # The datasource, its database and the rest, all by their places.
+        positional = [positional[0], *positional[2:]]
     if len(positional) > len(form.parameters):
         raise _arguments(form, f"it takes at most {len(form.parameters)} arguments, not {len(positional)}")
     arguments: Arguments = dict(zip(form.parameters, positional, strict=False))

@@ -125,22 +125,26 @@ class Reader:
             parts.append(self.column(what))
         return tuple(parts)
 
-    def column(self, what: str = "column name") -> str:
+    def column(self, what: str = "column name", *, kinds: tuple[str, ...] = ("word", "quoted")) -> str:
         """A name after a dot or in a column list, where reserved words are welcome."""
         token = self.peek()
-        if token.kind not in ("word", "quoted"):
+        if token.kind not in kinds:
             raise self.error()
         self._index += 1
         return check_name(token.value, what, position=token.start + 1)
 
     def columns(self) -> tuple[str, ...]:
-        """``(a, b)``"""
+        """``(a, "B", 'c')``"""
         self.expect_symbol("(")
-        names = [self.column()]
+        names = [self.named_column()]
         while self.accept_symbol(","):
-            names.append(self.column())
+            names.append(self.named_column())
         self.expect_symbol(")")
         return tuple(names)
+
+    def named_column(self) -> str:
+        """A column's name where nothing but one can stand: also as a string."""
+        return self.column(kinds=("word", "quoted", "string"))
 
     def string(self) -> str:
         token = self.peek()

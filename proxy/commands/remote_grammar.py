@@ -93,7 +93,9 @@ def read_show_remote(reader: Reader) -> Command:
     reader.expect("show")
     what = reader.take().value
     reader.expect("from")
-    path = reader.path("datasource name")
+    token = reader.peek()
+    alone = token.kind == "string" and not set(token.value) & set('."')
+    path = (reader.name("datasource name"),) if alone else reader.path("datasource name")
     reader.end()
     return commands.ShowRemote(what, path)
 
@@ -240,7 +242,7 @@ def _transfer_table(reader: Reader) -> commands.Transfer:
         elif clause == "key":
             key = reader.columns()
         elif clause == "cursor":
-            cursor = reader.column()
+            cursor = reader.named_column()
         else:
             options = _options(reader)
     reader.end()

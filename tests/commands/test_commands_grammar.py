@@ -89,6 +89,8 @@ RIGHT = [
     ("TEST DATASOURCE pg", r.TestDatasource("pg")),
     ("SHOW DATASOURCES", r.ShowDatasources()),
     ("SHOW TABLES FROM pg.public", r.ShowRemote("tables", ("pg", "public"))),
+    ("SHOW TABLES FROM 'my source'", r.ShowRemote("tables", ("my source",))),
+    ("SHOW TABLES FROM 'pg.public'", r.ShowRemote("tables", ("pg", "public"))),
     ("SHOW SCHEMAS FROM pg", r.ShowRemote("schemas", ("pg",))),
     ("DESCRIBE pg.public.users", r.DescribeTable(("pg", "public", "users"))),
     ("SHOW CREATE TABLE pg.public.t FOR mysql", r.ShowCreateTable(("pg", "public", "t"), "mysql")),
@@ -119,6 +121,10 @@ RIGHT = [
     (
         "TRANSFER t TO pg.t MODE incremental CURSOR c KEY (a)",
         r.Transfer(r.Origin(("t",)), ("pg", "t"), mode="incremental", key=("a",), cursor="c"),
+    ),
+    (
+        "TRANSFER t TO pg.t MODE incremental CURSOR 'C c' KEY ('a', \"B\")",
+        r.Transfer(r.Origin(("t",)), ("pg", "t"), mode="incremental", key=("a", "B"), cursor="C c"),
     ),
     (
         "TRANSFER t TO local.t WITH (batch 5) KEY (a) ON BRANCH b MODE upsert",

@@ -309,6 +309,9 @@ def test_a_ddl_is_validated_whatever_database_is_named_with_its_datasource(
     ddl = "CREATE TABLE t (id bigint)"
     for more in ({"datasource": lake}, {"database": lake}, {"datasource": lake, "database": "main"}):
         assert _call(client, "validate_ddl", ddl=ddl, target_table="t", **more)[0]["validated"] is True
+    client.execute("SELECT * FROM bough.validate_ddl(%s, %s, %s, %s)", ("postgres", "sales", ddl, "t"))
+    row = client.execute("SELECT valid FROM validate_ddl('postgres', '', 'CREATE TABLE t (a tinyint)', 't')")
+    assert row.fetchone() == {"valid": False}
 
 
 @pytest.mark.postgres
