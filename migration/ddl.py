@@ -25,10 +25,15 @@ from migration.ddl_reader import TableStatement, read_table
 from migration.ddl_render import Rendered, key_clause, render, render_ddl
 from migration.ddl_rules import RULES, Subject, Violation
 from migration.ddl_rules.base import error
+from migration.ddl_rules.postgres import grammar
 from migration.dialects import contract
 from migration.errors import MigrationError
 
 __all__ = ["Rendered", "Violation", "errors", "key_clause", "read", "render", "render_ddl", "validate"]
+
+
+_NEWEST = {"mariadb": "11"}  # a name of a contract that says which of its engines it is
+_POSTGRES = ("postgres", "postgresql", "pg")
 
 
 def validate(
@@ -36,6 +41,7 @@ def validate(
 ) -> list[Violation]:
     """Everything wrong with ``ddl``, by position; an empty list means the contract has no objection."""
     item = contract(dialect)
+    version = version or _NEWEST.get(dialect.strip().lower())
     try:
         statements = [part for part in split_top(lex(ddl, item), ";") if part]
         if not statements:
@@ -44,6 +50,8 @@ def validate(
         subject = Subject(table, item, version, target_table, ddl)
         found = [violation for rule in RULES for violation in rule(subject)]
         found += _followers(statements[1:])
+        if dialect.strip().lower() in _POSTGRES and not any(each.severity == "error" for each in found):
+            found += grammar(ddl)
     except MigrationError as refusal:
         kind = "statement.kind" if refusal.sqlstate == "0A000" else "syntax"
         fix = "Only CREATE TABLE is judged here." if kind == "statement.kind" else refusal.hint or ""

@@ -119,7 +119,7 @@ def lex(text: str, contract: DialectContract) -> list[Lexeme]:
             lexemes.append(Lexeme("string", token.text, start, end))
         elif kind == "NUMBER":
             lexemes.append(Lexeme("number", token.text, start, end))
-        elif raw[:1].isalpha() or raw[:1] in "_@#$":
+        elif raw[:1].isalpha() or raw[:1] in "_@#$" or kind == "VAR":
             offset = start
             for word in raw.split():
                 offset = text.index(word, offset)

@@ -63,6 +63,7 @@ class ConstraintDefinition:
     position: int
     columns: tuple[Reference, ...] = ()
     lexemes: tuple[Lexeme, ...] = ()
+    name: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class TableStatement:
     has_query: bool = False
     stray: tuple[Lexeme, ...] = field(default=())
     copies: bool = False  # LIKE or PARTITION OF another table, whose columns it has, and no list
+    listed: bool = False  # whether there is a list of columns, an empty one perhaps
+    modifiers: tuple[Lexeme, ...] = ()  # the words between CREATE and TABLE
 
     @property
     def borrows(self) -> bool:
@@ -121,15 +124,19 @@ def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) 
         at += 1
     if at == len(lexemes):
         raise _another(lexemes)
+    modifiers = tuple(lexemes[1:at])
     at += 1
     if find_words(lexemes[at : at + 3], ("if", "not", "exists")) == 0:
         at += 3
     path: list[Reference] = []
-    while at < len(lexemes) and lexemes[at].is_name:
+    while at < len(lexemes) and _is_name(lexemes[at], contract):
         lexeme = lexemes[at]
-        for part in lexeme.text.split(".") if contract.name == "bigquery" else [lexeme.text]:
-            path.append(Reference(part, lexeme.start + 1, lexeme.kind == "quoted"))
-        at += 1
+        name, end = lexeme.text, at + 1
+        while contract.name == "bigquery" and not path and _is_joined(lexemes, end):
+            name, end = f"{name}-{lexemes[end + 1].text}", end + 2  # a project's name, such as my-project
+        for part in name.split(".") if contract.name == "bigquery" else [name]:
+            path.append(Reference(part, lexeme.start + 1, lexeme.kind != "word" or "-" in name))
+        at = end
         if at < len(lexemes) and lexemes[at].says("."):
             at += 1
         else:
@@ -138,26 +145,73 @@ def read_table(lexemes: Sequence[Lexeme], text: str, contract: DialectContract) 
         raise _broken(
             "the table has no name", lexemes[min(at, len(lexemes) - 1)], "Write CREATE TABLE name (…)."
         )
-    copies = contract.name in ("mysql", "hive", "spark", "snowflake") and at < len(lexemes)
-    if (copies and lexemes[at].says("like")) or (
-        contract.family == "postgres-like" and find_words(lexemes[at : at + 2], ("partition", "of")) == 0
-    ):
-        return TableStatement(tuple(path), (), (), (), copies=True)
+    if _copies(lexemes[at:], contract):
+        return TableStatement(tuple(path), (), (), (), copies=True, modifiers=modifiers)
     columns: list[ColumnDefinition] = []
     constraints: list[ConstraintDefinition] = []
+    if contract.name == "clickhouse" and find_words(lexemes[at : at + 1], ("uuid",)) == 0:
+        at += 2
     if contract.name == "clickhouse" and find_words(lexemes[at : at + 2], ("on", "cluster")) == 0:
         at += 3
-    if at < len(lexemes) and lexemes[at].says("("):
+    listed = at < len(lexemes) and lexemes[at].says("(")
+    if listed:
         end = group(lexemes, at)
         inner = lexemes[at + 1 : end - 1]
         if not inner or not inner[0].says("select", "with"):
-            for element in split_top(inner) if inner else ():
+            elements = split_top(inner) if inner else []
+            if contract.name in ("duckdb", "clickhouse") and len(elements) > 1 and not elements[-1]:
+                elements.pop()  # they take a comma too many at the end
+            for element in elements:
                 if not element:
                     raise _broken("a column is missing between commas", lexemes[at], "Take a comma out.")
                 _read_element(element, text, contract, columns, constraints)
             at = end
     clauses, stray, has_query = _read_clauses(lexemes[at:], text)
-    return TableStatement(tuple(path), tuple(columns), tuple(constraints), clauses, has_query, stray)
+    return TableStatement(
+        tuple(path),
+        tuple(columns),
+        tuple(constraints),
+        clauses,
+        has_query,
+        stray,
+        listed=listed,
+        modifiers=modifiers,
+    )
+
+
+def _is_joined(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether a hyphen without blanks around it stands between two words."""
+    if at + 1 >= len(lexemes) or not lexemes[at].says("-"):
+        return False
+    return lexemes[at - 1].end == lexemes[at].start and lexemes[at].end == lexemes[at + 1].start
+
+
+def _is_name(lexeme: Lexeme, contract: DialectContract) -> bool:
+    """Whether it can name a table or a column: in SQLite a text in single quotes too."""
+    return lexeme.is_name or (contract.name == "sqlite" and lexeme.kind == "string")
+
+
+_COPYING = {  # dialect: the words behind the name that take another table for a pattern
+    **dict.fromkeys(("mysql", "hive", "spark", "starrocks", "doris"), ("like",)),
+    "snowflake": ("like", "clone"),
+    "bigquery": ("like", "copy", "clone"),
+}
+
+
+def _copies(lexemes: Sequence[Lexeme], contract: DialectContract) -> bool:
+    """Whether what follows the name says that the table is as another one, or of a type."""
+    if contract.name in _COPYING:
+        return any(find_words(lexemes[:1], (word,)) == 0 for word in _COPYING[contract.name])
+    if contract.name == "clickhouse":  # AS other, AS function(…), CLONE AS other
+        if find_words(lexemes[:2], ("clone", "as")) == 0:
+            return True
+        return find_words(lexemes[:1], ("as",)) == 0 and not (
+            len(lexemes) > 1 and lexemes[1].says("select", "with", "(", "from", "values")
+        )
+    starts = (("partition", "of"), ("of",))
+    return contract.family == "postgres-like" and any(
+        find_words(lexemes[: len(words)], words) == 0 for words in starts
+    )
 
 
 def _another(lexemes: Sequence[Lexeme]) -> MigrationError:
@@ -178,11 +232,16 @@ def _read_element(
 ) -> None:
     first = element[0]
     following = element[1] if len(element) > 1 else None
+    starts_constraint = first.says(*CONSTRAINTS)
+    if contract.name == "clickhouse" and not first.says("constraint"):  # whose columns may be called so
+        starts_constraint = starts_constraint and following is not None and following.says("key", "(")
+    if first.says("period") and following is not None and following.says("for"):
+        starts_constraint = True  # of MariaDB's tables with a history
     starts_index = first.says("key", "index", "projection") and contract.family in INDEXED_FAMILIES
-    if first.says(*CONSTRAINTS) or (starts_index and following is not None and following.kind != "string"):
+    if starts_constraint or (starts_index and following is not None and following.kind != "string"):
         constraints.append(_read_constraint(element))
         return
-    if not first.is_name:
+    if not _is_name(first, contract):
         raise _broken(
             "a column name is expected here", first, "Write a name, and quote one that is no plain word."
         )
@@ -193,7 +252,7 @@ def _read_element(
         ColumnDefinition(
             first.text,
             first.start + 1,
-            first.kind == "quoted",
+            first.kind != "word",
             type_text,
             (type_lexemes[0].start if type_lexemes else first.start) + 1,
             tuple(element[end:]),
@@ -219,6 +278,8 @@ def _type_end(element: Sequence[Lexeme], at: int) -> int:
         lexeme = element[at]
         if lexeme.says("(", "<", "["):
             at = group(element, at)
+        elif lexeme.says("with", "without") and not _goes_on(element, at):
+            break
         elif lexeme.says(*TYPE_WORDS):
             at += 1
         else:
@@ -226,8 +287,17 @@ def _type_end(element: Sequence[Lexeme], at: int) -> int:
     return at
 
 
+def _goes_on(element: Sequence[Lexeme], at: int) -> bool:
+    """Whether WITH is of TIMESTAMP WITH TIME ZONE: other clauses of a column begin with it too."""
+    return at + 1 < len(element) and element[at + 1].says("time", "local")
+
+
 def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
-    rest = element[2:] if element[0].says("constraint") else element
+    rest, name = element, None
+    if element[0].says("constraint"):
+        rest = element[1:]
+        if rest and not rest[0].says("primary", "unique", "foreign", "check"):
+            name, rest = Reference(rest[0].text, rest[0].start + 1, rest[0].kind == "quoted"), rest[1:]
     if not rest:
         raise _broken("the constraint is empty", element[0], "Leave it out, or say what it is to be.")
     word = rest[0].text.lower()
@@ -243,7 +313,9 @@ def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
     columns: tuple[Reference, ...] = ()
     if opening is not None and kind in ("primary", "unique", "foreign", "index", "fulltext"):
         columns = listed_columns(rest[opening + 1 : group(rest, opening) - 1])
-    return ConstraintDefinition(kind, rest[0].start + 1, columns, rest)  # type: ignore[arg-type]
+    elif opening is None and kind == "primary" and len(rest) == 3 and rest[2].is_name:
+        columns = listed_columns(rest[2:])  # ClickHouse: PRIMARY KEY id
+    return ConstraintDefinition(kind, rest[0].start + 1, columns, rest, name)  # type: ignore[arg-type]
 
 
 def listed_columns(lexemes: Sequence[Lexeme]) -> tuple[Reference, ...]:
@@ -272,7 +344,15 @@ def _read_clauses(
         depth += lexeme.says("(") - lexeme.says(")")
         if depth < 0:
             raise _broken("a parenthesis too many", lexeme, "Take it out.")
-        if depth == 0 and lexeme.says("as", "select") and not (found and found[-1][0] == "stored_as"):
+        if (
+            lexeme.says("replace", "ignore")
+            and at + 1 < len(lexemes)
+            and lexemes[at + 1].says("as", "select")
+        ):
+            has_query, end = True, at  # MySQL: what to do with rows of one key
+            break
+        of_format = bool(found) and found[-1][0] == "stored_as" and at == found[-1][2]
+        if depth == 0 and lexeme.says("as", "select") and not of_format:
             has_query, end = True, at
             break
         started = _starter(lexemes, at) if depth == 0 else None

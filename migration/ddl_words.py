@@ -23,8 +23,10 @@ STARTERS: dict[tuple[str, ...], str] = {
     ("settings",): "settings",
     ("sample", "by"): "sample_by",
     ("ttl",): "ttl",
+    ("with", "system", "versioning"): "versioning",
     ("with",): "with",
     ("without", "rowid"): "without_rowid",
+    ("without", "oids"): "without_oids",
     ("strict",): "strict",
     ("cluster", "by"): "cluster_by",
     ("clustered", "by"): "clustered_by",
@@ -43,6 +45,8 @@ STARTERS: dict[tuple[str, ...], str] = {
     ("stored",): "stored_as",
     ("tblproperties",): "tblproperties",
     ("options",): "options",
+    ("data", "directory"): "table_option",
+    ("index", "directory"): "table_option",
     ("row", "format"): "row_format",
     ("row", "access"): "row_access",
     ("row_format",): "row_format",
@@ -65,7 +69,7 @@ TYPE_WORDS = frozenset(
 )
 TWO_WORD_TYPES = {
     "national": ("character", "char", "varchar"),
-    "long": ("varchar",),
+    "long": ("varchar", "varbinary"),
     "unsigned": ("big",),
     "big": ("int",),
 }
@@ -80,7 +84,7 @@ CONSTRAINTS = (
     "fulltext",
     "spatial",
 )
-INDEXED_FAMILIES = ("mysql-like", "clickhouse")
+INDEXED_FAMILIES = ("mysql-like", "clickhouse", "snowflake")
 ATTRIBUTES = frozenset(
     words(
         "not null primary unique default comment auto_increment autoincrement identity "

@@ -45,7 +45,7 @@ _FOLLOWING = frozenset(
 )
 _FIRST_OF_TWO = {
     "national": ("character", "char", "varchar"),
-    "long": ("varchar", "text", "raw", "blob"),
+    "long": ("varchar", "varbinary", "text", "raw", "blob"),
     "unsigned": ("big",),
     "big": ("int",),
     "native": ("character",),

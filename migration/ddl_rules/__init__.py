@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from migration.ddl_rules import clauses, engines, keymodels, lake, names, types
+from migration.ddl_rules import (
+    clauses,
+    clickhouse,
+    embedded,
+    engines,
+    expressions,
+    keymodels,
+    lake,
+    mysql,
+    names,
+    postgres,
+    shape,
+    types,
+)
 from migration.ddl_rules.base import Rule, Subject, Violation
 
 __all__ = ["RULES", "Rule", "Subject", "Violation"]
 
 RULES: tuple[Rule, ...] = (
+    *shape.RULES,
     *names.RULES,
     *types.RULES,
     *clauses.RULES,
     *keymodels.RULES,
     *engines.RULES,
+    *postgres.RULES,
+    *mysql.RULES,
+    *clickhouse.RULES,
+    *embedded.RULES,
     *lake.RULES,
+    *expressions.RULES,
 )

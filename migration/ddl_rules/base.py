@@ -47,6 +47,17 @@ class Subject:
         """True if the target is that version or newer (or not stated)."""
         return at_least(self.version, version)
 
+    @property
+    def mariadb(self) -> bool:
+        """True if the target is a MariaDB, whose versions begin where MySQL's are not yet."""
+        return self.contract.name == "mysql" and self.version is not None and at_least(self.version, "10")
+
+    @property
+    def external(self) -> bool:
+        """True of a table whose rows lie elsewhere, where that has clauses of its own."""
+        elsewhere = self.contract.name in ("redshift", "greenplum", "snowflake", "bigquery")
+        return elsewhere and any(word.says("external", "foreign") for word in self.table.modifiers)
+
     def type_of(self, column: ColumnDefinition) -> CanonicalType:
         """The column's canonical type, ``unknown`` if it cannot be read."""
         try:

@@ -38,6 +38,8 @@ def dialect_of(subject: Subject) -> str:
 def allowed_clauses(subject: Subject) -> Iterator[Violation]:
     """A clause of another engine is refused: DUPLICATE KEY, ENGINE, DISTRIBUTED BY in PostgreSQL and the
     like."""
+    if subject.external:
+        return
     for clause in subject.table.clauses:
         if clause.name not in subject.contract.clauses:
             message = f"{subject.contract.name} has no clause {clause.spelled.upper()}"

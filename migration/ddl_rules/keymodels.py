@@ -28,7 +28,7 @@ _BUCKET_KINDS = ("date", "timestamp", "text", "bool", "decimal")
 
 
 def _applies(subject: Subject) -> bool:
-    return subject.contract.name in ("starrocks", "doris")
+    return subject.contract.name in ("starrocks", "doris") and not subject.table.copies
 
 
 def _model(subject: Subject) -> TableClause | None:

@@ -17,6 +17,7 @@ from migration.ddl_rules.base import (
     expression_names,
     warning,
 )
+from migration.dialects.reserved import MARIADB, MYSQL
 
 _LISTS = (
     *KEY_MODELS,
@@ -49,9 +50,14 @@ _INGESTION = ("_PARTITIONTIME", "_PARTITIONDATE")  # of a table that is partitio
 
 
 def some_columns(subject: Subject) -> Iterator[Violation]:
-    """A table has columns, from a list or from a query."""
+    """A table has columns, from a list or from a query; in PostgreSQL an empty list will do."""
     table = subject.table
-    if not table.columns and not table.has_query and not table.borrows:
+    if (
+        not (table.listed and subject.contract.name in ("postgres", "greenplum"))
+        and not table.columns
+        and not table.has_query
+        and not table.borrows
+    ):
         yield error(
             "column.none", table.path[-1].position, "the table has no columns", "Write (name type, …)."
         )
@@ -60,8 +66,12 @@ def some_columns(subject: Subject) -> Iterator[Violation]:
 def unique_columns(subject: Subject) -> Iterator[Violation]:
     """No column is declared twice; letter case counts only where the dialect is case-sensitive."""
     seen: dict[str, str] = {}
+    rules = subject.contract.identifiers
+    quoted_differ = subject.contract.name in ("postgres", "greenplum", "snowflake")
     for column in subject.table.columns:
-        key = column.name if subject.contract.identifiers.case_sensitive else column.name.lower()
+        key = column.name if rules.case_sensitive else column.name.lower()
+        if quoted_differ:
+            key = column.name if column.quoted else rules.folded(column.name)
         if key in seen:
             yield error(
                 "column.duplicate",
@@ -85,7 +95,8 @@ def names_fit(subject: Subject) -> Iterator[Violation]:
             said = f": a name has no {rules.never_said}" if rules.never_said else ""
             message = f"{name.name!r} cannot be a name{said}"
             yield error("identifier.characters", name.position, message, "Choose another name.")
-        if not name.quoted and name.name.lower() in rules.reserved:
+        other = () if subject.contract.name != "mysql" else MYSQL if subject.mariadb else MARIADB
+        if not name.quoted and name.name.lower() in rules.reserved and name.name.lower() not in other:
             message = f"{name.name} is a reserved word"
             yield error("identifier.reserved", name.position, message, f"Write {rules.quoted(name.name)}.")
 
@@ -93,7 +104,7 @@ def names_fit(subject: Subject) -> Iterator[Violation]:
 def known_columns(subject: Subject) -> Iterator[Violation]:
     """Every column named by a key, distribution, sort or partition clause exists, and no list names one
     twice."""
-    if not subject.table.columns or subject.table.borrows:
+    if not subject.table.columns or subject.table.borrows or subject.external:
         return
     for constraint in subject.table.constraints:
         yield from _check(subject, constraint.columns, constraint.kind + " key")

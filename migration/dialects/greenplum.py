@@ -19,7 +19,16 @@ CONTRACT = DialectContract(
     spellings=SPELLINGS,
     types=TYPES,
     clauses=frozenset(
-        {"partition_by", "with", "tablespace", "inherits", "on_commit", "distributed_by", "using"}
+        {
+            "partition_by",
+            "with",
+            "without_oids",
+            "tablespace",
+            "inherits",
+            "on_commit",
+            "distributed_by",
+            "using",
+        }
     ),
     forbids=MPP_FORBIDS,
     recommends=(

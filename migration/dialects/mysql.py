@@ -17,7 +17,7 @@ from migration.dialects.base import (
     TextRule,
     TypeTable,
 )
-from migration.dialects.reserved import kept_by_sqlglot
+from migration.dialects.reserved import MARIADB, kept_by_sqlglot
 from migration.dialects.spelling import (
     bit_strings,
     byte_strings,
@@ -43,8 +43,10 @@ SPELLINGS = spellings(
         "smallint unsigned|int2 unsigned": of("uint16"),
         "mediumint unsigned|int3 unsigned|int unsigned|integer unsigned|int4 unsigned": of("uint32"),
         "bigint unsigned|int8 unsigned|serial": of("uint64"),
-        "decimal|dec|numeric|fixed|decimal unsigned|numeric unsigned": decimals(10, 0),
+        "decimal|dec|numeric|fixed": decimals(10, 0),
+        "decimal unsigned|dec unsigned|numeric unsigned|fixed unsigned": decimals(10, 0),
         "float|float unsigned": floats("float32"),
+        "real unsigned|double precision unsigned": of("float64"),
         "float4": of("float32"),
         "double|double precision|real|float8|double unsigned": of("float64"),
         "varchar|character varying|char varying|national varchar|nvarchar": texts(),
@@ -57,7 +59,7 @@ SPELLINGS = spellings(
         "varbinary": byte_strings(),
         "tinyblob": byte_string(255),
         "blob": byte_string(65535),
-        "mediumblob": byte_string(16_777_215),
+        "mediumblob|long varbinary": byte_string(16_777_215),
         "longblob": byte_string(),
         "date": of("date"),
         "time": clocks("time", 0),
@@ -97,7 +99,7 @@ CONTRACT = DialectContract(
         "`",
         "preserve",
         64,
-        reserved=kept_by_sqlglot("mysql"),
+        reserved=kept_by_sqlglot("mysql") | MARIADB,
         never="[\U00010000-\U0010ffff]| $",
         never_said="characters beyond U+FFFF (emoji) and no blank at its end",
     ),
@@ -160,6 +162,7 @@ CONTRACT = DialectContract(
             "row_format",
             "partition_by",
             "table_option",
+            "versioning",
             "tablespace",
         }
     ),

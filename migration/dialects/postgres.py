@@ -151,7 +151,9 @@ CONTRACT = DialectContract(
     identifiers=IdentifierRules('"', "lower", 63, "bytes", RESERVED),
     spellings=SPELLINGS,
     types=TYPES,
-    clauses=frozenset({"partition_by", "with", "using", "tablespace", "inherits", "on_commit"}),
+    clauses=frozenset(
+        {"partition_by", "with", "without_oids", "using", "tablespace", "inherits", "on_commit"}
+    ),
     forbids=(
         *MPP_FORBIDS,
         Clause("distributed_by", "DISTRIBUTED BY in any form: distribution is Greenplum's"),

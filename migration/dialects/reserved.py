@@ -46,7 +46,7 @@ SQLITE = frozenset(
     words(
         """add all alter and as autoincrement between case check collate commit constraint create default
     deferrable delete distinct drop else escape except exists foreign from group having in index insert
-    intersect into is isnull join limit not notnull null on or order primary references returning select
+    intersect into is isnull join limit not nothing notnull null on or order primary references returning select
     set table then to transaction union unique update using values when where"""
     )
 )
@@ -64,5 +64,20 @@ SNOWFLAKE = frozenset(
 SPARK = frozenset(
     words(
         """anti cross except full inner intersect join lateral left minus natural on right semi union using"""
+    )
+)
+# What MariaDB reserves and MySQL does not, and the other way round (*run* on MariaDB 10.11).
+MARIADB = frozenset(
+    words(
+        """current_role delete_domain_id do_domain_ids ignore_domain_ids master_demote_to_replica
+    master_demote_to_slave offset page_checksum parse_vcol_expr portion ref_system_id returning
+    stats_auto_recalc stats_persistent stats_sample_pages"""
+    )
+)
+MYSQL = frozenset(
+    words(
+        """cube cume_dist database dense_rank empty first_value function generated get grouping groups
+    io_after_gtids io_before_gtids json_table lag last_value lateral lead master_bind nth_value ntile of
+    optimizer_costs option percent_rank rank row schema stored system virtual window"""
     )
 )

@@ -222,11 +222,11 @@ REFUSED = {
     ),
     "clickhouse-mergetree-unsorted": (
         "clickhouse",
-        None,
+        "25.10",
         "CREATE TABLE t (id Int64) ENGINE = MergeTree",
         "sort.missing",
     ),
-    "clickhouse-no-engine": ("clickhouse", None, "CREATE TABLE t (id Int64)", "engine.missing"),
+    "clickhouse-no-engine": ("clickhouse", "24.2", "CREATE TABLE t (id Int64)", "engine.missing"),
     "clickhouse-nullable-array": (
         "clickhouse",
         None,
@@ -502,6 +502,12 @@ WARNED = {
         "CREATE TABLE t (at DateTime64(3)) ENGINE = Memory",
         "type.implicit",
     ),
+    "clickhouse-no-engine": ("clickhouse", "CREATE TABLE t (id Int64) ORDER BY id", "engine.missing"),
+    "clickhouse-unsorted": ("clickhouse", "CREATE TABLE t (id Int64) ENGINE = MergeTree", "sort.missing"),
+    "duckdb-lake": ("duckdb", "CREATE TABLE t (a INT) PARTITIONED BY (a)", "clause.catalog"),
+    "mysql-default-twice": ("mysql", "CREATE TABLE t (a INT DEFAULT 1 DEFAULT 2)", "default.second"),
+    "sqlite-bare-default": ("sqlite", "CREATE TABLE t (a TEXT DEFAULT b)", "default.column"),
+    "mariadb-cut-key": ("mariadb", "CREATE TABLE t (a TEXT, INDEX (a))", "key.prefix"),
     "starrocks-replica": (
         "starrocks",
         f"CREATE TABLE t (id INT) {K} {D} PROPERTIES ('replication_num' = '1')",

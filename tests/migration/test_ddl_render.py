@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from migration.connectors.base import RemoteTable
 from migration.ddl import read, render, validate
+from migration.ddl_quoting import quote_name
 from migration.definitions import declared_layout
-from migration.dialects import CONTRACTS
+from migration.dialects import CONTRACTS, contract
 from migration.errors import MigrationError
 from migration.layout import ColumnStatistics, suggest
 from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
@@ -372,3 +373,11 @@ def test_a_default_that_is_no_uuid_is_not_kept() -> None:
     assert any("is not kept" in note for note in rendered.notes)
     kept = render(one(of("uuid"), default="'6f3c1f2e-0000-4000-8000-000000000001'"), "postgres")
     assert "DEFAULT" in kept.sql
+
+
+@pytest.mark.parametrize(
+    ("dialect", "word"), [("mysql", "portion"), ("mysql", "rank"), ("sqlite", "nothing")]
+)
+def test_a_word_that_one_server_alone_reserves_is_quoted(dialect: str, word: str) -> None:
+    item = contract(dialect)
+    assert quote_name(word, item) == item.identifiers.quoted(word)

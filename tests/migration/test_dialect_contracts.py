@@ -97,5 +97,5 @@ def test_the_page_names_every_dialect_and_every_rule() -> None:
         assert f"| `{item.name}` |" in page
     sources = [ROOT / "migration/ddl.py", *(ROOT / "migration/ddl_rules").glob("*.py")]
     for path in sources:
-        for rule in re.findall(r'(?:error|warning)\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8")):
+        for rule in re.findall(r'(?:error|warning|make)\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8")):
             assert f"`{rule}`" in page, rule

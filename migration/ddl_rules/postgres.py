@@ -1,0 +1,121 @@
+"""Rules of PostgreSQL, and of Greenplum where they are the same: grammar, identity, keys, partitions (*run* on 15).
+
+What its parser refuses is refused: only where no rule has said it better, and in PostgreSQL alone, for its relatives
+have clauses of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pglast
+
+from migration.ddl_rules.base import (
+    Rule,
+    Subject,
+    Violation,
+    base_name,
+    clause_columns,
+    error,
+    primary_key,
+    unique_keys,
+)
+from migration.dialects.spelling import words
+
+_SYSTEM = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
+_UNSORTED = words("json xml point line lseg box path polygon circle txid_snapshot aclitem pg_snapshot")
+_PSEUDO = frozenset(
+    words(
+        "record void any anyelement anyarray anynonarray anyenum anyrange anycompatible trigger event_trigger cstring "
+        "internal unknown language_handler fdw_handler pg_ddl_command setof"
+    )
+)
+_PLAIN = frozenset(  # without parameters
+    words(
+        "text bytea date uuid json jsonb xml money boolean bool smallint int2 int4 int8 integer int bigint real float4 "
+        "float8 inet cidr macaddr oid serial bigserial smallserial tsvector point name"
+    )
+)
+_OTHER = "Name a column of another type."
+
+
+def grammar(text: str) -> Iterator[Violation]:
+    """What PostgreSQL's own parser has against the text."""
+    try:
+        pglast.parse_sql(text)
+    except pglast.parser.ParseError as reason:
+        at = reason.args[1] if len(reason.args) > 1 and isinstance(reason.args[1], int) else 0
+        yield error("syntax", at + 1, str(reason.args[0]), "The manual's page CREATE TABLE has the grammar.")
+
+
+def postgres(subject: Subject) -> Iterator[Violation]:
+    """Types of identity columns and of keys; names of system columns; NULL against NOT NULL."""
+    if subject.contract.name not in ("postgres", "greenplum"):
+        return
+    for column in subject.table.columns:
+        word = base_name(column)
+        if column.name.lower() in _SYSTEM:
+            yield error(
+                "identifier.system", column.position, f'"{column.name}" is a system column', "Rename it."
+            )
+        if column.has("identity") and subject.type_of(column).kind not in (
+            "int16",
+            "int32",
+            "int64",
+            "unknown",
+        ):
+            message = f"an identity column of type {column.type_text}"
+            yield error("identity.type", column.type_position, message, "Use smallint, integer or bigint.")
+        before = zip((None, *column.attributes), column.attributes, strict=False)
+        nulls = [b for b, lexeme in before if lexeme.says("null")]
+        if any(b is None or not b.says("not", "default", "set") for b in nulls) and column.has("not", "null"):
+            yield error("null.both", column.position, "NULL and NOT NULL", "Leave one of them out.")
+        if word in _PSEUDO and not column.quoted:
+            message = f"{column.type_text} is no type of a column"
+            yield error("type.pseudo", column.type_position, message, "Choose the type of the values.")
+        if word in _PLAIN and re.match(r"\w+\s*\(", column.type_text):
+            yield error(
+                "type.parameter", column.type_position, f"{word} takes no parameter", f"Write {word}."
+            )
+        size = re.fullmatch(r"(float|bit|bit\s+varying|varbit)\s*\(\s*(\d+)\s*\)", column.type_text.lower())
+        if size and (int(size[2]) < 1 or (size[1] == "float" and int(size[2]) > 53)):
+            most = 53 if size[1] == "float" else 83_886_080
+            message = f"{column.type_text} has too few bits or too many"
+            yield error(
+                "type.precision",
+                column.type_position,
+                message,
+                f"Write {size[1]}(n) with n from 1 to {most}.",
+            )
+    for key in unique_keys(subject.table):
+        for name in key:
+            found = subject.table.column(name.name)
+            if found is not None and found.type_text.lower() in _UNSORTED:
+                yield error("key.type", name.position, f"{found.type_text} cannot be a key", _OTHER)
+
+
+def partitions(subject: Subject) -> Iterator[Violation]:
+    """RANGE, LIST of one column, or HASH; every key holds the columns it is partitioned by."""
+    clause = subject.table.clause("partition_by")
+    if subject.contract.name != "postgres" or clause is None or not clause.lexemes:
+        return
+    way = clause.lexemes[0]
+    names = clause_columns(clause)
+    if not way.says("range", "list", "hash"):
+        message = f"{way.text} is no way to partition"
+        yield error("partition.form", way.start + 1, message, "PARTITION BY RANGE, LIST or HASH (columns)")
+    elif way.says("list") and len(names) > 1:
+        message = "a LIST is of one column"
+        yield error("partition.form", names[1].position, message, f"PARTITION BY LIST ({names[0].name})")
+    for key in unique_keys(subject.table) if way.says("range", "list", "hash") else ():
+        inside = {name.name for name in key}
+        for name in names:
+            if name.name not in inside:
+                what = "PRIMARY KEY" if key == primary_key(subject.table) else "UNIQUE"
+                fix = f"{what} ({', '.join([*(item.name for item in key), name.name])})"
+                message = f'partition column "{name.name}" must be in every key'
+                yield error("key.partition", name.position, message, fix)
+
+
+RULES: tuple[Rule, ...] = (postgres, partitions)
