@@ -71,6 +71,10 @@ def restored(texts: pa.Array) -> pa.Array:
     return pa.array(values, texts.type)
 
 
+def _lost() -> err.OperationalError:
+    return err.OperationalError(2013, "Lost connection to server during query")
+
+
 def packets(session: Any) -> Generator[bytes, None, int]:
     """The rows of an open unbuffered result of one column, as the server sent them; returns how many warnings came."""
     warnings = 0
@@ -78,13 +82,20 @@ def packets(session: Any) -> Generator[bytes, None, int]:
     while True:
         header = read(4)
         if len(header) < 4:
-            raise err.OperationalError(2013, "Lost connection to server during query")
+            raise _lost()
         length = header[0] | header[1] << 8 | header[2] << 16
         data = read(length)
+        if len(data) < length:
+            raise _lost()
         while length == 0xFFFFFF:  # a packet of 16 MB is continued
             header = read(4)
+            if len(header) < 4:
+                raise _lost()
             length = header[0] | header[1] << 8 | header[2] << 16
-            data += read(length)
+            more = read(length)
+            if len(more) < length:
+                raise _lost()
+            data += more
         first = data[0]
         if first < 0xFB:
             yield data[1:]
