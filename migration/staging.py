@@ -35,23 +35,31 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
     writer.drop(staging)
     clone = getattr(writer, "create_like", None)
     if item.create_statements or clone is None:
-        for statement in _statements(item, staging):
+        for statement in _statements(item, staging, refers=not hasattr(writer, "refers")):
             writer.execute(statement)
-        counts = getattr(writer, "counts", None)
-        if counts is not None and item.create_statements:
-            counts([column.name for column in numbered(item)])
     else:
         clone(staging, item.request.target)
 
 
-def _statements(item: TransferPlan, staging: Path) -> tuple[str, ...]:
+def tell(item: TransferPlan, writer: Writer) -> None:
+    """Tells a writer what staging cannot have, and a new table is to have once it has its name."""
+    if not item.create_statements:
+        return
+    counts, refers = getattr(writer, "counts", None), getattr(writer, "refers", None)
+    if counts is not None:
+        counts([column.name for column in numbered(item)])
+    if refers is not None and any(key.kind == "foreign" for key in item.target_table.keys):
+        refers(item.create_statements)
+
+
+def _statements(item: TransferPlan, staging: Path, *, refers: bool) -> tuple[str, ...]:
     table, layout = item.target_table, item.layout
     own = item.request.target  # a table that refers to itself has only the name of staging yet
     late = contract(item.target.dialect).name in _ALTERED
     keys = tuple(
         replace(key, ref_table=staging) if key.ref_table == own else key
         for key in table.keys
-        if not (late and key.ref_table == own)
+        if not (late and key.ref_table == own) and (refers or key.kind != "foreign")
     )
     if not item.create_statements:
         keys = tuple(replace(key, name=None) for key in keys if key.kind in ("primary", "unique"))

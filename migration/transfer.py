@@ -123,6 +123,7 @@ class _Work:
             item.target.writer() as writer,
         ):
             monitor.enter("staging")
+            stagings.tell(item, writer)
             pieces = self._prepare(writer)
             monitor.enter("move")
             self._move(writer, transform, pieces, ahead)

@@ -8,6 +8,8 @@ Rules:
 3. Statements cannot reach files or extensions unless the datasource says ``enable_external_access true``.
 4. A table with an index or a key cannot be renamed by the engine, so it is emptied and filled in one
    transaction instead.
+5. One with a reference can, but the table it refers to looks for it under the old name for ever, and takes no DELETE.
+   So staging has no references, and a new table with some is made under its own name.
 """
 
 from __future__ import annotations
@@ -265,6 +267,7 @@ class DuckdbWriter(SqlWriter):
 
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
+        self._referring: tuple[str, ...] = ()  # what makes the new table
 
     def execute(self, statement: str) -> int | None:
         with self.connector.errors():
@@ -318,6 +321,38 @@ class DuckdbWriter(SqlWriter):
             self.drop(target)
             self.rename(staging, target)
         return Published("drop and rename", atomic=True)
+
+    def refers(self, statements: Sequence[str]) -> None:
+        """The new table has references, with which these ``statements`` make it."""
+        self._referring = tuple(statements)
+
+    def rename(self, path: Path, new: Path) -> None:
+        if not self._referring:
+            super().rename(path, new)
+            return
+        for statement in self._referring:
+            self.execute(statement)
+        self._insert(path, new, whole=True)
+        self.drop(path)
+
+    def update(self, staging: Path, target: Path, key: Sequence[str], rest: Sequence[str]) -> int:
+        """Rows whose keys or lists are set are deleted and inserted by the engine, which it refuses where others refer
+        to them: so rows that stay the same are let alone. Equal values may be others: ``-0.0``, a collation."""
+        if "foreign key" not in self.dependants(target):
+            return super().update(staging, target, key, rest)
+        pairs = [(f"t.{name}", f"s.{name}") for name in (quoted(each, self.item) for each in rest)]
+        differ = " OR ".join(
+            f"{one} IS DISTINCT FROM {other} OR "
+            f"encode(CAST({one} AS VARCHAR)) IS DISTINCT FROM encode(CAST({other} AS VARCHAR))"
+            for one, other in pairs
+        )
+        self.execute(f"{self.updating(staging, target, key, rest)} AND ({differ})")
+        return int(
+            self.rows(
+                f"SELECT count(*) FROM {self.q(staging)} AS s WHERE EXISTS "
+                f"(SELECT 1 FROM {self.q(target)} AS t WHERE {self.match('t', 's', key)})"
+            )[0][0]
+        )
 
     def create_like(self, staging: Path, target: Path) -> None:
         spec = self.describe(target)
