@@ -34,7 +34,15 @@ DATABASES = ("mysql", "clickhouse", "starrocks", "doris")  # what a schema is ca
 
 
 def need_place(request: TransferRequest, target: Connector) -> None:
-    """3F000 where the schema of a target that is to be made is not there."""
+    """3F000 where the schema of a target that is to be made is not there, or its database."""
+    one_database = contract(target.dialect).name in ("postgres", "greenplum", "duckdb")
+    if one_database and len(request.target) == 3 and request.target[0] not in target.databases():
+        name = request.target_name or target.name
+        raise MigrationError(
+            "3F000",
+            f'database "{request.target[0]}" of "{name}" does not exist',
+            hint=f"SHOW DATABASES FROM {spelled(name)} lists them.",
+        )
     if len(request.target) != 2 or request.foreign_keys:  # TRANSFER SCHEMA makes it
         return
     schema = request.target[0]

@@ -37,6 +37,10 @@ def table_spec(session: Any, path: Path) -> TableSpec | None:
 def remote_table(session: Any, path: Path) -> RemoteTable | None:
     """A table or view with what the catalog estimates; None if there is none."""
     schema, name = schema_and_name(path)
+    if len(path) > 2:
+        here = session.execute("SELECT current_database()").fetchone()[0]
+        if [part.lower() for part in path[:-2]] != [here.lower()]:
+            return None
     columns = session.execute(
         "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
         "WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2 ORDER BY column_index",

@@ -77,7 +77,9 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspna
 
 
 def find(session: Session, path: Path) -> int | None:
-    """The oid of a table or view; a lone name is looked up on the search path."""
+    """The oid of a table or view; a lone name is looked up on the search path. No other database can be seen."""
+    if len(path) > 2 and path[:-2] != (session.info.dbname,):
+        return None
     name = ".".join('"' + part.replace('"', '""') + '"' for part in path[-2:])
     found = session.execute("SELECT pg_catalog.to_regclass(%s)::oid::int8", [name]).fetchone()
     return found[0] if found else None

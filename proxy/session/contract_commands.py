@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from branching.errors import BoughError
 from migration import ddl, dry_run, layout, layout_statistics
+from migration.connectors.base import Connector, Path
 from migration.datasources import LOCAL
+from migration.ddl_quoting import spelled
 from migration.definitions import definition
 from migration.dialects import capability_rows, contract, is_known
 from migration.errors import MigrationError
@@ -27,16 +30,33 @@ if TYPE_CHECKING:
     from proxy.session.remote_commands import RemoteCommands
 
 
+_SCHEMA_IS_DATABASE = ("mysql", "clickhouse", "sqlite")
+
+
+def check_parts(commands: RemoteCommands, path: Path) -> None:
+    """42602 for a name of more parts than its datasource has levels: the first of them would not be looked at."""
+    name, *there = path
+    dialect = "duckdb" if name == LOCAL else commands.state.datasources.get(name).dialect
+    levels = "schema.table" if contract(dialect).name in _SCHEMA_IS_DATABASE else "database.schema.table"
+    if len(there) > levels.count(".") + 1:
+        levels = "branch.schema.table" if name == LOCAL else levels
+        raise BoughError(
+            "42602",
+            f'"{".".join(path)}" has too many parts',
+            detail=f"A table of {spelled(name)} has no more than these: {levels}.",
+            hint=f"Write {spelled(name)}.{levels}, a part with a dot in it between double quotes.",
+        )
+
+
 def show(commands: RemoteCommands, command: c.ShowRemote) -> Outcome:
     """SHOW DATABASES, SCHEMAS, TABLES FROM; 3F000 for a schema or database that is not there."""
     name, *within = command.path
     schema = within[-1] if within else None
-    branch = within[0] if name == LOCAL and len(within) > 1 else None
+    has_branch = commands.session.service.database.has_branch
+    in_branch = len(within) > 1 or (command.what == "schemas" and within and has_branch(within[0]))
+    branch = within[0] if name == LOCAL and in_branch else None
     with commands.opened(name, branch=branch) as (connector,):
-        rows: list[Any] = []
-        if command.what == "tables":
-            entries = connector.tables(schema)
-            rows = [(entry.schema, entry.name, entry.kind, entry.rows) for entry in entries]
+        rows: list[Any] = _tables(connector, schema) if command.what == "tables" else []
         if within and not rows:
             need_schema(name, connector, schema)
         for database in within[:-1]:
@@ -45,13 +65,35 @@ def show(commands: RemoteCommands, command: c.ShowRemote) -> Outcome:
             rows = [(found,) for found in connector.databases()]
         elif command.what == "schemas":
             rows = [(found,) for found in connector.schemas()]
+        elif not rows and len(within) == 1 and schema not in connector.schemas():
+            rows = _tables_of_database(commands, name, connector, within[0])
     return table(command.columns or (), rows, lambda _rows: "SHOW")
+
+
+def _tables(connector: Connector, schema: str | None) -> list[Any]:
+    return [(entry.schema, entry.name, entry.kind, entry.rows) for entry in connector.tables(schema)]
+
+
+def _tables_of_database(
+    commands: RemoteCommands, name: str, connector: Connector, database: str
+) -> list[Any]:
+    """The tables of a branch, or of the database that a datasource is connected to; 0A000 for another one."""
+    if name == LOCAL:
+        with commands.opened(name, branch=database) as (branch,):
+            return _tables(branch, None)
+    if database != commands.database_of(name) and len(connector.databases()) > 1:
+        raise BoughError(
+            "0A000",
+            f'"{name}" shows the tables of its own database, not of "{database}"',
+            hint=f"CREATE DATASOURCE another with the option database '{database}'.",
+        )
+    return _tables(connector, None)
 
 
 def describe(commands: RemoteCommands, command: c.DescribeTable) -> Outcome:
     """DESCRIBE: a row a column."""
-    name, path = commands.split(command.path)
-    with commands.opened(name) as (connector,):
+    name, path, branch = commands.placed(command.path)
+    with commands.opened(name, branch=branch) as (connector,):
         found = connector.describe(path)
     local = contract("duckdb")
     rows = []
@@ -63,13 +105,13 @@ def describe(commands: RemoteCommands, command: c.DescribeTable) -> Outcome:
 
 def show_create(commands: RemoteCommands, command: c.ShowCreateTable) -> Outcome:
     """SHOW CREATE TABLE: the engine's own text, or rendered for another dialect, with a layout where that has one."""
-    name, path = commands.split(command.path)
+    name, path, branch = commands.placed(command.path)
     wanted = command.dialect
     if wanted == LOCAL:  # its own text, or what a TRANSFER would make here
         wanted = None if name == LOCAL else "duckdb"
     elif wanted is not None and wanted in commands.state.datasources:
         wanted = commands.state.datasources.get(wanted).dialect
-    with commands.opened(name) as (connector,):
+    with commands.opened(name, branch=branch) as (connector,):
         text, notes = definition(connector, path, wanted)
     return table(command.result, [(".".join(command.path), text, notes)], lambda _rows: "SHOW")
 
@@ -111,8 +153,8 @@ def type_mapping(commands: RemoteCommands, command: c.ShowTypeMapping) -> Outcom
 def suggest_layout(commands: RemoteCommands, command: c.SuggestLayout) -> Outcome:
     """SUGGEST LAYOUT, from the statistics of a table or a query."""
     dialect, version = dialect_of(commands, command.datasource)
-    name, source = commands.source(command.origin)
-    with commands.opened(name) as (connector,):
+    name, source, branch = commands.side(command.origin)
+    with commands.opened(name, branch=branch) as (connector,):
         primary: tuple[str, ...] = ()
         unique: list[tuple[str, ...]] = []
         if source.path:

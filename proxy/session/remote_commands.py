@@ -114,10 +114,19 @@ class RemoteCommands:
     def split(self, path: Path) -> tuple[str, Path]:
         """The datasource of a path, and the path there."""
         if len(path) > 1 and (path[0] == LOCAL or path[0] in self.state.datasources):
+            contract_commands.check_parts(self, path)
             return path[0], path[1:]
         if len(path) > 2:
             self.state.datasources.get(path[0])  # says that there is none, and which name is near
         return LOCAL, path
+
+    def placed(self, path: Path) -> tuple[str, Path, str | None]:
+        """``split``, and the branch that ``local.branch.schema.table`` or ``branch.schema.table`` names."""
+        first, *rest = path
+        if len(rest) == 2 and self.session.service.database.has_branch(first):
+            return LOCAL, tuple(rest), first
+        name, there = self.split(path)
+        return (name, there[1:], there[0]) if name == LOCAL and len(there) == 3 else (name, there, None)
 
     def source(self, origin: c.Origin, datasource: str | None = None) -> tuple[str, Source]:
         """Where an origin reads, and what. A query for ``local`` is read as any statement of the session is."""
@@ -132,12 +141,11 @@ class RemoteCommands:
         return name, Source(query=self.local_query(origin.query) if name == LOCAL else origin.query)
 
     def side(self, origin: c.Origin) -> tuple[str, Source, str | None]:
-        """Where a source or a side of a comparison reads, what, and of which branch: the first of three parts, as in a
-        SELECT."""
-        first, *rest = origin.path or ("",)
-        if len(rest) == 2 and self.session.service.database.has_branch(first):
-            return LOCAL, Source(path=tuple(rest)), first
-        return *self.source(origin), None
+        """Where a source or a side of a comparison reads, what, and of which branch."""
+        if origin.path is None:
+            return *self.source(origin), None
+        name, path, branch = self.placed(origin.path)
+        return name, Source(path=path), branch
 
     def local_query(self, text: str) -> str:
         """A query of the client's dialect in the engine's."""

@@ -173,9 +173,7 @@ def _request(commands: RemoteCommands, command: c.Transfer) -> TransferRequest:
         name, source, of_source = commands.side(command.origin)
     else:
         name, source = commands.source(command.origin, command.source)
-    target, path = commands.split(command.target)
-    if target == LOCAL and command.target[0] != LOCAL:
-        _names_datasource(commands, command.target)
+    target, path = _target(commands, command.target)
     source_branch, branch = _branches(commands, name, target, command.branch)
     options = _options(command.options, target)
     for option in ("skip_tables", "skip_views", "views_as_tables"):
@@ -200,14 +198,37 @@ def _options(pairs: c.Options, target: str) -> TransferOptions:
     return local_options(TransferOptions.from_pairs(pairs), target)
 
 
-def _names_datasource(commands: RemoteCommands, target: Path) -> None:
-    """42704 for a target without a datasource; a table of the branch is one of ``local``."""
-    try:
-        commands.state.datasources.get(target[0])
-    except MigrationError as error:
-        here = ".".join(spelled(part) for part in (LOCAL, *target))
-        error.hint = f"{error.hint} A table of the session's branch is {here}."
-        raise
+def _target(commands: RemoteCommands, target: Path) -> tuple[str, Path]:
+    """The datasource and the table there. 42704 for a target without a datasource, 42602 for one without a table, 0A000
+    for one that names a branch: what is made or replaced somewhere else than was meant is not found for long."""
+    shown = ".".join(spelled(part) for part in target)
+    has_branch = commands.session.service.database.has_branch
+    branch, *rest = target[1:] if target[0] == LOCAL and len(target) > 1 else target
+    if len(rest) == 2 and (
+        target[0] == LOCAL or (has_branch(branch) and branch not in commands.state.datasources)
+    ):
+        there = ".".join(spelled(part) for part in (LOCAL, *rest))
+        raise BoughError(
+            "0A000",
+            f'a transfer does not write to "{".".join(target)}"',
+            detail="The name of a branch before that of a table is for reading.",
+            hint=f"TO {there} ON BRANCH {spelled(branch)} writes there.",
+        )
+    if len(target) == 1 and (target[0] == LOCAL or target[0] in commands.state.datasources):
+        raise BoughError(
+            "42602",
+            f'"{target[0]}" is a datasource and no table',
+            hint=f"Name the table there: {shown}.table, or {shown}.schema.table. "
+            f"A table of the session's branch is {LOCAL}.{shown}.",
+        )
+    name, path = commands.split(target)
+    if name == LOCAL and target[0] != LOCAL:
+        try:
+            commands.state.datasources.get(target[0])
+        except MigrationError as error:
+            error.hint = f"{error.hint} A table of the session's branch is {LOCAL}.{shown}."
+            raise
+    return name, path
 
 
 def local_options(options: TransferOptions, target: str) -> TransferOptions:
