@@ -7,38 +7,32 @@ of a parameter in its place is; strings that both read alike are left alone.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 from sqlglot import exp
 
 from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
-from branching.errors import BoughError
 from proxy.sql.interval_text import engine_text
+from proxy.sql.numbers import IS_NUMBER, NUMBER, NUMBERS, check_number
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
 from proxy.sql.rules.types import clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
-_NUMBER = r"\s*+[-+]?\d*[.exX_][-+\w.]*+\s*"  # one that is not digits alone
 # the beginning of an interval that is more than one number and its unit
 _PARTS = (
     r"\s*(?:@|P\d|[-+]?[\d.]+\s*[a-z]+\s+[-+\da-z]|[-+]?\d+\s*(?:mon|m?secs?\b|min|hr)"
     r"|[-+]?\d+\s+[-+]?\d+:|[-+]?\d{1,3}-\d{1,2}\s*')"
 )
 MAY_DIFFER = re.compile(
-    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{_NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}", re.IGNORECASE
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}", re.IGNORECASE
 )
-_IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
 _HAS_PARTS = re.compile(_PARTS, re.IGNORECASE)
-_INTEGERS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
-_FLOATS = {"FLOAT": "real", "DOUBLE": "double precision"}
 _CLOCKS = ("TIME", "TIME WITH TIME ZONE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
@@ -129,7 +123,7 @@ def _may_differ(text: str) -> bool:
         or folded.startswith("{")
         or folded in _WORDS
         or not text.isascii()
-        or _IS_NUMBER.fullmatch(text) is not None
+        or IS_NUMBER.fullmatch(text) is not None
         or _IS_CLOCK.fullmatch(text) is not None
         or _HAS_PARTS.match(f"{text}'") is not None
     )
@@ -141,10 +135,8 @@ def _differs(text: str, type_: str) -> bool:
     What is no value to Postgres is refused here, where the engine would make one of it.
     """
     folded = text.strip().lower()
-    if type_ in _INTEGERS and _IS_NUMBER.fullmatch(text):
-        raise BoughError("22P02", f'invalid input syntax for type {_INTEGERS[type_]}: "{text}"')
-    if type_ in _FLOATS:
-        _check_range(text, type_)
+    if type_ in NUMBERS:
+        check_number(text, NUMBERS[type_])
     if type_ == "BLOB":
         return "\\" in text or not text.isascii()
     if type_.endswith("[]"):
@@ -156,18 +148,3 @@ def _differs(text: str, type_: str) -> bool:
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
     return type_ in _MOMENTS and folded in _WORDS[:4]
-
-
-def _check_range(text: str, type_: str) -> None:
-    """A number too large or too small for its type would be infinite, or nothing."""
-    try:
-        number = float(text)
-    except ValueError:
-        return  # the engine says so
-    if type_ == "FLOAT" and math.isfinite(number) and number:
-        with np.errstate(all="ignore"):
-            number = float(np.float32(number))
-    folded = text.lower()
-    lost = not number and re.search(r"[1-9]", folded.partition("e")[0]) is not None
-    if lost or (math.isinf(number) and "inf" not in folded):
-        raise BoughError("22003", f'"{text}" is out of range for type {_FLOATS[type_]}')

@@ -10,14 +10,15 @@ CREATE OR REPLACE MACRO bough_fn.sum_distinct(x SMALLINT) AS sum(DISTINCT x)::BI
 -- numbers
 CREATE OR REPLACE MACRO bough_fn.trunc_to(x, n) AS CASE WHEN n >= 0 THEN trunc(x, n::INTEGER) ELSE trunc(x / power(10, -n)) * power(10, -n) END;
 CREATE OR REPLACE MACRO bough_fn.width_bucket(x, low, high, n) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1 ELSE floor((x - low)::DOUBLE / (high - low)::DOUBLE * n)::INTEGER + 1 END;
-CREATE OR REPLACE MACRO bough_fn.div(a, b) AS trunc(a // b);
-CREATE OR REPLACE MACRO bough_fn.to_hex(x) AS lower(to_hex(x));
+CREATE OR REPLACE MACRO bough_fn.div(a, b) AS trunc(a // b)::DECIMAL(38,0);
+CREATE OR REPLACE MACRO bough_fn.sign(x) AS sign(x)::DOUBLE;
+CREATE OR REPLACE MACRO bough_fn.to_hex(x INTEGER) AS right(lower(to_hex(x)), 8), (x SMALLINT) AS right(lower(to_hex(x)), 8), (x) AS lower(to_hex(x));
 
 CREATE OR REPLACE MACRO bough_fn.ln(x) AS CASE WHEN x = 0 THEN error('cannot take logarithm of zero') WHEN x < 0 THEN error('cannot take logarithm of a negative number') ELSE ln(x) END;
 CREATE OR REPLACE MACRO bough_fn.sqrt(x) AS CASE WHEN x < 0 THEN error('cannot take square root of a negative number') ELSE sqrt(x) END;
 
 -- strings
-CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[[:alnum:]]+|[^[:alnum:]]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
+CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\pL\pN]+|[^\pL\pN]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
 CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
 CREATE OR REPLACE MACRO bough_fn.substring_of(s, start, n) AS substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0));
 CREATE OR REPLACE MACRO bough_fn.substring_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract(s, p, 1) ELSE regexp_extract(s, p) END;
@@ -29,6 +30,9 @@ CREATE OR REPLACE MACRO bough_fn.quote_literal(s) AS CASE WHEN contains(s::VARCH
 CREATE OR REPLACE MACRO bough_fn.quote_nullable(s) AS coalesce(bough_fn.quote_literal(s), 'NULL');
 CREATE OR REPLACE MACRO bough_fn.regexp_replace(s, p, r) AS regexp_replace(s, p, r), (s, p, r, f) AS regexp_replace(s, p, r, f);
 CREATE OR REPLACE MACRO bough_fn.regexp_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract_all(s, p, 1)[1:1] ELSE [regexp_extract(s, p)] END;
+CREATE OR REPLACE MACRO bough_fn.blanks_null(a) AS list_transform(a, lambda x: nullif(x, ''));
+CREATE OR REPLACE MACRO bough_fn.one_row(a) AS CASE WHEN a IS NULL THEN [] ELSE [a] END;
+CREATE OR REPLACE MACRO bough_fn.rows_of(a) AS list_transform(a, lambda x: [x]), (a, b) AS list_transform(list_zip(a, b), lambda x: [x[1], x[2]]), (a, b, c) AS list_transform(list_zip(a, b, c), lambda x: [x[1], x[2], x[3]]), (a, b, c, d) AS list_transform(list_zip(a, b, c, d), lambda x: [x[1], x[2], x[3], x[4]]);
 CREATE OR REPLACE MACRO bough_fn.regexp_count(s, p) AS length(regexp_extract_all(s, p));
 CREATE OR REPLACE MACRO bough_fn.similar_pattern(p) AS replace(replace(regexp_replace(p, '([.^$\\])', '\\\1', 'g'), '%', '.*'), '_', '.');
 CREATE OR REPLACE MACRO bough_fn.similar_to(s, p) AS regexp_full_match(s, bough_fn.similar_pattern(p), 's');
@@ -42,7 +46,9 @@ CREATE OR REPLACE MACRO bough_fn.strpos(s, x) AS strpos(s, x)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.bool_text(b) AS CASE WHEN b THEN 'true' WHEN NOT b THEN 'false' END;
 
 -- arrays
-CREATE OR REPLACE MACRO bough_fn.array_length(a, d) AS CASE WHEN d = 1 AND len(a) > 0 THEN len(a)::INTEGER END;
+CREATE OR REPLACE MACRO bough_fn.array_length(a, d) AS CASE WHEN d = 1 AND len(a) > 0 THEN len(a)::INTEGER WHEN d = 2 AND typeof(a) LIKE '%[][]' AND len(a) > 0 THEN json_array_length(to_json(a[1]))::INTEGER END;
+CREATE OR REPLACE MACRO bough_fn.array_ndims(a) AS CASE WHEN len(a) > 0 THEN ((length(typeof(a)) - length(replace(typeof(a), '[]', ''))) // 2)::INTEGER END;
+CREATE OR REPLACE MACRO bough_fn.array_dims(a) AS CASE WHEN len(a) > 0 THEN '[1:' || len(a) || ']' || CASE WHEN typeof(a) LIKE '%[][]' THEN '[1:' || json_array_length(to_json(a[1])) || ']' ELSE '' END END;
 CREATE OR REPLACE MACRO bough_fn.cardinality(a) AS len(a)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.array_lower(a, d) AS CASE WHEN d = 1 AND len(a) > 0 THEN 1 END;
 CREATE OR REPLACE MACRO bough_fn.array_to_string(a, s) AS array_to_string(list_filter(list_transform(a, lambda x: x::VARCHAR), lambda x: x IS NOT NULL), s), (a, s, n) AS array_to_string(list_transform(a, lambda x: coalesce(x::VARCHAR, n)), s);
@@ -69,7 +75,7 @@ CREATE OR REPLACE MACRO bough_fn.json_any_text(j, k) AS bough_fn.json_text(json_
 CREATE OR REPLACE MACRO bough_fn.json_path(j, p) AS json_extract(j::JSON, bough_fn.path(p));
 CREATE OR REPLACE MACRO bough_fn.json_path_text(j, p) AS bough_fn.json_text(json_extract(j::JSON, bough_fn.path(p)));
 CREATE OR REPLACE MACRO bough_fn.contains(a JSON, b JSON) AS json_contains(a, b), (a, b) AS a @> b;
-CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1'));
+CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1')) WHEN 'ARRAY' THEN json_contains(j::JSON, to_json(k)) AND len(list_filter(json_extract(j::JSON, '$[*]'), lambda x: json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k)) > 0 WHEN 'VARCHAR' THEN bough_fn.json_text(j::JSON) = k ELSE CASE WHEN j IS NOT NULL THEN false END END;
 CREATE OR REPLACE MACRO bough_fn.json_has_any(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: bough_fn.json_has(j, k))) > 0 END;
 CREATE OR REPLACE MACRO bough_fn.json_has_all(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: NOT bough_fn.json_has(j, k))) = 0 END;
 CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN j IS NOT NULL THEN 'number' END END;
@@ -84,6 +90,9 @@ CREATE OR REPLACE MACRO bough_fn.json_pairs(j, ks) AS list_transform(ks, lambda 
 CREATE OR REPLACE MACRO bough_fn.json_concat_of(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN json_type(a) = 'OBJECT' AND json_type(b) = 'OBJECT' THEN ('{' || array_to_string(list_concat(bough_fn.json_pairs(a, list_filter(json_keys(a), lambda k: NOT json_exists(b, bough_fn.key(k)))), bough_fn.json_pairs(b, json_keys(b))), ',') || '}')::JSON ELSE to_json(list_concat(bough_fn.json_list(a), bough_fn.json_list(b))) END;
 CREATE OR REPLACE MACRO bough_fn.json_concat(a, b) AS bough_fn.json_concat_of(a::JSON, b::JSON);
 CREATE OR REPLACE MACRO bough_fn.json_minus(j, k VARCHAR) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k))) ELSE json_remove(j::JSON, bough_fn.key(k)) END, (j, k VARCHAR[]) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND list_contains(k, bough_fn.json_text(x))))) WHEN j IS NOT NULL AND k IS NOT NULL THEN ('{' || array_to_string(bough_fn.json_pairs(j::JSON, list_filter(json_keys(j::JSON), lambda x: NOT list_contains(k, x))), ',') || '}')::JSON END, (j, k) AS CASE WHEN json_type(j::JSON) = 'OBJECT' THEN error('cannot delete from object using integer index') ELSE json_remove(j::JSON, CASE WHEN k < 0 THEN '$[#' || k || ']' ELSE '$[' || k || ']' END) END;
+CREATE OR REPLACE MACRO bough_fn.json_minus_path(j, p) AS CASE WHEN len(p) = 0 THEN j::JSON WHEN j IS NOT NULL AND p IS NOT NULL THEN json_remove(j::JSON, '$' || array_to_string(list_transform(p, lambda x: CASE WHEN regexp_full_match(x, '-[0-9]+') THEN '[#' || x || ']' WHEN regexp_full_match(x, '[0-9]+') THEN '[' || x || ']' ELSE '."' || x || '"' END), '')) END;
+CREATE OR REPLACE MACRO bough_fn.json_member(k, v) AS to_json(k) || ':' || coalesce(to_json(v), 'null');
+CREATE OR REPLACE MACRO bough_fn.json_of_texts(a) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1, 2), lambda i: bough_fn.json_member(a[i], a[i + 1])), ',') || '}')::JSON, (a, b) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1), lambda i: bough_fn.json_member(a[i], b[i])), ',') || '}')::JSON;
 CREATE OR REPLACE MACRO bough_fn.moment_json(x) AS replace(x::VARCHAR, ' ', 'T');
 CREATE OR REPLACE MACRO bough_fn.zoned_json(x) AS regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00');
 CREATE OR REPLACE MACRO bough_fn.moments_json(a) AS list_transform(a, lambda x: replace(x::VARCHAR, ' ', 'T'));
@@ -95,14 +104,32 @@ CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIME
 CREATE OR REPLACE MACRO bough_fn.part(f, x) AS CASE lower(f) WHEN 'epoch' THEN epoch(x)::DOUBLE WHEN 'second' THEN date_part('microseconds', x) / 1e6 WHEN 'seconds' THEN date_part('microseconds', x) / 1e6 WHEN 'millisecond' THEN date_part('microseconds', x) / 1e3 WHEN 'milliseconds' THEN date_part('microseconds', x) / 1e3 ELSE date_part(f, x)::DOUBLE END;
 CREATE OR REPLACE MACRO bough_fn.date_bin(i, x, origin) AS time_bucket(i, x, origin);
 CREATE OR REPLACE MACRO bough_fn.make_interval(years := 0, months := 0, weeks := 0, days := 0, hours := 0, mins := 0, secs := 0) AS to_months(years * 12 + months) + to_days(weeks * 7 + days) + to_hours(hours) + to_minutes(mins) + to_microseconds((secs * 1000000)::BIGINT);
+-- the first century began with the year 1
+CREATE OR REPLACE MACRO bough_fn.date_trunc_years(f, x) AS date_trunc(f, x - INTERVAL 1 YEAR) + INTERVAL 1 YEAR;
+CREATE OR REPLACE MACRO bough_fn.months_in(i) AS date_part('year', i) * 12 + date_part('month', i);
+CREATE OR REPLACE MACRO bough_fn.micros_in(i) AS (date_part('hour', i) * 3600 + date_part('minute', i) * 60) * 1000000 + date_part('microseconds', i);
+CREATE OR REPLACE MACRO bough_fn.interval_of(m, d, t) AS to_months(m::INTEGER) + to_days(d::INTEGER) + to_microseconds(t::BIGINT);
+CREATE OR REPLACE MACRO bough_fn.hours_signed(m, d, t) AS CASE WHEN d > 0 AND t < 0 THEN bough_fn.interval_of(m, d - 1, t + 86400000000) WHEN d < 0 AND t > 0 THEN bough_fn.interval_of(m, d + 1, t - 86400000000) ELSE bough_fn.interval_of(m, d, t) END;
+CREATE OR REPLACE MACRO bough_fn.days_signed(m, d, t) AS CASE WHEN m > 0 AND (d < 0 OR (d = 0 AND t < 0)) THEN bough_fn.hours_signed(m - 1, d + 30, t) WHEN m < 0 AND (d > 0 OR (d = 0 AND t > 0)) THEN bough_fn.hours_signed(m + 1, d - 30, t) ELSE bough_fn.hours_signed(m, d, t) END;
+CREATE OR REPLACE MACRO bough_fn.months_signed(m, d, t) AS CASE WHEN m > 0 AND d < 0 THEN bough_fn.interval_of(m - 1, d + 30, t) WHEN m < 0 AND d > 0 THEN bough_fn.interval_of(m + 1, d - 30, t) ELSE bough_fn.interval_of(m, d, t) END;
+CREATE OR REPLACE MACRO bough_fn.justify_days(i) AS bough_fn.months_signed(bough_fn.months_in(i) + date_part('day', i) // 30, date_part('day', i) % 30, bough_fn.micros_in(i));
+CREATE OR REPLACE MACRO bough_fn.justify_hours(i) AS bough_fn.hours_signed(bough_fn.months_in(i), date_part('day', i) + bough_fn.micros_in(i) // 86400000000, bough_fn.micros_in(i) % 86400000000);
+CREATE OR REPLACE MACRO bough_fn.days_and_time(i) AS date_part('day', i) + bough_fn.micros_in(i) // 86400000000;
+CREATE OR REPLACE MACRO bough_fn.justify_interval(i) AS bough_fn.days_signed(bough_fn.months_in(i) + bough_fn.days_and_time(i) // 30, bough_fn.days_and_time(i) % 30, bough_fn.micros_in(i) % 86400000000);
+CREATE OR REPLACE MACRO bough_fn.period_end(s, e INTERVAL) AS s + e, (s, e) AS e;
+CREATE OR REPLACE MACRO bough_fn.later_of(s, e) AS CASE WHEN s IS NOT NULL AND e IS NOT NULL THEN greatest(s, e) END;
+CREATE OR REPLACE MACRO bough_fn.overlapping(a, b, c, d) AS CASE WHEN a > c THEN CASE WHEN d IS NULL THEN NULL WHEN a < d THEN true WHEN b IS NOT NULL THEN false END WHEN a < c THEN CASE WHEN b IS NULL THEN NULL WHEN c < b THEN true WHEN d IS NOT NULL THEN false END WHEN a = c AND b IS NOT NULL AND d IS NOT NULL THEN true END;
+CREATE OR REPLACE MACRO bough_fn.overlaps(a, b, c, d) AS bough_fn.overlapping(least(a, bough_fn.period_end(a, b)), bough_fn.later_of(a, bough_fn.period_end(a, b)), least(c, bough_fn.period_end(c, d)), bough_fn.later_of(c, bough_fn.period_end(c, d)));
+CREATE OR REPLACE MACRO bough_fn.places(x, n) AS CASE WHEN isfinite(x) THEN time_bucket(to_microseconds(power(10, 6 - n)::BIGINT), x + to_microseconds((power(10, 6 - n) / 2)::BIGINT - CASE WHEN x < TIMESTAMP '2000-01-01' THEN 1 ELSE 0 END)) ELSE x END;
 CREATE OR REPLACE MACRO bough_fn.month_number(x) AS extract(month FROM x);
 
 -- conditions
-CREATE OR REPLACE MACRO bough_fn.num_nulls(a) AS len(list_filter(a, lambda x: x IS NULL));
+CREATE OR REPLACE MACRO bough_fn.num_nulls(a) AS len(list_filter(a, lambda x: x IS NULL))::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.num_nonnulls(a) AS len(list_filter(a, lambda x: x IS NOT NULL))::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.to_bool(s) AS CASE WHEN lower(trim(s)) IN ('on', 'yes', 'y', 't', 'tr', 'tru', 'true', '1') THEN true WHEN lower(trim(s)) IN ('off', 'no', 'n', 'f', 'fa', 'fal', 'fals', 'false', '0') THEN false ELSE s::BOOLEAN END;
 
 -- numbers as text: to_char(number, 'FM999,990.00') with the pattern already read
 CREATE OR REPLACE MACRO bough_fn.pad_to(s, n, c) AS lpad(s, greatest(n, length(s))::INTEGER, c);
-CREATE OR REPLACE MACRO bough_fn.number_fraction(x, decimals) AS CASE WHEN decimals > 0 THEN right(printf('%.*f', decimals, abs(x)::DOUBLE), decimals + 1) ELSE '' END;
+CREATE OR REPLACE MACRO bough_fn.number_fraction(x, decimals) AS CASE WHEN decimals > 0 THEN right(printf('%.*f', decimals, CASE WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN abs(x)::DOUBLE ELSE round(abs(x), decimals)::DOUBLE END), decimals + 1) ELSE '' END;
 CREATE OR REPLACE MACRO bough_fn.number_whole(x, decimals, grouped, zeros) AS CASE WHEN zeros = 0 AND decimals > 0 AND round(abs(x), decimals) < 1 THEN '' WHEN grouped THEN format('{:,}', trunc(round(abs(x), decimals))::BIGINT) ELSE bough_fn.pad_to(trunc(round(abs(x), decimals))::HUGEINT::VARCHAR, zeros, '0') END;
 CREATE OR REPLACE MACRO bough_fn.number_text(x, decimals, grouped, width, zeros) AS CASE WHEN x IS NULL THEN NULL ELSE bough_fn.pad_to(CASE WHEN x < 0 THEN '-' ELSE '' END || bough_fn.number_whole(x, decimals, grouped, zeros) || bough_fn.number_fraction(x, decimals), width, ' ') END;

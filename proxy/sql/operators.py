@@ -19,13 +19,21 @@ from proxy.sql.macros import call, function
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 
 MAY_MATTER = re.compile(
-    r"\|\||/|->|#|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|array_to_string|generate_series"
+    r"\|\||/|->|#|\[|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|array_to_string|generate_series"
     r"|\bsum\s*\(\s*(?:min|max)\b",
     re.IGNORECASE,
 )
 _JSON, _INTERVAL, _ZONED = "JSON", "INTERVAL", "TIMESTAMP WITH TIME ZONE"
 _SPELLED = ("DOUBLE", "FLOAT", _INTERVAL, "BLOB", "DECIMAL(38,10)")
-_OPERATORS = (exp.DPipe, exp.Sub, exp.IntDiv, exp.Anonymous, exp.Sum, exp.ExplodingGenerateSeries)
+_OPERATORS = (
+    exp.DPipe,
+    exp.Sub,
+    exp.IntDiv,
+    exp.Anonymous,
+    exp.Sum,
+    exp.ExplodingGenerateSeries,
+    exp.Bracket,
+)
 
 
 def with_operators(tree: exp.Expr, columns_of: ColumnsOf) -> exp.Expr | None:
@@ -135,6 +143,39 @@ def _series(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     return node
 
 
+def _subscript(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A subscript below 1 names no element, where the engine counts from the end."""
+    if len(node.expressions) != 1 or not (types.of_expression(node.this) or "").endswith("[]"):
+        return None
+    place = node.expressions[0]
+    if not isinstance(place, exp.Slice):
+        if isinstance(place, exp.Literal):
+            return None
+        above = exp.If(
+            this=exp.GT(this=exp.Paren(this=place.copy()), expression=exp.Literal.number(0)),
+            true=place.copy(),
+        )
+        return function("list_extract", node.this.copy(), exp.Case(ifs=[above]))
+    bounds = [place.this, place.expression]
+    if all(bound is None or isinstance(bound, exp.Literal) for bound in bounds):
+        return None
+    least = [_at_least(bound, number) for bound, number in zip(bounds, (1, 0), strict=True)]
+    return function(
+        "list_slice",
+        node.this.copy(),
+        least[0] or exp.Literal.number(1),
+        least[1] or exp.Literal.number(2**31 - 1),
+    )
+
+
+def _at_least(bound: exp.Expr | None, number: int) -> exp.Expr | None:
+    if bound is None or isinstance(bound, exp.Literal):
+        return bound.copy() if bound is not None else None
+    low = exp.Literal.number(number)
+    below = exp.If(this=exp.LT(this=exp.Paren(this=bound.copy()), expression=low), true=low.copy())
+    return exp.Case(ifs=[below], default=bound.copy())
+
+
 def _call(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     found = _FUNCTIONS.get(node.name.lower())
     return found(node, types) if found is not None else None
@@ -223,6 +264,7 @@ _CHANGES: dict[type[exp.Expr], Change] = {
     exp.Sum: _sum,
     exp.ExplodingGenerateSeries: _series,
     exp.Anonymous: _call,
+    exp.Bracket: _subscript,
 }
 _FUNCTIONS: dict[str, Change] = {
     "date_trunc": _date_trunc,

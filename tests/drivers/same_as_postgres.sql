@@ -37,3 +37,51 @@ SELECT round(d), round(d + 0.5), round(0.5::float8), round(2.5), round(n), round
 -- texts
 SELECT id, concat(f, '-', ia, '-', iv, by), concat_ws(',', s, f, ia, id = 1), format('%s %s', f, ta) FROM odd ORDER BY id
 SELECT array_to_string(array_agg(f ORDER BY id), ',', '?'), array_to_string(ARRAY[true, false], ','), concat(true, 1 > 2) FROM odd
+-- regular expressions
+SELECT 'é' ~ '\w', 'é' ~ '^[[:alpha:]]+$', 'É' ~ '[[:upper:]]', 'é b' ~ 'é\W', 'a' ~ 'a\Z', 'É' ~* 'é', '-' ~ '[^\w.]'
+SELECT E'a\nb' ~ 'a.b', E'a\nb' ~ '^b', E'a\nb' ~ 'a$', 'a]b' ~ '[]]', 'a.b' ~ 'a\.b', 'a:b' ~ '[:x]'
+SELECT regexp_replace('Häß 12', '\w+', 'X', 'g'), regexp_replace('Häß 12', '[[:alpha:]]+', 'X'), regexp_replace('Häß', '\W', '-', 'g')
+SELECT regexp_replace(E'a\nb', '^', '>', 'gn'), regexp_replace(E'a\nb', 'a.b', 'X'), regexp_replace('aAa', 'A', 'x', 'gi')
+SELECT regexp_match('abc', '(a)(x)?'), regexp_match('abc', '(x)?(a)'), regexp_match('foo', 'f(o*)(x*)'), regexp_match('ab', '(x)')
+SELECT (regexp_match('2024-01', '(\d+)-(\d+)(-\d+)?'))[3] IS NULL, regexp_match('abc', 'B', 'i'), regexp_match(E'a\nb', 'a.b')
+SELECT id, regexp_match(s, '(a)|(H)'), substring(s from '\w+'), regexp_split_to_array(s, '\W+') FROM odd ORDER BY id
+SELECT regexp_matches('foobarbequebazilbarfbonk', '(b[^b]+)(b[^b]+)', 'g')
+SELECT regexp_matches('abc', '(b)'), regexp_matches('abc', 'c')
+SELECT regexp_matches('abc', 'x')
+SELECT m[1] FROM regexp_matches('a1b2', '([a-z])', 'g') AS m
+SELECT * FROM regexp_matches('a1b2', '[a-z]', 'g')
+SELECT o.id, m[1] FROM odd o, regexp_matches(o.s, '[a-z]', 'g') m ORDER BY 1, 2
+SELECT 'a+c' SIMILAR TO 'a\+c', 'a%c' SIMILAR TO 'a\%c', 'axc' SIMILAR TO 'a\%c', 'a[b' SIMILAR TO 'a\[b', 'a%' SIMILAR TO 'a[%]'
+SELECT 'ab' SIMILAR TO '(a|b)*', 'xab' SIMILAR TO 'x(a|ab)', 'abc' SIMILAR TO 'a|abc', 'a^b' SIMILAR TO 'a^b', E'a\nb' SIMILAR TO 'a_b'
+-- rows
+SELECT id, (i, b) = (1, 1), (i, b) <> (1, 1), (i, b) < (1, 2), (i, b) >= (0, 0), row(i, b) = row(1, 1) FROM odd ORDER BY id
+SELECT id, (i, s) IS NULL, (i, s) IS NOT NULL, NOT (i, f) IS NULL, row(NULL, NULL) IS NULL FROM odd ORDER BY id
+SELECT id FROM odd WHERE NOT ((i, s) = (1, 'abc')) ORDER BY id
+SELECT id FROM odd WHERE (i, s) NOT IN ((1, 'abc'), (2, 'x')) ORDER BY id
+SELECT id, (i, b) IN ((1, 1), (2, 2)) FROM odd ORDER BY id
+SELECT (DATE '2001-02-16', DATE '2001-12-21') OVERLAPS (DATE '2001-10-30', DATE '2002-10-30')
+SELECT (DATE '2001-02-16', INTERVAL '100 days') OVERLAPS (DATE '2001-10-30', DATE '2002-10-30')
+SELECT id, (dt, dt + 5) OVERLAPS (date '2024-02-01', date '2024-01-10'), (ts, NULL::timestamp) OVERLAPS (ts, interval '1 day') FROM odd ORDER BY id
+-- subscripts
+SELECT id, ia[-1], ia[0], ia[i], ia[id - 2], ia[-id], (ARRAY[1, 2])[-1] FROM odd ORDER BY id
+SELECT id, ia[2:3], ia[-1:2], ia[id - 3:id - 1], ia[:-1], ia[0:], ia[2:1] FROM odd ORDER BY id
+-- numbers
+SELECT sign(-3) / 2, sign(2.5), div(7, 2) / 2, div(9, 4.0), to_hex(-1), to_hex(i), to_hex(b), to_hex(255) FROM odd WHERE id < 3 ORDER BY id
+SELECT to_char(1.005, 'FM0.00'), to_char(0.125, 'FM0.00'), to_char(2.675::float8, 'FM0.00'), to_char(n, 'FM999999990.0') FROM odd WHERE id < 3 ORDER BY id
+SELECT '1.5'::int
+SELECT '0x10'::bigint
+SELECT '1e400'::float8
+-- json
+SELECT '["a"]'::jsonb ? 'a', '"a"'::jsonb ? 'a', '["a"]'::jsonb ?| ARRAY['a', 'b'], '["a", "b"]'::jsonb ?& ARRAY['a', 'b'], '[1]'::jsonb ? '1'
+SELECT json_object('{a,1,b,2}'), json_object(ARRAY['a', 'b'], ARRAY['1', NULL]), jsonb_object('{a,b}', '{1,2}'), jsonb_strip_nulls('{"a": null}')
+SELECT '{"a": {"b": 1, "c": 2}}'::jsonb #- '{a,b}', '{"a": [1, 2]}'::jsonb #- '{a,-1}', jb #- '{b,0}' FROM odd WHERE id = 1
+-- sorted
+SELECT array_agg(DISTINCT f), array_agg(DISTINCT s), string_agg(DISTINCT s, ','), json_agg(DISTINCT i), jsonb_agg(DISTINCT s) FROM odd
+SELECT array_agg(DISTINCT i ORDER BY i DESC), array_agg(DISTINCT i) FILTER (WHERE id > 1), count(DISTINCT s) FROM odd
+-- texts and times
+SELECT initcap('élan vital ÄÖ x1y'), initcap(s) FROM odd WHERE id < 4 ORDER BY id
+SELECT id, ts::timestamp(0), tz::timestamptz(0), '2024-01-05 10:00:00.567'::timestamp(2) FROM odd ORDER BY id
+SELECT id, date_trunc('century', ts), date_trunc('millennium', tz), date_trunc('day', tz, 'America/New_York') FROM odd ORDER BY id
+SELECT id, justify_days(iv), justify_hours(iv), justify_interval(iv), justify_interval(interval '1 mon -1 hour') FROM odd ORDER BY id
+SELECT id, num_nulls(i, s, d), num_nonnulls(i, s, d), num_nonnulls(VARIADIC ARRAY[1, NULL]), array_dims(ia), array_ndims(ia) FROM odd ORDER BY id
+SELECT array_length(ARRAY[[1, 2, 3], [4, 5, 6]], 2), array_dims(ARRAY[[1, 2, 3], [4, 5, 6]]), array_length(ARRAY[[1]], 3)

@@ -17,13 +17,15 @@ from proxy.sql.rules.division import division
 from proxy.sql.rules.fold_identifiers import fold_identifiers
 from proxy.sql.rules.functions import functions
 from proxy.sql.rules.json_operators import json_operators
+from proxy.sql.rules.patterns import patterns
 from proxy.sql.rules.relations import relations
+from proxy.sql.rules.rows import rows
 from proxy.sql.rules.types import types
 
 Rule = Callable[[exp.Expr], exp.Expr]
 
 RULES: tuple[Rule, ...] = (
-    column_names, functions, relations, json_operators, aggregates, division, clauses, types,
+    column_names, patterns, rows, functions, relations, json_operators, aggregates, division, clauses, types,
     fold_identifiers,
 )  # fmt: skip
 COMMON: tuple[Rule, ...] = (types, fold_identifiers)

@@ -51,12 +51,35 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         pair = objects.expressions[0] if objects.expressions else objects.this
         if isinstance(pair, exp.JSONKeyValue):
             objects.replace(function("json_group_object", pair.this.copy(), pair.expression.copy()))
+    for distinct in list(tree.find_all(exp.Distinct)):
+        _sorted(distinct)
     for call_ in list(tree.find_all(exp.Anonymous)):
         if call_.name == "json_group_array" and _chooses(call_):
             _wrap(call_, function("list", *_copies(call_)), lambda listed: function("to_json", listed))
         elif call_.name == "json_group_object" and _chooses(call_) and len(call_.expressions) == 2:
             _wrap(call_, _pairs(*_copies(call_)), _braced)
     return tree
+
+
+def _sorted(distinct: exp.Distinct) -> None:
+    """What is collected with DISTINCT comes sorted from Postgres, NULL last."""
+    collects = distinct.parent
+    if collects is None:
+        return
+    named = isinstance(collects, exp.Anonymous) and collects.name.lower() in (
+        "string_agg",
+        "json_group_array",
+        "list",
+    )
+    if not (named or isinstance(collects, exp.ArrayAgg)) or len(distinct.expressions) != 1:
+        return
+    order = [exp.Ordered(this=distinct.expressions[0].copy(), nulls_first=False)]
+    if named and len(collects.expressions) == 2:
+        last = collects.expressions[1]
+        if not isinstance(last, exp.Order):
+            last.replace(exp.Order(this=last.copy(), expressions=order))
+        return
+    distinct.replace(exp.Order(this=distinct.copy(), expressions=order))
 
 
 def _copies(node: exp.Expr) -> list[exp.Expr]:

@@ -6,14 +6,14 @@ catalog layer is meant to answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from sqlglot import exp
 
 from branching.errors import BoughError
+from proxy.sql.array_text import parse_array
 from proxy.sql.macros import MACRO_SCHEMA, call, function, has_known_type
-from proxy.sql.rules import formats
+from proxy.sql.rules import formats, patterns
 
 Args = list[exp.Expr]
 
@@ -24,9 +24,12 @@ _MACROS = {
     "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace",
     "regexp_count": "regexp_count", "encode": "encode", "decode": "decode", "sha256": "sha256",
     "length": "length", "char_length": "length", "character_length": "length", "octet_length": "octet_length",
-    "ln": "ln", "sqrt": "sqrt", "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div", "strpos": "strpos",
+    "ln": "ln", "sqrt": "sqrt", "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div",
+    "sign": "sign", "strpos": "strpos",
     "array_length": "array_length", "array_upper": "array_length", "array_lower": "array_lower",
     "cardinality": "cardinality", "array_to_string": "array_to_string", "array_remove": "array_remove",
+    "array_dims": "array_dims", "array_ndims": "array_ndims",
+    "justify_days": "justify_days", "justify_hours": "justify_hours", "justify_interval": "justify_interval",
     "array_replace": "array_replace", "array_positions": "array_positions",
     "json_typeof": "json_typeof", "jsonb_typeof": "json_typeof", "json_array_length": "json_array_length",
     "jsonb_array_length": "json_array_length", "date_trunc": "date_trunc", "date_part": "part",
@@ -46,6 +49,7 @@ _RENAMED = {
     "jsonb_object_agg": "json_group_object", "transaction_timestamp": "now", "statement_timestamp": "now",
     "clock_timestamp": "now", "array_append": "list_append",
     "jsonb_pretty": "json_pretty", "date_add": "date_add", "json_strip_nulls": "json_strip_nulls",
+    "jsonb_strip_nulls": "json_strip_nulls",
     "regexp_like": "regexp_matches",
     "array_position": "list_position",
 }  # fmt: skip
@@ -114,6 +118,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr | None:
     parent = node.parent
     if isinstance(parent, exp.Dot) and parent.expression is node and parent.this.name.lower() != "pg_catalog":
         return None
+    if name == "date_trunc" and (len(arguments) == 3 or _is_years(arguments)):
+        return _date_trunc(arguments)
     if name in _OVERLOADED and not all(has_known_type(argument) for argument in arguments):
         return function(_OVERLOADED[name], *arguments)
     if name in ("substr", "substring"):
@@ -148,6 +154,19 @@ def _split_distinct(node: exp.Expr) -> None:
         node.set("expressions", [exp.Distinct(expressions=[value]), *rest, *node.expressions[1:]])
 
 
+def _is_years(a: Args) -> bool:
+    field = a[0].name.lower() if a and isinstance(a[0], exp.Literal) else ""
+    return len(a) == 2 and field in ("century", "millennium", "centuries", "millennia")
+
+
+def _date_trunc(a: Args) -> exp.Expr:
+    if len(a) == 2:
+        return call("date_trunc_years", *a)
+    # in the days of another zone
+    there = function("timezone", a[2], a[1])
+    return function("timezone", a[2].copy(), function("date_trunc", a[0], there))
+
+
 def _string_to_array(a: Args) -> exp.Expr:
     return call("string_to_array" if len(a) == 2 else "string_to_array_null", *a)
 
@@ -160,28 +179,6 @@ def _string_table(a: Args) -> exp.Expr:
     return exp.Explode(this=_string_to_array(a))
 
 
-def _regexp_match(a: Args) -> exp.Expr:
-    """A pattern with several groups gives them all; a macro can give the first only."""
-    pattern = a[1] if len(a) > 1 else None
-    groups = _groups(pattern.name) if isinstance(pattern, exp.Literal) else 1
-    if len(a) == 2 and groups < 2:
-        return call("regexp_match", *a)
-    value, options = a[0], a[2:]
-    numbers = [exp.Literal.number(number) for number in (range(1, groups + 1) if groups else [0])]
-    found = [
-        function("regexp_extract", value.copy(), a[1].copy(), number, *[option.copy() for option in options])
-        for number in numbers
-    ]
-    matches = function("regexp_matches", value.copy(), a[1].copy(), *[option.copy() for option in options])
-    return exp.Case(ifs=[exp.If(this=matches, true=exp.Array(expressions=found))])
-
-
-def _groups(pattern: str) -> int:
-    """How many groups of a pattern are remembered."""
-    without_sets = re.sub(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", "", pattern, flags=re.DOTALL)
-    return len(re.findall(r"\((?!\?)", without_sets))
-
-
 def _trunc(a: Args) -> exp.Expr:
     return call("trunc_to", *a) if len(a) == 2 and not _natural(a[1]) else function("trunc", *a)
 
@@ -190,8 +187,22 @@ def _natural(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and not node.is_string
 
 
+def _json_object(a: Args) -> exp.Expr:
+    """Of texts in arrays, unlike the engine's function of that name."""
+    given = [parse_array(item.name) if isinstance(item, exp.Literal) else item for item in a]
+    return call("json_of_texts", *given)
+
+
 def _num_nulls(a: Args) -> exp.Expr:
+    if len(a) == 1 and isinstance(a[0], exp.Variadic):
+        return call("num_nulls", a[0].this)
     return call("num_nulls", exp.Array(expressions=[_is_null(item) for item in a]))
+
+
+def _num_nonnulls(a: Args) -> exp.Expr:
+    if len(a) == 1 and isinstance(a[0], exp.Variadic):
+        return call("num_nonnulls", a[0].this)
+    return call("num_nonnulls", exp.Array(expressions=[_is_null(item) for item in a]))
 
 
 def _is_null(item: exp.Expr) -> exp.Expr:
@@ -246,9 +257,13 @@ _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "string_to_array": _string_to_array,
     "regexp_split_to_table": _regexp_split_table,
     "string_to_table": _string_table,
-    "regexp_match": _regexp_match,
+    "regexp_match": patterns.matched,
+    "regexp_matches": patterns.all_matched,
+    "json_object": _json_object,
+    "jsonb_object": _json_object,
     "trunc": _trunc,
     "num_nulls": _num_nulls,
+    "num_nonnulls": _num_nonnulls,
     "json_extract_path_text": _path_text,
     "jsonb_extract_path_text": _path_text,
     "json_extract_path": _path,
@@ -296,6 +311,8 @@ def _position(node: exp.Expr) -> exp.Expr:
 
 
 def _similar(node: exp.Expr) -> exp.Expr:
+    if isinstance(node.expression, exp.Literal) and node.expression.is_string:
+        return patterns.similar(node.this.copy(), node.expression.name)
     return call("similar_to", node.this.copy(), node.expression.copy())
 
 
@@ -328,12 +345,27 @@ def _has_key(node: exp.Expr) -> exp.Expr:
     return call("json_has", node.this.copy(), node.expression.copy())
 
 
+def _without_path(node: exp.Expr) -> exp.Expr:
+    path = node.expression
+    if isinstance(path, exp.Literal) and path.is_string:
+        path = parse_array(path.name)
+    return call("json_minus_path", node.this.copy(), path.copy())
+
+
+def _member(node: exp.Expr) -> exp.Expr | None:
+    """``a[-1]`` is no member in Postgres; the engine counts from the end."""
+    place = node.expressions[0] if len(node.expressions) == 1 else None
+    if not isinstance(place, exp.Neg) or not isinstance(place.this, exp.Literal):
+        return None
+    return function("list_extract", node.this.copy(), exp.cast(exp.null(), "INTEGER", dialect="duckdb"))
+
+
 def _session(name: str) -> Callable[[exp.Expr], exp.Expr]:
     return lambda node: function(name)
 
 
 # The values only a session knows are all plain calls, whatever sqlglot read them as.
-_NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
+_NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
     exp.CurrentSchema: _session("current_schema"),
     exp.CurrentUser: _session("current_user"),
     exp.SessionUser: _session("session_user"),
@@ -354,4 +386,6 @@ _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.ArrayContainsAll: _contains,
     exp.ArrayContainedBy: _contained,
     exp.JSONBContainsTopKey: _has_key,
+    exp.JSONBDeleteAtPath: _without_path,
+    exp.Bracket: _member,
 }

@@ -107,7 +107,7 @@ def _compared_with(node: exp.Expr, array: exp.Array, literal: exp.Expr) -> None:
 def _exploded_table(table: exp.Expr) -> None:
     """``FROM json_array_elements(x) AS e(v)`` after ``functions`` made it ``unnest``."""
     listed = table.this.this
-    name = _named_after(listed)
+    name = table.this.meta.get("called") or _named_after(listed)
     values = [exp.alias_(table.this.copy(), name, quoted=True)]
     alias = table.args.get("alias")
     alias = alias.copy() if alias is not None else exp.TableAlias(this=exp.to_identifier(name, quoted=True))

@@ -14,7 +14,8 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.interval_text import engine_text
-from proxy.sql.macros import function
+from proxy.sql.macros import call, function
+from proxy.sql.numbers import check_number
 from proxy.sql.type_names import D, engine_type, named
 
 _REG = {
@@ -32,6 +33,9 @@ _CLOCK = re.compile(
 _SIGN = re.compile(
     r"([+-])\s+(?=[\d.])"
 )  # '1 month - 1 day': the engine wants a sign and its number together
+_NUMBERS = {
+    D.SMALLINT: "smallint", D.INT: "integer", D.BIGINT: "bigint", D.FLOAT: "real", D.DOUBLE: "double precision",
+}  # fmt: skip
 _TEXTS = (D.TEXT, D.VARCHAR, D.CHAR, D.BPCHAR, D.NCHAR, D.NAME)
 
 
@@ -93,11 +97,13 @@ def _cast(node: exp.Cast) -> exp.Expr:
         value = exp.Literal.string(clock_text(value.name) or value.name)
     elif literal_text and to.this in (D.VARBINARY, D.BINARY, D.BLOB):
         return _bytes(value.name)
+    elif literal_text and to.this in _NUMBERS and not isinstance(node, exp.TryCast):
+        check_number(value.name, _NUMBERS[to.this])
     node.set("this", value)
     node.set("to", engine_type(to))
     precision = _precision(to)
     if precision is not None:
-        return node
+        return call("places", node.copy(), exp.Literal.number(precision)) if precision < 6 else node
     return node if length is None else function("left", node.copy(), exp.Literal.number(length))
 
 
