@@ -38,6 +38,11 @@ _WITH_BODY = {
         re.IGNORECASE,
     ),
 }
+# MySQL's and SQLite's REPLACE is an INSERT that makes room first; sqlglot reads neither it nor MySQL's priorities.
+_INSERTS = re.compile(
+    r"(?:REPLACE\b(?:\s+(?:LOW_PRIORITY|DELAYED)\b)?|INSERT\s+(?:LOW_PRIORITY|HIGH_PRIORITY|DELAYED)\b)",
+    re.IGNORECASE,
+)
 _BLANK = re.compile(r"(?:\s+|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _PG_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _PG_QUERIES = ("SelectStmt", "VariableShowStmt")
@@ -152,7 +157,7 @@ def check_statement(text: str, dialect: str) -> StatementKind:
     if body is not None and body.match(text, _BLANK.match(text).end()):  # type: ignore[union-attr]
         _one_with_body(text, dialect)
         return "ddl"
-    tree = _one(text, dialect)
+    tree = _one(as_insert(text, dialect), dialect)
     if isinstance(tree, _TRANSACTION) or (
         isinstance(tree, exp.Command)
         and tree.name.upper() in ("BEGIN", "START", "COMMIT", "ROLLBACK", "LOCK")
@@ -161,6 +166,13 @@ def check_statement(text: str, dialect: str) -> StatementKind:
     if isinstance(tree, exp.Query):
         return "query"
     return "dml" if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge) else "ddl"
+
+
+def as_insert(text: str, dialect: str) -> str:
+    """A statement that inserts, however it says so, as an INSERT that writes the same table."""
+    start = _BLANK.match(text).end()  # type: ignore[union-attr]
+    found = _INSERTS.match(text, start) if contract(dialect).name in _WITH_BODY else None
+    return text if found is None else f"{text[:start]}INSERT {text[found.end() :].lstrip()}"
 
 
 def _one_with_body(text: str, dialect: str) -> None:

@@ -15,6 +15,7 @@ from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
+from migration.statements import as_insert
 from migration.types import (
     CanonicalType,
     byte_string,
@@ -176,7 +177,7 @@ def _ask(session: Any, query: str, path: Path) -> list[tuple[Any, ...]]:
 
 def refuse_lasting(statement: str, ask: Callable[[str], Sequence[Sequence[Any]]]) -> None:
     """0A000 where a statement writes a table whose engine (MyISAM, Aria) has no transactions to take it back in."""
-    tree = sqlglot.parse_one(statement, read="mysql")
+    tree = sqlglot.parse_one(as_insert(statement, "mysql"), read="mysql")
     written = (
         tree.this if isinstance(tree, exp.Insert) else tree
     )  # what an INSERT only reads may be of any engine

@@ -18,6 +18,7 @@ from migration.errors import MigrationError
 from migration.secrets import mask
 from migration.statements import check_statement
 
+_ALONE = re.compile(r"cannot run inside a transaction block|cannot VACUUM from within a transaction")
 _LOST = re.compile(r"(?i)\b(lost|closed|terminat\w+|gone away|reset|shut ?down|killed|broken pipe)\b")
 NO_LIMIT = 1 << 62  # rows that no statement touches
 
@@ -211,7 +212,17 @@ class SqlConnector(ABC, Generic[S]):
                 self.refuse_lasting(statement)
             if undoable:
                 writer.begin()
-            rows = writer.execute(statement)
+            try:
+                rows = writer.execute(statement)
+            except MigrationError as error:
+                # The engine says so before it has done anything: CREATE DATABASE, VACUUM, CREATE INDEX CONCURRENTLY.
+                if _ALONE.search(error.message) is None:
+                    raise
+                if dry_run or rows_between:
+                    error.hint = "Run it without DRY RUN and ROWS BETWEEN."
+                    raise
+                writer.rollback()
+                undoable, rows = False, writer.execute(statement)
             guard_rows(rows, rows_between)
             if dry_run:
                 writer.rollback()
