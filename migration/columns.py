@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 from migration import source_terms
 from migration.charsets import holds_all
-from migration.conditions import in_words, is_implied, source_guards, spared
+from migration.conditions import is_implied, source_guards, spared
+from migration.conditions_words import in_words
 from migration.connectors.base import ReadColumn
 from migration.ddl_quoting import quote_name
 from migration.dialects import DialectContract, contract

@@ -26,13 +26,14 @@ from typing import Any
 from migration.charsets import lacking
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
-from migration.documents import IN_PYTHON, MEANT, TEMPORAL, is_meant
+from migration.documents import IN_PYTHON, LENGTHS, MEANT, TEMPORAL, is_meant
 from migration.measures import MEASURED_DIGITS
-from migration.types import CanonicalType, list_of
+from migration.types import CanonicalType, integer_range, list_of
 
 DIALECTS = ("duckdb", "postgres", "mysql")
 # The last instant DuckDB and Arrow have: 2^63 - 2 microseconds after 1970.
 _LAST = "294247-01-10 04:00:54.775806"
+_ENGINE_DIGITS = 38  # of DuckDB's widest number
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _CHARACTERS = ("text", "enum", "json", "unknown")
 _UUID = "(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
@@ -143,7 +144,7 @@ def spared(type_: CanonicalType, column: str, dialect: str) -> str:
 def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str | None:
     """A SQL condition that is true for values of ``column`` (quoted) that break ``guard``; None: not in SQL."""
     name = contract(dialect).name
-    if name not in DIALECTS or guard in IN_PYTHON:
+    if name not in DIALECTS or guard in IN_PYTHON or guard.startswith(LENGTHS):
         return None
     if guard == "no_null":
         return f"{column} IS NULL"
@@ -243,7 +244,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     if word == "no_number":
         return _looks_like(_NUMBER, text, duckdb=duckdb)
     if word == "not_negative":
-        return f"{column} < 0"
+        below = f"starts_with({text}, '-') AND regexp_matches({text}, '[1-9]')"
+        return f"({below})" if duckdb and kind == "decimal" else f"{column} < 0"
     if word == "seconds":
         low, _, high = argument.partition("..")
         seconds = f"epoch({column})" if duckdb else f"extract(epoch FROM {column})"
@@ -266,16 +268,43 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     if word in ("octets", "chars"):
         return _length(word, int(argument), kind, column, duckdb=duckdb)
     if word == "range":
-        low, _, high = argument.partition("..")
-        return f"({column} < {_number(low)} OR {column} > {_number(high)})"
+        return _range(argument, type_, column, duckdb=duckdb)
     if word == "digits":
         return f"length(ltrim(replace(replace({text}, '-', ''), '.', ''), '0')) > {int(argument)}"
+    if word in ("whole", "scale") and argument.startswith("-"):
+        zeros = -int(argument)
+        few = rf"(\.0{{{zeros}}}\d*|\.0*)?" if word == "whole" else r"(\.0*)?"
+        many = "0*" if word == "whole" else rf"(\d*0{{{zeros}}}|0*)"
+        return f"NOT ({_looks_like(f'^-?{many}{few}$', text, duckdb=duckdb)})"
     if word == "whole":
         whole = f"split_part({text}, '.', 1)" if duckdb else f"trunc({column})::text"
         return f"length(ltrim(replace({whole}, '-', ''), '0')) > {int(argument)}"
     if word == "scale":
         return f"length(rtrim(split_part({text}, '.', 2), '0')) > {int(argument)}"
     return None
+
+
+def _range(argument: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str:
+    low, high = map(_number, argument.split(".."))
+    wide = type_.kind in ("int128", "uint128", "decimal")  # which may be a text, for they may have more digits
+    if duckdb and (wide or max(len(low), len(high)) > _ENGINE_DIGITS):
+        return _beyond(int(low), int(high), f"{column}::VARCHAR")
+    least, greatest = integer_range(type_.kind) if type_.is_integer else (-math.inf, math.inf)
+    # DuckDB gives a constant the column's type, which may not have it.
+    beyond = [f"{column} < {low}"] if least < int(low) else []
+    beyond += [f"{column} > {high}"] if greatest > int(high) else []
+    return f"({' OR '.join(beyond)})" if beyond else "false"
+
+
+def _beyond(low: int, high: int, text: str) -> str:
+    """Numbers of more digits than DuckDB has are compared as their texts."""
+    digits = f"ltrim(replace(split_part({text}, '.', 1), '-', ''), '0')"
+
+    def more(most: int) -> str:
+        size, figures = (0, "") if most == 0 else (len(str(most)), str(most))
+        return f"(length({digits}) > {size} OR (length({digits}) = {size} AND {digits} > '{figures}'))"
+
+    return f"CASE WHEN left({text}, 1) = '-' THEN {more(abs(low))} ELSE {more(high)} END"
 
 
 def _text(column: str, *, duckdb: bool) -> str:
@@ -287,7 +316,7 @@ def _looks_like(pattern: str, text: str, *, duckdb: bool) -> str:
 
 
 def _number(text: str) -> str:
-    return str(Decimal(text)) if "E" not in text.upper() else f"{Decimal(text):f}"
+    return f"{Decimal(text):f}"
 
 
 def _special(word: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str | None:
@@ -354,47 +383,3 @@ def sample_text(column: str, dialect: str) -> str:
         return f"substr(CAST({column} AS TEXT), 1, 80)"
     text = f"{column}::VARCHAR" if name == "duckdb" else f"{column}::text"
     return f"substr({text}, 1, 80)" if name == "duckdb" else f"left({text}, 80)"
-
-
-def in_words(guard: str) -> str:
-    """What is wrong with a value that breaks ``guard``: "… are …"."""
-    word, _, argument = guard.partition(":")
-    low, _, high = argument.partition("..")
-    plain = {
-        "finite": "NaN or infinite",
-        "finite_moments": "infinite",
-        "finite_numbers": "NaN or infinite",
-        "no_nan": "NaN",
-        "no_nul": "with a NUL character",
-        "no_null": "NULL",
-        "no_json_null": "with the null of JSON inside",
-        "no_null_inside": "with a NULL list, map or struct inside",
-        "unpadded": "with blanks at their end",
-        "no_number": "texts that the column would take for numbers",
-        "not_negative": "below zero",
-        "some_bits": "of no bits at all",
-        "calendar": "no dates of the calendar",
-        "json_unique_keys": "no JSON, or objects that repeat a key",
-        "json_double": "numbers beyond a 64-bit integer or double",
-        "uuid": "no uuids",
-        "utf8": "that are no UTF-8",
-        "well_formed": "no JSON",
-        "dimensions": "arrays of more than one dimension, or not counted from 1",
-    }
-    if word in plain:
-        return plain[word]
-    return {
-        "year": f"outside the years {low} to {high}",
-        "time": "outside a day of 24 hours",
-        "fraction": f"finer than {argument} digits of a second",
-        "digits": f"longer than {argument} digits",
-        "whole": f"longer than {argument} digits before the point",
-        "scale": f"longer than {argument} digits behind the point",
-        "octets_exactly": f"of another length than {argument} bytes",
-        "seconds": "outside the years 1970 to 2038",
-        "octets": f"longer than {argument} bytes",
-        "chars": f"longer than {argument} characters",
-        "range": f"outside {low} to {high}",
-        "charset": f"with characters that {argument} lacks",
-        "held": f"that {argument} cannot hold",
-    }.get(word, f"against {quote_text(guard, contract('duckdb'))}")

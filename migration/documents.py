@@ -17,6 +17,7 @@ from typing import Any
 
 from migration.types import CanonicalType
 
+LENGTHS = ("json_chars:", "json_octets:")  # of the text that a list, map or struct becomes (``transform``)
 IN_PYTHON = ("json_unique_keys", "json_double", "well_formed")
 TEMPORAL = ("date", "timestamp", "instant")
 _NUMBERS = ("float32", "float64", "decimal")

@@ -21,13 +21,14 @@ from dataclasses import replace
 from migration.dialects import contract
 from migration.dialects.base import Cast
 from migration.types import CanonicalType, integer_range
-from migration.types_map import Mapping, map_canonical
+from migration.types_map import Mapping, as_json, map_canonical
 from migration.types_parse import parse_type
 
 _DOUBLE_INTEGERS = 1 << 53
 _FLOAT_INTEGERS = 1 << 24
 _MEASURED = frozenset({"float32", "float64", "date", "timestamp", "instant"})
 _SPECIAL = frozenset({"finite", "finite_moments", "finite_numbers", "no_nan"})
+_NANOSECONDS = "seconds:-9223372036..9223372035"  # that 64 bits count
 _SQLITE_DIGITS = 15  # a REAL stands for every decimal number of so many
 
 
@@ -38,7 +39,7 @@ def fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: st
         return found
     narrower = narrowed(source, target, declared, dialect)
     if narrower is None:
-        return Mapping(source, declared, "lossy", f"{declared} rounds what it is given")
+        return Mapping(source, declared, "lossy", f"{declared} changes what it is given")
     added = tuple(guard for guard in (*narrower, *beyond(target, dialect)) if guard not in found.guards)
     return replace(found, guards=(*found.guards, *added)) if added else found
 
@@ -85,6 +86,12 @@ def _fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: s
         return Mapping(source, declared, "lossy" if limit else "exact", "", "", limit)
     if target.kind == "json" and source.kind in ("json", "list", "struct", "map"):
         kept = ("json_unique_keys", "no_nul") if target.normalised and not source.normalised else ()
+        if source.kind != "json":
+            made = as_json(source, item)
+            if made.loss == "unsupported":
+                return replace(made, target_type=declared)
+            of_documents = item.types.cells["json"].guards
+            kept = (*kept, *(guard for guard in made.guards if guard not in of_documents))
         return Mapping(source, declared, "widening", "stored as JSON", "json", kept)
     if source.kind == "json" and target.kind in ("struct", "map", "list"):
         return Mapping(source, declared, "lossy", f"{source} does not fit {declared}")
@@ -97,15 +104,23 @@ def narrowed(
     """What a column's declaration asks of values besides its canonical type; None if it changes them by itself."""
     name = contract(dialect).name
     if target.fixed and target.kind == "text" and name != "sqlite":
-        return ("unpadded",) if source.kind in ("text", "enum") and not source.fixed else ()
+        return ("unpadded",) if source.kind in ("text", "enum", "json") and not source.fixed else ()
     if target.fixed and target.kind == "bytes":
         return (f"octets_exactly:{target.length}",)
     if name == "mysql":
         return _mysql(declared.lower())
+    if contract(dialect).family == "postgres-like":
+        return _postgres(source, declared)
+    if name == "clickhouse":
+        return _clickhouse(declared)
     if name == "sqlite" and _is_numeric(declared):
         if target.kind in ("text", "json"):
             return ("no_number",)
+        if source.is_integer and target.kind == "decimal":  # beyond 64 bits it makes a double
+            return (f"range:{-(1 << 63)}..{(1 << 63) - 1}",)
         return (f"digits:{_SQLITE_DIGITS}",) if source.kind == target.kind == "decimal" else ()
+    if name == "duckdb" and declared.startswith("TIMESTAMP_NS"):
+        return (_NANOSECONDS,)
     return ()
 
 
@@ -123,6 +138,36 @@ def _mysql(declared: str) -> tuple[str, ...] | None:
     if "unsigned" in declared and declared.startswith(("decimal", "float", "double")):
         return ("not_negative",)
     return ()
+
+
+def _clickhouse(declared: str) -> tuple[str, ...] | None:
+    base = declared
+    while match := re.fullmatch(r"(?:Nullable|LowCardinality|Array)\((.*)\)", base, re.DOTALL):
+        base = match[1]
+    word = base.partition("(")[0]
+    if word == "JSON":
+        return None
+    if base == "DateTime64(9)" or base.startswith("DateTime64(9,"):
+        return ("seconds:-2208988800..9223372035",)  # from 1900 on
+    guard = {
+        "Date": "seconds:0..5662224000",
+        "DateTime": "seconds:0..4294967295",
+        "Int256": f"range:{-(1 << 255)}..{(1 << 255) - 1}",
+        "UInt256": f"range:0..{(1 << 256) - 1}",
+    }.get(word)
+    return (guard,) if guard else ()
+
+
+def _postgres(source: CanonicalType, declared: str) -> tuple[str, ...]:
+    if declared.startswith('"char"'):
+        return ("json_octets:1" if source.is_nested else "octets:1",)
+    shifted = re.match(r"(?:numeric|decimal)\((\d+),\s*(-?\d+)\)", declared)
+    if shifted is None:
+        return ()
+    precision, scale = int(shifted[1]), int(shifted[2])
+    if scale < 0:  # numeric(5,-2) has hundreds only
+        return (f"scale:{scale}",)
+    return (f"whole:{precision - scale}",) if scale > precision else ()  # numeric(3,5): below a hundredth
 
 
 def _is_numeric(declared: str) -> bool:
@@ -195,13 +240,15 @@ def _clock(source: CanonicalType, target: CanonicalType, declared: str) -> Mappi
 def _text(source: CanonicalType, target: CanonicalType, declared: str, chosen: Mapping) -> Mapping:
     guards: list[str] = [guard for guard in chosen.guards if guard == "no_nul"]
     if target.length is not None:
-        guards.append(f"{'octets' if target.unit == 'bytes' else 'chars'}:{target.length}")
+        # Of a list, an engine's own text is not the JSON that is stored.
+        kind = "json_" if source.is_nested else ""
+        guards.append(f"{kind}{'octets' if target.unit == 'bytes' else 'chars'}:{target.length}")
     cast: Cast = "text"
     if source.kind == "text":
         shorter = target.length is not None and (source.length is None or source.length > target.length)
         return Mapping(source, declared, "lossy" if shorter else "widening", "", "", tuple(guards))
     if source.kind in ("json", "list", "struct", "map"):
         cast = "json"
-    if source.kind in ("unknown", "bytes"):
+    if any(leaf.kind in ("unknown", "bytes") for leaf in source.leaves()):
         return Mapping(source, declared, "unsupported", "no text form we can vouch for", "text")
     return Mapping(source, declared, "widening", "stored as text", cast, tuple(guards))

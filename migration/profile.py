@@ -20,11 +20,13 @@ import pyarrow as pa
 
 from migration import conditions, documents
 from migration.connectors.base import ReadColumn, Reader, Source
+from migration.connectors.duckdb_forms import plain
 from migration.ddl_quoting import quote_name
 from migration.dialects import contract
 from migration.local_engine import open_engine
 from migration.measures import TableMeasure
 from migration.measures_sql import MeasureQuery, answered, completed, measure_query, source_clause
+from migration.transform import too_long
 from migration.types import CanonicalType
 
 
@@ -233,6 +235,8 @@ def _judged_by_engine(engine: Any, question: Question, array: pa.Array) -> tuple
             [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()
         )
     broken = conditions.offence(question.guard, question.type, "x", "duckdb")
+    if question.guard.startswith(documents.LENGTHS):
+        array, broken = plain(array), too_long(question.guard, question.type)
     if broken is None:
         return 0, []
     engine.register("bough_batch", pa.table({"x": array}))

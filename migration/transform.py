@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from migration.conditions import offence
 from migration.connectors.arrow import INFINITE_TIMESTAMP, arrow_type
 from migration.connectors.duckdb_forms import json_array, plain
-from migration.documents import is_for_python, keeps
+from migration.documents import LENGTHS, is_for_python, keeps
 from migration.errors import MigrationError
 from migration.local_engine import EngineError, open_engine
 from migration.types import CanonicalType
@@ -112,8 +112,11 @@ class Transform:
         if pa.types.is_decimal(wanted) and pa.types.is_integer(given):
             wide = pa.decimal128(20, 0)
             return lambda array: pc.cast(pc.cast(array, wide), wanted)
-        if pa.types.is_integer(wanted) and pa.types.is_boolean(given):
+        if pa.types.is_boolean(given) and pa.types.is_integer(wanted):
             return lambda array: pc.cast(pc.cast(array, pa.int8()), wanted)
+        if pa.types.is_boolean(given) and pa.types.is_decimal(wanted):
+            wide = pa.decimal128(3, 0)
+            return lambda array: pc.cast(pc.cast(pc.cast(array, pa.int8()), wide), wanted)
         if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(given):
             return _clock(given, wanted)
         if (
@@ -130,9 +133,7 @@ class Transform:
 
     def _to_text(self, form: ColumnForm, given: pa.DataType) -> Convert:
         if pa.types.is_decimal256(given):
-            return lambda array: pa.array(
-                [None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string()
-            )
+            return _written_out
         if form.source.kind == "list":
             expression = list_expression("x", form.source)
             return lambda array: self._run(expression, plain(array))
@@ -152,14 +153,20 @@ class Transform:
         }.get(word)
         if cut:
             return lambda array: self._run(cut, array)
+        if guard.startswith(LENGTHS):  # what is left of a document would be none
+            long = too_long(guard, form.source)
+            return lambda array: pc.if_else(self._run(long, plain(array)), None, array)
         if is_for_python(guard, form.source):
             return lambda array: pa.array(
                 [value if keeps(guard, form.source, value) else None for value in array.to_pylist()],
                 array.type,
             )
         broken = offence(guard, form.source, "x", "duckdb")
-        if broken is None or pa.types.is_decimal256(given):
+        if broken is None:
             return lambda array: array
+        if pa.types.is_decimal256(given):  # which DuckDB reads as their texts only
+            wrong = f"coalesce({broken}, false)"
+            return lambda array: pc.if_else(self._run(wrong, _written_out(array)), None, array)
         return lambda array: self._run(f"CASE WHEN {broken} THEN NULL ELSE x END", array)
 
     def _run(self, expression: str, array: pa.Array) -> pa.Array:
@@ -175,6 +182,10 @@ class Transform:
         return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
 
 
+def _written_out(array: pa.Array) -> pa.Array:
+    return pa.array([None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string())
+
+
 def list_expression(column: str, type_: CanonicalType, depth: int = 0) -> str:
     """DuckDB's SQL for a canonical list as JSON. Members that are JSON already are put in as they stand: DuckDB would
     write their numbers anew, as doubles, and a text as a string."""
@@ -183,6 +194,13 @@ def list_expression(column: str, type_: CanonicalType, depth: int = 0) -> str:
         return f"to_json({column})::VARCHAR"
     inner = list_expression(item, element, depth + 1) if element.kind == "list" else item
     return json_array(column, item, f"coalesce({inner}, 'null')")
+
+
+def too_long(guard: str, type_: CanonicalType) -> str:
+    """DuckDB's SQL that is true where the JSON of a canonical list, map or struct is longer than ``guard`` says."""
+    text = list_expression("x", type_) if type_.kind == "list" else "x"
+    word, _, most = guard.partition(":")
+    return f"coalesce({'length' if word == 'json_chars' else 'strlen'}({text}) > {int(most)}, false)"
 
 
 def text_expression(column: str, kind: str) -> str:

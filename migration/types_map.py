@@ -14,7 +14,8 @@ Guards also stand beside exact mappings, for values a type admits and the target
 ``finite`` no NaN, no infinity (of a value's members ``finite_numbers``, ``finite_moments``) · ``no_nan`` ·
 ``no_nul`` no NUL character · ``year:a..b`` years within · ``time:0..24`` within a day, the end included
 (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits ·
-``octets:n`` at most n bytes of UTF-8 or data · ``some_bits`` no empty bit string · ``no_null`` no NULL ·
+``octets:n`` at most n bytes of UTF-8 or data (``json_octets:n``, ``json_chars:n`` of the JSON of a list) ·
+``some_bits`` no empty bit string · ``no_null`` no NULL ·
 ``no_null_inside`` no NULL list, map or struct in another · ``json_unique_keys`` no object repeats a key ·
 ``json_double`` every JSON number survives as a 64-bit integer or double · ``no_json_null`` no part is JSON's null.
 
@@ -274,18 +275,18 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
     table = target.types
     template = {"list": table.list, "map": table.map, "struct": table.struct}[source.kind]
     if not template:
-        return _as_json(source, target)
+        return as_json(source, target)
     if source.kind == "list" and not table.nested_lists and source.element and source.element.kind == "list":
-        return _as_json(source, target)
+        return as_json(source, target)
     children = [part for part in (source.key, source.element, *(type_ for _, type_ in source.fields)) if part]
     mapped = [map_canonical(child, target, version) for child in children]
     # A member that needs a cast of its own cannot be cast in place; the whole value goes as JSON then.
     # An enum's is none: its values are texts on their way.
     cast = [mapping.cast for mapping in mapped if mapping.source.kind != "enum"]
     if any(cast) or any(mapping.loss == "unsupported" for mapping in mapped):
-        return _as_json(source, target)
+        return as_json(source, target)
     if table.nullable and source.kind != "list" and any(leaf.kind == "bytes" for leaf in source.leaves()):
-        return _as_json(source, target)  # its strings are bytes, but members travel as JSON
+        return as_json(source, target)  # its strings are bytes, but members travel as JSON
     if (
         not table.nested_lists
         and any(mapping.source.is_nested for mapping in mapped)
@@ -293,7 +294,7 @@ def _nested(source: CanonicalType, target: DialectContract, version: str | None)
     ):
         struct_in_list = source.element is not None and source.element.kind == "struct" and bool(table.struct)
         if not struct_in_list:
-            return _as_json(source, target)
+            return as_json(source, target)
     if source.kind == "struct":
         quote = target.identifiers.quoted
         written = ", ".join(
@@ -348,7 +349,8 @@ def _of_member(guard: str, member: CanonicalType, whole: CanonicalType) -> str:
     return "finite_moments" if member.is_temporal else "finite_numbers"
 
 
-def _as_json(source: CanonicalType, target: DialectContract) -> Mapping:
+def as_json(source: CanonicalType, target: DialectContract) -> Mapping:
+    """How a list, map or struct is written as JSON in ``target``."""
     cell = target.types.json
     kinds = {leaf.kind for leaf in source.leaves()}
     if "bytes" in kinds or "unknown" in kinds:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from migration.columns import ColumnPlan
-from migration.conditions import in_words
+from migration.conditions_words import in_words
 from migration.connectors.base import Connector, Path, Source
 from migration.connectors.queries import in_byte_order
 from migration.ddl_quoting import quote_name, quote_text

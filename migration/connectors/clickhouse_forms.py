@@ -121,6 +121,8 @@ def outgoing(array: pa.Array, type_: CanonicalType, name: str, declared: str = "
         greatest = min((high + 1) * per - 1, (1 << 63) - 2)
         _within(array.cast(pa.int64()), max(low * per, -(1 << 63) + 2), greatest, type_, name)
         return array.cast(pa.int64()).cast(pa.timestamp(array.type.unit, "UTC"))
+    elif word == "Time":  # it is loaded from whole seconds only; that there are no others is a guard's to see
+        return pc.cast(pc.cast(array, pa.time32("s")), pa.int32())
     elif type_.kind in ("int128", "uint128"):
         _within(array, *integer_range(type_.kind), type_, name)
     elif word == "FixedString":

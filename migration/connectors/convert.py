@@ -31,6 +31,7 @@ _STAMP = re.compile(
 )
 _WHOLE_STAMP = r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?$"
 _CLOCK = re.compile(r"(?P<h>\d\d):(?P<mi>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d+))?)?")
+_FIGURES = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _PLAIN = re.compile(r"[ -^`-~]*")  # ASCII but for the low line: Python reads 1_0, and digits of any script
 _AT_ONCE: Mapping[type, frozenset[str]] = {
     int: frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")),
@@ -115,6 +116,8 @@ def _at_once(values: Sequence[Any], type_: CanonicalType, target: pa.DataType) -
 
 def _texts_at_once(texts: pa.Array, type_: CanonicalType, target: pa.DataType) -> pa.Array | None:
     if pa.types.is_string(target):
+        if type_.kind == "decimal" and not pc.all(pc.match_substring_regex(texts, r"^-?\d+(\.\d+)?$")).as_py():
+            return None
         return texts
     if type_.kind in ("date", "decimal"):
         return pc.cast(texts, target)
@@ -259,7 +262,7 @@ def _value(value: Any, type_: CanonicalType, target: pa.DataType) -> Any:
 
 def _text(value: Any, type_: CanonicalType) -> str:
     if isinstance(value, str):
-        return value
+        return _figures(value) if type_.kind == "decimal" else value
     if type_.kind in ("text", "enum") and not isinstance(value, int | float | Decimal):
         raise ValueError(f"{value!r} is no text")
     if type_.kind == "decimal":
@@ -267,6 +270,14 @@ def _text(value: Any, type_: CanonicalType) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8")
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _figures(text: str) -> str:
+    if text in ("NaN", "Infinity", "-Infinity"):
+        return text
+    if not _FIGURES.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no number")
+    return f"{Decimal(text):f}"
 
 
 def _bool(value: Any) -> bool:

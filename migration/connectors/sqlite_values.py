@@ -133,7 +133,7 @@ def _judged(
                 if undecoded:
                     utf8.add([value for value in values if isinstance(value, _Undecoded)])
                 if not decoded:
-                    held.add(fitting(_without(values), column.type)[1])
+                    held.add(_taken(values, column.type)[1])
     return [
         Misfit(column.name, guard, each.count, tuple(each.samples))
         for (column, _, _), pair in zip(opened, found, strict=True)
@@ -145,8 +145,24 @@ def _judged(
 def arrived(values: Sequence[Any], column: ReadColumn) -> pa.Array:
     """Values of one column in the canonical form; where it is spared, NULL for those that have none."""
     if column.spared:
-        return fitting(_without(values), column.type)[0]
+        return _taken(values, column.type)[0]
+    if _refuses_bytes(column.type) and any(isinstance(value, bytes) for value in values):
+        raise unfit(column.name, column.type, "bytes, which are no such value")
     return from_values(values, column.type, column.name)
+
+
+def _taken(values: Sequence[Any], type_: CanonicalType) -> tuple[pa.Array, list[Any]]:
+    """The values that the type holds, NULL for the others, and those others: Python makes numbers of bytes, too."""
+    blobs: list[Any] = []
+    if _refuses_bytes(type_):
+        blobs = [value for value in values if isinstance(value, bytes)]
+        values = [None if isinstance(value, bytes) else value for value in values]
+    array, others = fitting(_without(values), type_)
+    return array, [*blobs, *others]
+
+
+def _refuses_bytes(type_: CanonicalType) -> bool:
+    return type_.kind not in ("bytes", "unknown")
 
 
 @contextmanager

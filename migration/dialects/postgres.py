@@ -43,6 +43,7 @@ SPELLINGS = spellings(
         "bpchar": texts(fixed=True),
         "character|char|national character|national char|nchar": texts(default=1, fixed=True),
         "name": text(63, "bytes"),
+        '"char"': text(4, "bytes"),  # one byte; its text is \\303 where that is no ASCII
         "bytea": byte_string(),
         "date": of("date"),
         "time|time without time zone": clocks("time"),

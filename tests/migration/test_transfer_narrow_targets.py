@@ -4,6 +4,8 @@ change is refused by the plan, at any level of checking."""
 # ruff: noqa: E501  (a table reads best with one case a line)
 from __future__ import annotations
 
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = pytest.mark.sampled
 
-_PG, _MARIA = pytest.mark.postgres, pytest.mark.mariadb
+_PG, _MARIA, _CH = pytest.mark.postgres, pytest.mark.mariadb, pytest.mark.clickhouse
+_UINT256 = 2**256 - 1
 
 
 def source(directory: Path, type_: str, value: str) -> Connector:
@@ -34,14 +37,16 @@ def source(directory: Path, type_: str, value: str) -> Connector:
 
 def target(engine: str, declared: str, directory: Path, request: pytest.FixtureRequest) -> Connector:
     there = opened_target(engine, directory, request)
-    if engine in ("postgres", "mariadb"):  # which other tests use too
+    if engine in ("postgres", "mariadb", "clickhouse"):  # which other tests use too
         request.addfinalizer(lambda: there.execute("DROP TABLE IF EXISTS narrow, years"))
-    there.execute(f"CREATE TABLE narrow (v {declared})")
+    more = " ENGINE = MergeTree ORDER BY tuple()" if engine == "clickhouse" else ""
+    there.execute(f"CREATE TABLE narrow (v {declared}){more}")
     return there
 
 
 def move(here: Connector, there: Connector, engine: str) -> None:
     path = {"duckdb": ("main", "narrow"), "sqlite": ("narrow",), "postgres": ("public", "narrow")}
+    path["clickhouse"] = ("default", "narrow")
     into = path.get(engine, ("bough", "narrow"))
     request = TransferRequest(Source(path=("main", "s")), into, options=TransferOptions(verify="L0"))
     with plan(request, here, there) as decided:
@@ -62,8 +67,17 @@ def stored(there: Connector) -> Any:
         pytest.param("postgres", "interval(0)[]", "INTERVAL[]", "[INTERVAL '1.5 seconds']", marks=_PG),
         pytest.param("postgres", "char(5)", "VARCHAR", "'ab '", marks=_PG),
         pytest.param("postgres", "real NOT NULL", "DOUBLE", "0.1", marks=_PG),
+        pytest.param("postgres", "numeric(5,-2)", "SMALLINT", "255", marks=_PG),
+        pytest.param("postgres", "numeric(5,-2)", "DECIMAL(7,1)", "12.5", marks=_PG),
+        pytest.param("postgres", "numeric(3,5)", "DECIMAL(7,5)", "-0.01", marks=_PG),
+        pytest.param("postgres", '"char"', "INTEGER[]", "[1]", marks=_PG),
+        pytest.param("postgres", "varchar(4)", "VARCHAR[]", "['ü😀']", marks=_PG),
+        pytest.param("postgres", "json", "DOUBLE[]", "['nan'::DOUBLE]", marks=_PG),
+        pytest.param("postgres", "text", "BLOB[]", "['a'::BLOB]", marks=_PG),
+        pytest.param("mariadb", "VARCHAR(6)", "VARCHAR[]", "['ab', 'cd']", marks=_MARIA),
         pytest.param("postgres", "timestamp NOT NULL", "TIMESTAMPTZ", "'2024-01-01 00:00:00+02'", marks=_PG),
         pytest.param("postgres", "date NOT NULL", "TIMESTAMP", "'2024-01-01 12:00:00'", marks=_PG),
+        pytest.param("postgres", '"char"', "VARCHAR", "'ab'", marks=_PG),
         pytest.param("mariadb", "CHAR(5)", "VARCHAR", "'ab '", marks=_MARIA),
         pytest.param("mariadb", "BINARY(4)", "BLOB", "'ab'::BLOB", marks=_MARIA),
         pytest.param("mariadb", "YEAR", "SMALLINT", "5", marks=_MARIA),
@@ -77,6 +91,16 @@ def stored(there: Connector) -> Any:
         pytest.param("mariadb", "DATETIME", "TIMESTAMP", "'infinity'", marks=_MARIA),
         pytest.param("mariadb", "DATETIME", "TIMESTAMP", "'20000-01-01'", marks=_MARIA),
         pytest.param("mariadb", "DOUBLE", "FLOAT", "'NaN'", marks=_MARIA),
+        pytest.param("clickhouse", "Nullable(UInt256)", "TINYINT", "-128", marks=_CH),
+        pytest.param("clickhouse", "Nullable(UInt256)", "HUGEINT", "-5", marks=_CH),
+        pytest.param("clickhouse", "Nullable(Date)", "DATE", "'1969-12-31'", marks=_CH),
+        pytest.param("clickhouse", "Nullable(DateTime)", "TIMESTAMP", "'2200-01-01'", marks=_CH),
+        pytest.param("clickhouse", "Nullable(DateTime64(9))", "TIMESTAMP", "'2290-01-01'", marks=_CH),
+        pytest.param("clickhouse", "Nullable(Time)", "TIME", "'12:00:00.5'", marks=_CH),
+        pytest.param("clickhouse", "JSON", "JSON", "'{}'", marks=_CH),
+        pytest.param("postgres", "char(4)", "JSON", "'1 '", marks=_PG),
+        ("duckdb", "TIMESTAMP_NS", "TIMESTAMP", "'9999-12-31'"),
+        ("sqlite", "NUMERIC", "UBIGINT", "18446744073709551615"),
         ("sqlite", "STRING", "VARCHAR", "'007'"),
         ("sqlite", "JSON", "JSON", "'123456789012345678901234567890'"),
         ("sqlite", "DECIMAL(20,5)", "DECIMAL(20,5)", "123456789012345.12345"),
@@ -101,8 +125,20 @@ def test_what_the_column_would_change_is_refused(
         pytest.param("postgres", "interval day to second", "INTERVAL", "INTERVAL '1 month 1 second'", "1 mon 00:00:01", marks=_PG),
         pytest.param("postgres", "char(5)", "VARCHAR", "'ab'", "ab   ", marks=_PG),
         pytest.param("postgres", "integer NOT NULL", "BIGINT", "5", 5, marks=_PG),
+        pytest.param("postgres", "numeric(5,-2)", "INTEGER", "-25500", -25500, marks=_PG),
+        pytest.param("postgres", "numeric(3,5)", "DECIMAL(7,5)", "0.00123", Decimal("0.00123"), marks=_PG),
+        pytest.param("postgres", '"char"', "VARCHAR", "'a'", "a", marks=_PG),
+        pytest.param("postgres", "varchar(6)", "VARCHAR[]", "['ü😀']", '["ü😀"]', marks=_PG),
+        pytest.param("mariadb", "VARCHAR(11)", "VARCHAR[]", "['ab', 'cd']", '["ab","cd"]', marks=_MARIA),
         pytest.param("mariadb", "YEAR", "SMALLINT", "2024", 2024, marks=_MARIA),
         pytest.param("mariadb", "DECIMAL(5,2) UNSIGNED", "DECIMAL(5,2)", "1", 1, marks=_MARIA),
+        pytest.param("clickhouse", "Nullable(UInt256)", "HUGEINT", "5", "5", marks=_CH),
+        pytest.param("clickhouse", "Nullable(Int128)", "BOOLEAN", "true", 1, marks=_CH),
+        pytest.param("clickhouse", "Nullable(Date)", "DATE", "'2149-06-06'", date(2149, 6, 6), marks=_CH),
+        pytest.param("clickhouse", "Nullable(Time)", "TIME", "'12:00:00'", time(12), marks=_CH),
+        pytest.param("mariadb", "DECIMAL(10,0) UNSIGNED", "INTEGER", "5", 5, marks=_MARIA),
+        ("duckdb", "UHUGEINT", "SMALLINT", "5", 5),
+        ("sqlite", "NUMERIC", "UBIGINT", "9223372036854775807", "9223372036854775807"),
         ("sqlite", "STRING", "VARCHAR", "'a7'", "a7"),
         ("sqlite", "TIMESTAMPTZ", "TIMESTAMPTZ", "'2024-01-01 00:00:00+02'", "2023-12-31 22:00:00.000000Z"),
     ],
@@ -123,6 +159,60 @@ def test_what_it_keeps_is_moved(
             assert reader.fetch("SELECT v || '' AS v FROM narrow").column(0).to_pylist() == [expected]
     else:
         assert stored(there) == expected
+
+
+@pytest.mark.postgres
+@pytest.mark.clickhouse
+@pytest.mark.parametrize(
+    ("declared", "value", "fits"),
+    [
+        ("Int256", f"{2**255 - 1}", True),
+        ("Int256", f"{2**255}", False),
+        ("Int256", f"{-(2**255)}", True),
+        ("Int256", f"{-(2**255) - 1}", False),
+        ("UInt256", "-1", False),
+        ("UInt256", f"{_UINT256}", True),
+        ("UInt256", f"{_UINT256 + 1}", False),
+    ],
+)
+@pytest.mark.parametrize("allowed", [(), ("v",)], ids=["strict", "lossy"])
+def test_the_ends_of_256_bits(
+    declared: str,
+    value: str,
+    fits: bool,
+    allowed: tuple[str, ...],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    here = opened_target("postgres", tmp_path, request)
+    request.addfinalizer(lambda: here.execute("DROP TABLE IF EXISTS wide"))
+    here.execute("CREATE TABLE wide (v numeric(78,0))")
+    here.execute(f"INSERT INTO wide VALUES ({value})")
+    there = target("clickhouse", f"Nullable({declared})", tmp_path, request)
+    options = TransferOptions(verify="L0", allow_lossy=allowed)
+    asked = TransferRequest(Source(path=("public", "wide")), ("default", "narrow"), options=options)
+    if not fits and not allowed:
+        with pytest.raises(MigrationError) as caught:
+            plan(asked, here, there)
+        assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+        return
+    with plan(asked, here, there) as decided:
+        run(decided)
+    with there.reader() as reader:
+        found = reader.fetch("SELECT toString(v) AS v FROM narrow").column(0).to_pylist()[0]
+    assert found == (value if fits else None)
+
+
+@pytest.mark.postgres
+def test_a_list_too_long_as_json_becomes_null_where_that_is_allowed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    there = target("postgres", "varchar(5)", tmp_path, request)
+    options = TransferOptions(allow_lossy=("v",))
+    asked = TransferRequest(Source(path=("main", "s")), ("public", "narrow"), options=options)
+    with plan(asked, source(tmp_path, "VARCHAR[]", "['ab', 'cd']"), there) as decided:
+        run(decided)
+    assert stored(there) is None
 
 
 @pytest.mark.mariadb
