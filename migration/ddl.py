@@ -59,9 +59,23 @@ def validate(
     return sorted(dict.fromkeys(found), key=lambda violation: violation.position)
 
 
+def validate_local(ddl: str, target_table: str | None = None) -> list[Violation]:
+    """The same for a branch here, whose clients write PostgreSQL or DuckDB: wrong is what both object to."""
+    found = [validate(ddl, dialect, None, target_table) for dialect in ("duckdb", "postgres")]
+    return next((each for each in found if not _texts(each)), found[0])
+
+
 def errors(ddl: str, dialect: str, version: str | None = None, target_table: str | None = None) -> list[str]:
     """Only the errors, as text: the answer in the form of Datus' validate_ddl."""
-    found = validate(ddl, dialect, version, target_table)
+    return _texts(validate(ddl, dialect, version, target_table))
+
+
+def local_errors(ddl: str, target_table: str | None = None) -> list[str]:
+    """``errors`` of a branch here."""
+    return _texts(validate_local(ddl, target_table))
+
+
+def _texts(found: Sequence[Violation]) -> list[str]:
     return [
         f"{violation.message}. {violation.fix}".rstrip(" ")
         for violation in found

@@ -238,19 +238,42 @@ def _identity(
 def _counting(made: str, column: ColumnSpec, item: DialectContract, notes: list[str]) -> str:
     """An identity with where its numbers start and how they go on, where that is not 1."""
     counting = column.counting
+    bounded = counting.least is not None or counting.most is not None or counting.cycles
+    if bounded and item.name not in _SEVERAL_NUMBERS:
+        bounds = " and ".join(
+            f"{word} {bound}"
+            for word, bound in (("at", counting.least), ("at", counting.most))
+            if bound is not None
+        )
+        notes.append(
+            f'column "{column.name}": its numbers end {bounds or "with the type"}'
+            f"{' and begin again' if counting.cycles else ''}, which {item.name} does not say here"
+        )
     if counting == Counting():
         return made
     if not item.identity_counting:
-        notes.append(
-            f'column "{column.name}": its numbers start at {counting.start} and go on by {counting.step}, which '
-            f"{item.name} does not say here"
-        )
+        if (counting.start, counting.step) != (1, 1):
+            notes.append(
+                f'column "{column.name}": its numbers start at {counting.start} and go on by {counting.step}, which '
+                f"{item.name} does not say here"
+            )
         return made
     said = item.identity_counting.format(start=counting.start, step=counting.step)
-    if item.name in _SEVERAL_NUMBERS and (counting.start < 1 if counting.step > 0 else counting.start > -1):
-        bound = "MINVALUE" if counting.step > 0 else "MAXVALUE"  # a sequence starts within its bounds
-        said = said.removesuffix(")") + f" {bound} {counting.start})"
+    if item.name in _SEVERAL_NUMBERS:
+        said = said.removesuffix(")") + _bounds(counting) + ")"
     return made.removesuffix("(1,1)") + said
+
+
+def _bounds(counting: Counting) -> str:
+    """What a sequence says of its bounds; it starts within them."""
+    least, most = counting.least, counting.most
+    if counting.step > 0 and least is None and counting.start < 1:
+        least = counting.start
+    if counting.step < 0 and most is None and counting.start > -1:
+        most = counting.start
+    said = "" if least is None else f" MINVALUE {least}"
+    said += "" if most is None else f" MAXVALUE {most}"
+    return said + " CYCLE" * counting.cycles
 
 
 def _can_hold(

@@ -3,8 +3,8 @@
 Rules:
 
 1. Nothing is read but the catalog: a layout comes from what it declares and estimates (``layout.suggest``).
-2. A schema that only says "where tables are" (``main``, ``public``) is left out for another dialect: it is not there,
-   or means the same.
+2. A schema that only says "where tables are" (``main``, ``public``, the database of a MySQL datasource) is left out for
+   another dialect: it is not there, or means the same.
 3. What cannot be said is a note; a dialect nobody knows gets the generic rules, and a note says so.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from migration.connectors.base import ColumnStatistics as Estimate
 from migration.connectors.base import Connector, Path, RemoteTable
+from migration.connectors.opening import SqlConnector
 from migration.datasources import LOCAL
 from migration.ddl import render
 from migration.dialects import contract, is_known
@@ -29,6 +30,12 @@ _HOMES = {  # the schema that a table is in where nobody says one
     "clickhouse": "default",
     "snowflake": "PUBLIC",
 }
+_DATABASES = (
+    "mysql",
+    "starrocks",
+    "doris",
+    "clickhouse",
+)  # whose schemas are the databases that a datasource names
 
 
 def definition(connector: Connector, path: Path, dialect: str | None = None) -> tuple[str, list[str]]:
@@ -62,6 +69,8 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
 def _at_home(spec: TableSpec, connector: Connector) -> TableSpec:
     """The table, and what it refers to, without the schema that is the default where it comes from."""
     home = "public" if connector.name == LOCAL else _HOMES.get(contract(connector.dialect).name)
+    if isinstance(connector, SqlConnector) and connector.dialect in _DATABASES:
+        home = connector.options.get("database") or connector.options.get("schema") or home
     if len(spec.path) < 2 or spec.path[-2] != home:
         return spec
     keys = tuple(

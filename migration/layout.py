@@ -123,7 +123,9 @@ def suggest(
     return Layout(item.name, choices, "measured" if measured else "declared", facts.order(choices), notes)
 
 
-def suggest_from_json(dialect: str, columns_json: str, source_dialect: str = "duckdb") -> Layout:
+def suggest_from_json(
+    dialect: str, columns_json: str, source_dialect: str = "duckdb", version: str | None = None
+) -> Layout:
     """The layout for Datus' ``[{"name", "type", "nullable"}]``; confidence is always ``declared``. A type that
     ``source_dialect`` has not is read as that of another one that has it."""
 
@@ -151,7 +153,7 @@ def suggest_from_json(dialect: str, columns_json: str, source_dialect: str = "du
         ColumnStatistics(name, _anyones(type_, source_dialect), nullable or is_nullable_type(type_))
         for name, type_, nullable in found
     ]
-    return suggest(dialect, columns)
+    return suggest(dialect, columns, version=version)
 
 
 def _anyones(type_: str, dialect: str) -> CanonicalType:

@@ -22,10 +22,14 @@ Identity = Literal["", "always", "default"]
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Where the numbers of an identity start, and how they go on."""
+    """Where the numbers of an identity start, and how they go on. ``least`` and ``most`` are bounds that its type does
+    not have by itself; ``cycles``: behind the last one it begins again."""
 
     start: int = 1
     step: int = 1
+    least: int | None = None
+    most: int | None = None
+    cycles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

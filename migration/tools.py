@@ -22,7 +22,8 @@ from typing import Any, cast
 from migration.connectors.base import Connector, Path, RemoteTable, Source
 from migration.connectors.opening import NO_LIMIT
 from migration.connectors.telling import told
-from migration.ddl import errors
+from migration.datasources import LOCAL
+from migration.ddl import errors, local_errors
 from migration.ddl_quoting import spelled
 from migration.definitions import definition
 from migration.dialects import capabilities, contract, is_known
@@ -149,13 +150,14 @@ class Tools:
 
     def suggest_table_layout(self, datasource: str, columns_json: str) -> dict[str, Any]:
         """Keys, distribution and sorting for a target's table, from its columns."""
-        dialect, _ = self._dialect(datasource)
-        return suggest_from_json(dialect, columns_json).as_dict()
+        dialect, version = self._dialect(datasource)
+        return suggest_from_json(dialect, columns_json, version=version).as_dict()
 
     def validate_ddl(self, datasource: str, ddl: str, target_table: str = "") -> dict[str, Any]:
         """Whether a CREATE TABLE keeps the target's contract; not ``validated`` where only generic rules judged."""
         dialect, version = self._dialect(datasource)
-        found = errors(ddl, dialect, version, target_table or None)
+        target = target_table or None
+        found = local_errors(ddl, target) if datasource == LOCAL else errors(ddl, dialect, version, target)
         return {"valid": not found, "errors": found, "validated": contract(dialect).supported}
 
     def list_databases(self) -> Rows:
@@ -276,7 +278,12 @@ class Tools:
             if error.sqlstate != "42704":
                 raise
             return name, None  # a dialect nobody knows: generic rules, supported = false
-        return connector.dialect, None
+        try:
+            return connector.dialect, connector.version()
+        except MigrationError as error:
+            if error.sqlstate == "57014":
+                raise
+            return connector.dialect, None  # it does not answer: the newest
 
 
 TOOLS = (

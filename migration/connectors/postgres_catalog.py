@@ -23,10 +23,14 @@ ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 _COLUMNS = """
 SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
        a.attidentity, pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated,
-       pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname), s.seqstart, s.seqincrement
+       pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname), s.seqstart, s.seqincrement,
+       CASE WHEN s.seqmin <> CASE WHEN s.seqincrement > 0 THEN 1 ELSE -w.most - 1 END THEN s.seqmin END,
+       CASE WHEN s.seqmax <> CASE WHEN s.seqincrement > 0 THEN w.most ELSE -1 END THEN s.seqmax END, s.seqcycle
 FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_sequence s
     ON s.seqrelid = pg_catalog.pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)::regclass
+LEFT JOIN (VALUES ('int2'::regtype, 32767::int8), ('int4', 2147483647), ('int8', 9223372036854775807)) w (type, most)
+    ON w.type = s.seqtypid
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
 # A domain is what it is over, an array its element once more: down to a type that is neither.
 _TYPES = """
@@ -108,7 +112,7 @@ def columns_of(session: Session, what: int | str, dialect: str) -> tuple[ColumnS
                 row[6],
                 declared,
                 bool(row[7]),
-                counting=Counting() if row[9] is None else Counting(row[9], row[10]),
+                counting=Counting() if row[9] is None else Counting(*row[9:14]),
             )
             for row, (type_, declared) in zip(found, types, strict=True)
         )

@@ -138,7 +138,7 @@ def dialect_of(commands: RemoteCommands, name: str, *, ask: bool = False) -> tup
 
 def capabilities(commands: RemoteCommands, command: c.ShowCapabilities) -> Outcome:
     """SHOW MIGRATION CAPABILITIES."""
-    dialect, version = dialect_of(commands, command.name)
+    dialect, version = dialect_of(commands, command.name, ask=True)
     supported = contract(dialect).supported
     rows = [(*row, supported) for row in capability_rows(dialect, version)]
     return table(command.result, rows, lambda _rows: "SHOW")
@@ -152,7 +152,7 @@ def type_mapping(commands: RemoteCommands, command: c.ShowTypeMapping) -> Outcom
 
 def suggest_layout(commands: RemoteCommands, command: c.SuggestLayout) -> Outcome:
     """SUGGEST LAYOUT, from the statistics of a table or a query."""
-    dialect, version = dialect_of(commands, command.datasource)
+    dialect, version = dialect_of(commands, command.datasource, ask=True)
     name, source, branch = commands.side(command.origin)
     with commands.opened(name, branch=branch) as (connector,):
         primary: tuple[str, ...] = ()
@@ -190,7 +190,10 @@ def validate(commands: RemoteCommands, command: c.ValidateDdl) -> Outcome:
     if command.dry_run and command.name != LOCAL:
         commands.state.datasources.get(command.name)  # a dialect can be tried nowhere
     dialect, version = dialect_of(commands, command.name, ask=True)
-    found = ddl.validate(command.statement, dialect, version)
+    if command.name == LOCAL:
+        found = ddl.validate_local(command.statement)
+    else:
+        found = ddl.validate(command.statement, dialect, version)
     if command.dry_run and not any(item.severity == "error" for item in found):
         with commands.opened(command.name) as (connector,):
             found = [*found, *dry_run.dry_run(connector, command.statement)]

@@ -569,3 +569,33 @@ def test_a_statement_inside_a_command_is_the_sessions_own(
     client.execute(f"CREATE MACRO twice_{name}(x) AS TABLE SELECT x AS a UNION ALL SELECT x")  # type: ignore[arg-type]
     twice = f"SELECT * FROM twice_{name}(7)"
     assert len(client.execute(f"QUERY local AS $$ {twice} $$").fetchall()) == 2  # type: ignore[arg-type]
+
+
+def test_a_branch_takes_what_its_clients_or_its_engine_write(client: psycopg.Connection[Any]) -> None:
+    for ddl in (
+        "CREATE TABLE t (id serial, doc jsonb)",
+        "CREATE TABLE t (n hugeint, s STRUCT(x INT), l INT[])",
+    ):
+        assert _call(client, "validate_ddl", datasource="local", ddl=ddl)[0]["errors"] == []
+        assert client.execute(f"VALIDATE DDL FOR local DRY RUN AS $$ {ddl} $$").fetchall() == []  # type: ignore[arg-type]
+    ddl = "CREATE TABLE t (id int) DUPLICATE KEY (id)"
+    (found,) = client.execute(f"VALIDATE DDL FOR local AS $$ {ddl} $$").fetchall()  # type: ignore[arg-type]
+    assert (found["rule"], found["position"]) == ("clause.forbidden", ddl.index("DUPLICATE") + 1)
+
+
+@pytest.mark.mariadb
+def test_a_datasource_is_judged_by_its_version(
+    client: psycopg.Connection[Any], request: pytest.FixtureRequest, name: str
+) -> None:
+    server = request.getfixturevalue("mariadb")
+    client.execute(
+        f"CREATE DATASOURCE v_{name} TYPE mysql OPTIONS (host '{server.host}', port '{server.port}',"
+        f" user '{server.user}', password '{server.password}', database '{server.database}')"
+    )
+    ddl = "CREATE TABLE t (a text DEFAULT 'x')"
+    assert _call(client, "validate_ddl", datasource=f"v_{name}", ddl=ddl)[0]["valid"] is True
+    assert _call(client, "validate_ddl", datasource="mariadb", ddl=ddl)[0]["valid"] is True
+    assert _call(client, "validate_ddl", datasource="mysql", ddl=ddl)[0]["valid"] is False
+    (told,) = _call(client, "get_migration_capabilities", datasource=f"v_{name}")
+    assert told["version"].startswith("1")
+    client.execute(f"DROP DATASOURCE v_{name}")

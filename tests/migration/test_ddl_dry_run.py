@@ -10,6 +10,7 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector
 from migration.datasources import datasource
+from migration.definitions import definition
 from migration.dry_run import dry_run
 from migration.errors import MigrationError
 
@@ -39,6 +40,11 @@ def test_mariadb_tries_it_under_another_name(mariadb: Server) -> None:
         )
         refused = dry_run(maria, "CREATE TABLE tried (id bigint PRIMARY KEY, a int REFERENCES nowhere (id))")
         assert [(item.id, item.severity) for item in refused] == [("dry_run", "error")]
+        for ddl, word in (
+            ("CREATE TABLE a1 (id int,\n v wat)", "wat"),
+            ("CREATE TABLE a1 (id int w int)", "int)"),
+        ):
+            assert dry_run(maria, ddl)[0].position == ddl.rindex(word) + 1
         assert tables(maria) == before
         maria.execute("CREATE TABLE tried (id bigint PRIMARY KEY)")
         assert ["exists" in item.message for item in dry_run(maria, "CREATE TABLE tried (id int)")] == [True]
@@ -61,6 +67,8 @@ def test_clickhouse_tries_it_under_another_name(clickhouse: Server) -> None:
         assert dry_run(click, "CREATE TABLE default.tried (id Int64) ENGINE = MergeTree ORDER BY id") == []
         refused = dry_run(click, "CREATE TABLE tried (id Int64) ENGINE = MergeTree ORDER BY nowhere")
         assert "nowhere" in refused[0].message
+        ddl = "CREATE TABLE tried (id Int64,\n v wat) ENGINE = Memory"
+        assert dry_run(click, ddl)[0].position == ddl.index("wat") + 1
         assert tables(click) == before
 
 
@@ -69,5 +77,22 @@ def test_postgres_rolls_it_back(postgres: Server) -> None:
     with closing(opened("postgres", postgres)) as pg:
         before = tables(pg)
         assert dry_run(pg, "CREATE TABLE tried (id bigint PRIMARY KEY)") == []
-        assert dry_run(pg, "CREATE TABLE tried (id nowhere)")[0].message == 'type "nowhere" does not exist'
+        ddl = "CREATE TABLE /* é */ tried (a int,\n  id nowhere)"
+        refused = dry_run(pg, ddl)[0]
+        assert (refused.message, refused.position) == (
+            'type "nowhere" does not exist',
+            ddl.index("nowhere") + 1,
+        )
         assert tables(pg) == before
+
+
+@pytest.mark.mariadb
+def test_the_database_of_a_datasource_is_no_schema_elsewhere(mariadb: Server) -> None:
+    with closing(opened("mysql", mariadb)) as maria:
+        for text in ("DROP TABLE IF EXISTS kid", "CREATE OR REPLACE TABLE dad (id int PRIMARY KEY)"):
+            maria.execute(text)
+        maria.execute("CREATE TABLE kid (id int PRIMARY KEY, d int, FOREIGN KEY (d) REFERENCES dad (id))")
+        text, _ = definition(maria, (mariadb.database, "kid"), "postgres")
+        assert "CREATE TABLE kid (" in text and "REFERENCES dad (id)" in text
+        maria.execute("DROP TABLE kid")
+        maria.execute("DROP TABLE dad")

@@ -209,6 +209,7 @@ def test_a_table_of_one_column_is_rendered_as_it_is_judged(target: str) -> None:
         ("postgres", Counting(100, 5), "GENERATED ALWAYS AS IDENTITY (START WITH 100 INCREMENT BY 5),"),
         ("postgres", Counting(0, 1), "(START WITH 0 INCREMENT BY 1 MINVALUE 0),"),
         ("postgres", Counting(9, -1), "(START WITH 9 INCREMENT BY -1 MAXVALUE 9),"),
+        ("postgres", Counting(1, 1, 1, 90, True), " INCREMENT BY 1 MINVALUE 1 MAXVALUE 90 CYCLE),"),
         ("redshift", Counting(100, 5), " IDENTITY(100,5),"),
         ("snowflake", Counting(100, 5), " AUTOINCREMENT START 100 INCREMENT 5,"),
         ("mysql", Counting(100, 5), " AUTO_INCREMENT,"),
