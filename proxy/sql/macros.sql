@@ -1,6 +1,7 @@
 -- Functions of Postgres as DuckDB macros. Installed once in schema MACRO_SCHEMA by the engine; the rules call
 -- them by that qualified name. Arguments with a type choose the overload; a definition without types takes the rest.
--- Statements end with a semicolon at the end of a line.
+-- Statements end with a semicolon at the end of a line. Where error() would make an expression volatile, which no window can be
+-- parted by, its text is cast to a number instead: proxy.sql.errors knows these texts.
 
 -- aggregates: the type of sum() follows Postgres; what lies between two numerics is a double, not one of their digits
 CREATE OR REPLACE MACRO bough_fn.continuous(x DATE) AS x, (x TIMESTAMP) AS x, (x TIMESTAMPTZ) AS x, (x TIME) AS x, (x) AS x::DOUBLE;
@@ -14,12 +15,14 @@ CREATE OR REPLACE MACRO bough_fn.div(a, b) AS trunc(a // b)::DECIMAL(38,0);
 CREATE OR REPLACE MACRO bough_fn.sign(x) AS sign(x)::DOUBLE;
 CREATE OR REPLACE MACRO bough_fn.to_hex(x INTEGER) AS right(lower(to_hex(x)), 8), (x SMALLINT) AS right(lower(to_hex(x)), 8), (x) AS lower(to_hex(x));
 
-CREATE OR REPLACE MACRO bough_fn.ln(x) AS CASE WHEN x = 0 THEN error('cannot take logarithm of zero') WHEN x < 0 THEN error('cannot take logarithm of a negative number') ELSE ln(x) END;
-CREATE OR REPLACE MACRO bough_fn.sqrt(x) AS CASE WHEN x < 0 THEN error('cannot take square root of a negative number') ELSE sqrt(x) END;
+CREATE OR REPLACE MACRO bough_fn.ln(x) AS CASE WHEN x = 0 THEN CAST('cannot take logarithm of zero' AS INTEGER) WHEN x < 0 THEN CAST('cannot take logarithm of a negative number' AS INTEGER) ELSE ln(x) END;
+CREATE OR REPLACE MACRO bough_fn.log(x) AS CASE WHEN x = 0 THEN CAST('cannot take logarithm of zero' AS INTEGER) WHEN x < 0 THEN CAST('cannot take logarithm of a negative number' AS INTEGER) ELSE log10(x) END, (b, x) AS CASE WHEN x = 0 OR b = 0 THEN CAST('cannot take logarithm of zero' AS INTEGER) WHEN x < 0 OR b < 0 THEN CAST('cannot take logarithm of a negative number' AS INTEGER) ELSE log(b, x) END;
+CREATE OR REPLACE MACRO bough_fn.power(x, y) AS CASE WHEN x < 0 AND y <> trunc(y) THEN CAST('a negative number raised to a non-integer power' AS INTEGER) WHEN x = 0 AND y < 0 THEN CAST('zero raised to a negative power is undefined' AS INTEGER) ELSE power(x, y) END;
+CREATE OR REPLACE MACRO bough_fn.sqrt(x) AS CASE WHEN x < 0 THEN CAST('cannot take square root of a negative number' AS INTEGER) ELSE sqrt(x) END;
 
 -- strings
 CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\pL\pN]+|[^\pL\pN]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
-CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
+CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN CAST(CAST('negative substring length not allowed' AS INTEGER) AS VARCHAR) ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
 CREATE OR REPLACE MACRO bough_fn.substring_of(s, start, n) AS substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0));
 CREATE OR REPLACE MACRO bough_fn.substring_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract(s, p, 1) ELSE regexp_extract(s, p) END;
 CREATE OR REPLACE MACRO bough_fn.overlay(s, r, start) AS left(s, start - 1) || r || substring(s, start + length(r)), (s, r, start, n) AS left(s, start - 1) || r || substring(s, start + n);
@@ -36,8 +39,8 @@ CREATE OR REPLACE MACRO bough_fn.rows_of(a) AS list_transform(a, lambda x: [x]),
 CREATE OR REPLACE MACRO bough_fn.regexp_count(s, p) AS length(regexp_extract_all(s, p));
 CREATE OR REPLACE MACRO bough_fn.similar_pattern(p) AS replace(replace(regexp_replace(p, '([.^$\\])', '\\\1', 'g'), '%', '.*'), '_', '.');
 CREATE OR REPLACE MACRO bough_fn.similar_to(s, p) AS regexp_full_match(s, bough_fn.similar_pattern(p), 's');
-CREATE OR REPLACE MACRO bough_fn.encode(b, f) AS CASE lower(f) WHEN 'hex' THEN lower(hex(b::BLOB)) WHEN 'base64' THEN to_base64(b::BLOB) WHEN 'escape' THEN b::BLOB::VARCHAR ELSE error('unrecognized encoding: "' || f || '"') END;
-CREATE OR REPLACE MACRO bough_fn.decode(s, f) AS CASE lower(f) WHEN 'hex' THEN unhex(s) WHEN 'base64' THEN from_base64(s) WHEN 'escape' THEN encode(s) ELSE error('unrecognized encoding: "' || f || '"') END;
+CREATE OR REPLACE MACRO bough_fn.encode(b, f) AS CASE lower(f) WHEN 'hex' THEN lower(hex(b::BLOB)) WHEN 'base64' THEN to_base64(b::BLOB) WHEN 'escape' THEN b::BLOB::VARCHAR ELSE CAST(CAST('unrecognized encoding: "' || f || '"' AS INTEGER) AS VARCHAR) END;
+CREATE OR REPLACE MACRO bough_fn.decode(s, f) AS CASE lower(f) WHEN 'hex' THEN unhex(s) WHEN 'base64' THEN from_base64(s) WHEN 'escape' THEN encode(s) ELSE CAST(CAST(CAST('unrecognized encoding: "' || f || '"' AS INTEGER) AS VARCHAR) AS BLOB) END;
 CREATE OR REPLACE MACRO bough_fn.length(s VARCHAR) AS length(s)::INTEGER, (s BLOB) AS octet_length(s)::INTEGER, (s) AS length(s)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.octet_length(s BLOB) AS octet_length(s)::INTEGER, (s) AS strlen(s::VARCHAR)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.md5(s) AS md5(s);
@@ -89,10 +92,11 @@ CREATE OR REPLACE MACRO bough_fn.json_list(j) AS CASE WHEN json_type(j) = 'ARRAY
 CREATE OR REPLACE MACRO bough_fn.json_pairs(j, ks) AS list_transform(ks, lambda k: to_json(k) || ':' || json_extract(j, bough_fn.key(k)));
 CREATE OR REPLACE MACRO bough_fn.json_concat_of(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN json_type(a) = 'OBJECT' AND json_type(b) = 'OBJECT' THEN ('{' || array_to_string(list_concat(bough_fn.json_pairs(a, list_filter(json_keys(a), lambda k: NOT json_exists(b, bough_fn.key(k)))), bough_fn.json_pairs(b, json_keys(b))), ',') || '}')::JSON ELSE to_json(list_concat(bough_fn.json_list(a), bough_fn.json_list(b))) END;
 CREATE OR REPLACE MACRO bough_fn.json_concat(a, b) AS bough_fn.json_concat_of(a::JSON, b::JSON);
-CREATE OR REPLACE MACRO bough_fn.json_minus(j, k VARCHAR) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k))) ELSE json_remove(j::JSON, bough_fn.key(k)) END, (j, k VARCHAR[]) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND list_contains(k, bough_fn.json_text(x))))) WHEN j IS NOT NULL AND k IS NOT NULL THEN ('{' || array_to_string(bough_fn.json_pairs(j::JSON, list_filter(json_keys(j::JSON), lambda x: NOT list_contains(k, x))), ',') || '}')::JSON END, (j, k) AS CASE WHEN json_type(j::JSON) = 'OBJECT' THEN error('cannot delete from object using integer index') ELSE json_remove(j::JSON, CASE WHEN k < 0 THEN '$[#' || k || ']' ELSE '$[' || k || ']' END) END;
+CREATE OR REPLACE MACRO bough_fn.json_minus(j, k VARCHAR) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k))) WHEN json_type(j::JSON) <> 'OBJECT' THEN error('cannot delete from scalar') ELSE json_remove(j::JSON, bough_fn.key(k)) END, (j, k VARCHAR[]) AS CASE WHEN json_type(j::JSON) = 'ARRAY' THEN to_json(list_filter(json_extract(j::JSON, '$[*]'), lambda x: NOT (json_type(x) = 'VARCHAR' AND list_contains(k, bough_fn.json_text(x))))) WHEN j IS NOT NULL AND k IS NOT NULL THEN ('{' || array_to_string(bough_fn.json_pairs(j::JSON, list_filter(json_keys(j::JSON), lambda x: NOT list_contains(k, x))), ',') || '}')::JSON END, (j, k) AS CASE WHEN json_type(j::JSON) = 'OBJECT' THEN error('cannot delete from object using integer index') ELSE json_remove(j::JSON, CASE WHEN k < 0 THEN '$[#' || k || ']' ELSE '$[' || k || ']' END) END;
 CREATE OR REPLACE MACRO bough_fn.json_minus_path(j, p) AS CASE WHEN len(p) = 0 THEN j::JSON WHEN j IS NOT NULL AND p IS NOT NULL THEN json_remove(j::JSON, '$' || array_to_string(list_transform(p, lambda x: CASE WHEN regexp_full_match(x, '-[0-9]+') THEN '[#' || x || ']' WHEN regexp_full_match(x, '[0-9]+') THEN '[' || x || ']' ELSE '."' || x || '"' END), '')) END;
 CREATE OR REPLACE MACRO bough_fn.json_member(k, v) AS to_json(k) || ':' || coalesce(to_json(v), 'null');
 CREATE OR REPLACE MACRO bough_fn.json_of_texts(a) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1, 2), lambda i: bough_fn.json_member(a[i], a[i + 1])), ',') || '}')::JSON, (a, b) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1), lambda i: bough_fn.json_member(a[i], b[i])), ',') || '}')::JSON;
+CREATE OR REPLACE MACRO bough_fn.json_same(j) AS json_normalize(j::JSON);
 CREATE OR REPLACE MACRO bough_fn.moment_json(x) AS replace(x::VARCHAR, ' ', 'T');
 CREATE OR REPLACE MACRO bough_fn.zoned_json(x) AS regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00');
 CREATE OR REPLACE MACRO bough_fn.moments_json(a) AS list_transform(a, lambda x: replace(x::VARCHAR, ' ', 'T'));
@@ -133,3 +137,8 @@ CREATE OR REPLACE MACRO bough_fn.pad_to(s, n, c) AS lpad(s, greatest(n, length(s
 CREATE OR REPLACE MACRO bough_fn.number_fraction(x, decimals) AS CASE WHEN decimals > 0 THEN right(printf('%.*f', decimals, CASE WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN abs(x)::DOUBLE ELSE round(abs(x), decimals)::DOUBLE END), decimals + 1) ELSE '' END;
 CREATE OR REPLACE MACRO bough_fn.number_whole(x, decimals, grouped, zeros) AS CASE WHEN zeros = 0 AND decimals > 0 AND round(abs(x), decimals) < 1 THEN '' WHEN grouped THEN format('{:,}', trunc(round(abs(x), decimals))::BIGINT) ELSE bough_fn.pad_to(trunc(round(abs(x), decimals))::HUGEINT::VARCHAR, zeros, '0') END;
 CREATE OR REPLACE MACRO bough_fn.number_text(x, decimals, grouped, width, zeros) AS CASE WHEN x IS NULL THEN NULL ELSE bough_fn.pad_to(CASE WHEN x < 0 THEN '-' ELSE '' END || bough_fn.number_whole(x, decimals, grouped, zeros) || bough_fn.number_fraction(x, decimals), width, ' ') END;
+-- what has more digits than the pattern is shown as ###; trailing nines of a fraction show no zeros
+CREATE OR REPLACE MACRO bough_fn.number_shown(x, decimals, grouped, width, zeros, digits, hashes) AS CASE WHEN digits > 0 AND round(abs(x), decimals) >= power(10, digits) THEN bough_fn.pad_to(CASE WHEN x < 0 THEN '-' ELSE '' END || hashes, width, ' ') ELSE bough_fn.number_text(x, decimals, grouped, width, zeros) END;
+CREATE OR REPLACE MACRO bough_fn.number_bare(t) AS CASE WHEN t IN ('.', '-.') THEN replace(t, '.', '0.') ELSE t END;
+CREATE OR REPLACE MACRO bough_fn.number_trimmed(t, p) AS bough_fn.number_bare(regexp_replace(t, p, ''));
+CREATE OR REPLACE MACRO bough_fn.two_digits(n) AS CASE WHEN n < 0 THEN '-' ELSE '' END || CASE WHEN abs(n) < 10 THEN '0' ELSE '' END || abs(n);

@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.json_values import with_values, written
 from proxy.sql.macros import call, function
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 
 MAY_MATTER = re.compile(
-    r"\|\||/|->|#|\[|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|array_to_string|generate_series"
+    r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|to_char|\btime\b|array_to_string|generate_series"
     r"|\bsum\s*\(\s*(?:min|max)\b",
     re.IGNORECASE,
 )
@@ -30,9 +31,12 @@ _OPERATORS = (
     exp.Sub,
     exp.IntDiv,
     exp.Anonymous,
+    exp.Cast,
     exp.Sum,
     exp.ExplodingGenerateSeries,
     exp.Bracket,
+    exp.EQ,
+    exp.NEQ,
 )
 
 
@@ -45,7 +49,8 @@ def with_operators(tree: exp.Expr, columns_of: ColumnsOf) -> exp.Expr | None:
     changed = False
     # what is inside another comes first: it has a type then
     for node in sorted(copy.find_all(*_OPERATORS), key=lambda item: -item.depth):
-        new = _CHANGES[type(node)](node, types)
+        change = _CHANGES.get(type(node))
+        new = change(node, types) if change is not None else None
         if new is None:
             continue
         changed = True
@@ -143,6 +148,18 @@ def _series(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     return node
 
 
+def _equal(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """Equal jsonb has the same members, however it is written."""
+    sides = [node.this, node.expression]
+    kinds = [types.of_expression(side) for side in sides]
+    if _JSON not in kinds or isinstance(node.parent, (exp.Update, exp.OnConflict)):
+        return None
+    if not all(kind == _JSON or _is_json(side) for kind, side in zip(kinds, sides, strict=True)):
+        return None
+    left, right = [call("json_same", side.copy()) for side in sides]
+    return type(node)(this=left, expression=right)
+
+
 def _subscript(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     """A subscript below 1 names no element, where the engine counts from the end."""
     if len(node.expressions) != 1 or not (types.of_expression(node.this) or "").endswith("[]"):
@@ -176,6 +193,15 @@ def _at_least(bound: exp.Expr | None, number: int) -> exp.Expr | None:
     return exp.Case(ifs=[below], default=bound.copy())
 
 
+def _clock(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """The time of day of a timestamp with time zone, which the engine does not cast."""
+    assert isinstance(node, exp.Cast)
+    if node.to.sql("duckdb") != "TIME" or types.of_expression(node.this) != _ZONED:
+        return None
+    local = exp.cast(node.this.copy(), "TIMESTAMP", dialect="duckdb")
+    return exp.cast(local, "TIME", dialect="duckdb")
+
+
 def _call(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     found = _FUNCTIONS.get(node.name.lower())
     return found(node, types) if found is not None else None
@@ -197,6 +223,34 @@ def _round(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     if arguments[0].find(exp.Avg, exp.IntDiv, exp.Div, exp.Anonymous) is not None:
         return None
     return function("round_even", arguments[0].copy(), exp.Literal.number(0))
+
+
+_INTERVAL_FIELDS = {"%H": "hour", "%M": "minute", "%S": "second", "%d": "day", "%m": "month"}
+
+
+def _interval_text(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """``to_char`` of an interval: its fields, which may have more than two digits."""
+    value, form = node.expressions
+    if types.of_expression(value) != _INTERVAL or not isinstance(form, exp.Literal):
+        return None
+    parts: list[exp.Expr] = []
+    for piece in re.findall(r"%-?.|[^%]+", form.name):
+        field = _INTERVAL_FIELDS.get(piece)
+        if field is None and piece.startswith("%") and piece != "%%":
+            raise BoughError(
+                "0A000",
+                "to_char() of an interval knows DD, HH24, MI, SS and MM only",
+                hint="Use extract(… FROM interval) for other fields.",
+            )
+        number = function("date_part", exp.Literal.string(field or ""), value.copy())
+        text = exp.Literal.string(piece.replace("%%", "%"))
+        parts.append(
+            text if field is None else call("two_digits", exp.cast(number, "BIGINT", dialect="duckdb"))
+        )
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = exp.DPipe(this=whole, expression=part)
+    return exp.Paren(this=whole)
 
 
 def _concat(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
@@ -265,11 +319,15 @@ _CHANGES: dict[type[exp.Expr], Change] = {
     exp.ExplodingGenerateSeries: _series,
     exp.Anonymous: _call,
     exp.Bracket: _subscript,
+    exp.Cast: _clock,
+    exp.EQ: _equal,
+    exp.NEQ: _equal,
 }
 _FUNCTIONS: dict[str, Change] = {
     "date_trunc": _date_trunc,
     "round": _round,
     "generate_series": _listed_series,
+    "strftime": _interval_text,
     "concat": _concat,
     "concat_ws": _concat,
     "array_to_string": _joined,

@@ -85,3 +85,28 @@ SELECT id, date_trunc('century', ts), date_trunc('millennium', tz), date_trunc('
 SELECT id, justify_days(iv), justify_hours(iv), justify_interval(iv), justify_interval(interval '1 mon -1 hour') FROM odd ORDER BY id
 SELECT id, num_nulls(i, s, d), num_nonnulls(i, s, d), num_nonnulls(VARIADIC ARRAY[1, NULL]), array_dims(ia), array_ndims(ia) FROM odd ORDER BY id
 SELECT array_length(ARRAY[[1, 2, 3], [4, 5, 6]], 2), array_dims(ARRAY[[1, 2, 3], [4, 5, 6]]), array_length(ARRAY[[1]], 3)
+-- formats
+SELECT id, to_char(ts, 'D'), to_char(ts, 'WW'), to_char(ts, 'YYYY-"Q"Q'), to_char(ts, 'DDD SSSS J CC W Y') FROM odd ORDER BY id
+SELECT id, to_char(ts, 'Month|Day|DY|MON|month|FMDay, DD MONTH|FMMonth'), to_char(ts, 'hh12 am'), to_char(tz, 'HH24:MIOF TZH TZ') FROM odd ORDER BY id
+SELECT to_char(1234567.891, 'FM9,999,999.99'), to_char(1234.5, 'FM9,999.99'), to_char(0, 'FM99.99'), to_char(-0.5, 'FM9.99')
+SELECT to_char(12.3, 'FM90.0099'), to_char(1234, 'FM9,999.99'), to_char(0.5, 'FM9.99'), to_char(12, 'FM999')
+SELECT to_char(99999, '999'), to_char(-99999, '999'), to_char(1234567, '9,999'), to_char(123.4, '99.9'), to_char(1000, 'FM000'), to_char(999.99, '999.9')
+SELECT to_char(interval '15h 2m 12s', 'HH24:MI:SS'), to_char(interval '100 hours', 'HH24:MI'), to_char(interval '3 days 15h', 'DD HH24')
+SELECT to_char(ts - timestamp '2024-01-01', 'DD HH24:MI:SS'), to_char(iv, 'HH24 "h"'), tz::time, (ts - '1 day'::interval)::time FROM odd WHERE id = 1
+SELECT to_date('5 January 2024', 'DD Month YYYY'), to_date('JAN 5 2024', 'MON DD YYYY'), to_date('2024-1-5', 'YYYY-MM-DD')
+-- windows and errors of functions
+SELECT id, row_number() OVER (PARTITION BY sqrt(abs(i)), encode(by, 'hex') ORDER BY id), sum(i) OVER (PARTITION BY ln(id)) FROM odd ORDER BY id
+SELECT count(*) OVER (PARTITION BY substring(s, 1, id)) FROM odd
+SELECT sqrt(-1)
+SELECT ln(0)
+SELECT log(0)
+SELECT power(-1, 0.5)
+SELECT power(0, -1)
+SELECT substring('abc', 1, -1)
+SELECT encode('a'::bytea, 'zip')
+SELECT log(2.0, 8.0), log(100), log10(1000), power(2, 3), power(2.0, 0.5), power(0, 0), sqrt(16), encode(by, 'hex') || 1.0::float8 FROM odd WHERE id = 1
+SELECT '1'::jsonb - 'a'
+-- equal json
+SELECT '{"a": 1, "b": 2}'::jsonb = '{"b":2,"a":1}'::jsonb, '[1, 2]'::jsonb <> '[1,2]', '1.50'::jsonb = '1.5', '[1,2]'::jsonb = '[2,1]'
+SELECT id FROM odd WHERE jb = '{"b":[1,2,{"c":"x"}],"a":1}' OR jb -> 'b' = '[1, 2]' OR jb = '[ ]' ORDER BY id
+SELECT a.id, b.id FROM odd a JOIN odd b ON a.jb = b.jb ORDER BY 1, 2

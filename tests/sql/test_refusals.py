@@ -76,7 +76,7 @@ REFUSED = [
     ("PREPARE TRANSACTION 'x'", "0A000"),
     ("SELECT 1::money", "0A000"),
     ("SELECT 1::nosuchtype", "42704"),
-    ("SELECT to_char(now(), 'J')", "0A000"),
+    ("SELECT to_char(now(), 'RM')", "0A000"),
     ("SELECT to_char(now(), x) FROM t", "0A000"),
     ("BRANCH LIST", "42601"),
     ("SELEC 1", "42601"),

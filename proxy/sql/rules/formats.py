@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+import sqlglot
 from sqlglot import exp
 
 from branching.errors import BoughError
@@ -73,9 +74,69 @@ def to_char(arguments: list[exp.Expr]) -> exp.Expr:
     if len(arguments) != 2:
         raise BoughError("42883", "function to_char() takes a value and a pattern")
     value, pattern = arguments[0], _pattern("to_char", arguments[1])
-    if match := _NUMBER.match(pattern):
+    if (match := _NUMBER.match(pattern)) and re.search("[09]", pattern):
         return _number(value, *match.groups())
-    return function("strftime", value, exp.Literal.string(date_format(pattern, "to_char")))
+    return _moment(value, pattern)
+
+
+_WORDS = {"Month": "%B", "Mon": "%b", "Day": "%A", "Dy": "%a"}
+# a field that strftime has not, as an expression of the value: {} stands for it
+_FIELDS = {
+    "Q": "date_part('quarter', {})::VARCHAR",
+    "WW": "lpad(((date_part('doy', {}) - 1) // 7 + 1)::VARCHAR, 2, '0')",
+    "W": "((date_part('day', {}) - 1) // 7 + 1)::VARCHAR",
+    "D": "(date_part('dow', {}) + 1)::VARCHAR",
+    "CC": "lpad(date_part('century', {})::VARCHAR, 2, '0')",
+    "SSSS": "(date_part('hour', {}) * 3600 + date_part('minute', {}) * 60 + date_part('second', {}))::VARCHAR",
+    "J": "date_part('julian', {}::DATE)::BIGINT::VARCHAR",
+    "YYY": "right(strftime({}, '%Y'), 3)",
+    "Y": "right(strftime({}, '%Y'), 1)",
+    "OF": "strftime({}, '%z')",
+    "TZH": "left(strftime({}, '%z'), 3)",
+}
+_FIELDS["SSSSS"] = _FIELDS["SSSS"]
+_FOUND = re.compile(
+    r'"[^"]*"?|(?:FM|fm)(?:MONTH|Month|month|DAY|Day|day|MON|mon)|SSSSS?|MONTH|Month|month|MON|mon|DAY|Day|day|DY|dy|YYYY|IYYY'
+    r"|YYY|YY|Y(?!,)|HH24|HH12|HH|AM|PM|am|pm|WW|IW|ID|CC|TZH|TZ|OF|DDD|DD|MI|MM|MS|SS|US|Q|W|D|J|."
+)
+
+
+def _moment(value: exp.Expr, pattern: str) -> exp.Expr:
+    """Of a time: what strftime knows in one call, the other fields beside it."""
+    parts: list[exp.Expr] = []
+    plain = ""
+    for piece in _FOUND.findall(pattern):
+        other = _other_field(value, piece)
+        if other is None:
+            plain += piece
+            continue
+        parts += [_strftime(value, plain)] if plain else []
+        parts, plain = [*parts, other], ""
+    if plain or not parts:
+        parts.append(_strftime(value, plain))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = exp.DPipe(this=whole, expression=part)
+    return whole if len(parts) == 1 else exp.Paren(this=whole)
+
+
+def _strftime(value: exp.Expr, pattern: str) -> exp.Expr:
+    return function("strftime", value.copy(), exp.Literal.string(date_format(pattern, "to_char")))
+
+
+def _other_field(value: exp.Expr, piece: str) -> exp.Expr | None:
+    if piece in _FIELDS:
+        return sqlglot.parse_one(_FIELDS[piece].replace("{}", value.sql("duckdb")), read="duckdb")
+    word = piece.removeprefix("FM").removeprefix("fm")
+    form = _WORDS.get(word.capitalize())
+    if piece in ("am", "pm"):
+        return function("lower", function("strftime", value.copy(), exp.Literal.string("%p")))
+    if form is None or word in ("Mon", "Dy") or (word in _WORDS and piece != word):
+        return None
+    said = function("strftime", value.copy(), exp.Literal.string(form))
+    if piece == word and len(form) == 2 and form in ("%B", "%A"):
+        said = function("rpad", said, exp.Literal.number(9), exp.Literal.string(" "))
+    return said if word in _WORDS else function("upper" if word.isupper() else "lower", said)
 
 
 def _number(
@@ -83,20 +144,30 @@ def _number(
 ) -> exp.Expr:
     if sign:
         raise BoughError("0A000", "to_char() signs S and MI are not supported", hint="Use || for the sign.")
-    if fill and fraction and "9" in fraction:
-        raise BoughError("0A000", "to_char() with FM and 9 after the point is not supported", hint="Use 0.")
     digits = whole.replace(",", "")
     zeros = len(digits) - digits.index("0") if "0" in digits else 0
     decimals = len(fraction or "")
     width = 0 if fill else len(whole) + 1 + (decimals + 1 if fraction is not None else 0)
     numbers = [exp.Literal.number(decimals), exp.Boolean(this="," in whole), exp.Literal.number(width),
-               exp.Literal.number(zeros)]  # fmt: skip
-    return call("number_text", value, *numbers)
+               exp.Literal.number(zeros), exp.Literal.number(len(digits))]  # fmt: skip
+    hashes = re.sub(r"\d", "#", whole) + (f".{'#' * decimals}" if fraction is not None else "")
+    shown = call("number_shown", value, *numbers, exp.Literal.string(hashes))
+    nines = decimals - len((fraction or "").rstrip("9"))
+    if not fill or not nines:
+        return shown
+    return call("number_trimmed", shown, exp.Literal.string(f"0{{1,{nines}}}$"))
+
+
+def _read(pattern: str) -> str:
+    """Names are read whatever their letters."""
+    return re.sub(
+        r"MONTH|Month|month", "FMMonth", re.sub(r"(?<![A-Za-z])(?:MON|mon)(?![A-Za-z])", "Mon", pattern)
+    )
 
 
 def to_date(arguments: list[exp.Expr]) -> exp.Expr:
     """``to_date(text, pattern)``."""
-    text = date_format(_pattern("to_date", arguments[1]), "to_date")
+    text = date_format(_read(_pattern("to_date", arguments[1])), "to_date")
     return exp.cast(function("strptime", arguments[0], exp.Literal.string(text)), "DATE", dialect="duckdb")
 
 
@@ -104,7 +175,7 @@ def to_timestamp(arguments: list[exp.Expr]) -> exp.Expr:
     """``to_timestamp(seconds)`` and ``to_timestamp(text, pattern)``."""
     if len(arguments) == 1:
         return function("to_timestamp", arguments[0])
-    text = date_format(_pattern("to_timestamp", arguments[1]), "to_timestamp")
+    text = date_format(_read(_pattern("to_timestamp", arguments[1])), "to_timestamp")
     parsed = function("strptime", arguments[0], exp.Literal.string(text))
     return exp.cast(parsed, "TIMESTAMPTZ", dialect="duckdb")
 
