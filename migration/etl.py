@@ -87,7 +87,26 @@ def _parts(statement: str, dialect: str) -> tuple[Path, str, tuple[str, ...]]:
         columns = tuple(item.name for item in place.expressions)
         place = place.this
     path = tuple(part.name for part in place.parts)
+    if isinstance(tree, exp.Insert):
+        _name_all(query)
     return path, query.sql(spoken), columns
+
+
+def _name_all(query: exp.Query) -> None:
+    """Gives columns without a name, or with that of another one, one of their own: the query is counted as a table, and
+    where rows go to by their order nobody asks for names."""
+    first: exp.Expr = query
+    while isinstance(first, exp.SetOperation | exp.Subquery):
+        first = first.this
+    seen: set[str] = set()
+    for number, column in enumerate(first.expressions if isinstance(first, exp.Select) else ()):
+        name = column.alias_or_name.lower()
+        if column.is_star:
+            continue
+        if not name or name in seen or isinstance(column, exp.Literal):
+            named = column.this if isinstance(column, exp.Alias) else column
+            column.replace(exp.alias_(named.copy(), f"bough_{number + 1}", quoted=False))
+        seen.add(name)
 
 
 def _checks(

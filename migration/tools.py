@@ -46,6 +46,7 @@ ALIASES: Mapping[str, str] = {
     "database": "datasource",
     "sql": "query",
     "table": "table_name",
+    "schema_name": "schema",
 }
 
 
@@ -143,6 +144,11 @@ class Tools:
             return datasource, path
         return first, path[1:]
 
+    def _table(self, datasource: str, name: str, schema: str | None) -> tuple[str, Path]:
+        """``schema`` is said of a lone name; one in the name goes before it."""
+        path = split_path(name)
+        return (datasource, (schema, *path)) if schema and len(path) == 1 else self._target(datasource, path)
+
     def get_migration_capabilities(self, datasource: str) -> dict[str, Any]:
         """What a target requires, forbids and prefers; ``supported`` is false for a dialect nobody knows."""
         dialect, version = self._dialect(datasource)
@@ -188,14 +194,16 @@ class Tools:
             for entry in entries
         ]
 
-    def describe_table(self, table_name: str, datasource: str = "local") -> Rows:
+    def describe_table(self, table_name: str, datasource: str = "local", schema: str | None = None) -> Rows:
         """Columns with type, canonical type, keys, defaults and what the catalog estimates."""
-        datasource, path = self._target(datasource, split_path(table_name))
+        datasource, path = self._table(datasource, table_name, schema)
         return described(self._open(datasource).describe(path))
 
-    def get_table_ddl(self, table_name: str, datasource: str = "local", dialect: str = "") -> dict[str, Any]:
+    def get_table_ddl(
+        self, table_name: str, datasource: str = "local", dialect: str = "", schema: str | None = None
+    ) -> dict[str, Any]:
         """The table's CREATE TABLE in its own dialect, or rendered for another one."""
-        datasource, path = self._target(datasource, split_path(table_name))
+        datasource, path = self._table(datasource, table_name, schema)
         wanted = self._dialect(dialect)[0] if dialect in self._names else dialect
         text, notes = definition(self._open(datasource), path, wanted or None)
         return {"table": table_name, "ddl": text, "notes": notes}

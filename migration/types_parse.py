@@ -140,7 +140,9 @@ class _Reader:
             raise _no_type(self.text)
         self.at += 1
         words = [first if kind == "path" else first.lower()]
-        if kind == "quoted" and f'"{first}"' in self.spellings:  # PostgreSQL's "char" is another type than its char
+        if (
+            kind == "quoted" and f'"{first}"' in self.spellings
+        ):  # PostgreSQL's "char" is another type than its char
             words = [f'"{first}"']
         while self.peek()[0] == "word" and self.peek()[1].lower() in _FIRST_OF_TWO.get(words[-1], ()):
             words.append(self.peek()[1].lower())

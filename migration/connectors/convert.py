@@ -116,7 +116,10 @@ def _at_once(values: Sequence[Any], type_: CanonicalType, target: pa.DataType) -
 
 def _texts_at_once(texts: pa.Array, type_: CanonicalType, target: pa.DataType) -> pa.Array | None:
     if pa.types.is_string(target):
-        if type_.kind == "decimal" and not pc.all(pc.match_substring_regex(texts, r"^-?\d+(\.\d+)?$")).as_py():
+        if (
+            type_.kind == "decimal"
+            and not pc.all(pc.match_substring_regex(texts, r"^-?\d+(\.\d+)?$")).as_py()
+        ):
             return None
         return texts
     if type_.kind in ("date", "decimal"):

@@ -29,7 +29,7 @@ from .names import RESOLUTIONS, check_choice, check_name, check_strategy
 from .reader import split_path
 from .remote import CallTool
 from .results import DONE, Columns
-from .tools import TOOLS
+from .tools import OPTIONAL, TOOLS
 
 Arguments = dict[str, Any]
 
@@ -305,7 +305,10 @@ def _shadow(arguments: Arguments) -> Command:
 
 
 def _tool(name: str) -> Callable[[Arguments], Command]:
-    return lambda arguments: CallTool(name, tuple(arguments.items()))
+    """An empty text for what may be left out is left out."""
+    return lambda arguments: CallTool(
+        name, tuple((key, value) for key, value in arguments.items() if key not in OPTIONAL or value != "")
+    )
 
 
 _MERGE = ("branch", "into", "strategy", "tables", "token", "discard")

@@ -27,6 +27,8 @@ class Tool:
     writes: bool = False
 
 
+# Arguments whose empty text says no more than leaving them out: agents write their defaults down.
+OPTIONAL = frozenset({"datasource", "source_datasource", "target_datasource", "schema", "dialect"})
 _WRITING = frozenset({"transfer_query_result", "execute_ddl", "execute_write"})
 _SPELLINGS = {
     "source_database": "source_datasource",
@@ -116,8 +118,13 @@ _TABLE: tuple[tuple[str, str, int, Columns | None], ...] = (
         0,
         columns(schema="text", name="text", kind="text", est_rows="int8"),
     ),
-    ("describe_table", "table_name datasource", 1, _COLUMN),
-    ("get_table_ddl", "table_name datasource dialect", 1, columns(table="text", ddl="text", notes="text[]")),
+    ("describe_table", "table_name datasource schema", 1, _COLUMN),
+    (
+        "get_table_ddl",
+        "table_name datasource dialect schema",
+        1,
+        columns(table="text", ddl="text", notes="text[]"),
+    ),
     ("read_query", "query datasource limit", 1, None),
     (
         "execute_ddl",

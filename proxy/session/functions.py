@@ -17,6 +17,7 @@ from branching.errors import BoughError
 from proxy.commands import FUNCTIONS, Command, from_function
 from proxy.commands.branch import ShadowQuery
 from proxy.commands.functions import KINDS, STAND_INS, function_columns
+from proxy.commands.remote import CallTool
 from proxy.commands.results import Columns as ResultColumns
 from proxy.commands.results import ResultColumn
 from proxy.session import shadow, views
@@ -104,13 +105,23 @@ def _substitute(
     else:
         value = rows[0][0] if rows and not command.returns_rows else as_json(columns, rows)
         holder = node.parent if isinstance(node.parent, exp.Dot) else node
-        holder.replace(exp.Var(this=views.constant(value)))
+        holder.replace(exp.Var(this=f"CAST({views.constant(value)} AS {value_kind(node)})"))
+
+
+def value_kind(node: exp.Expr) -> str:
+    """The type of a command that is called as a value: of a data tool JSON, which drivers read; of others its text."""
+    return "JSON" if FUNCTIONS[called(node)].command is CallTool else "VARCHAR"
 
 
 def as_json(columns: ResultColumns, rows: Sequence[Sequence[Any]]) -> str:
     """The rows of a command that is called as a value."""
-    names = [name for name, _ in columns]
-    found = [dict(zip(names, row, strict=True)) for row in rows]
+    found = [
+        {
+            name: json.loads(value) if kind == "JSON" and isinstance(value, str) else value
+            for (name, kind), value in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
     return json.dumps(found, ensure_ascii=False, default=str)
 
 

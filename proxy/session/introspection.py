@@ -113,8 +113,12 @@ def empty_stand_ins(session: Session, tree: exp.Expr, bound: Sequence[Any] | Non
     from proxy.commands import VIEWS
 
     for node in functions.commands_in(tree):
+        if not isinstance(node, exp.Table):
+            holder = node.parent if isinstance(node.parent, exp.Dot) else node
+            holder.replace(exp.Var(this=f"CAST(NULL AS {functions.value_kind(node)})"))
+            continue
         command = _described_command(session, node, bound)
-        if (wanted := session.commands.changed_rows(command)) is not None and isinstance(node, exp.Table):
+        if (wanted := session.commands.changed_rows(command)) is not None:
             shown = diff_rows.columns(session.service.database, wanted)
             made = views.replace(
                 node, views.values_sql(tuple(ResultColumn(item.name, item.type) for item in shown), [])
@@ -124,11 +128,7 @@ def empty_stand_ins(session: Session, tree: exp.Expr, bound: Sequence[Any] | Non
         columns = function_columns(command)
         if columns is None:
             columns = functions.data_columns(session, command)
-        if isinstance(node, exp.Table):
-            views.replace(node, views.values_sql(columns, []))
-        else:
-            holder = node.parent if isinstance(node.parent, exp.Dot) else node
-            holder.replace(exp.Var(this="CAST(NULL AS VARCHAR)"))
+        views.replace(node, views.values_sql(columns, []))
     for node in views.mentioned(tree):
         if node.name not in VIEWS:
             raise BoughError("42P01", f'relation "bough.{node.name}" does not exist')

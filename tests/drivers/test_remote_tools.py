@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -599,3 +600,77 @@ def test_a_datasource_is_judged_by_its_version(
     (told,) = _call(client, "get_migration_capabilities", datasource=f"v_{name}")
     assert told["version"].startswith("1")
     client.execute(f"DROP DATASOURCE v_{name}")
+
+
+def test_a_tool_called_as_a_value_gives_json(client: psycopg.Connection[Any], lake: str) -> None:
+    cursor = client.execute("SELECT bough.get_migration_capabilities(%s) AS told", ["starrocks"])
+    assert cursor.description is not None and cursor.description[0].type_code == 114
+    (told,) = (cursor.fetchone() or {})["told"]
+    assert told["supported"] is True and isinstance(told["requires"], list) and told["version"] is None
+    tables = f"SELECT t ->> 'name' AS name FROM json_array_elements(bough.list_tables('{lake}')) AS x(t)"
+    assert client.execute(tables).fetchall() == [{"name": "users"}]  # type: ignore[arg-type]
+
+
+def test_asyncpg_prepares_a_tool_as_a_value(server: ThreadServer, lake: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(host="127.0.0.1", port=server.port, user="alice", database="main")
+        statement = await connection.prepare("SELECT bough.read_query($1, datasource => $2) AS rows")
+        assert statement.get_attributes()[0].type.name == "json"
+        for _ in range(2):
+            found = await statement.fetchval("SELECT id FROM users ORDER BY id LIMIT 1", lake)
+            assert json.loads(found) == [{"id": 1}]
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def test_an_empty_text_is_an_argument_left_out(client: psycopg.Connection[Any], lake: str, name: str) -> None:
+    """As agents write their defaults down."""
+    (moved,) = _call(
+        client,
+        "transfer_query_result",
+        source_sql="SELECT 1 AS a",
+        source_datasource="",
+        target_table=f"empty_{name}",
+        target_datasource="",
+    )
+    assert (moved["source_datasource"], moved["target_datasource"]) == ("local", "local")
+    assert _call(client, "list_tables", datasource=lake, schema_name="")[0]["name"] == "users"
+    for schema in ("main", ""):
+        told = _call(client, "describe_table", table_name="users", database=lake, schema_name=schema)
+        assert told[0]["name"] == "id"
+        (text,) = _call(client, "get_table_ddl", table_name="users", database=lake, schema_name=schema)
+        assert text["ddl"].startswith("CREATE TABLE users")
+    assert (
+        _refused(client, "describe_table", table_name="users", database=lake, schema="x").sqlstate == "HV00R"
+    )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "local",
+        "there",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ],
+)
+def test_rows_of_columns_without_names_are_validated(
+    client: psycopg.Connection[Any], lake: str, name: str, where: str, request: pytest.FixtureRequest
+) -> None:
+    to: dict[str, Any] = {"local": {}, "there": {"database": lake}}.get(where, {"database": f"n_{name}"})
+    if where in ("postgres", "mariadb"):
+        server = request.getfixturevalue(where)
+        given = ", ".join(f"{key} '{value}'" for key, value in server.options.items())
+        kind = "mysql" if where == "mariadb" else where
+        client.execute(f"CREATE DATASOURCE n_{name} TYPE {kind} OPTIONS ({given}, role 'read_write')")  # type: ignore[arg-type]
+    table = f"n_{name}"[:40]
+    _call(client, "execute_ddl", sql=f"CREATE TABLE {table} (a integer, b integer)", **to)
+    for query in ("SELECT 9, 9", f"SELECT x.a, x.a FROM {table} AS x WHERE x.a = 9"):
+        insert = f"INSERT INTO {table} {query}"
+        if where == "mariadb":  # which cannot take DDL back, and so validates nothing
+            assert _refused(client, "execute_write", sql=insert, validate=True, **to).sqlstate == "0A000"
+            continue
+        (done,) = _call(client, "execute_write", sql=insert, validate=True, **to)
+        assert (done["rows_affected"], done["committed"]) == (1, True)
+    _call(client, "execute_ddl", sql=f"DROP TABLE {table}", **to)
