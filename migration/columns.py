@@ -179,6 +179,11 @@ def _one(
             mapping = same_type(read, there.declared or "", contract(target_dialect), "the same type")
         else:
             mapping = fit(read, there.type, there.declared or str(there.type), target_dialect)
+            strange = [leaf for leaf in there.type.leaves() if leaf.kind == "unknown" and there.declared]
+            if strange and contract(source_dialect).spellings is not contract(target_dialect).spellings:
+                # Of one name, such as the point of PostgreSQL and of MySQL, but not of one meaning.
+                reason = f"{read} does not fit {there.declared}"
+                mapping = Mapping(read, there.declared or "", "lossy", reason)
         target = there.type
     else:
         if wanted is not None:

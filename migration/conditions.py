@@ -152,6 +152,9 @@ def offence(guard: str, type_: CanonicalType, column: str, dialect: str) -> str 
         return hollow(type_, column) if name == "duckdb" else None
     if name == "mysql":
         return _mysql(guard, type_, column)
+    if guard.startswith("items:"):
+        size = f"len({column})" if name == "duckdb" else f"cardinality({column})"
+        return f"{size} <> {int(guard.removeprefix('items:'))}"
     if guard == "dimensions:1":
         return f"(array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)"
     if type_.kind in ("struct", "map") and guard != "no_nul" and not guard.startswith("charset:"):
@@ -294,6 +297,8 @@ def _range(argument: str, type_: CanonicalType, column: str, *, duckdb: bool) ->
     if duckdb and (wide or max(len(low), len(high)) > _ENGINE_DIGITS):
         return _beyond(int(low), int(high), f"{column}::VARCHAR")
     least, greatest = integer_range(type_.kind) if type_.is_integer else (-math.inf, math.inf)
+    if type_.kind == "bool":
+        column, least, greatest = f"{column}::integer", 0, 1
     # DuckDB gives a constant the column's type, which may not have it.
     beyond = [f"{column} < {low}"] if least < int(low) else []
     beyond += [f"{column} > {high}"] if greatest > int(high) else []

@@ -46,6 +46,7 @@ def in_words(guard: str) -> str:
         "digits": f"longer than {argument} digits",
         "whole": f"longer than {argument} digits before the point",
         "scale": f"longer than {argument} digits behind the point",
+        "items": f"of another length than {argument}",
         "octets_exactly": f"of another length than {argument} bytes",
         "json_octets": f"whose JSON is longer than {argument} bytes",
         "json_chars": f"whose JSON is longer than {argument} characters",

@@ -121,6 +121,8 @@ def narrowed(
         return (f"digits:{_SQLITE_DIGITS}",) if source.kind == target.kind == "decimal" else ()
     if name == "duckdb" and declared.startswith("TIMESTAMP_NS"):
         return (_NANOSECONDS,)
+    if name == "duckdb" and source.kind == "list" and (sized := re.search(r"\[(\d+)\]$", declared)):
+        return (f"items:{sized[1]}",)
     return ()
 
 

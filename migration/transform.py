@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from migration.conditions import offence
 from migration.connectors.arrow import INFINITE_TIMESTAMP, arrow_type
+from migration.connectors.convert import decimals
 from migration.connectors.duckdb_forms import json_array, plain
 from migration.documents import LENGTHS, is_for_python, keeps
 from migration.errors import MigrationError
@@ -108,7 +109,7 @@ class Transform:
         if pa.types.is_string(wanted):
             return self._to_text(form, given)
         if pa.types.is_decimal(wanted) and pa.types.is_string(given):
-            return lambda array: pc.cast(array, wanted)
+            return lambda array: decimals(array, wanted)
         if pa.types.is_decimal(wanted) and pa.types.is_integer(given):
             wide = pa.decimal128(20, 0)
             return lambda array: pc.cast(pc.cast(array, wide), wanted)

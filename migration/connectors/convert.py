@@ -31,6 +31,7 @@ _STAMP = re.compile(
 )
 _WHOLE_STAMP = r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?$"
 _CLOCK = re.compile(r"(?P<h>\d\d):(?P<mi>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d+))?)?")
+_SURE = 38
 _FIGURES = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _PLAIN = re.compile(r"[ -^`-~]*")  # ASCII but for the low line: Python reads 1_0, and digits of any script
 _AT_ONCE: Mapping[type, frozenset[str]] = {
@@ -56,7 +57,7 @@ def from_texts(texts: pa.Array, type_: CanonicalType, name: str = "") -> pa.Arra
             return from_hex(texts)
         if type_.kind in ("time", "bool", "list"):
             return from_values(texts.to_pylist(), type_, name)
-        return pc.cast(texts, target)
+        return decimals(texts, target) if pa.types.is_decimal(target) else pc.cast(texts, target)
     except (pa.ArrowInvalid, ValueError, InvalidOperation) as reason:
         raise unfit(name, type_, str(reason)) from None
 
@@ -122,13 +123,24 @@ def _texts_at_once(texts: pa.Array, type_: CanonicalType, target: pa.DataType) -
         ):
             return None
         return texts
-    if type_.kind in ("date", "decimal"):
+    if type_.kind == "decimal":
+        return decimals(texts, target)
+    if type_.kind == "date":
         return pc.cast(texts, target)
     if type_.kind in ("timestamp", "instant"):  # Arrow knows times without minutes too
         return (
             pc.cast(texts, target) if pc.all(pc.match_substring_regex(texts, _WHOLE_STAMP)).as_py() else None
         )
     return None
+
+
+def decimals(texts: pa.Array, target: pa.DataType) -> pa.Array:
+    """Texts of numbers as decimals. Arrow makes 0 of some that have more than 38 figures, be the last ones zeros."""
+    if (pc.max(pc.utf8_length(texts)).as_py() or 0) > _SURE:
+        texts = pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1")
+        if pc.any(pc.match_substring_regex(texts, rf"\.\d{{{target.scale + 1}}}")).as_py():
+            raise pa.ArrowInvalid(f"a number has more than {target.scale} digits behind the point")
+    return pc.cast(texts, target)
 
 
 def from_hex(texts: pa.Array) -> pa.Array:

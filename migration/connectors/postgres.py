@@ -348,7 +348,7 @@ class PostgresWriter(PostgresPublisher):
         if not first:
             return WriteResult(0, 0, "COPY")
         fits = self._fits(path, first[0].schema)
-        encoder = binary_encoder([item.column for item in fits])
+        encoder = binary_encoder(columns := [item.column for item in fits])
         names = ", ".join(quoted(item.column.name, self.item) for item in fits)
         form = "binary" if encoder else "csv"
         statement = f"COPY {self.q(path)} ({names}) FROM STDIN (FORMAT {form})"
@@ -361,7 +361,7 @@ class PostgresWriter(PostgresPublisher):
             for batch in chain(first, rest):
                 for part in slices(batch):
                     ready = fit_batch(part, fits)
-                    load.put(encoder.batch(ready) if encoder else csv_bytes(ready))
+                    load.put(encoder.batch(ready) if encoder else csv_bytes(ready, columns))
             if encoder:
                 load.put(encoder.rest())
         return WriteResult(load.rows, load.size, "COPY BINARY (pgpq)" if encoder else "COPY CSV")

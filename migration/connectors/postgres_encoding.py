@@ -79,20 +79,22 @@ def binary_encoder(columns: Sequence[ColumnSpec]) -> BinaryEncoder | None:
     return BinaryEncoder([f"c{index}" for index in range(len(columns))], known)
 
 
-def csv_bytes(batch: pa.RecordBatch) -> bytes:
+def csv_bytes(batch: pa.RecordBatch, columns: Sequence[ColumnSpec]) -> bytes:
     """A batch as CSV: every value quoted, NULL not."""
-    texts = [_literal(array) for array in batch.columns]
+    # Of all types, box alone parts the elements of an array by another mark.
+    marks = [";" if (column.declared or "").startswith("box[") else "," for column in columns]
+    texts = [_literal(array, mark) for array, mark in zip(batch.columns, marks, strict=True)]
     out = io.BytesIO()
     table = pa.table(texts, names=[f"c{index}" for index in range(len(texts))])
     csv.write_csv(table, out, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
     return out.getvalue()
 
 
-def _literal(array: pa.Array) -> pa.Array:
+def _literal(array: pa.Array, mark: str = ",") -> pa.Array:
     if pa.types.is_binary(array.type):
         return pc.binary_join_element_wise("\\x", to_texts(array), "")
     if pa.types.is_list(array.type):
-        return pa.array([None if v is None else array_literal(v) for v in _members(array)], pa.string())
+        return pa.array([None if v is None else array_literal(v, mark) for v in _members(array)], pa.string())
     return to_texts(array)
 
 
@@ -107,17 +109,17 @@ def _members(array: pa.Array) -> list[Any]:
     return found
 
 
-def array_literal(values: list[Any]) -> str:
-    """A list of texts and of such lists as PostgreSQL's array text."""
+def array_literal(values: list[Any], mark: str = ",") -> str:
+    """A list of texts and of such lists as PostgreSQL's array text, with ``mark`` between its elements."""
     parts = []
     for value in values:
         if value is None:
             parts.append("NULL")
         elif isinstance(value, list):
-            parts.append(array_literal(value))
+            parts.append(array_literal(value, mark))
         else:
             parts.append('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"')
-    return "{" + ",".join(parts) + "}"
+    return "{" + mark.join(parts) + "}"
 
 
 def _recipe(column: ColumnSpec) -> Recipe | None:

@@ -99,7 +99,9 @@ def stored(there: Connector) -> Any:
         pytest.param("clickhouse", "Nullable(Time)", "TIME", "'12:00:00.5'", marks=_CH),
         pytest.param("clickhouse", "JSON", "JSON", "'{}'", marks=_CH),
         pytest.param("postgres", "char(4)", "JSON", "'1 '", marks=_PG),
+        pytest.param("mariadb", "YEAR", "BOOLEAN", "true", marks=_MARIA),
         ("duckdb", "TIMESTAMP_NS", "TIMESTAMP", "'9999-12-31'"),
+        ("duckdb", "INTEGER[3]", "INTEGER[]", "[1, 2]"),
         ("sqlite", "NUMERIC", "UBIGINT", "18446744073709551615"),
         ("sqlite", "STRING", "VARCHAR", "'007'"),
         ("sqlite", "JSON", "JSON", "'123456789012345678901234567890'"),
@@ -137,6 +139,7 @@ def test_what_the_column_would_change_is_refused(
         pytest.param("clickhouse", "Nullable(Date)", "DATE", "'2149-06-06'", date(2149, 6, 6), marks=_CH),
         pytest.param("clickhouse", "Nullable(Time)", "TIME", "'12:00:00'", time(12), marks=_CH),
         pytest.param("mariadb", "DECIMAL(10,0) UNSIGNED", "INTEGER", "5", 5, marks=_MARIA),
+        ("duckdb", "INTEGER[3]", "INTEGER[]", "[1, 2, 3]", [1, 2, 3]),
         ("duckdb", "UHUGEINT", "SMALLINT", "5", 5),
         ("sqlite", "NUMERIC", "UBIGINT", "9223372036854775807", "9223372036854775807"),
         ("sqlite", "STRING", "VARCHAR", "'a7'", "a7"),
@@ -201,6 +204,36 @@ def test_the_ends_of_256_bits(
     with there.reader() as reader:
         found = reader.fetch("SELECT toString(v) AS v FROM narrow").column(0).to_pylist()[0]
     assert found == (value if fits else None)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("value", ["1.5", "-0.25", "0"])
+def test_a_number_of_many_zeros_is_not_made_0(
+    value: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    here = opened_target("postgres", tmp_path, request)
+    request.addfinalizer(lambda: here.execute("DROP TABLE IF EXISTS zeros"))
+    here.execute("CREATE TABLE zeros (v numeric(1000,500))")
+    here.execute(f"INSERT INTO zeros VALUES ({value})")
+    there = target("duckdb", "DECIMAL(5,2)", tmp_path, request)
+    options = TransferOptions(verify="L0")
+    with plan(
+        TransferRequest(Source(path=("public", "zeros")), ("main", "narrow"), options=options), here, there
+    ) as decided:
+        run(decided)
+    assert stored(there) == Decimal(value)
+
+
+@pytest.mark.postgres
+def test_an_array_of_boxes_has_marks_of_its_own(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    there = target("postgres", "box[]", tmp_path, request)
+    there.execute("INSERT INTO narrow VALUES ('{(1,1),(0,0);(2,2),(1,1)}'), ('{NULL}')")
+    asked = TransferRequest(Source(path=("public", "narrow")), ("public", "years"))
+    with plan(asked, there, there) as decided:
+        assert run(decided).verdict == "pass"
+    with there.reader() as reader:
+        found = reader.fetch("SELECT v::text AS v FROM years").column(0).to_pylist()
+    assert sorted(found) == ["{(1,1),(0,0);(2,2),(1,1)}", "{NULL}"]
 
 
 @pytest.mark.postgres

@@ -382,3 +382,17 @@ def test_intervals_of_a_list_are_the_same_however_they_are_written(
     moved(here, there)
     counted = rows(there, "SELECT id FROM own_types_moved WHERE v[1] = INTERVAL '1 month 40 days 25:00:00'")
     assert counted == [(1,)]
+
+
+@pytest.mark.postgres
+@pytest.mark.mariadb
+@pytest.mark.parametrize(("one", "other"), [("postgres", "mariadb"), ("mariadb", "postgres")])
+def test_types_of_one_name_are_not_one_type(one: str, other: str, ends: Any) -> None:
+    here, there = ends(one), ends(other)
+    point = "'(1.5,0)'" if one == "postgres" else "ST_GeomFromText('POINT(1.5 0)')"
+    made(here, "CREATE TABLE own_types (v point)", f"INSERT INTO own_types VALUES ({point})")
+    made(there, "CREATE TABLE own_types_moved (v point)")
+    with pytest.raises(MigrationError) as caught:
+        moved(here, there)
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+    assert "does not fit point" in caught.value.message
