@@ -146,5 +146,14 @@ def _check(table: Table, text: str) -> str:
     for constraint in table.constraints:
         if constraint.kind == "c" and constraint.expression and bare(constraint.expression) == bare(text):
             return constraint.name
-    checks = [item for item in table.constraints if item.kind == "c"]
-    return checks[0].name if checks else f"{table.name}_check"
+    # the engine spells a rule in its own way: the one that has most of its words
+    said = set(re.findall(r"\w+", text.lower()))
+    checks = [item for item in table.constraints if item.kind == "c" and item.expression]
+    if not checks:
+        return f"{table.name}_check"
+    return max(checks, key=lambda item: _likeness(said, item.expression or "")).name
+
+
+def _likeness(said: set[str], expression: str) -> float:
+    words = set(re.findall(r"\w+", expression.lower()))
+    return len(said & words) / max(len(said | words), 1)

@@ -141,6 +141,9 @@ PATTERNS: tuple[_Pattern, ...] = (
     _p(r"(?:More than one row returned by a subquery|Scalar subquery can only return a single row)", "21000",
        "more than one row returned by a subquery used as an expression"),
     _p(r"value too long for type", "22001"),
+    _p(r"Cannot use \"(?P<n>[^\"]+)\" in this context", "0A000",
+       lambda m: f"an index cannot be made of an expression with {m['n']}",
+       hint="Add a generated column with the expression, and make the index on that column."),
     # names
     _p(r"Table with name \"?(?P<n>[^\"!\s]+)\"? does not exist", "42P01",
        lambda m: f'relation "{m["n"]}" does not exist'),

@@ -26,6 +26,24 @@ MACROS: tuple[str, ...] = _read()
 MACRO_NAMES = frozenset(re.findall(r"MACRO \w+\.(\w+)", "\n".join(MACROS)))
 
 
+def _with_lambdas() -> frozenset[str]:
+    """The macros that call a function with a lambda, themselves or through another."""
+    texts = {re.findall(r"MACRO \w+\.(\w+)", statement)[0]: statement for statement in MACROS}
+    found = {name for name, text in texts.items() if "lambda " in text}
+    while True:
+        more = {
+            name
+            for name, text in texts.items()
+            if name not in found and found & set(re.findall(rf"{MACRO_SCHEMA}\.(\w+)", text))
+        }
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+WITH_LAMBDAS = _with_lambdas()
+
+
 def install(cursor: Cursor) -> None:
     """Makes the macros in an engine, unless it has them."""
     if not cursor.query("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", (MACRO_SCHEMA,)):

@@ -78,7 +78,7 @@ CREATE OR REPLACE MACRO bough_fn.json_any_text(j, k) AS bough_fn.json_text(json_
 CREATE OR REPLACE MACRO bough_fn.json_path(j, p) AS json_extract(j::JSON, bough_fn.path(p));
 CREATE OR REPLACE MACRO bough_fn.json_path_text(j, p) AS bough_fn.json_text(json_extract(j::JSON, bough_fn.path(p)));
 CREATE OR REPLACE MACRO bough_fn.contains(a JSON, b JSON) AS json_contains(a, b), (a, b) AS a @> b;
-CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1')) WHEN 'ARRAY' THEN json_contains(j::JSON, to_json(k)) AND len(list_filter(json_extract(j::JSON, '$[*]'), lambda x: json_type(x) = 'VARCHAR' AND bough_fn.json_text(x) = k)) > 0 WHEN 'VARCHAR' THEN bough_fn.json_text(j::JSON) = k ELSE CASE WHEN j IS NOT NULL THEN false END END;
+CREATE OR REPLACE MACRO bough_fn.json_has(j, k) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN json_exists(j::JSON, '/' || replace(replace(k, '~', '~0'), '/', '~1')) WHEN 'ARRAY' THEN list_contains(json_extract(j::JSON, '$[*]'), to_json(k)) WHEN 'VARCHAR' THEN bough_fn.json_text(j::JSON) = k ELSE CASE WHEN j IS NOT NULL THEN false END END;
 CREATE OR REPLACE MACRO bough_fn.json_has_any(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: bough_fn.json_has(j, k))) > 0 END;
 CREATE OR REPLACE MACRO bough_fn.json_has_all(j, ks) AS CASE WHEN j IS NOT NULL THEN len(list_filter(ks, lambda k: NOT bough_fn.json_has(j, k))) = 0 END;
 CREATE OR REPLACE MACRO bough_fn.json_typeof(j) AS CASE json_type(j::JSON) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN j IS NOT NULL THEN 'number' END END;

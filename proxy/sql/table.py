@@ -20,7 +20,7 @@ from proxy.sql import ddl, rules, type_names
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql.dialect import read_postgres
 from proxy.sql.names import quote
-from proxy.sql.rules.functions import stored
+from proxy.sql.rules.definitions import stored
 
 _SERIAL = {
     "smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",

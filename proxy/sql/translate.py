@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from proxy.sql import rules
 from proxy.sql.parse import Parsed
-from proxy.sql.rules.functions import stored
+from proxy.sql.rules.definitions import stored
 
 
 def translate(parsed: Parsed) -> exp.Expr:

@@ -103,3 +103,52 @@ def test_the_same_answer(
         return
     assert got[1] == expected[1]
     assert [_family(type_) for type_ in got[0]] == [_family(type_) for type_ in expected[0]]
+
+
+DEFINED = (
+    "CREATE TABLE kept (id int, tags text[], kind text CHECK (kind = ANY (ARRAY['a', 'b'])), CHECK ('x' = ANY (tags)),"
+    " CHECK (kind <> ALL (ARRAY['z'])), CHECK ((id, kind) <> (5, 'b')), j jsonb, root float8 GENERATED ALWAYS AS"
+    " (sqrt(id)) STORED, has boolean GENERATED ALWAYS AS (j ? 'k') STORED, pad text GENERATED ALWAYS AS"
+    " (lpad(kind, 3, '*')) STORED)",
+    "INSERT INTO kept VALUES (1, '{x,y}', 'a', '{\"k\": 1}'), (4, NULL, NULL, '[\"k\"]'), (9, '{y,NULL}', 'b', NULL)",
+    "INSERT INTO kept VALUES (1, '{y}', 'a')",
+    "INSERT INTO kept VALUES (1, '{x}', 'c')",
+    "INSERT INTO kept VALUES (5, '{x}', 'b')",
+    "INSERT INTO kept VALUES (-1, '{x}', 'b')",
+    "UPDATE kept SET tags = '{q}' WHERE id = 4",
+    "UPDATE kept SET kind = 'b' WHERE id < 5",
+    "SELECT * FROM kept ORDER BY id",
+    "DROP TABLE kept",
+)
+
+
+def test_what_a_table_keeps(client: psycopg.Connection[Any], reference: psycopg.Connection[Any]) -> None:
+    for text in DEFINED:
+        assert answer(client, text)[-1] == answer(reference, text)[-1], text
+
+
+def test_what_the_engine_cannot_keep_is_refused_when_it_is_made(client: psycopg.Connection[Any]) -> None:
+    texts = [
+        "CREATE TABLE never (s text, g text GENERATED ALWAYS AS (initcap(s)) STORED)",
+        "ALTER TABLE odd ADD CHECK (initcap(s) <> 'X')",
+        "CREATE INDEX ON odd (initcap(s))",
+    ]
+    # the indexes of a branch are made when it is merged
+    if client.execute("SELECT current_branch()").fetchone() == ("main",):
+        texts.append("CREATE INDEX ON odd (md5(s))")
+    for text in texts:
+        with pytest.raises(psycopg.Error) as caught:
+            client.execute(text.encode())
+        assert caught.value.sqlstate == "0A000", text
+        assert caught.value.diag.message_hint, text
+
+
+def test_a_check_is_called_by_its_name(client: psycopg.Connection[Any]) -> None:
+    client.execute(
+        "CREATE TABLE named (s text CHECK (s <> 'q'), k text,"
+        " CONSTRAINT second CHECK (CASE WHEN k IS NOT NULL THEN k <> 'x' END))"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation) as caught:
+        client.execute("INSERT INTO named VALUES ('x', 'x')")
+    assert caught.value.diag.constraint_name == "second"
+    client.execute("DROP TABLE named")

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
-from proxy.sql.macros import MACRO_SCHEMA, call, function, has_known_type
+from proxy.sql.macros import call, function, has_known_type
 from proxy.sql.rules import formats, patterns
 
 Args = list[exp.Expr]
@@ -60,26 +60,6 @@ _EXPLODED = {
     "json_array_elements_text": "json_elements_text", "jsonb_array_elements_text": "json_elements_text",
     "json_object_keys": "json_object_keys", "jsonb_object_keys": "json_object_keys",
 }  # fmt: skip
-
-
-# In a table's definition no overload of ours can be chosen by type: the engine's functions of text are meant.
-_STORED = {
-    "length": "length", "octet_length": "strlen", "date_trunc": "date_trunc", "substring": "substring",
-    "substring_of": "substring",
-    "lpad": "lpad", "rpad": "rpad", "regexp_replace": "regexp_replace",
-}  # fmt: skip
-
-
-def stored(tree: exp.Expr) -> exp.Expr:
-    """A translated expression of a table's definition (CHECK, DEFAULT, GENERATED), as the engine can keep it."""
-    for dot in list(tree.find_all(exp.Dot)):
-        called = dot.expression
-        if dot.this.name == MACRO_SCHEMA and isinstance(called, exp.Anonymous) and called.name in _STORED:
-            plain = function(_STORED[called.name], *[item.copy() for item in called.expressions])
-            if dot is tree:
-                return plain
-            dot.replace(plain)
-    return tree
 
 
 def functions(tree: exp.Expr) -> exp.Expr:
