@@ -168,6 +168,28 @@ def check_statement(text: str, dialect: str) -> StatementKind:
     return "dml" if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge) else "ddl"
 
 
+def leading_word(text: str) -> str:
+    """The first word of a statement, behind its comments, in capitals."""
+    found = re.compile(r"\w+").match(text, _BLANK.match(text).end())  # type: ignore[union-attr]
+    return found[0].upper() if found is not None else ""
+
+
+def refuse_uncounted(text: str, dialect: str) -> None:
+    """0A000 for a statement whose WITH writes: PostgreSQL counts the rows of its last part only."""
+    if contract(dialect).sqlglot not in ("postgres", "redshift"):
+        return
+    clause = getattr(_one_postgres(text, dialect), "withClause", None)
+    if any(
+        type(each.ctequery).__name__ in _PG_WRITES for each in (clause.ctes if clause is not None else ())
+    ):
+        raise MigrationError(
+            "0A000",
+            "the rows that a WITH query writes are not counted",
+            detail="Nothing was run.",
+            hint="Run each of the statements by itself, or leave ROWS BETWEEN out.",
+        )
+
+
 def as_insert(text: str, dialect: str) -> str:
     """A statement that inserts, however it says so, as an INSERT that writes the same table."""
     start = _BLANK.match(text).end()  # type: ignore[union-attr]

@@ -42,6 +42,7 @@ from migration.connectors.writing import SqlWriter
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
+from migration.statements import leading_word
 from migration.types import CanonicalType
 
 
@@ -278,8 +279,8 @@ class DbapiWriter(SqlWriter):
         ):
             self.connector.finish(cursor)
             touched = cursor.rowcount
-        first = statement.split(None, 1)[0].upper() if statement.strip() else ""
-        counted = first in ("INSERT", "UPDATE", "DELETE", "MERGE") and touched is not None and touched >= 0
+        counts = leading_word(statement) in ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
+        counted = counts and touched is not None and touched >= 0
         return int(touched) if counted else None
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:

@@ -41,6 +41,7 @@ from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.touched import by_duckdb
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
@@ -271,9 +272,7 @@ class DuckdbWriter(SqlWriter):
 
     def execute(self, statement: str) -> int | None:
         with self.connector.errors():
-            found = self.session.execute(statement).fetchall()
-        counted = len(found) == 1 and len(found[0]) == 1 and isinstance(found[0][0], int)
-        return int(found[0][0]) if counted else None
+            return by_duckdb(self.session, statement)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -29,6 +28,7 @@ from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
 from migration.model import KeySpec, TableSpec
 from migration.scratch import Scratch
+from migration.statements import leading_word
 
 
 class MysqlWriter(SqlWriter):
@@ -44,8 +44,7 @@ class MysqlWriter(SqlWriter):
     def execute(self, statement: str) -> int | None:
         with self.connector.errors(), self.session.cursor() as cursor:
             touched = int(cursor.execute(statement))
-        first = re.match(r"\s*(\w+)", statement)
-        counted = first is not None and first[1].upper() in ("INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD")
+        counted = leading_word(statement) in ("INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH")
         return touched if counted else None
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:

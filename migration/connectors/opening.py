@@ -16,7 +16,7 @@ from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.secrets import mask
-from migration.statements import check_statement
+from migration.statements import check_statement, refuse_uncounted
 
 _ALONE = re.compile(r"cannot run inside a transaction block|cannot VACUUM from within a transaction")
 _LOST = re.compile(r"(?i)\b(lost|closed|terminat\w+|gone away|reset|shut ?down|killed|broken pipe)\b")
@@ -24,11 +24,21 @@ NO_LIMIT = 1 << 62  # rows that no statement touches
 
 
 def guard_rows(rows: int | None, between: tuple[int, int] | None) -> None:
-    """P0004 where a statement touched another number of rows; leaving the writer rolls it back."""
-    if between is not None and not between[0] <= (rows or 0) <= between[1]:
+    """P0004 where a statement touched another number of rows, 0A000 where nobody counts them; leaving the writer rolls
+    it back."""
+    if between is None:
+        return
+    if rows is None:
+        raise MigrationError(
+            "0A000",
+            "the rows that this statement touches are not counted",
+            detail="It was rolled back; nothing changed.",
+            hint="ROWS BETWEEN guards INSERT, UPDATE, DELETE and MERGE. Run it without.",
+        )
+    if not between[0] <= rows <= between[1]:
         raise MigrationError(
             "P0004",
-            f"the statement touches {rows or 0} rows, not {_range(*between)}",
+            f"the statement touches {rows} rows, not {_range(*between)}",
             detail="It was rolled back; nothing changed.",
             hint="Correct the statement or the ROWS BETWEEN guard.",
         )
@@ -210,6 +220,8 @@ class SqlConnector(ABC, Generic[S]):
                 )
             if dry_run or rows_between:
                 self.refuse_lasting(statement)
+            if rows_between:
+                refuse_uncounted(statement, self.dialect)
             if undoable:
                 writer.begin()
             try:

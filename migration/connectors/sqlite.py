@@ -46,6 +46,7 @@ from migration.connectors.sqlite_references import check_references, unchecked
 from migration.connectors.sqlite_session import WaitingSession, opened
 from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits, stored
 from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.touched import by_sqlite
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
 from migration.errors import MigrationError
@@ -282,8 +283,7 @@ class SqliteWriter(SqlWriter):
 
     def execute(self, statement: str) -> int | None:
         with self.connector.errors():
-            cursor = self.session.execute(statement)
-            return None if cursor.rowcount < 0 else cursor.rowcount
+            return by_sqlite(self.session, statement)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with self.connector.errors():

@@ -45,9 +45,11 @@ from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types_parse import parse_type
 from proxy.session import endpoint_numbers, local_definition
+from proxy.session.analysis import WRITES
 from proxy.session.local_tables import spec_of
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
+from proxy.sql.statements import Kind
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -214,6 +216,7 @@ class LocalConnector:
         with LocalWriter(self, self.connect()) as writer:
             with translated():
                 rows = writer.connection.execute(found.statement).rowcount
+            rows = rows if found.kind in (*WRITES, Kind.CREATE_TABLE_AS) else None
             guard_rows(rows, rows_between)
             if dry_run:
                 writer.rollback()

@@ -294,6 +294,14 @@ def test_execute_guards_the_number_of_rows(client: psycopg.Connection[Any], lake
     assert _rows(client, count) == [{"n": 2}]
 
 
+def test_execute_on_local_guards_what_it_can_count_only(client: psycopg.Connection[Any], flights: str) -> None:
+    for statement in (f"TRUNCATE {flights}", f"DROP TABLE {flights}"):
+        assert _refused(client, f"EXECUTE ON local ROWS BETWEEN 0 AND 5 AS '{statement}'").sqlstate == "0A000"
+    removed = f"/* all */ DELETE FROM {flights} RETURNING id"
+    assert _refused(client, f"EXECUTE ON local ROWS BETWEEN 0 AND 5 AS '{removed}'").sqlstate == "P0004"
+    assert _rows(client, f"SELECT count(*) AS n FROM {flights}") == [{"n": 500}]
+
+
 def test_contracts_need_no_connection(client: psycopg.Connection[Any], flights: str) -> None:
     capabilities = _rows(client, "SHOW MIGRATION CAPABILITIES FOR starrocks")
     assert list(capabilities[0]) == ["kind", "item", "detail", "since_version", "supported"]

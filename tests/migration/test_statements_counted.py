@@ -1,4 +1,5 @@
-"""REPLACE is a write of rows like INSERT, and what an engine runs in no transaction runs without one."""
+"""The row guard of EXECUTE counts every row, however a statement is written, or refuses it. REPLACE is a write of rows
+like INSERT, and what an engine runs in no transaction runs without one."""
 
 from __future__ import annotations
 
@@ -35,6 +36,50 @@ def test_replace_can_be_tried_guarded_and_carried_out(
         assert _rows(target) == [{"id": 1, "v": 1}]
         assert target.execute(statement).committed
         assert _rows(target) == [{"id": 1, "v": 2}, {"id": 2, "v": 2}]
+
+
+_EVERYWHERE = (
+    "/* all of them */ DELETE FROM guarded",
+    "-- all\nUPDATE guarded SET a = a + 1",
+    "DROP TABLE guarded",
+)
+_GIVEN_BACK = (
+    "DELETE FROM guarded RETURNING a",
+    "INSERT INTO guarded SELECT a + 100 FROM guarded RETURNING 1",
+)
+_WITH = "WITH one AS (SELECT 1 AS b) DELETE FROM guarded"
+_WITH_WRITES = (
+    "WITH gone AS (DELETE FROM guarded RETURNING a) SELECT count(*) FROM gone",
+    "WITH gone AS (DELETE FROM guarded RETURNING a) INSERT INTO guarded SELECT max(a) FROM gone",
+)
+
+
+@pytest.mark.parametrize(
+    ("engine", "more"),
+    [
+        ("sqlite", (*_GIVEN_BACK, _WITH)),
+        ("duckdb", (*_GIVEN_BACK, _WITH, "TRUNCATE guarded")),
+        pytest.param("mariadb", (*_GIVEN_BACK, "# all\nDELETE FROM guarded"), marks=pytest.mark.mariadb),
+        pytest.param(
+            "postgres", (*_GIVEN_BACK, _WITH, *_WITH_WRITES, "TRUNCATE guarded"), marks=pytest.mark.postgres
+        ),
+    ],
+)
+def test_no_row_slips_past_the_guard(
+    engine: str, more: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with without("guarded", opened_target(engine, tmp_path, request)) as target:
+        target.execute("CREATE TABLE guarded (a int)")
+        target.execute("INSERT INTO guarded VALUES (1), (2), (3), (4), (5), (6), (7)")
+        for statement in (*_EVERYWHERE, *more):
+            with pytest.raises(MigrationError) as refusal:
+                target.execute(statement, rows_between=(0, 5))
+            assert refusal.value.sqlstate in ("P0004", "0A000"), statement
+            with target.reader() as reader:
+                found = reader.fetch("SELECT sum(a) AS s, count(*) AS n FROM guarded").to_pylist()
+            assert [(int(row["s"]), row["n"]) for row in found] == [(28, 7)], statement
+        found = target.execute("/* one */ DELETE FROM guarded WHERE a = 7 ", rows_between=(1, 1))
+        assert (found.rows, found.committed) == (1, True)
 
 
 @pytest.mark.mariadb
