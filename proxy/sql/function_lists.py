@@ -22,7 +22,8 @@ TABLE_FUNCTIONS = _names(
     pg_timezone_names icu_calendar_names duckdb_keywords generate_subscripts jsonb_each
     json_each_text jsonb_each_text json_array_elements jsonb_array_elements json_array_elements_text
     jsonb_array_elements_text json_object_keys jsonb_object_keys regexp_split_to_table
-    string_to_table regexp_matches _pg_expandarray
+    string_to_table regexp_matches _pg_expandarray json_to_record jsonb_to_record
+    json_to_recordset jsonb_to_recordset jsonb_path_query
     """
 )
 

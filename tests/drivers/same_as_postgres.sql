@@ -110,3 +110,23 @@ SELECT '1'::jsonb - 'a'
 SELECT '{"a": 1, "b": 2}'::jsonb = '{"b":2,"a":1}'::jsonb, '[1, 2]'::jsonb <> '[1,2]', '1.50'::jsonb = '1.5', '[1,2]'::jsonb = '[2,1]'
 SELECT id FROM odd WHERE jb = '{"b":[1,2,{"c":"x"}],"a":1}' OR jb -> 'b' = '[1, 2]' OR jb = '[ ]' ORDER BY id
 SELECT a.id, b.id FROM odd a JOIN odd b ON a.jb = b.jb ORDER BY 1, 2
+-- records, jsonb_set, paths
+SELECT * from json_to_record('{"a":1,"b":"x"}') as x(a int, b text)
+SELECT * from jsonb_to_record('{"a":1,"b":[1,2],"c":{"d":1}}') as x(a int, b int[], c jsonb, d text)
+SELECT * from json_to_recordset('[{"a":1,"b":"x"},{"a":2}]') as x(a int, b text)
+SELECT x.a + 1, b from jsonb_to_recordset('[{"a":1,"b":"2024-01-01"},{"a":2}]') as x(a int, b date) where a > 1
+SELECT o.id, x.a FROM odd o, jsonb_to_record(o.jb) as x(a int) where id in (1,6) ORDER BY 1
+SELECT o.id, x.c FROM odd o cross join lateral jsonb_to_recordset(case when jsonb_typeof(o.jb->'b') = 'array' then jsonb_build_array(o.jb->'b'->2) end) as x(c text) ORDER BY 1
+SELECT o.id, x.c FROM odd o left join lateral jsonb_to_recordset(jsonb_build_array(o.jb)) as x(c varchar(2), a numeric(10,2)) on true where o.id=1 ORDER BY 1
+SELECT jsonb_set('{"a":1}', '{b}', '2'), jsonb_set('{"a":{"b":1}}', '{a,b}', '"x"'), jsonb_set('{"a":1}', '{b}', '2', false), jsonb_set('{"a":[1,2]}', '{a,0}', '9'), jsonb_set('{"a":[1,2]}', '{a,-1}', '9'), jsonb_set('{"1":2}', '{1}', '3'), jsonb_set('{"a":1}', '{z,y}', '5')
+SELECT jsonb_set(jb, '{a}', '5'), jsonb_set(jb, array['b','0'], to_jsonb(id)), jsonb_set(jb, '{q}', null) FROM odd where id=1
+SELECT jb #- '{b,2,c}', '{"1":2,"a":3}'::jsonb #- '{1}', '{"a":[1,2]}'::jsonb #- '{a,-1}' FROM odd where id=1
+SELECT jsonb_path_query('{"a":[1,2,3]}', '$.a[*]')
+SELECT * from jsonb_path_query('{"a":[1,2,3]}', '$.a[*]') as x
+SELECT jsonb_path_query_first('{"a":[1,2,3]}', '$.a[0]'), jsonb_path_query_array('{"a":[1,2,3]}', '$.a[*]'), jsonb_path_query_first('{"a":1}', '$.b')
+SELECT jsonb_path_exists('{"a":[1,2,3]}', '$.a[*] ? (@ > 2)'), jsonb_path_exists('{"a":[1,2,3]}', '$.a[*] ? (@ > 3)'), '{"a":[1,2,3]}'::jsonb @? '$.a[*]', '{"a":[]}'::jsonb @? '$.a[*]', '{"a":1}'::jsonb @? '$.b'
+SELECT jsonb_path_query_array('{"a":[1,2,3]}', '$.a[*] ? (@ >= 2)'), jsonb_path_query_array('{"a":[1,2,3]}', '$.a ? (@ >= 2)')
+SELECT jsonb_path_query_array('[{"b":1,"c":"x"},{"b":2,"c":"y"},{"d":1}]', '$[*] ? (@.c == "y")'), jsonb_path_query_array('[{"b":1,"c":"x"},{"b":2,"c":"y"},{"d":1}]', '$[*] ? (@.b != 1)'), jsonb_path_query_array('[1,"a",null,true]', '$[*] ? (@ == null)'), jsonb_path_query_array('[1,"a",null,true]', '$[*] ? (@ != null)'), jsonb_path_query_array('[1,"a",null,true]', '$[*] ? (@ == true)'), jsonb_path_query_array('[1,"a",null,true]', '$[*] ? (@ > "A")'), jsonb_path_query_array('{"x":{"p":1,"q":[2]}}', '$.x.*')
+SELECT jsonb_path_query_array(jb, '$.b[*]'), jsonb_path_exists(jb, '$.a'), jb @? '$.b[*] ? (@ == 2)', jsonb_path_query_first(jb, '$.b[2].c') FROM odd ORDER BY id
+SELECT o.id, p FROM odd o, jsonb_path_query(o.jb, '$.b[*]') p ORDER BY 1, 2
+SELECT jsonb_path_query_array('[1,2]', '$'), jsonb_path_query_array('5', '$[0]'), jsonb_path_query_array('5', '$[*]'), jsonb_path_query_array('[[1,2],[3]]', '$[*][0]'), jsonb_path_query_array('{"a b":1}', '$."a b"'), jsonb_path_query_array('[[1,2]]','$ ? (@ == 1)')

@@ -13,7 +13,7 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function, has_known_type
-from proxy.sql.rules import formats, patterns
+from proxy.sql.rules import formats, json_paths, patterns
 
 Args = list[exp.Expr]
 
@@ -174,6 +174,13 @@ def _json_object(a: Args) -> exp.Expr:
     return call("json_of_texts", *given)
 
 
+def _json_set(a: Args) -> exp.Expr:
+    value, path, new = a[:3]
+    if isinstance(path, exp.Literal):
+        path = parse_array(path.name)
+    return call("json_put", value, path, new, a[3] if len(a) > 3 else exp.Boolean(this=True))
+
+
 def _num_nulls(a: Args) -> exp.Expr:
     if len(a) == 1 and isinstance(a[0], exp.Variadic):
         return call("num_nulls", a[0].this)
@@ -255,8 +262,8 @@ _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "to_date": formats.to_date,
     "to_timestamp": formats.to_timestamp,
     "to_number": formats.to_number,
-    "jsonb_set": _null_if_no_json("jsonb_set"),
-    "jsonb_path_query": _null_if_no_json("jsonb_path_query"),
+    "jsonb_set": _json_set,
+    **json_paths.PATHS,
     "timeofday": _null_if_no_json("timeofday"),
 }
 
@@ -333,6 +340,10 @@ def _without_path(node: exp.Expr) -> exp.Expr:
     return call("json_minus_path", node.this.copy(), path.copy())
 
 
+def _path_exists(node: exp.Expr) -> exp.Expr:
+    return exp.Paren(this=json_paths.exists([node.this.copy(), node.expression.copy()]))
+
+
 def _member(node: exp.Expr) -> exp.Expr | None:
     """``a[-1]`` is no member in Postgres; the engine counts from the end."""
     place = node.expressions[0] if len(node.expressions) == 1 else None
@@ -368,5 +379,6 @@ _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
     exp.ArrayContainedBy: _contained,
     exp.JSONBContainsTopKey: _has_key,
     exp.JSONBDeleteAtPath: _without_path,
+    exp.JSONBPathExists: _path_exists,
     exp.Bracket: _member,
 }

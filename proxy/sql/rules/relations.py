@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function
 
@@ -16,6 +17,7 @@ _MEMBERS = {
     "json_each": "json_members", "jsonb_each": "json_members",
     "json_each_text": "json_members_text", "jsonb_each_text": "json_members_text",
 }  # fmt: skip
+_RECORDS = ("json_to_record", "jsonb_to_record", "json_to_recordset", "jsonb_to_recordset")
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
@@ -37,6 +39,8 @@ def relations(tree: exp.Expr) -> exp.Expr:
             _exploded_table(table)
         elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() in _MEMBERS:
             _members_table(table)
+        elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() in _RECORDS:
+            _record_table(table)
         elif isinstance(table, exp.Table):
             _integer_table(table)
     for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
@@ -140,8 +144,47 @@ def _members_table(table: exp.Expr) -> None:
     _put(table, values, alias)
 
 
-def _put(table: exp.Expr, values: list[exp.Expr], alias: exp.Expr) -> None:
+def _record_table(table: exp.Expr) -> None:
+    """``FROM json_to_record(x) AS r(a int, b text)``: an object's members in their types; of a set, of each object."""
+    alias = table.args.get("alias")
+    columns = alias.args.get("columns") or [] if alias is not None else []
+    if alias is None or not columns or not all(isinstance(column, exp.ColumnDef) for column in columns):
+        raise BoughError(
+            "42601",
+            'a column definition list is required for functions returning "record"',
+            hint=f"{table.this.name.lower()}(…) AS r(a int, b text)",
+        )
+    argument = table.this.expressions[0]
+    is_set = table.this.name.lower().endswith("set")
+    whole = exp.column("value", quoted=True) if is_set else argument
+    alias = alias.copy()
+    alias.set("columns", [column.this.copy() for column in columns])
+    values = [exp.alias_(_member(whole, column), column.name, quoted=True) for column in columns]
+    source = None
+    if is_set:
+        elements = exp.alias_(exp.Explode(this=call("json_elements", argument.copy())), "value", quoted=True)
+        source = exp.From(
+            this=exp.Subquery(
+                this=exp.Select(expressions=[elements]), alias=exp.TableAlias(this=exp.to_identifier("e"))
+            )
+        )
+    _put(table, values, alias, source)
+
+
+def _member(whole: exp.Expr, column: exp.ColumnDef) -> exp.Expr:
+    kind = column.args["kind"]
+    name = exp.Literal.string(column.name)
+    is_json = kind.this in (exp.DType.JSON, exp.DType.JSONB)
+    if is_json or kind.this in (exp.DType.ARRAY, exp.DType.LIST):
+        found = call("json_key", whole.copy(), name)
+        return found if is_json else exp.Cast(this=found, to=kind.copy())
+    return exp.Cast(this=call("json_key_text", whole.copy(), name), to=kind.copy())
+
+
+def _put(table: exp.Expr, values: list[exp.Expr], alias: exp.Expr, source: exp.From | None = None) -> None:
     subquery = exp.Subquery(this=exp.Select(expressions=values))
+    if source is not None:
+        subquery.this.set("from_", source)
     if isinstance(table, exp.Lateral) or isinstance(table.parent, exp.Join):
         table.replace(exp.Lateral(this=subquery, alias=alias))
     else:
