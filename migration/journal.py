@@ -10,6 +10,8 @@ Rules:
 3. A range of keys is marked only after the target has committed it. Between the two a crash can only repeat
    a range, and a repeated range is deleted from staging before it is loaded again.
 4. A watermark belongs to (source, target, cursor) and moves together with the state ``done``.
+5. Where the disk is full (53100), a step that has not begun is not begun. How a transfer ended is remembered, and
+   written down before the next thing that is asked or written; how far one is may be lost.
 
 Nothing but plain values is stored: no password, no row of data. The queries of a transfer are kept as text.
 """
@@ -25,6 +27,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from migration.errors import MigrationError
 
 WatermarkKey = tuple[str, str, str]  # source, target, cursor
 State = Literal["running", "publishing", "done", "failed", "cancelled", "interrupted"]
@@ -61,6 +65,8 @@ _UPDATABLE = frozenset(
         "watermark",
     }
 )
+_PROGRESS = {"bytes", "seconds", "rows_done"}
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _COLUMNS = (
     "id, at, role, source, target, branch, mode, state, rows_total, rows_done, bytes, seconds, method, "
     "verdict, error"
@@ -123,35 +129,66 @@ class Range:
     rows: int | None = None
 
 
+Step = tuple[str, tuple[Any, ...]]
+
+
 class Journal:
     """Transfers on file. Safe to use from several threads."""
 
     def __init__(self, path: str | Path = ":memory:") -> None:
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA busy_timeout = 5000")
-        self._connection.executescript(_SCHEMA)
+        self._unwritten: list[Step] = []
+        with _disk_errors():
+            self._connection = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA busy_timeout = 5000")
+            self._connection.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Closes the file."""
         with self._lock:
+            if self._unwritten:
+                self._ended()
             self._connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, _disk_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                for step in self._unwritten:
+                    self._connection.execute(*step)
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk may have ended it
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            self._unwritten.clear()
+
+    def _ended(self, *steps: Step) -> None:
+        """Writes down how a transfer ended, or remembers it."""
+        try:
+            with self._transaction() as connection:
+                for step in steps:
+                    connection.execute(*step)
+        except MigrationError:
+            with self._lock:
+                self._unwritten += steps
 
     def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._connection.execute(query, parameters).fetchall()
+            if self._unwritten:
+                self._ended()
+            if not self._unwritten:
+                return self._connection.execute(query, parameters).fetchall()
+            self._connection.execute("BEGIN")  # what is not written down yet is seen all the same
+            try:
+                for step in self._unwritten:
+                    self._connection.execute(*step)
+                return self._connection.execute(query, parameters).fetchall()
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def begin(
         self,
@@ -183,26 +220,37 @@ class Journal:
         if values.get("staging") is not None:
             values["staging"] = json.dumps(list(values["staging"]))
         assignments = ", ".join(f"{name} = ?" for name in values)
-        with self._transaction() as connection:
-            connection.execute(
-                f"UPDATE transfers SET {assignments} WHERE id = ?", (*values.values(), transfer)
-            )
+        step = (f"UPDATE transfers SET {assignments} WHERE id = ?", (*values.values(), transfer))
+        if values.get("error") is not None:
+            self._ended(step)
+            return
+        try:
+            with self._transaction() as connection:
+                connection.execute(*step)
+        except MigrationError:
+            if values.keys() - _PROGRESS:
+                raise
 
     def finish(self, transfer: int, *, watermark_of: WatermarkKey | None = None, **values: Any) -> None:
         """State ``done``; the transfer's watermark moves in the same commit, to where ``watermark_of`` says."""
-        with self._transaction() as connection:
-            assignments = "".join(f", {name} = ?" for name in values if name in _UPDATABLE)
-            connection.execute(
+        given = {name: value for name, value in values.items() if name in _UPDATABLE}
+        assignments = "".join(f", {name} = ?" for name in given)
+        steps: list[Step] = [
+            (
                 f"UPDATE transfers SET state = 'done', error = NULL, staging = NULL{assignments} WHERE id = ?",
-                (*(value for name, value in values.items() if name in _UPDATABLE), transfer),
-            )
-            connection.execute("DELETE FROM ranges WHERE transfer = ?", (transfer,))
-            if watermark_of is not None:
-                connection.execute(
+                (*given.values(), transfer),
+            ),
+            ("DELETE FROM ranges WHERE transfer = ?", (transfer,)),
+        ]
+        if watermark_of is not None:
+            steps.append(
+                (
                     "INSERT OR REPLACE INTO watermarks SELECT ?, ?, ?, watermark, id FROM transfers"
                     " WHERE id = ? AND watermark IS NOT NULL",
                     (*watermark_of, transfer),
                 )
+            )
+        self._ended(*steps)
 
     def entry(self, transfer: int) -> Entry | None:
         """One transfer, None if there is none of that id."""
@@ -221,15 +269,18 @@ class Journal:
 
     def interrupt_orphans(self) -> list[Entry]:
         """At start: whatever was under way when the last process ended is ``interrupted`` now."""
-        with self._transaction() as connection:
-            connection.execute(
+        self._ended(
+            (
                 "UPDATE transfers SET state = 'interrupted', error = 'the server ended while it ran'"
-                " WHERE state = 'running'"
-            )
-            connection.execute(
+                " WHERE state = 'running'",
+                (),
+            ),
+            (
                 "UPDATE transfers SET error = 'the server ended while it published'"
-                " WHERE state = 'publishing' AND error IS NULL"
-            )
+                " WHERE state = 'publishing' AND error IS NULL",
+                (),
+            ),
+        )
         rows = self._rows(
             f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
             " WHERE state IN ('interrupted', 'publishing') ORDER BY id"
@@ -298,6 +349,21 @@ class Journal:
             branch,
         )
         return _entry(rows[0]) if rows else None
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """53100 where the file cannot be written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _DISK:
+            raise
+        raise MigrationError(
+            "53100",
+            f"the record of transfers cannot be written: {error}",
+            hint="Free space on the disk that the data file is on.",
+        ) from error
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

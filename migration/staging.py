@@ -22,7 +22,7 @@ from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.finishing import numbered
-from migration.journal import Journal
+from migration.journal import Entry, Journal
 from migration.plan import TransferPlan
 from migration.settling import settle
 from migration.stopping import hurried
@@ -41,8 +41,13 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
         clone(staging, item.request.target)
 
 
-def tell(item: TransferPlan, writer: Writer) -> None:
-    """Tells a writer what staging cannot have, and a new table is to have once it has its name."""
+def prepare(journal: Journal, item: TransferPlan, transfer: int, writer: Writer) -> None:
+    """Before staging is made: room where an earlier attempt at the same target could not drop its own, and word for the
+    writer of what staging cannot have, and a new table is to have once it has its name."""
+    for entry in _earlier(journal, item, transfer):
+        kept = any(piece.rows is not None for piece in journal.ranges(entry.id))
+        if entry.state in ("failed", "cancelled") and not kept:
+            _drop(journal, entry, writer)
     if not item.create_statements:
         return
     counts, refers = getattr(writer, "counts", None), getattr(writer, "refers", None)
@@ -104,12 +109,27 @@ def drop_quietly(target: Connector, staging: Path) -> bool:
 
 def drop_earlier(journal: Journal, item: TransferPlan, transfer: int, writer: Writer) -> None:
     """After success: staging tables that earlier attempts at the same target left behind."""
-    for entry in journal.entries():
-        same = entry.target == item.request.target_label and entry.id != transfer
-        if same and entry.state == "publishing" and entry.error is not None:
+    for entry in _earlier(journal, item, transfer):
+        if entry.state == "publishing" and entry.error is not None:
             with contextlib.suppress(MigrationError):
                 settle(journal, entry, item.target)
-        if same and entry.staging is not None and entry.state in ("interrupted", "failed", "cancelled"):
-            with contextlib.suppress(MigrationError):
-                writer.drop(entry.staging)
-                journal.update(entry.id, staging=None)
+        if entry.state in ("interrupted", "failed", "cancelled"):
+            _drop(journal, entry, writer)
+
+
+def _earlier(journal: Journal, item: TransferPlan, transfer: int) -> list[Entry]:
+    """Other transfers to the same target whose staging table may be there, or that may have been published."""
+    return [
+        entry
+        for entry in journal.entries()
+        if entry.target == item.request.target_label
+        and entry.id != transfer
+        and (entry.staging is not None or entry.state == "publishing")
+    ]
+
+
+def _drop(journal: Journal, entry: Entry, writer: Writer) -> None:
+    if entry.staging is not None:
+        with contextlib.suppress(MigrationError):
+            writer.drop(entry.staging)
+            journal.update(entry.id, staging=None)

@@ -123,7 +123,7 @@ class _Work:
             item.target.writer() as writer,
         ):
             monitor.enter("staging")
-            stagings.tell(item, writer)
+            stagings.prepare(journal, item, self.transfer, writer)
             pieces = self._prepare(writer)
             monitor.enter("move")
             self._move(writer, transform, pieces, ahead)

@@ -19,6 +19,7 @@ from migration.secrets import mask
 from migration.statements import check_statement, refuse_uncounted
 
 _ALONE = re.compile(r"cannot run inside a transaction block|cannot VACUUM from within a transaction")
+_FULL = re.compile(r"No space left on device|No more room in record file")
 _LOST = re.compile(r"(?i)\b(lost|closed|terminat\w+|gone away|reset|shut ?down|killed|broken pipe)\b")
 NO_LIMIT = 1 << 62  # rows that no statement touches
 
@@ -247,6 +248,10 @@ class SqlConnector(ABC, Generic[S]):
         text = mask(str(reason).strip() or type(reason).__name__, self._secrets)
         first, _, rest = text.partition("\n")
         detail = rest.strip() or None
+        if sqlstate == "HV000" and _FULL.search(text):
+            sqlstate = "53100"
+        if sqlstate == "53100":
+            hint = hint or f"Free space on the disk of {spelled(self.name)}."
         if sqlstate == "HV00N":
             where = (
                 "the path"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -23,6 +25,14 @@ def error_response(error: BaseException, *, fatal: bool = False, offset: int = 0
         if isinstance(error, RecursionError):
             return ErrorResponse(
                 severity, "54001", "stack depth limit exceeded", hint="Simplify the statement."
+            )
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ErrorResponse(
+                severity,
+                "53100",
+                "no space left on device",
+                detail=error.filename and f"It was needed for {Path(error.filename).name}.",
+                hint="Free space on the disk of the data file and of temporary files.",
             )
         log.error("internal_error", exc_info=error)
         return ErrorResponse(severity, "XX000", "internal error", detail=type(error).__name__)

@@ -129,7 +129,11 @@ class RemoteState:
             self._check(datasource(name, type_, options))
         self.datasources.create(name, type_, options, if_not_exists=if_not_exists)
         if is_new:
-            self._keep()
+            try:
+                self._keep()
+            except OSError:
+                self.datasources.drop(name)
+                raise
             load_ahead([self.datasources.get(name)])
         return is_new
 
@@ -141,9 +145,14 @@ class RemoteState:
                 f'datasource "{name}" comes from the server\'s settings',
                 hint="Remove it from the file it is written in and restart the server.",
             )
+        item = self.datasources.get(name) if name in self.datasources else None
         found = self.datasources.drop(name, if_exists=if_exists)
-        if found:
-            self._keep()
+        if item is not None and found:
+            try:
+                self._keep(secrets_first=False)
+            except OSError:
+                self.datasources.add(item, if_not_exists=True)
+                raise
         return found
 
     def connector(self, name: str) -> Connector:
@@ -168,19 +177,24 @@ class RemoteState:
                 hint="Mend the file, or move it away and create them again.",
             ) from error
 
-    def _keep(self) -> None:
+    def _keep(self, *, secrets_first: bool = True) -> None:
+        """Both files as they are to be: a datasource that is listed without its password would be of no use."""
         if self._public is None or self._secret is None:
             return
         with self._lock:
             items = [item for item in self.datasources if item.name not in self._fixed]
-            # The secrets first: a datasource without its password would be of no use.
-            write_secrets(
-                self._secret,
-                {item.name: item.secrets_to_dict() for item in items if item.secrets_to_dict()},
-            )
+            secrets = {item.name: item.secrets_to_dict() for item in items if item.secrets_to_dict()}
+            if secrets_first:
+                write_secrets(self._secret, secrets)
             written = self._public.with_name(self._public.name + ".new")
-            written.write_text(json.dumps([item.to_dict() for item in items], indent=1), encoding="utf-8")
-            written.replace(self._public)
+            try:
+                written.write_text(json.dumps([item.to_dict() for item in items], indent=1), encoding="utf-8")
+                written.replace(self._public)
+            finally:
+                written.unlink(missing_ok=True)
+            if not secrets_first:
+                with suppress(OSError):  # a secret that nobody asks for any more goes with the next change
+                    write_secrets(self._secret, secrets)
 
     # -- transfers ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -218,3 +219,36 @@ def test_a_secret_is_seen_nowhere(
     assert "statement_failed" in logged
     kept = [file for file in tmp_path.iterdir() if CANARY[:11].encode() in file.read_bytes()]
     assert [file.name for file in kept] == ["c.duckdb.secrets"]
+
+
+@pytest.mark.parametrize("full", ["secrets", "datasources"])
+def test_a_datasource_that_finds_no_room_is_as_it_was(
+    start: Callable[..., ThreadServer], tmp_path: Path, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(str(tmp_path / "s.duckdb"))
+    (tmp_path / "x.sqlite").touch()
+    made = f"TYPE sqlite OPTIONS (path '{tmp_path / 'x.sqlite'}')"
+    replace = Path.replace
+
+    def no_room(path: Path, to: Path) -> Path:
+        if Path(to).suffix == f".{full}":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return replace(path, to)
+
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATASOURCE kept {made}")
+        with monkeypatch.context() as disk:
+            disk.setattr(Path, "replace", no_room)
+            with pytest.raises(psycopg.errors.DiskFull):
+                connection.execute(f"CREATE DATASOURCE more {made}")
+            if full == "datasources":
+                with pytest.raises(psycopg.errors.DiskFull):
+                    connection.execute("DROP DATASOURCE kept")
+        names = [row[0] for row in connection.execute("SHOW DATASOURCES").fetchall()]
+        assert names == ["local", "kept"]
+        connection.execute(f"CREATE DATASOURCE more {made}")
+    assert {item.name for item in RemoteState(tmp_path / "s.duckdb", load({}, {}, None)).datasources} == {
+        "kept",
+        "more",
+    }
+    assert not list(tmp_path.glob("*.new"))

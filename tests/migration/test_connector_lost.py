@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import duckdb
 import psycopg
 import pymysql
 import pytest
@@ -99,3 +100,23 @@ def test_a_session_that_is_ended(there: tuple[Connector, Callable[[], bool]]) ->
         assert error.sqlstate == "HV00N"
         assert error.message == 'lost the connection to datasource "away"'
     assert connector.version()
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("duckdb", duckdb.IOException('IO Error: Could not write file "x": No space left on device')),
+        ("mysql", pymysql.err.OperationalError(1114, "The table 't' is full")),
+        (
+            "mysql",
+            pymysql.err.OperationalError(1030, 'Got error 28 "No space left on device" from storage engine'),
+        ),
+    ],
+)
+def test_a_full_disk_is_said_to_be_full(engine: str, reason: Exception) -> None:
+    where = {"path": "x"} if engine == "duckdb" else {"host": "127.0.0.1", "user": "u", "database": "d"}
+    connector: Any = connect(datasource("away", engine, where))
+    with pytest.raises(MigrationError) as refusal, connector.errors():
+        raise reason
+    assert refusal.value.sqlstate == "53100"
+    assert "disk of away" in str(refusal.value.hint)

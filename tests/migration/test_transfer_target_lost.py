@@ -112,6 +112,19 @@ def test_staging_that_could_not_be_dropped_is_dropped_by_the_next_attempt(
     assert (ids(file), names(file)) == ([1, 2, 3], ["t"])
 
 
+def test_staging_of_an_earlier_attempt_goes_before_the_next_one_needs_its_room(
+    source: Connector, target: Connector, file: Path
+) -> None:
+    journal = Journal()
+    unsteady: Any = Unsteady(target, "write", after=True)
+    for _ in range(2):
+        with pytest.raises(MigrationError, match="closed the connection"):
+            undertake(APPENDED, source, unsteady, journal=journal)
+        unsteady = Unsteady(target, "write", after=True)
+    assert len(names(file)) == 2
+    assert [entry.staging is None for entry in journal.entries()] == [False, True]
+
+
 @pytest.mark.parametrize("published", [True, False])
 def test_who_resumes_finds_out_whether_rows_were_published(
     source: Connector, target: Connector, file: Path, published: bool
