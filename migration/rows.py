@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from migration.connectors.duckdb_forms import plain_type
 from migration.errors import MigrationError
 from migration.json_meaning import canonical_json, canonical_value
 from migration.local_engine import EngineError, EngineStopped, open_engine
-from migration.measures import MeasureClass, measure_class
+from migration.measures import measure_class
 from migration.scratch import Scratch
 from migration.transfer_model import CheckResult
 from migration.transform import text_expression
@@ -39,33 +39,31 @@ _NUMBERS = ("int", "decimal", "wide", "bool")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A column of both sides: its name and both canonical types."""
+    """A column of both sides: its name and both canonical types. ``exact``: a whole number is no float next to it."""
 
     name: str
     left: CanonicalType
     right: CanonicalType
+    exact: bool = False
 
     @property
     def form(self) -> str:
         """The common form: number, float, clock, json, text, or the kind both have."""
-        kinds = (measure_class(self.left), measure_class(self.right))
-        if "float" in kinds and all(kind in ("float", *_NUMBERS) for kind in kinds):
-            return "float"
-        if all(
-            self._is_number(type_, kind) for type_, kind in zip((self.left, self.right), kinds, strict=True)
-        ):
+        sides = [(type_, measure_class(type_)) for type_ in (self.left, self.right)]
+        floats = [kind == "float" for _, kind in sides]
+        numbers = [kind in _NUMBERS or type_.kind == "decimal" for type_, kind in sides]
+        if all(numbers):
             return "number"
+        if all(one or other for one, other in zip(floats, numbers, strict=True)):
+            whole = any(type_.kind in (*_WHOLE, "int128", "uint128") for type_, _ in sides)
+            return "number" if self.exact and whole else "float"
         same = self.left.kind == self.right.kind
         if same and self.left.kind in ("bytes", "list", "date", "interval"):
             return self.left.kind
         if all(type_.kind in ("date", "timestamp", "instant") for type_ in (self.left, self.right)):
             return "clock"
-        json_like = (
-            "json",
-            "struct",
-            "map",
-            "list",
-        )  # a list beside a text: as JSON, which is how it is stored there
+        # A list beside a text: as JSON, which is how it is stored there.
+        json_like = ("json", "struct", "map", "list")
         if self.left.kind in json_like or self.right.kind in json_like:
             return "json"
         return "text"
@@ -76,10 +74,6 @@ class Pair:
         if not kinds <= {"bool", *_WHOLE} or kinds == {"bool"}:
             return None
         return f"{column}::{'HUGEINT' if 'uint64' in kinds else 'BIGINT'}"
-
-    @staticmethod
-    def _is_number(type_: CanonicalType, kind: MeasureClass) -> bool:
-        return kind in _NUMBERS or type_.kind == "decimal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +131,8 @@ def compare(
 ) -> Comparison:
     """With a key every row is compared, else the fingerprints of both sides. ``distinct`` names columns whose different
     values are counted too."""
-    pairs = [item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns]
+    given = (item if isinstance(item, Pair) else Pair(item[0], item[1], item[1]) for item in columns)
+    pairs = [replace(pair, exact=not tolerance) for pair in given]
     watch = watch or Watch()
     with (
         Scratch() as scratch,
@@ -245,6 +240,10 @@ def _renamed(
 def _common(column: str, type_: CanonicalType, form: str) -> str:
     if form == "float":
         return f"{column}::DOUBLE + 0.0"
+    if form == "number" and type_.kind in ("float32", "float64"):
+        float_ = f"{column}::DOUBLE"
+        whole = f"{float_} = trunc({float_}) AND abs({float_}) < 1.7e38"
+        return f"CASE WHEN {whole} THEN {float_}::HUGEINT::VARCHAR ELSE {float_}::VARCHAR END"
     if form == "number":
         text = f"{column}::INTEGER::VARCHAR" if type_.kind == "bool" else f"{column}::VARCHAR"
         trimmed = f"rtrim(rtrim({text}, '0'), '.')"
@@ -294,7 +293,9 @@ def _by_fingerprint(engine: Any, pairs: Sequence[Pair], tolerance: float) -> Com
 def _differs(index: int, pair: Pair, tolerance: float) -> str:
     left, right = f"l.c{index}", f"r.c{index}"
     if tolerance and pair.form == "float":
+        # An infinite or NaN difference is no greater than an infinite or NaN bound.
         close = f"abs({left} - {right}) <= {tolerance!r} * greatest(abs({left}), abs({right}), 1e-300)"
+        close = f"isfinite({left}) AND isfinite({right}) AND {close}"
         return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({close}, false))"
     return f"({left} IS DISTINCT FROM {right})"
 

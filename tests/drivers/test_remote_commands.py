@@ -294,7 +294,9 @@ def test_execute_guards_the_number_of_rows(client: psycopg.Connection[Any], lake
     assert _rows(client, count) == [{"n": 2}]
 
 
-def test_execute_on_local_guards_what_it_can_count_only(client: psycopg.Connection[Any], flights: str) -> None:
+def test_execute_on_local_guards_what_it_can_count_only(
+    client: psycopg.Connection[Any], flights: str
+) -> None:
     for statement in (f"TRUNCATE {flights}", f"DROP TABLE {flights}"):
         assert _refused(client, f"EXECUTE ON local ROWS BETWEEN 0 AND 5 AS '{statement}'").sqlstate == "0A000"
     removed = f"/* all */ DELETE FROM {flights} RETURNING id"

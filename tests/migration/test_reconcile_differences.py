@@ -23,7 +23,8 @@ from migration.errors import MigrationError
 from migration.json_meaning import canonical_json
 from migration.reconcile import Side, estimate, reconcile
 from migration.reconcile_report import Report, checks_of
-from migration.rows import Watch
+from migration.rows import Pair, Watch, compare
+from migration.types import decimal, of
 
 pytestmark = pytest.mark.sampled
 
@@ -124,6 +125,46 @@ def test_floats_are_compared_within_the_tolerance(sides: tuple[Side, Side]) -> N
     change(sides[1], "UPDATE t SET d = d * (1 + 1e-12)")
     assert "rows_changed" in failed(reconcile(*sides, key=("id",), checks=("rows",)))
     assert reconcile(*sides, key=("id",), checks=("rows",), tolerance=1e-9).verdict == "pass"
+
+
+def test_a_decimal_of_any_digits_is_compared_with_a_float_as_a_number() -> None:
+    schema = pa.schema([("k", pa.int32()), ("v", pa.string())])
+    texts = pa.record_batch([[1, 2, 3, 4], ["3", "2.50", "NaN", "7"]], schema=schema)
+    schema = pa.schema([("k", pa.int32()), ("v", pa.float64())])
+    floats = pa.record_batch([[1, 2, 3, 4], [3.0, 2.5, float("nan"), 8.0]], schema=schema)
+    pairs = [Pair("k", of("int32"), of("int32")), Pair("v", decimal(), of("float64"))]
+    for sides in ((texts, floats, pairs), (floats, texts, [Pair(p.name, p.right, p.left) for p in pairs])):
+        left, right, columns = sides
+        found = compare([left], [right], columns, ("k",))
+        assert [(each.kind, each.key) for each in found.differences] == [("changed", "4")]
+
+
+def test_a_whole_number_that_a_float_has_rounded_differs() -> None:
+    great = 2**53 + 1
+    numbers = [great, great + 1, 0, -7, None, 5, 1]
+    floats = [float(great), float(great + 1), -0.0, -7.0, None, 5.5, float("nan")]
+    schemas = [pa.schema([("k", pa.int32()), ("v", type_)]) for type_ in (pa.int64(), pa.float64())]
+    left, right = (
+        pa.record_batch([list(range(7)), values], schema=schema)
+        for values, schema in zip((numbers, floats), schemas, strict=True)
+    )
+    pairs = [Pair("k", of("int32"), of("int32")), Pair("v", of("int64"), of("float64"))]
+    found = compare([left], [right], pairs, ("k",))
+    assert [each.key for each in found.differences] == ["0", "5", "6"]
+    assert [check.verdict for check in compare([left], [right], pairs).checks] == ["fail"]
+    found = compare([left], [right], pairs, ("k",), tolerance=1e-9)
+    assert [each.key for each in found.differences] == ["5", "6"]
+
+
+def test_no_tolerance_makes_a_number_of_what_is_none() -> None:
+    nan, inf = float("nan"), float("inf")
+    schema = pa.schema([("k", pa.int32()), ("v", pa.float64())])
+    left = pa.record_batch([list(range(7)), [1.0, nan, inf, inf, nan, None, inf]], schema=schema)
+    right = pa.record_batch([list(range(7)), [nan, 1.0, 5.0, -inf, nan, nan, inf]], schema=schema)
+    columns = [("k", of("int32")), ("v", of("float64"))]
+    for tolerance in (0.0, 1e-9, 0.5):
+        found = compare([left], [right], columns, ("k",), tolerance)
+        assert [each.key for each in found.differences] == ["0", "1", "2", "3", "5"]
 
 
 def test_a_value_that_is_null_is_told_as_null(sides: tuple[Side, Side]) -> None:
