@@ -152,11 +152,12 @@ class ShowTypeMapping(Question):
 @dataclass(frozen=True, slots=True)
 class SuggestLayout(Question):
     tag: ClassVar[str] = "SUGGEST LAYOUT"
-    form: ClassVar[str] = "SUGGEST LAYOUT FOR datasource ON table|(SELECT …)"
+    form: ClassVar[str] = "SUGGEST LAYOUT FOR datasource|dialect ON table|(SELECT …) [FROM datasource]"
     result: ClassVar[Columns] = results.LAYOUT
 
     datasource: str
     origin: Origin
+    source: str = "local"
 
 
 @dataclass(frozen=True, slots=True)

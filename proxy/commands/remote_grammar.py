@@ -29,15 +29,15 @@ def _origin(reader: Reader) -> commands.Origin:
     return commands.Origin(path=reader.path("table name"))
 
 
-def _body(reader: Reader) -> str:
-    """``AS $$ … $$`` and nothing behind it."""
+def _body(reader: Reader, *, whole: bool = False) -> str:
+    """``AS $$ … $$`` and nothing behind it; ``whole``: with the blanks around it, where places in it are told."""
     reader.expect("as")
     token = reader.peek()
     body = reader.string()
     if not body.strip():
         raise reader.error(token)
     reader.end()
-    return body.strip()
+    return body if whole else body.strip()
 
 
 def _options(reader: Reader) -> commands.Options:
@@ -172,8 +172,9 @@ def read_suggest_layout(reader: Reader) -> Command:
     datasource = reader.name("datasource name")
     reader.expect("on")
     origin = _origin(reader)
+    source = reader.name("datasource name") if reader.accept("from") else "local"
     reader.end()
-    return commands.SuggestLayout(datasource, origin)
+    return commands.SuggestLayout(datasource, origin, source)
 
 
 def read_validate_ddl(reader: Reader) -> Command:
@@ -181,7 +182,7 @@ def read_validate_ddl(reader: Reader) -> Command:
     reader.expect("validate", "ddl", "for")
     name = reader.name("datasource name")
     dry_run = reader.accept("dry", "run")
-    return commands.ValidateDdl(name, _body(reader), dry_run)
+    return commands.ValidateDdl(name, _body(reader, whole=True), dry_run)
 
 
 def read_transfer(reader: Reader) -> Command:

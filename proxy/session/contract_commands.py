@@ -153,7 +153,10 @@ def type_mapping(commands: RemoteCommands, command: c.ShowTypeMapping) -> Outcom
 def suggest_layout(commands: RemoteCommands, command: c.SuggestLayout) -> Outcome:
     """SUGGEST LAYOUT, from the statistics of a table or a query."""
     dialect, version = dialect_of(commands, command.datasource, ask=True)
-    name, source, branch = commands.side(command.origin)
+    if command.source == LOCAL:
+        name, source, branch = commands.side(command.origin)
+    else:
+        name, source, branch = *commands.source(command.origin, command.source), None
     with commands.opened(name, branch=branch) as (connector,):
         primary: tuple[str, ...] = ()
         unique: list[tuple[str, ...]] = []

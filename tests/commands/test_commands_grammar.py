@@ -102,6 +102,10 @@ RIGHT = [
     ("SHOW MIGRATION CAPABILITIES FOR pg", r.ShowCapabilities("pg")),
     ("SHOW TYPE MAPPING FROM postgres TO mysql", r.ShowTypeMapping("postgres", "mysql")),
     ("SUGGEST LAYOUT FOR pg ON (SELECT 1)", r.SuggestLayout("pg", r.Origin(query="SELECT 1"))),
+    (
+        "SUGGEST LAYOUT FOR doris ON (SELECT 1) FROM pg",
+        r.SuggestLayout("doris", r.Origin(query="SELECT 1"), "pg"),
+    ),
     ("VALIDATE DDL FOR pg AS $$CREATE TABLE t(a int)$$", r.ValidateDdl("pg", "CREATE TABLE t(a int)")),
     ("TRANSFER users TO pg.public.users", r.Transfer(r.Origin(("users",)), ("pg", "public", "users"))),
     ("TRANSFER schema TO pg.x", r.Transfer(r.Origin(("schema",)), ("pg", "x"))),

@@ -581,7 +581,10 @@ def test_a_branch_takes_what_its_clients_or_its_engine_write(client: psycopg.Con
         assert client.execute(f"VALIDATE DDL FOR local DRY RUN AS $$ {ddl} $$").fetchall() == []  # type: ignore[arg-type]
     ddl = "CREATE TABLE t (id int) DUPLICATE KEY (id)"
     (found,) = client.execute(f"VALIDATE DDL FOR local AS $$ {ddl} $$").fetchall()  # type: ignore[arg-type]
-    assert (found["rule"], found["position"]) == ("clause.forbidden", ddl.index("DUPLICATE") + 1)
+    assert (found["rule"], found["position"]) == (
+        "clause.forbidden",
+        ddl.index("DUPLICATE") + 2,
+    )  # as it stands between the dollars
 
 
 @pytest.mark.mariadb
@@ -674,3 +677,12 @@ def test_rows_of_columns_without_names_are_validated(
         (done,) = _call(client, "execute_write", sql=insert, validate=True, **to)
         assert (done["rows_affected"], done["committed"]) == (1, True)
     _call(client, "execute_ddl", sql=f"DROP TABLE {table}", **to)
+
+
+def test_a_layout_is_suggested_for_a_query_of_a_datasource(
+    client: psycopg.Connection[Any], lake: str
+) -> None:
+    for origin in (f"(SELECT id FROM users) FROM {lake}", f"users FROM {lake}", f"{lake}.main.users"):
+        rows = client.execute(f"SUGGEST LAYOUT FOR starrocks ON {origin}").fetchall()  # type: ignore[arg-type]
+        assert {row["clause"]: row["columns"] for row in rows}["distributed_by"] == "id"
+        assert all(row["reason"] for row in rows)
