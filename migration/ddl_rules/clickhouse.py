@@ -50,7 +50,7 @@ _ANY_CASE = frozenset(
         "bool boolean tinyint smallint int integer bigint mediumint int1 decimal dec numeric fixed float double real "
         "single varchar char character text tinytext mediumtext longtext blob tinyblob mediumblob longblob clob date "
         "date32 datetime datetime32 datetime64 timestamp time enum json binary national nchar nvarchar bytea year set "
-        "inet4 inet6 signed unsigned"
+        "inet4 inet6 signed unsigned decimal32 decimal64 decimal128 decimal256"
     )
 )
 _CASED = {

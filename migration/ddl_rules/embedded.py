@@ -18,11 +18,10 @@ from migration.ddl_rules.base import (
 from migration.dialects.spelling import words
 
 _OTHER = "Name a column of another type."
-_UNSIZED = frozenset(  # DuckDB's types without parameters
+_SIZED = frozenset(  # DuckDB's types with parameters
     words(
-        "int integer bigint smallint tinyint hugeint utinyint usmallint uinteger ubigint uhugeint int1 int2 int4 int8 "
-        "real double float4 float8 time timetz timestamptz date uuid json interval blob bytea varbinary binary boolean "
-        "bool timestamp_s timestamp_ms timestamp_ns time_ns"
+        "decimal numeric dec float varchar text string char character bpchar nvarchar nchar national timestamp "
+        "datetime timestamp_us struct row map enum union list array bit bitstring interval geometry variant"
     )
 )
 _LAKE = {"with": "WITH", "partitioned_by": "PARTITIONED BY", "sorted_by": "SORTED BY"}
@@ -51,7 +50,7 @@ def duckdb_forms(subject: Subject) -> Iterator[Violation]:
         word, text = base_name(column), column.type_text.lower()
         sized = re.match(r"(\w+)\s*\(", text)
         zoned = word == "timestamp" and "with time zone" in text
-        if sized and (word in _UNSIZED or zoned):
+        if sized and (zoned or (word in subject.contract.spellings and word not in _SIZED)):
             plain = text[: sized.start(1)] + re.sub(r"\s*\([^()]*\)", "", text, count=1)
             yield error(
                 "type.parameter", column.type_position, f"{text} takes no parameter", f"Write {plain}."
@@ -60,6 +59,13 @@ def duckdb_forms(subject: Subject) -> Iterator[Violation]:
         if size and not 1 <= int(size[1]) <= 53:
             message = f"{text} is outside 1 to 53 bits"
             yield error("type.precision", column.type_position, message, "Write FLOAT or DOUBLE.")
+        if word in ("enum", "list", "map", "union") and word == text:
+            yield error(
+                "type.parameter", column.type_position, f"{word} needs its types or members", f"{word}(…)"
+            )
+        if column.has("collate") and subject.type_of(column).kind not in ("text", "unknown"):
+            message = f"{text} has no collation"
+            yield error("type.collation", column.type_position, message, "Leave COLLATE out.")
         values = subject.type_of(column).values
         if len(set(values)) < len(values):
             repeated = next(value for i, value in enumerate(values) if value in values[:i])

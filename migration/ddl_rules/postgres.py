@@ -31,12 +31,13 @@ _PSEUDO = frozenset(
         "internal unknown language_handler fdw_handler pg_ddl_command setof"
     )
 )
-_PLAIN = frozenset(  # without parameters
+_SIZED = frozenset(  # the types with parameters
     words(
-        "text bytea date uuid json jsonb xml money boolean bool smallint int2 int4 int8 integer int bigint real float4 "
-        "float8 inet cidr macaddr oid serial bigserial smallserial tsvector point name"
+        "character char varchar bpchar national nchar numeric decimal dec bit varbit float time timetz timestamp "
+        "timestamptz interval geometry geography vector halfvec"
     )
 )
+_COLLATED = ("text", "unknown", "list", "enum")
 _OTHER = "Name a column of another type."
 
 
@@ -71,10 +72,17 @@ def postgres(subject: Subject) -> Iterator[Violation]:
         nulls = [b for b, lexeme in before if lexeme.says("null")]
         if any(b is None or not b.says("not", "default", "set") for b in nulls) and column.has("not", "null"):
             yield error("null.both", column.position, "NULL and NOT NULL", "Leave one of them out.")
+        if column.has("collate") and subject.type_of(column).kind not in _COLLATED:
+            message = f"{column.type_text} has no collation"
+            yield error("type.collation", column.type_position, message, "Leave COLLATE out.")
+        if re.match(r"(big|small)?serial[248]?\s*(\[|array)", column.type_text.lower()):
+            message = "there is no array of serial"
+            yield error("type.pseudo", column.type_position, message, "Use an array of integers.")
         if word in _PSEUDO and not column.quoted:
             message = f"{column.type_text} is no type of a column"
             yield error("type.pseudo", column.type_position, message, "Choose the type of the values.")
-        if word in _PLAIN and re.match(r"\w+\s*\(", column.type_text):
+        plain = word in subject.contract.spellings and word not in _SIZED and word != "double"
+        if plain and re.match(r"\w+\s*\(", column.type_text):
             yield error(
                 "type.parameter", column.type_position, f"{word} takes no parameter", f"Write {word}."
             )
