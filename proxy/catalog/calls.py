@@ -241,9 +241,11 @@ class Calls:
 
     def _typeof(self, argument: exp.Expr) -> exp.Expr:
         if (kind := kind_of(argument)) is not None:
-            return exp.cast(exp.Literal.string(kind), "VARCHAR")
+            return exp.cast(exp.Literal.string("numeric" if kind == "decimal" else kind), "VARCHAR")
         arms = " ".join(f"WHEN {literal(a)} THEN {literal(b)}" for a, b in _TYPE_NAMES.items())
-        name = "regexp_replace(lower(typeof(_1)), '^decimal.*', 'numeric')"
+        name = (
+            "regexp_replace(lower(replace(typeof(_1), '\"NULL\"', 'unknown')), '^decimal[^\\[]*', 'numeric')"
+        )
         return exp.cast(self._fill(f"CASE {name} {arms} ELSE {name} END", [argument]), "VARCHAR")
 
     def _format(self, pattern: str, arguments: list[exp.Expr]) -> exp.Expr | None:

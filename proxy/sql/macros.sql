@@ -5,7 +5,7 @@
 
 -- aggregates: the type of sum() follows Postgres; what lies between two numerics is a double, not one of their digits
 CREATE OR REPLACE MACRO bough_fn.continuous(x DATE) AS x, (x TIMESTAMP) AS x, (x TIMESTAMPTZ) AS x, (x TIME) AS x, (x) AS x::DOUBLE;
-CREATE OR REPLACE MACRO bough_fn.sum(x SMALLINT) AS sum(x)::BIGINT, (x INTEGER) AS sum(x)::BIGINT, (x BIGINT) AS sum(x)::DECIMAL(38,0), (x) AS sum(x);
+CREATE OR REPLACE MACRO bough_fn.sum(x INTERVAL) AS to_months(sum(date_part('year', x) * 12 + date_part('month', x))::INTEGER) + to_days(sum(date_part('day', x))::INTEGER) + to_microseconds(sum((date_part('hour', x) * 3600 + date_part('minute', x) * 60) * 1000000 + date_part('microseconds', x))::BIGINT), (x SMALLINT) AS sum(x)::BIGINT, (x INTEGER) AS sum(x)::BIGINT, (x BIGINT) AS sum(x)::DECIMAL(38,0), (x) AS sum(x);
 CREATE OR REPLACE MACRO bough_fn.sum_distinct(x SMALLINT) AS sum(DISTINCT x)::BIGINT, (x INTEGER) AS sum(DISTINCT x)::BIGINT, (x BIGINT) AS sum(DISTINCT x)::DECIMAL(38,0), (x) AS sum(DISTINCT x);
 
 -- numbers

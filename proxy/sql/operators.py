@@ -37,6 +37,7 @@ _OPERATORS = (
     exp.Bracket,
     exp.EQ,
     exp.NEQ,
+    exp.ArrayOverlaps,
 )
 
 
@@ -279,6 +280,24 @@ def _truth(item: exp.Expr) -> exp.Expr:
     return exp.Case(ifs=arms)
 
 
+def _typed_lists(sides: list[exp.Expr], types: TypesInPlace) -> list[exp.Expr] | None:
+    """Two sides, a text without a type as an array beside an array; None if there is none."""
+    kind = next((kind for side in sides if (kind := types.of_expression(side) or "").endswith("[]")), None)
+    if kind is None or not any(isinstance(side, exp.Literal) for side in sides):
+        return None
+    return [_listed(side, kind) or side.copy() for side in sides]
+
+
+def _containing(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    sides = _typed_lists(node.expressions, types) if isinstance(node.parent, exp.Dot) else None
+    return exp.Anonymous(this=node.name, expressions=sides) if sides else None
+
+
+def _overlapping(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    sides = _typed_lists([node.this, node.expression], types)
+    return exp.ArrayOverlaps(this=sides[0], expression=sides[1]) if sides else None
+
+
 def _joined(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     if not isinstance(node.parent, exp.Dot) or types.of_expression(node.expressions[0]) != "BOOLEAN[]":
         return None
@@ -320,6 +339,7 @@ _CHANGES: dict[type[exp.Expr], Change] = {
     exp.Anonymous: _call,
     exp.Bracket: _subscript,
     exp.Cast: _clock,
+    exp.ArrayOverlaps: _overlapping,
     exp.EQ: _equal,
     exp.NEQ: _equal,
 }
@@ -331,6 +351,7 @@ _FUNCTIONS: dict[str, Change] = {
     "concat": _concat,
     "concat_ws": _concat,
     "array_to_string": _joined,
+    "contains": _containing,
     "row_to_json": with_values,
     "to_json": with_values,
     "list": _collected,

@@ -24,6 +24,8 @@ _WORD = re.compile(r"\s*([+-]?)(nan|inf|infinity)\s*\Z", re.IGNORECASE)
 
 def numeric_text(value: Any) -> bytes:
     """``value`` (Decimal, int or float) with all its decimals and no exponent."""
+    if isinstance(value, str):  # of more digits than the engine's integers have
+        value = Decimal(value)
     if not isinstance(value, Decimal):
         return b"%d" % value if isinstance(value, int) else numeric_text(Decimal(repr(value)))
     if value.is_finite():
@@ -33,6 +35,8 @@ def numeric_text(value: Any) -> bytes:
 
 def numeric_binary(value: Any) -> bytes:
     """``value`` in groups of four digits."""
+    if isinstance(value, str):
+        value = Decimal(value)
     if not isinstance(value, Decimal):
         value = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
     if not value.is_finite():

@@ -130,3 +130,16 @@ SELECT jsonb_path_query_array('[{"b":1,"c":"x"},{"b":2,"c":"y"},{"d":1}]', '$[*]
 SELECT jsonb_path_query_array(jb, '$.b[*]'), jsonb_path_exists(jb, '$.a'), jb @? '$.b[*] ? (@ == 2)', jsonb_path_query_first(jb, '$.b[2].c') FROM odd ORDER BY id
 SELECT o.id, p FROM odd o, jsonb_path_query(o.jb, '$.b[*]') p ORDER BY 1, 2
 SELECT jsonb_path_query_array('[1,2]', '$'), jsonb_path_query_array('5', '$[0]'), jsonb_path_query_array('5', '$[*]'), jsonb_path_query_array('[[1,2],[3]]', '$[*][0]'), jsonb_path_query_array('{"a b":1}', '$."a b"'), jsonb_path_query_array('[[1,2]]','$ ? (@ == 1)')
+-- arrays beside texts, replacements, large numbers, other spellings of dates, sums of intervals
+SELECT ia @> array[1], ia <@ array[1,2,3,4,5], ia && array[1,9], ia @> '{}', '{1}' <@ ia, ta @> '{a}', ia && '{1,9}', '{a}' && ta, jb @> '{}' FROM odd ORDER BY id
+SELECT ia @> '{x}' FROM odd
+SELECT regexp_replace('abc', 'b', '<\&>'), regexp_replace('abc', 'b', '[\0]'), regexp_replace('abc', 'b', 'x\\y'), regexp_replace('abc', '(b)', '\1\1'), regexp_replace('abc', 'b', 'q\w')
+SELECT 1234567890123456789012345678901234567890, 12345678901234567890
+SELECT pg_typeof(null), pg_typeof(1.5), pg_typeof(array[1.5]), pg_typeof(extract(year from dt)) FROM odd where id=1
+SELECT 'Jan 5, 2024'::date, '5 January 2024'::date, '01/02/2024'::date, '20240105'::date, '05-Jan-2024'::date, '20240105 10:00'::timestamp, '1/5/2024 10:00:01'::timestamp, date '12-Mar-2020', 'March 1 2024'::date
+SELECT '2024-01-05 10:00:00 +02'::timestamptz, '2024-01-05T10:00:00 -05:30'::timestamptz
+SELECT 'Foo 5, 2024'::date
+SELECT '13/02/2024'::date
+SELECT sum(iv), sum(iv) filter (where id > 2), sum(i), sum(n), sum(si), sum(d) FROM odd where id not in (2,3,6,7)
+SELECT f, sum(iv), sum(ts - timestamp '2024-01-01') FROM odd group by f ORDER BY 1
+SELECT id, sum(i) over (order by id), sum(si) over () FROM odd where id > 3 ORDER BY id

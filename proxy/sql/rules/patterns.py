@@ -38,6 +38,8 @@ def patterns(tree: exp.Expr) -> exp.Expr:
         elif (places := _PLACES.get(node.name.lower())) is not None and len(node.expressions) > places[0]:
             flags = node.expressions[places[1]] if len(node.expressions) > places[1] else None
             _respell(node.expressions[places[0]], flags)
+            if node.name.lower() == "regexp_replace" and len(node.expressions) > 2:
+                _replacement(node.expressions[2])
     return tree
 
 
@@ -48,6 +50,23 @@ def _respell(pattern: exp.Expr | None, flags: exp.Expr | None) -> None:
     pattern.set("this", respelled(pattern.name, by_lines=bool(set(letters) & {"n", "m"})))
     if flags is not None and set(letters) <= set("gicnms"):
         flags.set("this", "".join(letter for letter in letters if letter in "gic"))
+
+
+def _replacement(text: exp.Expr) -> None:
+    """``\\&`` is the whole match; a backslash before another letter is one."""
+    if _is_text(text):
+        kept = {"&": r"\0", "\\": r"\\"}
+        text.set(
+            "this",
+            re.sub(
+                r"\\(.|\Z)",
+                lambda found: (
+                    found[0] if found[1] in set("123456789") - {""} else kept.get(found[1], r"\\" + found[1])
+                ),
+                text.name,
+                flags=re.DOTALL,
+            ),
+        )
 
 
 def _is_text(node: exp.Expr | None) -> bool:

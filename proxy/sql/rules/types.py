@@ -88,6 +88,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
     if literal_text and to.this in (D.TIMESTAMP, D.TIMESTAMPTZ, D.DATE, D.TIMESTAMPNTZ):
         if (special := _SPECIAL.get(value.name.strip().lower())) is not None:
             value = special.copy()
+        elif (moment := _plain_moment(value.name)) is not None:
+            value = exp.Literal.string(moment)
     elif literal_text and to.this == D.BOOLEAN:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
@@ -119,6 +121,36 @@ def clock_text(text: str) -> str | None:
     hour, minute, second, _, sign, hours, minutes, seconds = found.groups()
     offset = f"{sign}{hours:0>2}:{minutes or '00'}{seconds or ''}" if sign else "+00"
     return f"{hour:0>2}:{minute}{second or ':00'}{offset}"
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMED = re.compile(
+    r"(?:(?P<d>\d{1,2})[ -])?(?P<m>[A-Za-z]{3,9})[ -](?:(?P<e>\d{1,2}),? +)?(?P<y>\d{4})(?P<rest> +\d.*)?"
+)
+_PACKED = re.compile(r"(?P<y>\d{4})(?P<n>\d\d)(?P<d>\d\d)(?P<rest>[ T]\d.*)?")
+_SLASHED = re.compile(r"(?P<n>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?P<rest> +\d.*)?")
+_OFFSET = re.compile(r"(\d{4}-\d\d?-\d\d?[ T][\d:.]+) +([+-]\d\d(?::?\d\d)?)")
+
+
+def _plain_moment(text: str) -> str | None:
+    """A date or time in one of Postgres' other spellings, in the engine's; None for any other text.
+
+    >>> _plain_moment("Jan 5, 2024"), _plain_moment("20240105"), _plain_moment("1/5/2024 10:00")
+    ('2024-01-05', '2024-01-05', '2024-01-05 10:00')
+    """
+    text = text.strip()
+    if found := _OFFSET.fullmatch(text):
+        return found[1] + found[2]
+    found = _PACKED.fullmatch(text) or _SLASHED.fullmatch(text) or _NAMED.fullmatch(text)
+    if found is None:
+        return None
+    parts = found.groupdict()
+    name = (parts.get("m") or "").lower()
+    month = _MONTHS.index(name[:3]) + 1 if name[:3] in _MONTHS else int(parts.get("n") or 0)
+    day = parts.get("d") or parts.get("e")
+    if not month or not day or (parts.get("d") and parts.get("e")):
+        return None
+    return f"{parts['y']}-{month:02}-{int(day):02}{parts['rest'] or ''}"
 
 
 _SPECIAL: dict[str, exp.Expr] = {
