@@ -1,4 +1,4 @@
-"""What the character sets of MySQL's columns hold, as far as they do not hold all of Unicode.
+"""What the character sets of MySQL's columns and PostgreSQL's databases hold, as far as it is not all of Unicode.
 
 Rules:
 
@@ -32,12 +32,28 @@ _CODECS = {
     "macce": "mac_latin2",
     "macroman": "mac_roman",
 }
+# PostgreSQL's names, which are upper-case: its LATIN1 is another set than MySQL's latin1.
+_DATABASES = {
+    **{
+        f"LATIN{number}": f"iso8859_{part}"
+        for number, part in enumerate((1, 2, 3, 4, 9, 10, 13, 14, 15, 16), 1)
+    },
+    **{f"ISO_8859_{part}": f"iso8859_{part}" for part in (5, 6, 7, 8)},
+    **{f"WIN{page}": f"cp{page}" for page in (866, 874, *range(1250, 1259))},
+    "KOI8R": "koi8_r",
+    "KOI8U": "koi8_u",
+}
 _MORE = {"latin1": "\x81\x8d\x8f\x90\x9d"}  # five bytes that cp1252 leaves undefined
 
 
 def holds_all(charset: str) -> bool:
     """Whether a set holds every character there is."""
     return charset in _WHOLE
+
+
+def is_known(charset: str) -> bool:
+    """Whether a set is known not to hold all of Unicode."""
+    return ranges(charset) is not None
 
 
 @cache
@@ -49,7 +65,7 @@ def ranges(charset: str) -> tuple[tuple[int, int], ...] | None:
     """
     if charset in _PLANE:
         return ((0, 0xFFFF),)
-    codec = _CODECS.get(charset)
+    codec = _CODECS.get(charset) or _DATABASES.get(charset)
     if codec is None:
         return None
     text = bytes(range(256)).decode(codec, errors="ignore") + _MORE.get(charset, "")
@@ -64,12 +80,12 @@ def ranges(charset: str) -> tuple[tuple[int, int], ...] | None:
 
 def lacking(charset: str, text: str, dialect: str) -> str | None:
     """SQL that is true where ``text`` has a character that ``charset`` lacks; None: not in SQL."""
-    if dialect == "mysql":
+    if dialect == "mysql" and charset not in _DATABASES:
         there = f"CONVERT({text} USING utf8mb4)"
         back = f"CONVERT(CONVERT({there} USING {charset}) USING utf8mb4)"
         return f"CAST({back} AS BINARY) <> CAST({there} AS BINARY)"
     known = ranges(charset)
-    if known is None:
+    if known is None or dialect == "mysql":
         return None
     if dialect == "duckdb":
         others = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in known)

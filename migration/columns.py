@@ -81,9 +81,10 @@ def decide(
     version: str | None,
     *,
     lengths: bool = False,
+    charset: str | None = None,
 ) -> tuple[ColumnPlan, ...]:
     """All columns of the source, decided; HV004 for what no profile could save. ``lengths``: the target keeps those of
-    texts, whatever its dialect says."""
+    texts, whatever its dialect says. ``charset`` is that of all its texts."""
     _known(columns, options)
     if existing is not None:
         _not_computed([column.name for column in columns if column.name not in options.skip], existing)
@@ -92,6 +93,9 @@ def decide(
         if column.name in options.skip:
             continue
         plan = _one(column, options, source_dialect, target_dialect, existing, version)
+        if charset is not None and plan.mapping.loss != "unsupported":
+            guards = (*plan.mapping.guards, f"charset:{charset}")
+            plan = replace(plan, mapping=replace(plan.mapping, guards=guards))
         plans.append(_with_length(plan) if lengths and existing is None else plan)
     if not plans:
         raise MigrationError("42601", "no column is left to transfer", hint="SKIP fewer columns.")

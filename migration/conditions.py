@@ -380,7 +380,10 @@ def _length(word: str, most: int, kind: str, column: str, *, duckdb: bool) -> st
         return f"length({column}{'::VARCHAR' if duckdb else '::text'}) > {most}"
     if kind == "bytes":
         return f"octet_length({column}) > {most}"
-    return f"strlen({column}::VARCHAR) > {most}" if duckdb else f"octet_length({column}::text) > {most}"
+    if duckdb:
+        return f"strlen({column}::VARCHAR) > {most}"
+    utf8 = f"CASE WHEN getdatabaseencoding() = 'UTF8' THEN NULL ELSE convert_to({column}::text, 'UTF8') END"
+    return f"coalesce(octet_length({utf8}), octet_length({column}::text)) > {most}"
 
 
 def sample_text(column: str, dialect: str) -> str:

@@ -33,6 +33,7 @@ from migration.measures import (
     TableMeasure,
     measure_class,
 )
+from migration.measures_text import POSTGRES_TEXT
 from migration.types import CanonicalType
 
 _PLENTY = Context(prec=200)
@@ -81,11 +82,7 @@ _POSTGRES: Expressions = {
         "sum": f"sum({{c}}::float8) FILTER (WHERE abs({{c}}) < {FLOAT_LIMIT!r})",
     },
     "bool": {"sum": "count(*) FILTER (WHERE {c})"},
-    "text": {
-        "octets": "sum(octet_length({c}::text))",
-        "min": 'min({c}::text COLLATE "C")',
-        "max": 'max({c}::text COLLATE "C")',
-    },
+    "text": POSTGRES_TEXT,
     "bytes": {"octets": "sum(octet_length({c}))"},
     "days": {
         "min": "min({c}) FILTER (WHERE isfinite({c})) - DATE '1970-01-01'",

@@ -160,7 +160,10 @@ def _plan(
     notes = [*target.target_notes(request.target, kept=shape is not None)]
     options = request.options
     ends = (source.dialect, target.dialect)
-    decided = column_plans.decide(table.columns, options, *ends, shape, version, lengths=target.keeps_lengths)
+    lengths, charset = target.keeps_lengths, target.charset
+    decided = column_plans.decide(
+        table.columns, options, *ends, shape, version, lengths=lengths, charset=charset
+    )
     names = [column.name for column in decided]
     _check_names(request, names)
     if shape is not None:

@@ -271,6 +271,7 @@ class Connector(Protocol):
     taken_rows: int  # what its writer makes of a batch at once: a larger one would only be cut
     # Whether a text has the length that its column declares, though ``dialect`` knows none.
     keeps_lengths: bool
+    charset: str | None  # of all its texts, once a session has told, if it is not all of Unicode
 
     def version(self) -> str: ...
     def test(self) -> None:

@@ -30,7 +30,7 @@ _OPTIONS = {"database": "dbname"} | {
     )
 }
 _ENDED = ("57P01", "57P02", "57P03", "57P05", "25P03")  # the server ends the session with them
-_CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004"}
+_CODES = {"42P01": "HV00R", "22P02": "HV004", "22021": "HV004", "22P05": "HV004"}
 
 
 def opened(
@@ -45,6 +45,7 @@ def opened(
         **given,  # type: ignore[arg-type]
         connect_timeout=max(2, round(datasource.connect_timeout)),
         autocommit=True,
+        client_encoding="utf8",  # whatever the database's own is
         **more,
     )
 

@@ -80,6 +80,7 @@ class SqlConnector(ABC, Generic[S]):
 
     taken_rows = BATCH_ROWS
     keeps_lengths = False
+    charset: str | None = None
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
         self.datasource = datasource

@@ -146,7 +146,7 @@ class PostgresConnector(PostgresObjects):
             self._sessions.append(session := self.brought(self._opened))
         except psycopg.Error as reason:
             raise self.failed("HV00N", reason) from None
-        self.seen_version = session.info.parameter_status("server_version")
+        self.told(session)
         return session
 
     def prepare(self) -> str:

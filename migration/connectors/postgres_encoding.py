@@ -79,11 +79,11 @@ def binary_encoder(columns: Sequence[ColumnSpec]) -> BinaryEncoder | None:
     return BinaryEncoder([f"c{index}" for index in range(len(columns))], known)
 
 
-def csv_bytes(batch: pa.RecordBatch, columns: Sequence[ColumnSpec]) -> bytes:
-    """A batch as CSV: every value quoted, NULL not."""
+def csv_bytes(batch: pa.RecordBatch, columns: Sequence[ColumnSpec] = ()) -> bytes:
+    """A batch as CSV: every value quoted, NULL not. ``columns`` are the table's, in the batch's order."""
     # Of all types, box alone parts the elements of an array by another mark.
-    marks = [";" if (column.declared or "").startswith("box[") else "," for column in columns]
-    texts = [_literal(array, mark) for array, mark in zip(batch.columns, marks, strict=True)]
+    boxes = {index for index, column in enumerate(columns) if (column.declared or "").startswith("box[")}
+    texts = [_literal(array, ";" if index in boxes else ",") for index, array in enumerate(batch.columns)]
     out = io.BytesIO()
     table = pa.table(texts, names=[f"c{index}" for index in range(len(texts))])
     csv.write_csv(table, out, csv.WriteOptions(include_header=False, quoting_style="all_valid"))

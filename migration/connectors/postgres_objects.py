@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from migration.charsets import is_known
 from migration.connectors.base import Path
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import Session, find
@@ -27,6 +28,12 @@ WHERE n.nspname = %s AND NOT EXISTS (
 
 class PostgresObjects(SqlConnector[psycopg.Connection[Any]]):
     """The connector's part that knows them."""
+
+    def told(self, session: Session) -> None:
+        """Keeps what the server says of itself as a session begins."""
+        self.seen_version = session.info.parameter_status("server_version")
+        encoding = session.info.parameter_status("server_encoding") or ""
+        self.charset = encoding if is_known(encoding) else None
 
     def count_on(self, path: Path, column: str) -> int | None:
         """Generated numbers of a column go on behind those in the table."""

@@ -161,9 +161,7 @@ class RedshiftConnector(DbapiConnector):
     def driver(self) -> Any:
         """A session that gives every value as text and binds none: nothing depends on the driver's types."""
         options = self.options
-        session = libpq.opened(
-            self.datasource, options, {"port": "5439"}, client_encoding="utf8", prepare_threshold=None
-        )
+        session = libpq.opened(self.datasource, options, {"port": "5439"}, prepare_threshold=None)
         adapters = session.adapters
         for loader in (
             {info.oid for info in adapters.types} | {info.array_oid for info in adapters.types} | {0}

@@ -66,6 +66,7 @@ class LocalConnector:
     read_only = False
     taken_rows = BATCH_ROWS
     keeps_lengths = True
+    charset: str | None = None
 
     def __init__(self, session: Session, branch: str | None = None) -> None:
         assert session.connection is not None
