@@ -246,6 +246,13 @@ def _watermark(
     if key is None or earlier is None or journal is None:
         return None
     unsettled = journal.unsettled(request.source_label, request.target_label, request.branch)
+    if unsettled is not None and unsettled.error is None:  # it publishes now: its staging is in use
+        raise MigrationError(
+            "40001",
+            f"transfer {unsettled.id} from the same source to the same target is about to publish",
+            detail="Where this one goes on is known when that is over.",
+            hint="Run the transfer again.",
+        )
     if unsettled is not None:
         settle(journal, unsettled, target)
     known = key if journal.watermark(*key) else earlier

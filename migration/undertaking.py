@@ -87,7 +87,8 @@ def resume(
     entry = journal.entry(transfer)
     if entry is None:
         raise MigrationError("42704", f"there is no transfer {transfer}", hint="SHOW TRANSFERS lists them.")
-    if entry.state in ("done", "running"):
+    publishes = entry.state == "publishing" and entry.error is None  # here and now: its staging is in use
+    if entry.state in ("done", "running") or publishes:
         raise MigrationError(
             "55000", f"transfer {transfer} is {entry.state}", hint="SHOW TRANSFERS shows how far it is."
         )
