@@ -119,7 +119,12 @@ def suggest(
     )
     family = FAMILIES.get(item.name)
     choices = family(facts) if family and columns else ()
-    notes = () if measured else ("no statistics: chosen from types, NOT NULL and keys only",)
+    notes: tuple[str, ...] = ()
+    if not measured:
+        notes = ("no statistics: chosen from types, NOT NULL and keys only",)
+    empty = [each for each in choices if each.clause == "duplicate_key" and not each.columns]
+    notes += tuple(each.reason for each in empty)  # nobody could write DUPLICATE KEY ()
+    choices = tuple(each for each in choices if each not in empty)
     return Layout(item.name, choices, "measured" if measured else "declared", facts.order(choices), notes)
 
 
