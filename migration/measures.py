@@ -260,9 +260,10 @@ _EXACT = (("int", "decimal", "wide", "bool"),)
 
 
 def differences(
-    left: TableMeasure, right: TableMeasure, tolerance: float = 1e-9
+    left: TableMeasure, right: TableMeasure, tolerance: float = 1e-9, extremes: float = 0.0
 ) -> list[tuple[str, str, bool, str, str]]:
-    """Every comparable measure: (measure, column, agrees, left, right). ``rows`` comes first, column ''."""
+    """Every comparable measure: (measure, column, agrees, left, right). ``rows`` comes first, column ''. ``tolerance``:
+    for sums of floats; ``extremes``: for the least and greatest of them."""
     found = [("rows", "", left.rows == right.rows, str(left.rows), str(right.rows))]
     for name, (left_kind, values) in left.columns.items():
         if name not in right.columns:
@@ -280,21 +281,21 @@ def differences(
                 continue  # not every engine has one
             if item in ("sum", "octets", "infinite"):  # no row to add up is a sum of nothing
                 one, other = one or 0, other or 0
-            loose = left_kind == "float" and item == "sum"
-            found.append(
-                (item, name, _agree(one, other, tolerance if loose else 0.0), shown(one), shown(other))
-            )
+            loose = {"sum": tolerance, "min": extremes, "max": extremes}.get(item, 0.0)
+            loose = loose if left_kind == "float" else 0.0
+            near = _agree(one, other, loose, loose if item == "sum" else 0.0)
+            found.append((item, name, near, shown(one), shown(other)))
     return found
 
 
-def _agree(one: Any, other: Any, tolerance: float) -> bool:
+def _agree(one: Any, other: Any, tolerance: float, near_zero: float) -> bool:
     if isinstance(one, float) or isinstance(other, float):
         if one is None or other is None:
             return one is other
         if math.isnan(one) or math.isnan(other):
             return math.isnan(one) and math.isnan(other)
         return bool(one == other) or (
-            tolerance > 0 and math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+            tolerance > 0 and math.isclose(one, other, rel_tol=tolerance, abs_tol=near_zero)
         )
     return bool(one == other)
 

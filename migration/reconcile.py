@@ -218,7 +218,9 @@ class _Work:
         self, pairs: Sequence[Pair], chosen: Sequence[str], left: TableMeasure, right: TableMeasure
     ) -> None:
         types = {pair.name: pair.left for pair in pairs}
-        for name, column, agrees, one, other in differences(left, right, self.tolerance or 1e-9):
+        for name, column, agrees, one, other in differences(
+            left, right, self.tolerance or 1e-9, self.tolerance
+        ):
             group = _GROUP.get(name, name)
             if name == "rows" or group not in chosen:
                 continue
@@ -260,14 +262,14 @@ class _Work:
         left, right = self._stream(0, pairs), self._stream(1, pairs)
         if measures is not None:
             left, right = _passing(left, measures[0]), _passing(right, measures[1])
-        counted = [pair.name for pair in _comparable(pairs)] if "distinct" in chosen else []
+        counted = [pair.name for pair in _comparable(pairs, self.tolerance)] if "distinct" in chosen else []
         return compare(left, right, pairs, key, self.tolerance, distinct=counted, watch=self.watch)
 
     def _distinct(self, pairs: Sequence[Pair], found: Comparison | None) -> None:
         if found is not None:
             self.checks += [check for check in found.checks if check.check == "distinct"]
             return
-        comparable = _comparable(pairs)
+        comparable = _comparable(pairs, self.tolerance)
         counts = []
         for side, reader in zip(self.sides, self.readers, strict=True):
             item = contract(side.connector.dialect)
@@ -335,12 +337,14 @@ def _ended(measure: TableMeasure | BatchMeasure) -> TableMeasure:
     return finished(measure) if isinstance(measure, BatchMeasure) else measure
 
 
-def _comparable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Columns whose different values can be counted on both sides."""
+def _comparable(pairs: Sequence[Pair], tolerance: float) -> list[Pair]:
+    """Columns whose different values can be counted on both sides; floats that are nearly equal cannot."""
     return [
         pair
         for pair in pairs
-        if measure_class(pair.left) == measure_class(pair.right) != "opaque" and pair.left.kind != "list"
+        if measure_class(pair.left) == measure_class(pair.right) != "opaque"
+        and pair.left.kind != "list"
+        and not (tolerance and pair.form == "float")
     ]
 
 

@@ -125,6 +125,19 @@ def test_floats_are_compared_within_the_tolerance(sides: tuple[Side, Side]) -> N
     change(sides[1], "UPDATE t SET d = d * (1 + 1e-12)")
     assert "rows_changed" in failed(reconcile(*sides, key=("id",), checks=("rows",)))
     assert reconcile(*sides, key=("id",), checks=("rows",), tolerance=1e-9).verdict == "pass"
+    assert {"min", "max"} & failed(reconcile(*sides, key=("id",)))
+    # Extremes are near enough where rows are, and nobody counts how many different ones are near each other.
+    change(
+        sides[1],
+        "UPDATE t SET d = 0.1::DOUBLE + 0.2::DOUBLE WHERE id = 1",
+        "UPDATE t SET d = 0.3 WHERE id = 2",
+    )
+    change(sides[0], "UPDATE t SET d = 0.3 WHERE id IN (1, 2)")
+    for key in (("id",), ()):
+        report = reconcile(*sides, key=key, tolerance=1e-9)
+        assert (failed(report), report.verdict) == (set(), "pass")
+    change(sides[1], "UPDATE t SET d = 1e30 WHERE id = 1")
+    assert {"max", "rows_changed"} <= failed(reconcile(*sides, key=("id",), tolerance=1e-9))
 
 
 def test_a_decimal_of_any_digits_is_compared_with_a_float_as_a_number() -> None:
