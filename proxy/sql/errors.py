@@ -125,6 +125,7 @@ PATTERNS: tuple[_Pattern, ...] = (
     _p(r"zero raised to a negative power is undefined", "2201F", "zero raised to a negative power is undefined"),
     _p(r"negative substring length not allowed", "22011", "negative substring length not allowed"),
     _p(r"unrecognized encoding: \"(?P<v>.*?)\"", "22023", lambda m: f'unrecognized encoding: "{m["v"]}"'),
+    _p(r"string '(?P<v>invalid input syntax for type \w+: \".*?\")' to", "22P02", lambda m: m["v"]),
     _p(r"Could not (?:convert|parse) string '(?P<v>.*?)' to (?P<t>[\w ()]+)", "22P02",
        lambda m: f'invalid input syntax for type {postgres_type(m["t"])}: "{m["v"]}"'),
     _p(r"Could not convert string \"(?P<v>.*?)\" to (?P<t>\w+)", "22P02",

@@ -46,6 +46,7 @@ CREATE OR REPLACE MACRO bough_fn.octet_length(s BLOB) AS octet_length(s)::INTEGE
 CREATE OR REPLACE MACRO bough_fn.md5(s) AS md5(s);
 CREATE OR REPLACE MACRO bough_fn.sha256(s) AS unhex(sha256(s));
 CREATE OR REPLACE MACRO bough_fn.strpos(s, x) AS strpos(s, x)::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.whole_text(s, t) AS CASE WHEN contains(s, '.') OR contains(s, 'e') OR contains(s, 'E') THEN 'invalid input syntax for type ' || t || ': "' || s || '"' ELSE s END;
 CREATE OR REPLACE MACRO bough_fn.bool_text(b) AS CASE WHEN b THEN 'true' WHEN NOT b THEN 'false' END;
 
 -- arrays

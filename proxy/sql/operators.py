@@ -15,17 +15,20 @@ from sqlglot import exp
 
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
+from proxy.sql.expression_types import TEXT, engine_name
 from proxy.sql.json_values import with_values, written
 from proxy.sql.macros import call, function
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 
 MAY_MATTER = re.compile(
-    r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat|format\s*\(|to_char|\btime\b|array_to_string|generate_series"
-    r"|\bsum\s*\(\s*(?:min|max)\b",
+    r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|@>|<@|&&|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat"
+    r"|format\s*\(|to_char|array_to_string|generate_series|\bsum\s*\(\s*(?:min|max)\b"
+    r"|\btime\b|(?:::|\bas\b)\s*(?:int|bigint|smallint)",
     re.IGNORECASE,
 )
 _JSON, _INTERVAL, _ZONED = "JSON", "INTERVAL", "TIMESTAMP WITH TIME ZONE"
 _SPELLED = ("DOUBLE", "FLOAT", _INTERVAL, "BLOB", "DECIMAL(38,10)")
+_WHOLE = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 _OPERATORS = (
     exp.DPipe,
     exp.Sub,
@@ -194,13 +197,21 @@ def _at_least(bound: exp.Expr | None, number: int) -> exp.Expr | None:
     return exp.Case(ifs=[below], default=bound.copy())
 
 
-def _clock(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    """The time of day of a timestamp with time zone, which the engine does not cast."""
+def _cast(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """The time of day of a timestamp with time zone, which the engine does not cast; a text with a point is no integer,
+    where the engine rounds it."""
     assert isinstance(node, exp.Cast)
-    if node.to.sql("duckdb") != "TIME" or types.of_expression(node.this) != _ZONED:
+    to = engine_name(node.to)
+    if isinstance(node, exp.TryCast) or to not in ("TIME", *_WHOLE):
         return None
-    local = exp.cast(node.this.copy(), "TIMESTAMP", dialect="duckdb")
-    return exp.cast(local, "TIME", dialect="duckdb")
+    type_ = types.of_expression(node.this)
+    if to == "TIME" and type_ == _ZONED:
+        local = exp.cast(node.this.copy(), "TIMESTAMP", dialect="duckdb")
+        return exp.cast(local, "TIME", dialect="duckdb")
+    if to in _WHOLE and type_ == TEXT and not isinstance(node.this.unnest(), exp.Literal):
+        node.set("this", call("whole_text", node.this.copy(), exp.Literal.string(_WHOLE[to])))
+        return node
+    return None
 
 
 def _call(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
@@ -338,7 +349,7 @@ _CHANGES: dict[type[exp.Expr], Change] = {
     exp.ExplodingGenerateSeries: _series,
     exp.Anonymous: _call,
     exp.Bracket: _subscript,
-    exp.Cast: _clock,
+    exp.Cast: _cast,
     exp.ArrayOverlaps: _overlapping,
     exp.EQ: _equal,
     exp.NEQ: _equal,

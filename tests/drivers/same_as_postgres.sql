@@ -143,3 +143,12 @@ SELECT '13/02/2024'::date
 SELECT sum(iv), sum(iv) filter (where id > 2), sum(i), sum(n), sum(si), sum(d) FROM odd where id not in (2,3,6,7)
 SELECT f, sum(iv), sum(ts - timestamp '2024-01-01') FROM odd group by f ORDER BY 1
 SELECT id, sum(i) over (order by id), sum(si) over () FROM odd where id > 3 ORDER BY id
+SELECT id FROM odd WHERE ta @> '{a}' ORDER BY id
+SELECT id FROM odd WHERE '{1}' <@ ia ORDER BY id
+SELECT id FROM odd WHERE ia && '{1,9}' ORDER BY id
+SELECT tz::time FROM odd WHERE id = 1
+-- texts that are no integers
+SELECT split_part('1.5,2', ',', 1)::int FROM odd
+SELECT cast(jb->'d'->>'e' AS int) FROM odd WHERE id = 3
+SELECT split_part('15,2', ',', 1)::int, (jb->>'a')::int, cast(' 7 '::text AS bigint), i::text::smallint FROM odd WHERE id = 1
+SELECT i::text::int, count(*) FROM odd GROUP BY i::text::int ORDER BY 1
