@@ -3,7 +3,8 @@
 Rules:
 
 1. Only sets that were compared with MariaDB's, character by character, are known here: ``utf8mb3`` and ``ucs2``, which
-   end at U+FFFF, and those of one byte for which Python has the same table. Of any other, only MySQL itself knows.
+   end at U+FFFF, ``gbk``, and those of one byte for which Python has the same table, or nearly. Of any other, only
+   MySQL itself knows.
 2. A source is asked by a regular expression of the characters that the set lacks.
 """
 
@@ -20,17 +21,24 @@ _CODECS = {
     "ascii": "ascii",
     "cp1250": "cp1250",
     "cp1251": "cp1251",
+    "cp1256": "cp1256",
     "cp1257": "cp1257",
     "cp850": "cp850",
     "cp852": "cp852",
+    "cp866": "cp866",
+    "gbk": "gbk",
+    "greek": "iso8859_7",
+    "hebrew": "iso8859_8",
     "hp8": "hp_roman8",
     "koi8r": "koi8_r",
+    "koi8u": "koi8_u",
     "latin1": "cp1252",
     "latin2": "iso8859_2",
     "latin5": "iso8859_9",
     "latin7": "iso8859_13",
     "macce": "mac_latin2",
     "macroman": "mac_roman",
+    "tis620": "tis_620",
 }
 # PostgreSQL's names, which are upper-case: its LATIN1 is another set than MySQL's latin1.
 _DATABASES = {
@@ -43,7 +51,22 @@ _DATABASES = {
     "KOI8R": "koi8_r",
     "KOI8U": "koi8_u",
 }
-_MORE = {"latin1": "\x81\x8d\x8f\x90\x9d"}  # five bytes that cp1252 leaves undefined
+# What MariaDB's set has besides, such as five bytes that cp1252 leaves undefined, and what it has not.
+_MORE = {
+    "latin1": "\x81\x8d\x8f\x90\x9d",
+    "greek": "\u02bc\u02bd",
+    "hebrew": "\u203e",
+    "koi8u": "\u2022",
+    "cp866": "\u00b2\u207f",
+    "tis620": "\ufffd",
+}
+_LESS = {
+    "cp1256": "\u0679\u0688\u0691\u06a9\u06ba\u06be\u06c1\u06d2",
+    "greek": "\u037a\u2018\u2019\u20ac\u20af",
+    "hebrew": "\u00af",
+    "koi8u": "\u2219",
+    "cp866": "\u00a4\u2116",
+}
 
 
 def holds_all(charset: str) -> bool:
@@ -68,9 +91,13 @@ def ranges(charset: str) -> tuple[tuple[int, int], ...] | None:
     codec = _CODECS.get(charset) or _DATABASES.get(charset)
     if codec is None:
         return None
-    text = bytes(range(256)).decode(codec, errors="ignore") + _MORE.get(charset, "")
+    if charset == "gbk":  # of up to two bytes
+        text = "".join(map(chr, range(0x10000))).encode(codec, errors="ignore").decode(codec)
+    else:
+        text = bytes(range(256)).decode(codec, errors="ignore")
+    codes = (set(text) | set(_MORE.get(charset, ""))) - set(_LESS.get(charset, ""))
     found: list[tuple[int, int]] = []
-    for code in sorted(map(ord, text)):
+    for code in sorted(map(ord, codes)):
         if found and found[-1][1] == code - 1:
             found[-1] = (found[-1][0], code)
         else:
