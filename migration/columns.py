@@ -179,6 +179,7 @@ def _one(
             )
     if there is not None:
         same = contract(source_dialect).name == contract(target_dialect).name
+        same = same and not (target_dialect == "clickhouse" and there.type.kind == "json")
         if same and column.declared and column.declared == there.declared and wanted is None:
             mapping = same_type(read, there.declared or "", contract(target_dialect), "the same type")
         else:

@@ -396,3 +396,23 @@ def test_types_of_one_name_are_not_one_type(one: str, other: str, ends: Any) -> 
         moved(here, there)
     assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
     assert "does not fit point" in caught.value.message
+
+
+@pytest.mark.clickhouse
+def test_a_json_of_clickhouse_moves_as_its_text(ends: Any) -> None:
+    there = ends("clickhouse")
+    document = '{"a":1,"b":{"c":[1,null]}}'
+    made(there, "CREATE TABLE own_types (id Int32, v JSON) ENGINE = MergeTree ORDER BY id")
+    made(there, f"INSERT INTO own_types VALUES (1, '{document}')")
+    assert moved(there, there)["v"] == "String"
+    assert rows(there, "SELECT v FROM own_types_moved") == [(document,)]
+    clear_target(there)
+    made(there, "CREATE TABLE own_types_moved (id Int32, v JSON) ENGINE = MergeTree ORDER BY id")
+    with pytest.raises(MigrationError) as caught:
+        plan(TransferRequest(Source(path=SOURCE), TARGET, options=OPTIONS), there, there)
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
+
+
+def clear_target(connector: Connector) -> None:
+    with connector.writer() as writer:
+        writer.drop(TARGET)
