@@ -33,7 +33,7 @@ from migration.measures import (
     TableMeasure,
     measure_class,
 )
-from migration.measures_text import POSTGRES_TEXT
+from migration.measures_text import POSTGRES_TEXT, QUICK_TEXT, UNKNOWN
 from migration.types import CanonicalType
 
 _PLENTY = Context(prec=200)
@@ -142,9 +142,10 @@ def _quick(days: str, clock: str) -> Expressions:
 
 _QUICK: Mapping[str, Expressions] = {
     "duckdb": _quick("{f}({{c}}) - DATE '1970-01-01'", "epoch_us({f}({{c}}))::HUGEINT * 1000"),
-    "postgres": _quick(
-        "{f}({{c}}) - DATE '1970-01-01'", "trunc(extract(epoch FROM {f}({{c}})) * 1000000000)"
-    ),
+    "postgres": {
+        **_quick("{f}({{c}}) - DATE '1970-01-01'", "trunc(extract(epoch FROM {f}({{c}})) * 1000000000)"),
+        "text": QUICK_TEXT,
+    },
 }
 # Sums without the condition that keeps infinities and overflows out; the engine raises at both.
 _TAME: Mapping[str, Expressions] = {
@@ -351,11 +352,11 @@ def _with_wide_sums(
 
 
 def unsure(query: MeasureQuery, row: Sequence[Any]) -> frozenset[str]:
-    """The columns that a quick query does not know all of: an infinite time is there."""
+    """The columns that a quick query does not know all of: an infinite time is there, or texts are not in UTF-8."""
     return frozenset(
         column
         for (column, _, measure), text in zip(query.items, row, strict=True)
-        if measure == "infinite" and text is None
+        if (measure == "infinite" and text is None) or (measure == "octets" and text == UNKNOWN)
     )
 
 
