@@ -289,11 +289,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
 
 def _range(argument: str, type_: CanonicalType, column: str, *, duckdb: bool) -> str:
     low, high = map(_number, argument.split(".."))
-    wide = type_.kind in (
-        "int128",
-        "uint128",
-        "decimal",
-    )  # which may be a text, for they may have more digits
+    # These may be texts, for they may have more digits.
+    wide = type_.kind in ("int128", "uint128", "decimal")
     if duckdb and (wide or max(len(low), len(high)) > _ENGINE_DIGITS):
         return _beyond(int(low), int(high), f"{column}::VARCHAR")
     least, greatest = integer_range(type_.kind) if type_.is_integer else (-math.inf, math.inf)

@@ -254,18 +254,21 @@ class Journal:
 
     def entry(self, transfer: int) -> Entry | None:
         """One transfer, None if there is none of that id."""
-        rows = self._rows(
-            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers WHERE id = ?", transfer
-        )
-        return _entry(rows[0]) if rows else None
+        return next(iter(self._entries("WHERE id = ?", transfer)), None)
 
     def entries(self, limit: int = 1000) -> list[Entry]:
         """The newest transfers first."""
-        rows = self._rows(
-            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers ORDER BY id DESC LIMIT ?",
-            limit,
+        return self._entries("ORDER BY id DESC LIMIT ?", limit)
+
+    def attempts(self, target: str) -> list[Entry]:
+        """Transfers to ``target`` whose staging table may be there, or that may have been published; newest first."""
+        return self._entries(
+            "WHERE target = ? AND (staging IS NOT NULL OR state = 'publishing') ORDER BY id DESC", target
         )
-        return [_entry(row) for row in rows]
+
+    def _entries(self, which: str, *parameters: Any) -> list[Entry]:
+        columns = f"{_COLUMNS}, request, staging, snapshot, watermark"
+        return [_entry(row) for row in self._rows(f"SELECT {columns} FROM transfers {which}", *parameters)]
 
     def interrupt_orphans(self) -> list[Entry]:
         """At start: whatever was under way when the last process ended is ``interrupted`` now."""
@@ -281,11 +284,7 @@ class Journal:
                 (),
             ),
         )
-        rows = self._rows(
-            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
-            " WHERE state IN ('interrupted', 'publishing') ORDER BY id"
-        )
-        return [_entry(row) for row in rows]
+        return self._entries("WHERE state IN ('interrupted', 'publishing') ORDER BY id")
 
     def plan_ranges(self, transfer: int, ranges: list[Range]) -> None:
         """Writes down the pieces before the first one moves."""
@@ -341,14 +340,13 @@ class Journal:
 
     def unsettled(self, source: str, target: str, branch: str | None = None) -> Entry | None:
         """A transfer of that pair, and into that branch, that may or may not have been published."""
-        rows = self._rows(
-            f"SELECT {_COLUMNS}, request, staging, snapshot, watermark FROM transfers"
-            " WHERE source = ? AND target = ? AND branch IS ? AND state = 'publishing' ORDER BY id DESC LIMIT 1",
+        found = self._entries(
+            "WHERE source = ? AND target = ? AND branch IS ? AND state = 'publishing' ORDER BY id DESC LIMIT 1",
             source,
             target,
             branch,
         )
-        return _entry(rows[0]) if rows else None
+        return next(iter(found), None)
 
 
 @contextmanager

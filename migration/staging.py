@@ -118,14 +118,8 @@ def drop_earlier(journal: Journal, item: TransferPlan, transfer: int, writer: Wr
 
 
 def _earlier(journal: Journal, item: TransferPlan, transfer: int) -> list[Entry]:
-    """Other transfers to the same target whose staging table may be there, or that may have been published."""
-    return [
-        entry
-        for entry in journal.entries()
-        if entry.target == item.request.target_label
-        and entry.id != transfer
-        and (entry.staging is not None or entry.state == "publishing")
-    ]
+    """Other transfers to the same target that left something to look after."""
+    return [entry for entry in journal.attempts(item.request.target_label) if entry.id != transfer]
 
 
 def _drop(journal: Journal, entry: Entry, writer: Writer) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
+from psycopg.rows import dict_row
 from server_process import ProcessServer, run_server
 from server_thread import ThreadServer
 
@@ -43,6 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
     running = ThreadServer(str(tmp_path_factory.mktemp("server") / "shop.duckdb"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
+    """A session whose rows are dicts; a module that wants another has one of its own."""
+    with server.connect() as connection:
+        connection.row_factory = dict_row
+        yield connection
 
 
 @pytest.fixture

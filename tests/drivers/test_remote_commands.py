@@ -27,13 +27,6 @@ _SECRET = "a very secret word"
 
 
 @pytest.fixture
-def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
-    with server.connect() as connection:
-        connection.row_factory = dict_row
-        yield connection
-
-
-@pytest.fixture
 def lake(client: psycopg.Connection[Any], tmp_path: Path, name: str) -> Iterator[str]:
     """A writable SQLite datasource with a table ``users``."""
     with sqlite_lake(client, tmp_path, f"s_{name}", kept=False) as source:

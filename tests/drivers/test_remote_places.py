@@ -10,17 +10,8 @@ import psycopg
 import pytest
 from lakes import sqlite_lake
 from psycopg import sql
-from psycopg.rows import dict_row
-from server_thread import ThreadServer
 
 pytestmark = pytest.mark.sampled
-
-
-@pytest.fixture
-def client(server: ThreadServer) -> Iterator[psycopg.Connection[Any]]:
-    with server.connect() as connection:
-        connection.row_factory = dict_row
-        yield connection
 
 
 @pytest.fixture
