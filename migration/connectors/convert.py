@@ -368,7 +368,10 @@ def _lists(values: Sequence[Any], type_: CanonicalType, element: CanonicalType, 
 
 def _items(value: Any, element: CanonicalType) -> list[Any]:
     if isinstance(value, str):
-        value = json.loads(value, parse_float=Decimal, parse_int=lambda text: int(text))
+        # A float may be written -0, and no whole number has that sign.
+        value = json.loads(
+            value, parse_float=Decimal, parse_int=lambda text: -0.0 if text == "-0" else int(text)
+        )
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is no list")
     if element.kind != "list" and any(isinstance(item, list) for item in value):

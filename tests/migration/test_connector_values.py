@@ -107,3 +107,12 @@ def test_a_moment_is_no_date_and_no_value_is_taken_for_another() -> None:
     ):
         with pytest.raises(MigrationError):
             convert.from_values(values, parse_type(type_, "duckdb"), "c")
+
+
+def test_a_zero_in_a_list_keeps_its_sign() -> None:
+    """As PostgreSQL writes it: a whole number to JSON, and a float to the column."""
+    type_ = parse_type("DOUBLE[]", "duckdb")
+    (found,) = convert.from_values(["[-0, 0, -0.0, -1]"], type_, "v").to_pylist()
+    assert list(map(str, found)) == ["-0.0", "0.0", "-0.0", "-1.0"]
+    (whole,) = convert.from_values(["[-1, 0]"], parse_type("INTEGER[]", "duckdb"), "v").to_pylist()
+    assert whole == [-1, 0]
