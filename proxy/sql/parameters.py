@@ -9,6 +9,7 @@ was found: Postgres would say text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from sqlglot import exp
 
@@ -16,6 +17,7 @@ from proxy.sql.expression_types import TEXT, engine_name, expression_type, is_ex
 from proxy.sql.parse import Parsed
 
 ColumnsOf = Callable[[str | None, str], Mapping[str, str] | None]
+Answer = TypeVar("Answer")
 
 _COMPARISONS = (
     exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Like, exp.ILike,
@@ -170,7 +172,8 @@ class _CertainColumns(_Columns):
         if not isinstance(source, exp.CTE | exp.Subquery) or not isinstance(source.this, exp.Select):
             return []
         if source.this.is_star:
-            return [name for inner in _sources(source.this) for name in self._columns_in(inner)]
+            inner = _sources(source.this)
+            return self._once(source.this, lambda: [n for each in inner for n in self._columns_in(each)], [])
         return source.alias_column_names or [item.alias_or_name for item in source.this.expressions]
 
     def _of_source(self, source: exp.Expr, name: str) -> str | None:
@@ -199,7 +202,7 @@ class _CertainColumns(_Columns):
         elif isinstance(first, exp.Select) and not any(item.is_star for item in first.expressions):
             at = names.index(name.lower())
             item = first.expressions[at].unalias() if at < len(first.expressions) else None
-            found = self._of_item(item) if id(first) not in self._open else None
+            found = self._once(first, lambda: self._of_item(item), None)
         else:
             return None
         united = first is not query.this  # the other parts may make a wider number of it
@@ -207,11 +210,17 @@ class _CertainColumns(_Columns):
 
     def _of_query(self, query: exp.Expr, name: str) -> str | None:
         """The same of a query: of what it takes over from its own sources, or casts."""
-        if not isinstance(query, exp.Select) or id(query) in self._open:
+        if not isinstance(query, exp.Select):
             return None
-        self._open.add(id(query))  # one that reads itself
+        return self._once(query, lambda: self._of_select(query, name), None)
+
+    def _once(self, query: exp.Expr, answer: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """What is found in a query; ``otherwise`` while it is looked into: it reads itself, or a table of its name."""
+        if id(query) in self._open:
+            return otherwise
+        self._open.add(id(query))
         try:
-            return self._of_select(query, name)
+            return answer()
         finally:
             self._open.discard(id(query))
 

@@ -152,3 +152,7 @@ SELECT split_part('1.5,2', ',', 1)::int FROM odd
 SELECT cast(jb->'d'->>'e' AS int) FROM odd WHERE id = 3
 SELECT split_part('15,2', ',', 1)::int, (jb->>'a')::int, cast(' 7 '::text AS bigint), i::text::smallint FROM odd WHERE id = 1
 SELECT i::text::int, count(*) FROM odd GROUP BY i::text::int ORDER BY 1
+-- a query called like the table it reads
+WITH odd AS (SELECT * FROM odd) SELECT row_to_json(odd)->'id', to_json(odd)->>'i' FROM odd WHERE id = 1
+WITH odd(id, u) AS (SELECT id, i FROM odd) SELECT concat(u), row_to_json(odd)->'u' FROM odd WHERE id = 1
+SELECT row_to_json(z)->'id' FROM (WITH odd AS (SELECT * FROM odd) SELECT * FROM odd) z WHERE id = 1
