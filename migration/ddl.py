@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from migration.ddl_executable import uncovered
 from migration.ddl_lexer import Lexeme, lex, split_top
 from migration.ddl_reader import TableStatement, read_table
 from migration.ddl_render import Rendered, key_clause, render, render_ddl
 from migration.ddl_rules import RULES, Subject, Violation
-from migration.ddl_rules.base import error
+from migration.ddl_rules.base import error, is_mariadb
 from migration.ddl_rules.postgres import grammar
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -43,6 +44,8 @@ def validate(
     item = contract(dialect)
     version = version or _NEWEST.get(dialect.strip().lower())
     try:
+        if item.name == "mysql":
+            ddl = uncovered(ddl, version, mariadb=is_mariadb(item, version))
         statements = [part for part in split_top(lex(ddl, item), ";") if part]
         if not statements:
             return [error("statement.empty", 0, "there is no statement", "Write CREATE TABLE name (…).")]

@@ -50,7 +50,7 @@ class Subject:
     @property
     def mariadb(self) -> bool:
         """True if the target is a MariaDB, whose versions begin where MySQL's are not yet."""
-        return self.contract.name == "mysql" and self.version is not None and at_least(self.version, "10")
+        return is_mariadb(self.contract, self.version)
 
     @property
     def external(self) -> bool:
@@ -67,6 +67,11 @@ class Subject:
 
 
 Rule = Callable[[Subject], Iterator[Violation]]
+
+
+def is_mariadb(contract: DialectContract, version: str | None) -> bool:
+    """True of a version that only MariaDB has: they begin where MySQL's are not yet."""
+    return contract.name == "mysql" and version is not None and at_least(version, "10")
 
 
 def error(id_: str, position: int, message: str, fix: str) -> Violation:

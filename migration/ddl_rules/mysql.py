@@ -194,7 +194,8 @@ def numbers(subject: Subject) -> Iterator[Violation]:
 
 
 def table(subject: Subject) -> Iterator[Violation]:
-    """A row holds 65,535 bytes; engines there are; every key holds what the table is partitioned by."""
+    """A row holds 65,535 bytes; engines there are; every key holds what the table is partitioned by, and no foreign key
+    is there then."""
     if subject.contract.name != "mysql":
         return
     row = sum(_bytes(subject, column) or 12 for column in subject.table.columns)
@@ -213,6 +214,10 @@ def table(subject: Subject) -> Iterator[Violation]:
     elif engine and name and name.text.lower() not in _ENGINES:
         yield error("engine.unknown", name.start + 1, f"there is no engine {name.text}", "ENGINE = InnoDB")
     clause = subject.table.clause("partition_by")
+    for key in subject.table.constraints if clause is not None else ():
+        if key.kind == "foreign":
+            message = "a partitioned table has no foreign keys"
+            yield error("constraint.forbidden", key.position, message, "Leave it out, or do not partition.")
     opening = next((i for i, each in enumerate(clause.lexemes) if each.says("(")), None) if clause else None
     if clause is None or opening is None:
         return
