@@ -41,8 +41,8 @@ _FIRST = frozenset(words[0] for words in READERS) | {"describe", "desc"}
 _LONGEST_FIRST = max(map(len, _FIRST))
 
 
-def parse_command(text: str) -> Command | None:
-    """The command in ``text``; None where the text is not one of ours.
+def parse_command(text: str, is_datasource: Callable[[str], bool] | None = None) -> Command | None:
+    """The command in ``text``; None where the text is not one of ours. ``is_datasource``: of the first of two parts.
 
     >>> parse_command("BRANCH SWITCH feature")
     SwitchBranch(name='feature')
@@ -55,7 +55,7 @@ def parse_command(text: str) -> Command | None:
     for words, read in READERS.items():
         if reader.at(*words) or _quotes_setting(reader, words):
             return read(reader)
-    if _describes_remote(reader):
+    if _describes_remote(reader, is_datasource):
         return remote.read_describe(reader)
     return None
 
@@ -79,9 +79,13 @@ def _quotes_setting(reader: Reader, words: tuple[str, ...]) -> bool:
     return name.kind == "quoted" and name.value == "branch"
 
 
-def _describes_remote(reader: Reader) -> bool:
-    """DESCRIBE with a name of three parts or more; DESCRIBE t and DESCRIBE s.t are SQL."""
+def _describes_remote(reader: Reader, is_datasource: Callable[[str], bool] | None) -> bool:
+    """DESCRIBE with a name of three parts or more, or of two and the first is a datasource; others are SQL."""
     if not (reader.at("describe") or reader.at("desc")):
         return False
-    names = [reader.peek(ahead).kind in ("word", "quoted") for ahead in (1, 3, 5)]
-    return all(names) and reader.at_symbol(".", 2) and reader.at_symbol(".", 4)
+    names = [reader.peek(ahead).kind in ("word", "quoted", "string") for ahead in (1, 3, 5)]
+    if all(names) and reader.at_symbol(".", 2) and reader.at_symbol(".", 4):
+        return True
+    ends = reader.peek(4).kind == "end" or reader.at_symbol(";", 4)
+    is_pair = all(names[:2]) and reader.at_symbol(".", 2) and ends
+    return is_pair and is_datasource is not None and is_datasource(reader.peek(1).value)

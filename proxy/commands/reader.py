@@ -115,14 +115,14 @@ class Reader:
         return checked
 
     def path(self, what: str = "name") -> Path:
-        """A dotted name; one string literal may hold all of it: ``'public.flights'``."""
+        """A dotted name; one string literal may hold all of it, ``'public.flights'``, or a part: ``'my db'.t``."""
         token = self.peek()
-        if token.kind == "string":
+        if token.kind == "string" and not self.at_symbol(".", 1):
             self._index += 1
             return split_path(token.value, what, position=token.start + 1)
         parts = [self.name(what)]
         while self.accept_symbol("."):
-            parts.append(self.column(what))
+            parts.append(self.column(what, kinds=("word", "quoted", "string")))
         return tuple(parts)
 
     def column(self, what: str = "column name", *, kinds: tuple[str, ...] = ("word", "quoted")) -> str:

@@ -162,10 +162,11 @@ class LocalConnector:
         return local_definition.definition(found, self.catalog())
 
     def missing(self, path: Path) -> MigrationError:
-        """HV00R for a table that is not there."""
+        """42P01 for a table that is not there: it is missed here, and not in another database."""
         return MigrationError(
-            "HV00R",
-            f'branch "{self.branch}" has no table "{".".join(path)}"',
+            "42P01",
+            f'relation "{".".join(path)}" does not exist',
+            detail=f'Branch "{self.branch}" has no table and no view of that name.',
             hint="SHOW TABLES FROM local lists them.",
         )
 

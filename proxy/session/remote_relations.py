@@ -132,6 +132,11 @@ def _datasource(session: Session, node: exp.Table) -> str | None:
     return _meant(session, folded(catalog or node.args.get("db")), is_whole=catalog is not None)
 
 
+def is_datasource(session: Session, name: str) -> bool:
+    """Whether the first of two parts of a relation's name means ``local`` or a datasource."""
+    return _meant(session, name, is_whole=False) is not None
+
+
 def _meant(session: Session, name: str, *, is_whole: bool) -> str | None:
     """The datasource that the first part of a relation's name means; ``is_whole``: of three parts."""
     connection = session.connection

@@ -32,7 +32,7 @@ from migration.connectors.queries import quoted_path
 from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, TableSpec
+from migration.model import ColumnSpec
 from migration.types_map import map_canonical
 from proxy.session import functions, views
 from proxy.session.outcome import Outcome
@@ -92,7 +92,6 @@ class RemoteScans:
         self.tree = tree
         self.relations = relations(session, tree)
         self.rows: dict[str, int] = {}
-        self.described: TableSpec | None = None  # the table itself, where the statement is its DESCRIBE
         self._scans: list[_Scan] = []
 
     # -- the three ways to use it ---------------------------------------------------------------------------------
@@ -166,10 +165,6 @@ class RemoteScans:
     def _scan(self, relation: RemoteRelation, connector: Connector, reader: Reader, cursor: Cursor) -> _Scan:
         item = contract(connector.dialect)
         found = reader.describe(Source(path=relation.path))
-        if isinstance(self.tree, exp.Describe) and self.tree.this == exp.select("*").from_(
-            relation.node.copy()
-        ):
-            self.described = connector.describe(relation.path).spec
         needed = needed_columns(self.tree, relation.node, [column.name for column in found])
         chosen = [column for column in found if column.name in needed]
         _check_names(relation, chosen)
@@ -350,27 +345,10 @@ def run(
     placed = scans.load(bind=bind, only_shape=isinstance(tree, exp.Describe))  # which asks for no row
     try:
         outcome = execute(placed)
-        if scans.described is not None:
-            outcome.batches = _with_keys(outcome.take(0), scans.described)
         return scans.closing(outcome)
     except BaseException:
         scans.close()
         raise
-
-
-def _with_keys(rows: Sequence[Sequence[Any]], table: TableSpec) -> Iterator[list[Any]]:
-    """The rows of DESCRIBE with what a relation without rows does not know: NOT NULL and keys."""
-    unique = {key.columns[0] for key in table.keys if key.kind == "unique" and len(key.columns) == 1}
-    required = {column.name for column in table.columns if not column.nullable} | set(table.primary_key)
-    yield [
-        (
-            *row[:2],
-            "NO" if row[0] in required else row[2],
-            "PRI" if row[0] in table.primary_key else "UNI" if row[0] in unique else row[3],
-            *row[4:],
-        )
-        for row in rows
-    ]
 
 
 def columns_elsewhere(session: Session, tree: exp.Expr, otherwise: ColumnsOf) -> ColumnsOf:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -34,7 +35,7 @@ from proxy.session.outcome import Columns, Formats, Outcome, described, done, of
 from proxy.session.parameters import columns_of, declared, engine_types, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.readings import read_again, readings
-from proxy.session.remote_relations import check_places
+from proxy.session.remote_relations import check_places, is_datasource
 from proxy.session.shadow import with_values
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext, with_macros
@@ -82,7 +83,7 @@ class Statements:
         if known is not None and known.prepared is not None and catalog is connection.catalog:
             self._allow(known.prepared)
             return replace(known, name=name, source=source)
-        command = parse_command(source.text)
+        command = parse_command(source.text, partial(is_datasource, self._session))
         if command is not None:
             asked: tuple[int, ...] = ()
             if isinstance(command, ShadowQuery):

@@ -541,7 +541,10 @@ def test_a_table_comes_in_on_a_branch(
     [
         ("TRANSFER {t} TO nowhere_at_all.public.x", "42704"),
         ("TRANSFER {t} FROM nowhere_at_all TO {s}.x", "42704"),
-        ("TRANSFER there_is_no_such TO {s}.x", "HV00R"),
+        ("TRANSFER there_is_no_such TO {s}.x", "42P01"),
+        ("TRANSFER there_is_no_such FROM {s} TO local.x", "HV00R"),
+        ("RECONCILE there_is_no_such WITH {s}.users", "42P01"),
+        ("SUGGEST LAYOUT FOR clickhouse ON there_is_no_such", "42P01"),
         ("TRANSFER {t} TO {s}.users MODE create", "42P07"),
         ("TRANSFER {t} TO {s}.x MODE upsert", "22023"),
         ("TRANSFER {t} TO {s}.x WITH (frobnicate '1')", "22023"),

@@ -64,7 +64,7 @@ def test_a_branch_before_a_table_is_read_and_not_written(
         assert _rows(client, f"RECONCILE {path} WITH (SELECT 1 AS only_there)")[-1]["status"] == "pass"
         code, hint = _code(client, f"TRANSFER (SELECT 2 AS only_there) TO {path}")
         assert code == "0A000" and f"TO local.public.u_{name} ON BRANCH" in hint
-    assert _code(client, f"DESCRIBE local.public.u_{name}")[0] == "HV00R"
+    assert _code(client, f"DESCRIBE local.public.u_{name}")[0] == "42P01"
     assert _code(client, f"DESCRIBE local.nowhere.public.u_{name}")[0] == "42704"
     assert _code(client, "DESCRIBE local.a.b.c.d")[0] == "42602"
     there = {row["name"] for row in _rows(client, f"SHOW TABLES FROM local.{branch}")}

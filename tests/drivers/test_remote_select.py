@@ -599,17 +599,21 @@ def test_describe_reads_no_row_of_a_datasource(
     assert found == [("id", "BIGINT"), ("name", "VARCHAR")]
 
 
-def test_describe_of_two_parts_knows_keys_and_not_null(
+def test_describe_of_two_parts_is_of_the_datasource(
     client: psycopg.Connection[Any], name: str, tmp_path: Path
 ) -> None:
-    """As it does of a table here, by the datasource's own catalog."""
-    shape = "(id bigint NOT NULL PRIMARY KEY, code text NOT NULL UNIQUE, note text)"
-    client.execute(f"CREATE TABLE d_{name} {shape}")  # type: ignore[arg-type]
-    with sqlite_lake(client, tmp_path, f"k_{name}", [f"CREATE TABLE d_{name} {shape}"]) as lake:
-        there = [row[:4] for row in _all(client, f"DESCRIBE {lake}.d_{name}")]
-        assert there == [row[:4] for row in _all(client, f"DESCRIBE d_{name}")]
-        assert there[0] == ("id", "BIGINT", "NO", "PRI")
-    client.execute(f"DROP TABLE d_{name}")  # type: ignore[arg-type]
+    """As with three; a schema of the branch goes before, and a query is described as any other is."""
+    with sqlite_lake(client, tmp_path, f"k_{name}", [f"CREATE TABLE d_{name} (id bigint PRIMARY KEY)"]) as lake:
+        for path in (f"{lake}.d_{name}", f"'{lake}'.d_{name}", f"{lake}.d_{name};"):
+            assert _all(client, f"DESCRIBE {path}") == _all(client, f"DESC {lake}.main.d_{name}")
+        assert _refused(client, f"DESCRIBE {lake}.nothing").sqlstate == "HV00R"
+        assert _all(client, f"DESCRIBE SELECT * FROM {lake}.d_{name}")[0][:3] == ("id", "BIGINT", "YES")
+        client.execute(f"CREATE SCHEMA {lake}")  # type: ignore[arg-type]
+        client.execute(f"CREATE TABLE {lake}.d_{name} (own text)")  # type: ignore[arg-type]
+        assert _all(client, f"DESCRIBE {lake}.d_{name}")[0][:3] == ("own", "VARCHAR", "YES")
+        client.execute(f"DROP SCHEMA {lake} CASCADE")  # type: ignore[arg-type]
+    described = _all(client, "DESCRIBE local.people")
+    assert described == _all(client, "DESCRIBE local.public.people") and len(described[0]) > 6
 
 
 def test_describe_calls_sequences_by_their_names(client: psycopg.Connection[Any]) -> None:
