@@ -25,10 +25,12 @@ from branching.resolve import schema_name
 from migration.connectors.base import Path
 from migration.datasources import LOCAL
 from migration.ddl_quoting import spelled
+from proxy.sql.rules.clauses import LOCKED
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
 
+LOCKS_ELSEWHERE = "EXECUTE ON {datasource} AS $$ … $$ is a transaction of its own, whose locks end with it."
 _NEVER = frozenset({"bough", "pg_catalog", "information_schema", CATALOG_DATABASE, ""})
 
 
@@ -90,6 +92,13 @@ def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
                 )
             if node.args.get("version") is not None:
                 raise BoughError("0A000", f'a table of datasource "{name}" has no AS OF')
+            if _is_locked(node):
+                raise BoughError(
+                    "0A000",
+                    f'FOR UPDATE and FOR SHARE cannot lock rows of datasource "{name}"',
+                    detail="They are read before the statement runs, and nothing holds them over there.",
+                    hint=LOCKS_ELSEWHERE.format(datasource=spelled(name)),
+                )
             path = [folded(node.this)]
             if node.args.get("catalog") is not None:
                 path.insert(0, folded(node.args["db"]))
@@ -97,6 +106,21 @@ def relations(session: Session, tree: exp.Expr) -> list[RemoteRelation]:
                 raise _no_reference(name, path)
             found.append(RemoteRelation(node, name, tuple(path)))
     return found
+
+
+def _is_locked(node: exp.Expr) -> bool:
+    """Whether FOR UPDATE means the relation: it does what stands in FROM, and in that of a subquery there."""
+    name = node.alias_or_name
+    select = node.find_ancestor(exp.Select)
+    while select is not None:
+        locked = select.meta.get(LOCKED)
+        if locked is not None and (not locked or name in locked):
+            return True
+        holder = select.parent
+        if not isinstance(holder, exp.Subquery) or not isinstance(holder.parent, exp.From | exp.Join):
+            return False
+        name, select = holder.alias_or_name, holder.find_ancestor(exp.Select)
+    return False
 
 
 def _no_reference(datasource: str, path: Sequence[str]) -> BoughError:

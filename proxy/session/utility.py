@@ -13,7 +13,7 @@ from branching.resolve import undefined
 from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
 from proxy.session.portals import SqlCursor
-from proxy.session.remote_relations import check_places, refuse_name
+from proxy.session.remote_relations import LOCKS_ELSEWHERE, check_places, refuse_name
 from proxy.sql import statements as s
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind
@@ -39,7 +39,7 @@ _ELSEWHERE = {  # what does it for a table of a datasource
     Kind.ANALYZE: "EXECUTE ON {datasource} AS $$ ANALYZE … $$ sends it there, in that engine's SQL.",
     Kind.VACUUM: "EXECUTE ON {datasource} AS $$ ANALYZE … $$ renews statistics there; VACUUM itself needs a session of "
     "that server, because EXECUTE ON is a transaction.",
-    Kind.LOCK: "EXECUTE ON {datasource} AS $$ … $$ is a transaction of its own, whose locks end with it.",
+    Kind.LOCK: LOCKS_ELSEWHERE,
 }
 
 

@@ -603,7 +603,9 @@ def test_describe_of_two_parts_is_of_the_datasource(
     client: psycopg.Connection[Any], name: str, tmp_path: Path
 ) -> None:
     """As with three; a schema of the branch goes before, and a query is described as any other is."""
-    with sqlite_lake(client, tmp_path, f"k_{name}", [f"CREATE TABLE d_{name} (id bigint PRIMARY KEY)"]) as lake:
+    with sqlite_lake(
+        client, tmp_path, f"k_{name}", [f"CREATE TABLE d_{name} (id bigint PRIMARY KEY)"]
+    ) as lake:
         for path in (f"{lake}.d_{name}", f"'{lake}'.d_{name}", f"{lake}.d_{name};"):
             assert _all(client, f"DESCRIBE {path}") == _all(client, f"DESC {lake}.main.d_{name}")
         assert _refused(client, f"DESCRIBE {lake}.nothing").sqlstate == "HV00R"
@@ -623,6 +625,23 @@ def test_describe_calls_sequences_by_their_names(client: psycopg.Connection[Any]
     found = [row[4] for row in _all(client, "DESCRIBE counted")]
     assert found == ["nextval('public.counted_id_seq')", "nextval('public.counted_s_seq')", "3"]
     client.execute("DROP TABLE counted")
+
+
+def test_rows_elsewhere_are_not_said_to_be_locked(client: psycopg.Connection[Any], there: str) -> None:
+    """FOR UPDATE needs no lock here, where a conflicting write fails; over there nothing would hold the rows."""
+    for query in (
+        f"SELECT * FROM {there}.people FOR UPDATE",
+        f"SELECT * FROM people JOIN {there}.people p USING (id) FOR SHARE OF p",
+        f"SELECT * FROM (SELECT * FROM {there}.people) AS q FOR NO KEY UPDATE SKIP LOCKED",
+        f"WITH q AS (SELECT * FROM {there}.people FOR KEY SHARE) SELECT * FROM q",
+    ):
+        assert _refused(client, query).sqlstate == "0A000", query
+    for query in (
+        "SELECT id FROM people FOR UPDATE",
+        f"SELECT people.id FROM people JOIN {there}.people p USING (id) FOR UPDATE OF people",
+        f"SELECT id FROM people WHERE id IN (SELECT id FROM {there}.people) FOR UPDATE",
+    ):
+        assert _all(client, query), query
 
 
 def test_upkeep_of_a_table_elsewhere_says_what_does_it(client: psycopg.Connection[Any], there: str) -> None:

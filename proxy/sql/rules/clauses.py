@@ -13,6 +13,8 @@ from sqlglot import exp
 
 from branching.errors import BoughError
 
+LOCKED = "locked"  # what FOR UPDATE names, none for all, is known of the query it stood at
+
 
 def clauses(tree: exp.Expr) -> exp.Expr:
     """
@@ -35,6 +37,7 @@ def clauses(tree: exp.Expr) -> exp.Expr:
             node.set("this", exp.Paren(this=node.this.copy()))
         if isinstance(node, exp.Query):
             if node.args.get("locks"):
+                node.meta[LOCKED] = [name.name for lock in node.args["locks"] for name in lock.expressions]
                 node.set("locks", None)
             limit = node.args.get("limit")
             if isinstance(limit, exp.Limit) and _is_all(limit.expression):
