@@ -1,7 +1,8 @@
 """Executable comments of MySQL and MariaDB: text that other engines skip and these two run.
 
-``/*! … */`` is run by both, ``/*!80013 … */`` by a server of that version or a newer one, ``/*M! … */`` by MariaDB alone.
-MariaDB skips those of a version from 5.7 to 9.99.99: they mean what only MySQL has (manual 11.7; MariaDB, Comment Syntax).
+``/*! … */`` is run by both, ``/*!80013 … */`` by a server of that version or a newer one, ``/*M! … */`` by MariaDB
+alone. MariaDB skips those of a version from 5.7 to 9.99.99: they mean what only MySQL has (MySQL's manual 11.7;
+MariaDB's page on comments).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from migration.ddl_defaults import default_clause
 from migration.ddl_layout import layout_clauses
+from migration.ddl_own import OwnTerms, own_terms
 from migration.ddl_quoting import quote_name, quote_path, quote_text
 from migration.dialects import contract
 from migration.dialects.base import DialectContract
@@ -66,11 +67,18 @@ def render_ddl(
 
 
 def render(
-    table: TableSpec, dialect: str, layout: Layout | None = None, version: str | None = None
+    table: TableSpec,
+    dialect: str,
+    layout: Layout | None = None,
+    version: str | None = None,
+    *,
+    whole: bool = False,
 ) -> Rendered:
-    """``table`` as DDL of ``dialect``. Raises 42622 for a name the dialect cannot hold."""
+    """``table`` as DDL of ``dialect``. Raises 42622 for a name the dialect cannot hold. ``whole``: with what only its
+    own engine can be told, or a note that it is missing (``ddl_own``)."""
     item = contract(dialect)
     notes: list[str] = []
+    own = own_terms(table, item, notes) if whole else OwnTerms()
     mappings = _mappings(table, item, version, layout, notes)
     columns = list(table.columns)
     if layout is not None and layout.column_order:
@@ -79,11 +87,12 @@ def render(
     hidden = _hive_partitions(item, layout)
     keys = [key for key in table.keys if _can_hold(key, table, item, mappings, layout, notes)]
     elements = [
-        _column(column, mappings[column.name], table, item, layout, notes)
+        _column(column, mappings[column.name], table, item, layout, notes) + own.columns.get(column.name, "")
         for column in columns
         if column.name not in hidden
     ]
     elements += [key_clause(key, item) for key in keys if key.kind != "index" or item.name == "mysql"]
+    elements += own.constraints
     body = ",\n".join(f"  {element}" for element in elements)
     tail = layout_clauses(table, item, layout, version, {name: m.target_type for name, m in mappings.items()})
     if table.comment is not None and not _table_comment(table, item, tail):
@@ -93,6 +102,7 @@ def render(
     )
     statements = [create, *_comments(table, item, notes)]
     statements += [_index(key, table, item) for key in keys if key.kind == "index" and item.name in _INDEXES]
+    statements += own.indexes
     guards = [(name, guard) for name, mapping in mappings.items() for guard in mapping.guards]
     ordered = tuple((column.name, mappings[column.name]) for column in columns)
     return Rendered(tuple(statements), ordered, tuple(dict.fromkeys(notes)), tuple(guards))

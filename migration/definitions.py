@@ -50,15 +50,8 @@ def definition(connector: Connector, path: Path, dialect: str | None = None) -> 
         found = connector.describe(path)
         chosen = declared_layout(found, dialect) if dialect is not None else None
         spec = found.spec if dialect is None else _at_home(found.spec, connector)
-        rendered = render(spec, dialect or connector.dialect, chosen)
+        rendered = render(spec, dialect or connector.dialect, chosen, whole=True)
         text, notes = rendered.sql, list(rendered.notes)
-        notes += [f"index {index.name} ({index.what}) is not kept" for index in found.spec.indexes]
-        notes += [f"{each} is not kept" for each in found.spec.unsaid]
-        notes += [
-            f'column "{column.name}" is computed: its term is not kept'
-            for column in found.spec.columns
-            if column.computed
-        ]
         if found.kind not in ("table", "foreign table"):
             notes.append(f"{'.'.join(path)} is a {found.kind}: this is a table of its columns")
     if dialect is not None and not is_known(dialect):

@@ -35,8 +35,8 @@ class Counting:
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
     """One column. ``identity`` is for generated numbers (serial, AUTO_INCREMENT, IDENTITY), ``computed`` for
-    values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give. ``charset`` is MySQL's name of
-    the character set of its texts."""
+    values that the table makes of its others (GENERATED ALWAYS AS) and nobody may give, ``term`` what of, where the
+    catalog says it. ``charset`` is MySQL's name of the character set of its texts."""
 
     name: str
     type: CanonicalType
@@ -48,6 +48,7 @@ class ColumnSpec:
     computed: bool = False
     charset: str | None = None
     counting: Counting = Counting()
+    term: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,17 @@ class SequenceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnConstraint:
+    """A constraint that no other engine is told: ``label`` says which (``check positive``), ``text`` is its clause in
+    its engine's CREATE TABLE, empty where the catalog does not say it."""
+
+    label: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults; ``unsaid``
-    names what else it has (checks), which no other engine is told."""
+    """A table: ``path`` is its name in parts (``("public", "users")``), ``dialect`` that of its defaults."""
 
     path: tuple[str, ...]
     columns: tuple[ColumnSpec, ...]
@@ -100,7 +109,7 @@ class TableSpec:
     comment: str | None = None
     dialect: str = "duckdb"
     indexes: tuple[IndexSpec, ...] = ()
-    unsaid: tuple[str, ...] = ()
+    own: tuple[OwnConstraint, ...] = ()
 
     @property
     def name(self) -> str:

@@ -71,7 +71,7 @@ def new_table(
 ) -> TableSpec:
     """The new table, in the target's own dialect: types and defaults are translated already."""
     columns = []
-    notes += [f"{each} is not kept" for each in table.unsaid]
+    notes += [f"{each.label} is not kept" for each in table.own]
     for column_plan in decided:
         column = table.column(column_plan.name)
         assert column is not None

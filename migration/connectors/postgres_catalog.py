@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
-from migration.model import ColumnSpec, Counting, IndexSpec, KeySpec, TableSpec
+from migration.model import ColumnSpec, Counting, IndexSpec, KeySpec, OwnConstraint, TableSpec
 from migration.types import CanonicalType, enum, list_of, parse_type
 
 Session = psycopg.Connection[Any]
@@ -59,8 +59,9 @@ FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_class r ON r.oid = c.con
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
 WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f') ORDER BY c.contype, c.conname"""
 _CHECKS = """
-SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'exclusion' END, conname FROM pg_catalog.pg_constraint
-WHERE conrelid = %s AND contype IN ('c', 'x') ORDER BY 2"""
+SELECT CASE contype WHEN 'c' THEN 'check ' ELSE 'exclusion ' END || conname,
+       'CONSTRAINT ' || pg_catalog.quote_ident(conname) || ' ' || pg_catalog.pg_get_constraintdef(oid)
+FROM pg_catalog.pg_constraint WHERE conrelid = %s AND contype IN ('c', 'x') ORDER BY conname"""
 _INDEXES = """
 SELECT i.relname, x.indisunique,
        ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, i)
@@ -113,6 +114,7 @@ def columns_of(session: Session, what: int | str, dialect: str) -> tuple[ColumnS
                 declared,
                 bool(row[7]),
                 counting=Counting() if row[9] is None else Counting(*row[9:14]),
+                term=row[4] if row[7] else None,
             )
             for row, (type_, declared) in zip(found, types, strict=True)
         )
@@ -148,8 +150,8 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
         else:
             others.append(special)
     columns = columns_of(session, oid, dialect)
-    unsaid = tuple(f"{kind} {name}" for kind, name in session.execute(_CHECKS, [oid]).fetchall())
-    spec = TableSpec((head[0], head[1]), columns, tuple(keys), head[4], dialect, tuple(others), unsaid)
+    own = tuple(OwnConstraint(*row) for row in session.execute(_CHECKS, [oid]).fetchall())
+    spec = TableSpec((head[0], head[1]), columns, tuple(keys), head[4], dialect, tuple(others), own)
     statistics = {
         name: ColumnStatistics(nulls, _distinct(distinct, rows))
         for name, nulls, distinct in session.execute(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from branching.lengths import limit_of
 from branching.model import DEFAULT_SCHEMA, Catalog, Column, Table
-from migration.model import ColumnSpec, Counting, IndexSpec, KeyKind, KeySpec, TableSpec
+from migration.model import ColumnSpec, Counting, IndexSpec, KeyKind, KeySpec, OwnConstraint, TableSpec
 from migration.types import CanonicalType, text
 from migration.types_parse import parse_type
 from proxy.session import local_definition
@@ -57,10 +57,8 @@ def spec_of(table: Table, catalog: Catalog | None = None) -> TableSpec:
         for index in table.indexes
         if not known.issuperset(index.columns)
     )
-    unsaid = tuple(f"check {each.name}" for each in table.constraints if each.kind == "c")
-    return TableSpec(
-        (table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes, unsaid
-    )
+    own = tuple(OwnConstraint(f"check {each.name}") for each in table.constraints if each.kind == "c")
+    return TableSpec((table.schema, table.name), columns, tuple(keys), table.comment, DIALECT, indexes, own)
 
 
 def staged_column(column: Column) -> ColumnSpec:

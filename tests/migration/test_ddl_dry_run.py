@@ -96,3 +96,26 @@ def test_the_database_of_a_datasource_is_no_schema_elsewhere(mariadb: Server) ->
         assert "CREATE TABLE kid (" in text and "REFERENCES dad (id)" in text
         maria.execute("DROP TABLE kid")
         maria.execute("DROP TABLE dad")
+
+
+@pytest.mark.postgres
+def test_what_postgres_alone_knows_is_said_to_postgres(postgres: Server) -> None:
+    """Checks, terms of computed columns, exclusions and special indexes; another dialect gets a note of each."""
+    name = 'own "terms"'
+    with closing(opened("postgres", postgres)) as pg:
+        for text in (
+            'CREATE TABLE "own ""terms""" (id int PRIMARY KEY, a int NOT NULL CHECK (a > 0), "B b" text DEFAULT \'x\', '
+            'c int GENERATED ALWAYS AS (a * 2) STORED, r int4range, CONSTRAINT "odd ""c" CHECK ("B b" <> \'\'), '
+            "EXCLUDE USING gist (r WITH &&), CHECK (a < 10) NO INHERIT)",
+            'CREATE UNIQUE INDEX own_lower ON "own ""terms""" (lower("B b"))',
+            'CREATE INDEX own_some ON "own ""terms""" (a) WHERE a > 5',
+        ):
+            pg.execute(text)
+        text, notes = definition(pg, (name,), "postgres")
+        other = definition(pg, (name,), "mysql")[1]
+        pg.execute('DROP TABLE "own ""terms"""')
+        for statement in text.split(";\n"):
+            pg.execute(statement)
+        assert (text, []) == definition(pg, (name,), "postgres") == (text, notes)
+        pg.execute('DROP TABLE "own ""terms"""')
+    assert sum("not kept" in note for note in other) == 7
