@@ -231,6 +231,16 @@ class Journal:
             if values.keys() - _PROGRESS:
                 raise
 
+    def take(self, entry: Entry, state: State = "running") -> bool:
+        """Goes on with a transfer that has ended, as ``state``. False where it is no more what ``entry`` says: of two
+        who want to, one does."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "UPDATE transfers SET state = ?, error = NULL WHERE id = ? AND state = ? AND error IS ?",
+                (state, entry.id, entry.state, entry.error),
+            )
+            return found.rowcount == 1
+
     def finish(self, transfer: int, *, watermark_of: WatermarkKey | None = None, **values: Any) -> None:
         """State ``done``; the transfer's watermark moves in the same commit, to where ``watermark_of`` says."""
         given = {name: value for name, value in values.items() if name in _UPDATABLE}

@@ -123,7 +123,15 @@ def _earlier(journal: Journal, item: TransferPlan, transfer: int) -> list[Entry]
 
 
 def _drop(journal: Journal, entry: Entry, writer: Writer) -> None:
-    if entry.staging is not None:
-        with contextlib.suppress(MigrationError):
+    """Unless somebody resumes it just now."""
+    if entry.staging is None:
+        return
+    with contextlib.suppress(MigrationError):
+        if not journal.take(entry):
+            return
+        kept: Path | None = entry.staging
+        try:
             writer.drop(entry.staging)
-            journal.update(entry.id, staging=None)
+            kept = None
+        finally:
+            journal.update(entry.id, state=entry.state, error=entry.error, staging=kept)

@@ -24,22 +24,20 @@ import pyarrow as pa
 from migration import publication
 from migration import staging as stagings
 from migration import verify as verification
-from migration.connectors.base import Path, Predicate, Writer
-from migration.errors import MigrationError
+from migration.breaking_off import Attempt
+from migration.connectors.base import Connector, Path, Predicate, Writer
 from migration.finishing import finish
 from migration.journal import Journal, Range
 from migration.measures import BatchMeasure, TableMeasure, finished
 from migration.monitor import Cancelled, Monitor, Report
 from migration.pipeline import Pipeline
 from migration.plan import TransferPlan, is_ranged, range_count
-from migration.queues import Stopped
+from migration.settling import place_of
 from migration.transfer_model import (
     CheckResult,
     Progress,
     TransferRequest,
     TransferResult,
-    cancelled_error,
-    is_cancelled,
 )
 from migration.transform import Transform
 from migration.watermarks import furthest
@@ -59,7 +57,7 @@ def run(
     journal = journal if journal is not None else Journal()
     if resume is not None:
         journal.update(resume, state="running", error=None)
-    number = resume or transfer or begun(journal, item.request)
+    number = resume or transfer or begun(journal, item.request, item.target)
 
     def noted(state: Progress) -> None:
         journal.update(number, bytes=state.bytes, seconds=state.seconds)
@@ -76,7 +74,7 @@ def run(
             raise work.failed(error) from error
 
 
-def begun(journal: Journal, request: TransferRequest) -> int:
+def begun(journal: Journal, request: TransferRequest, target: Connector) -> int:
     """A new row of the journal."""
     return journal.begin(
         source=request.source_label,
@@ -84,13 +82,11 @@ def begun(journal: Journal, request: TransferRequest) -> int:
         mode=request.mode,
         role=request.role,
         branch=request.branch,
-        request=request.to_json(),
+        request={**request.to_json(), "place": place_of(target)},
     )
 
 
 _WHOLE = Range(0, None, None)
-_TWICE = "Select one row for each key."
-_THERE = "Select one row for each key. MODE upsert KEY (columns) updates rows that are there."
 
 
 class _Work:
@@ -111,6 +107,7 @@ class _Work:
         self.measure: BatchMeasure | None = self._unmeasured()
         self.furthest = furthest(item)
         self.published = False
+        self.traced = True  # what broke off while it published can be told
         self.verdict = ""
 
     def run(self) -> TransferResult:
@@ -122,6 +119,7 @@ class _Work:
             self._ahead(transform) as ahead,
             item.target.writer() as writer,
         ):
+            self.traced = writer.transactions
             monitor.enter("staging")
             stagings.prepare(journal, item, self.transfer, writer)
             pieces = self._prepare(writer)
@@ -286,65 +284,15 @@ class _Work:
         if self.published:
             self._done()
             return error
-        if isinstance(error, Stopped) or (self.monitor.is_cancelled and not is_cancelled(error)):
-            error = cancelled_error()
-        if isinstance(error, MigrationError):
-            self._rename(error)
-        state = "cancelled" if is_cancelled(error) else "failed"
-        message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
-        resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
-        keep = resumable and self.monitor.phase == "move" and self.staging is not None
-        gone: bool | None = False
-        if self.monitor.phase == "publish" and self.staging is not None:
-            lost = isinstance(error, MigrationError) and error.sqlstate == "HV00N"
-            gone = publication.has_taken(self.item, self.staging, self.sent, lost=lost)
-        if gone:
-            self.journal.finish(self.transfer, watermark_of=self.item.request.watermark_key)
-            return error
-        if gone is None:  # it may have been published: who resumes finds out
-            self.journal.update(self.transfer, error=message, seconds=self.monitor.seconds)
-            if isinstance(error, Exception) and not isinstance(error, MigrationError):
-                error = MigrationError(
-                    "VT001", f'the transfer to "{self.item.request.target_label}" broke off: {message}'
-                )
-            if isinstance(error, MigrationError):
-                error.hint = f"RESUME TRANSFER {self.transfer} finds out whether the rows were published."
-            return error
-        dropped = not keep and (self.staging is None or stagings.drop_quietly(self.item.target, self.staging))
-        self.journal.update(
-            self.transfer,
-            state=state,
-            error=message,
-            seconds=self.monitor.seconds,
-            rows_done=self.sent,
-            staging=None if dropped else self.staging,
+        tried = Attempt(
+            item=self.item,
+            journal=self.journal,
+            monitor=self.monitor,
+            staging=self.staging,
+            sent=self.sent,
+            traced=self.traced,
         )
-        if isinstance(error, MigrationError):
-            if state == "cancelled" and (keep or dropped):
-                what = "what was committed is kept in staging" if keep else "the staging table is gone"
-                error.detail = f"The target is as it was; {what}."
-            if keep:
-                error.hint = f"RESUME TRANSFER {self.transfer} goes on after the {self.sent} rows committed."
-            return error
-        if isinstance(error, Exception):
-            return MigrationError(
-                "VT001",
-                f'the transfer to "{self.item.request.target_label}" broke off: {message}',
-                detail="The target is as it was.",
-                hint=f"RESUME TRANSFER {self.transfer} goes on or starts again.",
-            )
-        return error
-
-    def _rename(self, error: MigrationError) -> None:
-        """Staging has the target's columns and keys: what they refuse is said of the target."""
-        if error.sqlstate == "23505" and error.hint is None:
-            error.hint = _THERE if self.monitor.phase == "publish" else _TWICE
-        if self.staging is not None:
-            staged, target = self.staging[-1], self.item.request.target[-1]
-            error.message = error.message.replace(staged, target)
-            error.args = (error.message,)
-            error.detail = error.detail and error.detail.replace(staged, target)
-            error.table = target if error.table == staged else error.table
+        return tried.ended(error)
 
     def _result(self, checks: tuple[CheckResult, ...], notes: tuple[str, ...]) -> TransferResult:
         item, request = self.item, self.item.request

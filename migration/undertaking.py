@@ -15,15 +15,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from migration.connectors.base import Connector
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.journal import Entry, Journal
 from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, is_ranged, plan
-from migration.settling import settle
+from migration.settling import in_use, settle, settle_earlier
 from migration.stopping import Watcher
 from migration.transfer import begun, run
 from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error, is_cancelled
@@ -39,11 +40,13 @@ def undertake(
     cancelled: Cancelled | None = None,
 ) -> TransferResult:
     """Plans and runs a new transfer."""
-    transfer = begun(journal, request)
+    transfer = begun(journal, request, target)
     try:
         with _Planning(transfer, (source, target), journal, progress, cancelled):
+            notes = settle_earlier(journal, transfer, request, target)
             item = _pinned(plan(request, source, target, journal=journal), transfer, journal)
-        return run(item, journal=journal, progress=progress, cancelled=cancelled, transfer=transfer)
+        result = run(item, journal=journal, progress=progress, cancelled=cancelled, transfer=transfer)
+        return replace(result, notes=(*notes, *result.notes))
     finally:
         _let_go(journal, transfer, source)
 
@@ -95,27 +98,51 @@ def resume(
     request = TransferRequest.from_json(entry.request)
     if entry.state == "publishing" and settle(journal, entry, target):
         raise _published(transfer)
-    journal.update(transfer, state="running", error=None)
+    _take(journal, transfer, entry)
     try:
         with _Planning(transfer, (source, target), journal, progress, cancelled):
+            notes = settle_earlier(journal, transfer, request, target)
             item = _planned(request, source, target, journal, entry.snapshot)
-        return run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)
+        result = run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)
+        return replace(result, notes=(*notes, *result.notes))
     finally:
         _let_go(journal, transfer, source)
 
 
-def abandon(journal: Journal, transfer: int, source: Connector, target: Connector) -> None:
-    """CANCEL TRANSFER of one that broke off: its staging table and its snapshot go, and it cannot be resumed."""
+def _take(journal: Journal, transfer: int, seen: Entry) -> Entry:
+    """A transfer that nobody else goes on with; 55000 where somebody does by now."""
+    entry = seen if seen.state != "publishing" else journal.entry(transfer)
+    if entry is None or entry.state in ("done", "running", "publishing") or not journal.take(entry):
+        raise in_use(seen)
+    return entry
+
+
+def abandon(journal: Journal, transfer: int, source: Connector, target: Connector) -> bool:
+    """CANCEL TRANSFER of one that broke off: its staging table and its snapshot go, and it cannot be resumed. False
+    where nobody can tell whether its rows are in the target."""
     entry = journal.entry(transfer)
     assert entry is not None
-    if entry.state == "publishing" and settle(journal, entry, target, give_up=True):
+    published = settle(journal, entry, target, give_up=True) if entry.state == "publishing" else False
+    if published:
         raise _published(transfer)
-    if entry.staging is not None:
-        with target.writer() as writer:
-            writer.drop(entry.staging)
-    journal.forget_ranges(transfer)
-    journal.update(transfer, state="cancelled", error="cancelled after it broke off", staging=None)
+    entry = _take(journal, transfer, entry)
+    try:
+        if entry.staging is not None:
+            with target.writer() as writer:
+                writer.drop(entry.staging)
+        journal.forget_ranges(transfer)
+    except BaseException:
+        journal.update(transfer, state=entry.state, error=entry.error or "it was not given up")
+        raise
+    unknown = f"cancelled after it broke off: {entry.error}"
+    journal.update(
+        transfer,
+        state="cancelled",
+        error="cancelled after it broke off" if published is False else unknown,
+        staging=None,
+    )
     _let_go(journal, transfer, source)
+    return published is False
 
 
 def _published(transfer: int) -> MigrationError:

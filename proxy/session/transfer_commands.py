@@ -163,7 +163,11 @@ def cancel(commands: RemoteCommands, command: c.CancelTransfer) -> Outcome:
         return done(command.tag)
     request = TransferRequest.from_json(entry.request)
     with _ends(commands, request) as (a, b):
-        undertaking.abandon(commands.state.journal, command.id, a, b)
+        known = undertaking.abandon(commands.state.journal, command.id, a, b)
+    if not known:
+        commands.notice(
+            f'transfer {entry.id} is given up; nobody can tell whether its rows are in "{entry.target}": look there'
+        )
     return done(command.tag)
 
 

@@ -2,9 +2,10 @@
 
     python kill_worker.py
 
-Reads requests, a line of JSON each: [JOURNAL, SOURCE FILE, ENGINE, OPTIONS, REQUEST, NUMBER]. Answers ``done`` where
-the transfer has ended before that statement, ``killed`` where not. The processes are forks: what takes the time of a
-process is importing the library, and no engine is opened before.
+Reads requests, a line of JSON each: [JOURNAL, SOURCE FILE, ENGINE, OPTIONS, REQUEST, NUMBER, ACTION]. Answers ``done``
+where the transfer has ended before that statement, also with an error, ``killed`` where not. ACTION is ``begin``,
+``resume`` or ``cancel``: the last two of the newest transfer of the journal. The processes are forks: what takes the
+time of a process is importing the library, and no engine is opened before.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import forks
@@ -25,9 +26,10 @@ from migration.connectors.clickhouse_wire import Wire
 from migration.connectors.duckdb import DuckdbConnector
 from migration.connectors.sqlite_session import WaitingSession
 from migration.datasources import datasource
+from migration.errors import MigrationError
 from migration.journal import Journal
 from migration.transfer_model import TransferRequest
-from migration.undertaking import undertake
+from migration.undertaking import abandon, resume, undertake
 
 
 class Counted:
@@ -84,13 +86,26 @@ def arm(number: int) -> None:
 
 
 def move(
-    file: str, rows: str, engine: str, options: dict[str, str], request: dict[str, Any], number: int
+    file: str,
+    rows: str,
+    engine: str,
+    options: dict[str, str],
+    request: dict[str, Any],
+    number: int,
+    action: str,
 ) -> None:
     journal = Journal(file)
     source = connect(datasource("here", "duckdb", {"path": rows}))
     target = connect(datasource("there", engine, options))
+    newest = journal.interrupt_orphans()[-1].id if action != "begin" else 0
     arm(number)
-    undertake(TransferRequest.from_json(request), source, target, journal=journal)
+    with suppress(MigrationError):
+        if action == "begin":
+            undertake(TransferRequest.from_json(request), source, target, journal=journal)
+        elif action == "resume":
+            resume(journal, newest, source, target)
+        else:
+            abandon(journal, newest, source, target)
 
 
 if __name__ == "__main__":

@@ -415,7 +415,9 @@ def test_a_transfer_killed_while_it_publishes_is_judged_rightly(
     entry = journal.entries()[0]
     published = step != "EXCHANGE"
     assert ids(table) == [0, 1, 2, 3, 4, 5, *([900] if published else [])]
-    journal.update(entry.id, state="publishing", staging=entry.staging or _only_leftover(table))
+    journal.update(
+        entry.id, state="publishing", error="killed", staging=entry.staging or _only_leftover(table)
+    )
     found = journal.entry(entry.id)
     assert found is not None
     assert settle(journal, found, table) is published

@@ -120,11 +120,11 @@ class World:
             table = reader.fetch("SELECT id, v FROM struck ORDER BY id")
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
-    def run(self, worker: subprocess.Popen[bytes], number: int) -> bool:
+    def run(self, worker: subprocess.Popen[bytes], number: int, action: str = "begin") -> bool:
         """Whether the transfer ended before the process was killed."""
         assert worker.stdin is not None and worker.stdout is not None
         file = str(self.home / "journal.sqlite")
-        asked = [file, self.rows_file, self.engine, self.options, self.request.to_json(), number]
+        asked = [file, self.rows_file, self.engine, self.options, self.request.to_json(), number, action]
         worker.stdin.write(json.dumps(asked).encode() + b"\n")
         worker.stdin.flush()
         answer = worker.stdout.readline().decode().strip()
@@ -132,35 +132,79 @@ class World:
         return answer == "done"
 
     def recover(self, target: Connector, journal: Journal, *, resumed: bool) -> None:
-        """Resumes it, or runs it again; but one that may have been published is not to be published twice."""
+        """Resumes it, or runs it again."""
         entries = journal.interrupt_orphans()
         with closing(connect(datasource("here", "duckdb", {"path": self.rows_file}))) as source:
-            unknown = entries and entries[0].state == "publishing" and self.mode == "append"
-            if entries and (resumed or unknown):
-                try:
+            try:
+                if entries and resumed:
                     resume(journal, entries[0].id, source, target)
-                except MigrationError as error:
-                    assert "it had been published" in error.message
-            else:
-                undertake(self.request, source, target, journal=journal)
+                else:
+                    undertake(self.request, source, target, journal=journal)
+            except MigrationError as error:
+                assert "had been published" in error.message
 
-    def check(self, worker: subprocess.Popen[bytes], number: int, *, resumed: bool) -> bool:
-        """Kills it before that statement and looks what is there. True if it ended before."""
+    def check(
+        self,
+        worker: subprocess.Popen[bytes],
+        number: int,
+        *,
+        resumed: bool,
+        then: tuple[int, str] | None = None,
+    ) -> bool:
+        """Kills it before that statement, and then perhaps what deals with that, and looks what is there. True if it
+        ended before."""
         self.prepare()
         ended = self.run(worker, number)
+        if then is not None and not ended and self.open():
+            self.run(worker, *then)
         with closing(self.target()) as target, closing(self.journal()) as journal:
             found = self.found(target)
             assert found in (self.old, self.new), number
-            if not ended:
+            if not ended and (found == self.old or self.open()):
                 self.recover(target, journal, resumed=resumed)
             assert self.found(target) == self.new, number
             with target.writer() as writer:
                 assert writer.leftovers() == (), number
             entries = journal.entries()
-            assert entries[0].state == "done", number
+            assert "done" in [entry.state for entry in entries], number
             assert not [e for e in entries if e.staging or e.state in ("running", "publishing")], number
             scratch.remove_abandoned()
             assert not list(Path(tempfile.gettempdir()).iterdir()), number
+            self.drop(target)
+        return ended
+
+    def open(self) -> bool:
+        """Whether a transfer broke off, and nobody knows how it ended."""
+        with closing(self.journal()) as journal:
+            return bool(journal.interrupt_orphans())
+
+    def check_failing(self, worker: subprocess.Popen[bytes], number: int, *, resumed: bool) -> bool:
+        """The same where a key of the last rows is there already: it fails until that row is gone."""
+        self.prepare()
+        clash = (ROWS, 5)
+        with closing(self.target()) as target:
+            target.execute(f"INSERT INTO struck VALUES {clash}")
+        old = sorted([*self.old, clash])
+        ended = self.run(worker, number)
+        with closing(self.target()) as target, closing(self.journal()) as journal:
+            assert self.found(target) == old, number
+            entries = journal.interrupt_orphans() or [e for e in journal.entries() if e.state == "failed"]
+            with closing(connect(datasource("here", "duckdb", {"path": self.rows_file}))) as source:
+                for clashes in (True, False):
+                    if not clashes:
+                        target.execute(f"DELETE FROM struck WHERE id = {ROWS}")
+                    try:
+                        if entries and resumed:
+                            resume(journal, entries[0].id, source, target)
+                        else:
+                            undertake(self.request, source, target, journal=journal)
+                    except MigrationError as error:
+                        assert clashes and error.sqlstate == "23505", (number, error)
+                    else:
+                        assert not clashes, number
+                    assert self.found(target) == (old if clashes else self.new), number
+            with target.writer() as writer:
+                assert writer.leftovers() == (), number
             self.drop(target)
         return ended
 
@@ -192,3 +236,24 @@ def test_killed_somewhere_it_is_old_or_new_and_can_be_done_again(
     random = Random(f"{world.engine} {world.mode}")
     for number in random.sample(range(3, 100), 3):
         world.check(worker, number, resumed=random.random() < 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["replace", "append", "upsert"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_resumes_or_cancels_may_be_killed_too(world: World, worker: subprocess.Popen[bytes]) -> None:
+    random = Random(f"{world.engine} {world.mode} twice")
+    for action in ("resume", "resume", "cancel", "begin"):
+        then = (random.randrange(1, 40), action)
+        world.check(worker, random.randrange(30, 100), resumed=random.random() < 0.5, then=then)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["append"])
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite", *ENGINES[2:4]])
+def test_what_failed_and_was_killed_then_has_not_been_published(
+    world: World, worker: subprocess.Popen[bytes]
+) -> None:
+    random = Random(f"{world.engine} fails")
+    for number in random.sample(range(60, 110), 3):
+        world.check_failing(worker, number, resumed=random.random() < 0.8)
