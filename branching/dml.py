@@ -231,11 +231,13 @@ class Write:
             )
             if star and not (isinstance(item, exp.Star) and item.args.get("except_")):
                 items += [exp.column(exp.to_identifier(c.name, quoted=True)) for c in table.columns]
-            elif isinstance(item, exp.Column) and item.table and item.table.lower() == alias.lower():
-                items.append(exp.column(item.this.copy()))
             else:
                 items.append(item)
         returning.set("expressions", items)
+        # a branch's rows go into a storage table of another name
+        for column in list(returning.find_all(exp.Column)):
+            if column.table and column.find_ancestor(exp.Query) is None:
+                column.replace(exp.column(column.this.copy()))
 
     def stage_rids(self, sql: str, values: Sequence[Any]) -> str:
         """Stages identities once; returns a SELECT over them."""

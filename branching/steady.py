@@ -294,6 +294,8 @@ def _stage(write: Write, tree: exp.Insert, columns: list[str], missing: Sequence
         missing = ()
     cursor.register(_GIVEN, rows)
     tree.set("with_", None)
-    every = names.columns([*columns, *(column.name for column in missing)])
-    tree.set("expression", exp.select(exp.Var(this=every)).from_(exp.Table(this=exp.Var(this=_GIVEN))))
+    every = [
+        exp.column(exp.to_identifier(name, quoted=True)) for name in [*columns, *(c.name for c in missing)]
+    ]
+    tree.set("expression", exp.select(*every).from_(exp.Table(this=exp.Var(this=_GIVEN))))
     return True

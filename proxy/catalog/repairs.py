@@ -127,7 +127,8 @@ def brackets(tree: exp.Expr) -> exp.Expr:
             if isinstance(index, exp.Slice):
                 continue
             literal = index.find(exp.Literal) is not None and index.find(exp.Column) is None
-            shift = 2 if literal else 1  # the parser has already subtracted one from a constant
+            # sqlglot subtracts one from a constant, and read_postgres gives it back
+            shift = 2 if literal and not node.args.get("offset") else 1
             kind = kind_of(node)
             made = exp.func("list_extract", node.this, exp.paren(index) + exp.Literal.number(shift))
             made.meta[KIND] = kind

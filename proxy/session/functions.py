@@ -184,6 +184,21 @@ def stand_ins(node: exp.Expr, here: str) -> list[Any]:
     return found
 
 
+def with_fractions(tree: exp.Expr, values: Sequence[Any]) -> list[Any]:
+    """``values`` for a description: a number for a percentile that is a parameter, since the engine takes no NULL."""
+    found = list(values)
+    for node in tree.find_all(exp.Anonymous):
+        if node.name not in ("quantile_cont", "quantile_disc") or not isinstance(
+            node.expressions[-1], exp.Order
+        ):
+            continue
+        fraction = node.expressions[-1].this
+        is_list = isinstance(fraction, exp.Cast) and fraction.to.this in (exp.DType.ARRAY, exp.DType.LIST)
+        for place in fraction.find_all(exp.Placeholder):
+            found[int(place.name) - 1] = [0.5] if is_list else 0.5
+    return found
+
+
 def evaluate(node: exp.Expr, parameters: Sequence[Any]) -> Any:
     """The value of a constant."""
     if isinstance(node, exp.Cast | exp.TryCast | exp.Paren):

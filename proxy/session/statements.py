@@ -173,7 +173,7 @@ class Statements:
                 columns = connection.describe_aside(found.tree.sql("duckdb"), values)
                 return described(columns, found.types)
             tree, known = found.tree, found.types
-        result = connection.describe(tree, values)
+        result = connection.describe(tree, functions.with_fractions(tree, values))
         if result is None:
             return None
         known = known or introspection.declared_types(self._session, tree)

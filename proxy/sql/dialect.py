@@ -118,5 +118,29 @@ def read_postgres(text: str) -> exp.Expr:
         for node in tree.find_all(exp.Anonymous, exp.Identifier, exp.Var):
             if isinstance(node.this, str) and node.this.endswith(_MARK):
                 node.set("this", node.this[:-1])
+    for bracket in tree.find_all(exp.Bracket):
+        _as_written(bracket)
     sequence_names.plain(tree)
     return tree
+
+
+def _as_written(bracket: exp.Bracket) -> None:
+    """Subscripts count from 1, as written: sqlglot takes one away where it sees that they are whole numbers, and what
+    it sees changes with the rules."""
+    bracket.set("offset", 1)
+    if len(bracket.expressions) != 1:
+        return
+    place = bracket.expressions[0]
+    if isinstance(place, exp.Literal) and place.is_int:
+        place.replace(exp.Literal.number(int(place.name) + 1))
+    elif isinstance(place, exp.Neg) and isinstance(place.this, exp.Literal) and place.this.is_int:
+        number = 1 - int(place.this.name)
+        literal = exp.Literal.number(abs(number))
+        place.replace(exp.Neg(this=literal) if number < 0 else literal)
+    elif isinstance(place, exp.Add) and place.type is None:
+        # what was written has a type by now, be it unknown
+        taken = place.expression
+        if isinstance(taken, exp.Neg) and taken.this == exp.Literal.number(1):
+            place.replace(place.this)
+        else:
+            place.replace(exp.Add(this=exp.Paren(this=place.copy()), expression=exp.Literal.number(1)))

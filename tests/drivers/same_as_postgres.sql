@@ -156,3 +156,21 @@ SELECT i::text::int, count(*) FROM odd GROUP BY i::text::int ORDER BY 1
 WITH odd AS (SELECT * FROM odd) SELECT row_to_json(odd)->'id', to_json(odd)->>'i' FROM odd WHERE id = 1
 WITH odd(id, u) AS (SELECT id, i FROM odd) SELECT concat(u), row_to_json(odd)->'u' FROM odd WHERE id = 1
 SELECT row_to_json(z)->'id' FROM (WITH odd AS (SELECT * FROM odd) SELECT * FROM odd) z WHERE id = 1
+-- subscripts, whatever they are made of
+SELECT ia[2::int], ia[1+1], ia[(2)], ia[length(s)], ia[id], ia[id::bigint], ia[coalesce(id,1)], ia[array_length(ia,1)], ia[array_upper(ia,1)] FROM odd ORDER BY id
+SELECT ia[id*1], ia[cardinality(ia)], ia[case when true then 2 end], ia[-(-2)], ia[abs(2)], ia[floor(2.5)::int], ia[(select 2)], ia[id%3], ia[id-1], ia[id + -1], ia[2::int - 1], ia[5/2], ia[id/2], ia[0], ia[-1], ia[-1::int], ia[4] FROM odd ORDER BY id
+SELECT ia[count(*)], ia[max(id)], ia[min(id)::int + 1], ia[sum(id)] FROM odd GROUP BY ia, id ORDER BY id
+SELECT (ARRAY[5,6,7])[2::int], (ARRAY[5,6,7])[id], (ARRAY[5,6,7])[id::int - 1], (ARRAY['a','b'])[extract(day from dt)::int % 2 + 1], (string_to_array('a,b,c', ','))[2::int] FROM odd ORDER BY id
+SELECT ia[1:2], ia[2::int:3], ia[:2], ia[2:], ia[id:id+1], ia[1:2::int], ia[2:1], ia[0:2], ia[-1:2] FROM odd ORDER BY id
+SELECT indkey[0], indkey[0::int], indkey[1] FROM pg_index WHERE indrelid = 'odd'::regclass
+SELECT conkey[1], conkey[1::int], array_length(conkey, 1) FROM pg_constraint WHERE conrelid = 'odd'::regclass
+SELECT (regexp_match(s, '(.)(.)'))[2::int], (regexp_match(s, '(.)(.)'))[1 + 1] FROM odd ORDER BY id
+SELECT jb['b'][1], jb['b'][1::int], jb['b'][id], jb['a'], jb['b'][2]['c'] FROM odd ORDER BY id
+-- ordered sets
+SELECT rank(1) WITHIN GROUP (ORDER BY i), dense_rank(1) WITHIN GROUP (ORDER BY i), percent_rank(1) WITHIN GROUP (ORDER BY i), cume_dist(1) WITHIN GROUP (ORDER BY i) FROM odd
+SELECT rank(1) WITHIN GROUP (ORDER BY i DESC), dense_rank(1) WITHIN GROUP (ORDER BY i DESC), percent_rank(1) WITHIN GROUP (ORDER BY i DESC), cume_dist(1) WITHIN GROUP (ORDER BY i DESC NULLS LAST) FROM odd
+SELECT rank('b') WITHIN GROUP (ORDER BY s) FILTER (WHERE id < 3), dense_rank(NULL) WITHIN GROUP (ORDER BY i), rank(NULL) WITHIN GROUP (ORDER BY i NULLS FIRST), cume_dist(NULL) WITHIN GROUP (ORDER BY i) FROM odd
+SELECT rank(1) WITHIN GROUP (ORDER BY i), dense_rank(1) WITHIN GROUP (ORDER BY i), percent_rank(1) WITHIN GROUP (ORDER BY i), cume_dist(1) WITHIN GROUP (ORDER BY i) FROM odd WHERE false
+SELECT f, rank(5) WITHIN GROUP (ORDER BY i) + 1 AS r FROM odd GROUP BY f ORDER BY 1
+SELECT percentile_cont(0.5::float8) WITHIN GROUP (ORDER BY d), percentile_disc(0.25::float8) WITHIN GROUP (ORDER BY s DESC), percentile_cont(ARRAY[0.25, 0.5]) WITHIN GROUP (ORDER BY i), percentile_disc(ARRAY[0.25, 0.5]::float8[]) WITHIN GROUP (ORDER BY i) FROM odd
+SELECT percentile_cont(0.5::float8) WITHIN GROUP (ORDER BY d) FILTER (WHERE id > 1), mode() WITHIN GROUP (ORDER BY f) FROM odd

@@ -340,3 +340,22 @@ async def test_async(server: ThreadServer) -> None:
     async with connection:
         cursor = await connection.execute("SELECT %s + 1", (41,))
         assert await cursor.fetchone() == (42,)
+
+
+def test_parameters_as_subscripts_and_percentiles(server: ThreadServer, name: str) -> None:
+    queries: list[tuple[str, list[Any], Any]] = [
+        ("a[%s::integer]", [1], 10),
+        ("a[%s]", [2], 20),
+        ("a[%s + 1]", [2], 30),
+        ("a[%s::int:%s::int]", [2, 3], [20, 30]),
+        ("(ARRAY[5, 6])[%s::int]", [2], 6),
+        ("percentile_cont(%s) WITHIN GROUP (ORDER BY n)", [0.5], 2.5),
+        ("percentile_disc(%s) WITHIN GROUP (ORDER BY n DESC)", [0.5], 3),
+        ("percentile_cont(%s::float8[]) WITHIN GROUP (ORDER BY n)", [[0.5, 0.25]], [2.5, 1.75]),
+    ]
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {name} (n int, a int[])")
+        connection.execute(f"INSERT INTO {name} SELECT i, '{{10,20,30}}' FROM generate_series(1, 4) AS g(i)")
+        for text, values, expected in queries:
+            found = connection.execute(f"SELECT {text} FROM {name} LIMIT 1".encode(), values).fetchone()
+            assert found == (expected,), text

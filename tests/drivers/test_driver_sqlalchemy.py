@@ -99,3 +99,26 @@ def test_nested_transactions_that_are_kept(engine: sa.Engine) -> None:
         connection.execute(sa.text("INSERT INTO alchemy_nested VALUES (9)"))
     with engine.connect() as connection:
         assert list(connection.scalars(sa.text("SELECT i FROM alchemy_nested ORDER BY i"))) == [0, 1, 2, 9]
+
+
+@pytest.mark.parametrize("where", ["main", "branch"])
+def test_many_objects_get_their_keys_by_one_statement(server: ThreadServer, name: str, where: str) -> None:
+    with server.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE {name} (id serial PRIMARY KEY, name varchar(9), at timestamptz DEFAULT now())"
+        )
+        if where == "branch":
+            connection.execute(f"BRANCH CREATE {name}")
+    database = name if where == "branch" else "main"
+    engine = sa.create_engine(server.url(database).replace("postgresql:", "postgresql+psycopg:"))
+    table = sa.Table(name, sa.MetaData(), autoload_with=engine)
+    added = sa.insert(table).returning(table.c.id, table.c.name, sort_by_parameter_order=True)
+    with engine.begin() as connection_:
+        rows = connection_.execute(added, [{"name": f"n {i}"} for i in range(40)]).all()
+        changed = sa.update(table).where(table.c.id < 3).values(name="x")
+        two = connection_.execute(
+            changed.returning(table.c.id.label("key"), table.c.name + table.c.name)
+        ).all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [(i + 1, f"n {i}") for i in range(40)]
+    assert sorted(tuple(row) for row in two) == [(1, "xx"), (2, "xx")]

@@ -35,10 +35,7 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         else:
             _replace(node, call(name, value.copy()))
     for within in list(tree.find_all(exp.WithinGroup)):
-        if isinstance(within.this, exp.PercentileCont):
-            for ordered in within.expression.find_all(exp.Ordered):
-                if not isinstance(ordered.this, exp.Null):  # which fits every overload
-                    ordered.set("this", call("continuous", ordered.this.copy()))
+        _within(within)
     for group in list(tree.find_all(exp.GroupConcat)):
         separator = group.args.get("separator")
         new = function("string_agg", group.this.copy(), *([separator.copy()] if separator else []))
@@ -59,6 +56,85 @@ def aggregates(tree: exp.Expr) -> exp.Expr:
         elif call_.name == "json_group_object" and _chooses(call_) and len(call_.expressions) == 2:
             _wrap(call_, _pairs(*_copies(call_)), _braced)
     return tree
+
+
+_QUANTILES: dict[type[exp.Expr], str] = {
+    exp.PercentileCont: "quantile_cont",
+    exp.PercentileDisc: "quantile_disc",
+}
+
+
+def _within(within: exp.WithinGroup) -> None:
+    """Ordered-set aggregates in the engine's form; ``rank(x)`` and its like count the rows that come before ``x``."""
+    order = within.expression
+    keys = list(order.expressions) if isinstance(order, exp.Order) else []
+    if len(keys) != 1:
+        return
+    key = keys[0]
+    if isinstance(within.this, exp.PercentileCont) and not isinstance(key.this, exp.Null):
+        # NULL fits every overload
+        key.set("this", call("continuous", key.this.copy()))
+    if (name := _QUANTILES.get(type(within.this))) is not None:
+        fraction = exp.Order(this=within.this.this.copy(), expressions=[key.copy()])
+        within.replace(function(name, key.this.copy(), fraction))
+    elif isinstance(within.this, exp.Anonymous) and len(within.this.expressions) == 1:
+        _place(within, within.this.name.lower(), within.this.expressions[0], key)
+
+
+def _place(within: exp.WithinGroup, name: str, row: exp.Expr, key: exp.Expr) -> None:
+    """``rank(x) WITHIN GROUP (ORDER BY y)``: what the window function would give for one row more."""
+    if name not in ("rank", "dense_rank", "percent_rank", "cume_dist"):
+        return
+    outer = within.parent if isinstance(within.parent, exp.Filter) else within
+    counted = [outer.expression.this.copy()] if outer is not within else []
+    value, row = key.this, exp.Paren(this=row.copy())
+    beyond = exp.GT if key.args.get("desc") else exp.LT
+    lone, other = (value, row) if key.args.get("nulls_first") else (row, value)
+    before = exp.or_(
+        beyond(this=value.copy(), expression=row.copy()),
+        exp.and_(_is_null(lone), exp.not_(_is_null(other))),
+        dialect="duckdb",
+    )
+    same = exp.NullSafeEQ(this=value.copy(), expression=row.copy())
+    total = _count([*counted, exp.true()], exp.Literal.number(1))
+    if name == "percent_rank":
+        made: exp.Expr = _share(_count([*counted, before], exp.Literal.number(1)), total, 0)
+    elif name == "cume_dist":
+        made = _share(_count([*counted, exp.or_(before, same)], exp.Literal.number(1)), total, 1)
+    elif name == "rank":
+        made = _one_more(_count([*counted, before], exp.Literal.number(1)))
+    else:
+        made = _one_more(
+            _count([*counted, before], exp.Distinct(expressions=[function("row", value.copy())]))
+        )
+    outer.replace(exp.Paren(this=made))
+
+
+def _is_null(value: exp.Expr) -> exp.Expr:
+    return exp.Is(this=value.copy(), expression=exp.null())
+
+
+def _one_more(count: exp.Expr) -> exp.Expr:
+    return exp.Add(this=count, expression=exp.Literal.number(1))
+
+
+def _share(part: exp.Expr, whole: exp.Expr, more: int) -> exp.Expr:
+    """A share of the rows with ``more`` added to both, 0 of no rows."""
+    added, of = [
+        exp.Paren(this=exp.Add(this=item, expression=exp.Literal.number(more))) for item in (part, whole)
+    ]
+    divided = exp.IntDiv(
+        this=exp.cast(added, "DOUBLE", dialect="duckdb"),
+        expression=exp.Nullif(this=of, expression=exp.Literal.number(0)),
+    )
+    return exp.func("coalesce", divided, exp.Literal.number(0))
+
+
+def _count(conditions: list[exp.Expr], what: exp.Expr) -> exp.Expr:
+    """How many rows (or distinct values) fulfil all conditions."""
+    return exp.Filter(
+        this=exp.Count(this=what), expression=exp.Where(this=exp.and_(*conditions, dialect="duckdb"))
+    )
 
 
 def _sorted(distinct: exp.Distinct) -> None:
