@@ -157,7 +157,7 @@ def _plan(
     existing = seen()
     version = _version(target)
     shape = None if existing is None or _is_redefined(request) else existing
-    notes = [*target.target_notes(request.target, kept=shape is not None)]
+    notes = [*target.target_notes(request.target, kept=shape is not None), *reader.notes(request.source)]
     options = request.options
     ends = (source.dialect, target.dialect)
     lengths, charset = target.keeps_lengths, target.charset

@@ -159,6 +159,10 @@ class _Work:
                 self.checks.append(
                     CheckResult("snapshot", "", "inconclusive", detail=f"{side.label} has no snapshots")
                 )
+            self.checks += [
+                CheckResult("snapshot", "", "inconclusive", detail=f"{side.label}: {note}")
+                for note in reader.notes(side.source)
+            ]
         return Report(tuple(self.checks), differing)
 
     def _add(self, check: str, column: str, passes: bool, one: str, other: str, detail: str = "") -> None:

@@ -4,7 +4,8 @@ Rules:
 
 1. Where SQLAlchemy's dialect is one of ours (PostgreSQL, MySQL, SQLite, …) that contract is used, else the generic
    one. Quoting, grammar and DDL follow the contract.
-2. Values pass the driver untouched: SQLAlchemy's own conversions (decimals to floats on SQLite) stay outside.
+2. Values pass the driver untouched: SQLAlchemy's own conversions (decimals to floats on SQLite) stay outside, and what
+   drivers change by themselves is asked for in another form (``alchemy_forms``).
 3. A table's columns are typed by its catalog. A query has no types that all drivers tell, so they are found by
    reading it once more, all of it: every value must agree.
 4. A reader is not a snapshot we can vouch for: ``consistent`` is False. It is never committed; PostgreSQL, MySQL,
@@ -23,10 +24,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from migration.connectors import mysql_catalog
+from migration.connectors import alchemy_forms, mysql_catalog
 from migration.connectors.alchemy_catalog import Seen, entries, remote_table
 from migration.connectors.base import Path, Predicate, ReadColumn, RemoteTable, Source, TableEntry, Writer
 from migration.connectors.convert import from_values
+from migration.connectors.csv_blocks import UNAMBIGUOUS
 from migration.connectors.files import refuse_passing
 from migration.connectors.mysql_errors import MODE
 from migration.connectors.opening import SqlConnector
@@ -50,7 +52,10 @@ _CONTRACTS = {
     "bigquery": "bigquery",
 }
 _MYSQL = f"SET SESSION time_zone = '+00:00', SESSION sql_mode = '{MODE}'"
-_EXACT = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": _MYSQL, "mariadb": _MYSQL}
+_POSTGRES = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', false)" for name, value in UNAMBIGUOUS.items()
+)
+_EXACT = {"postgresql": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL}
 _READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "mysql": "SET SESSION TRANSACTION READ ONLY",
@@ -221,7 +226,7 @@ class AlchemyReader(SqlReader):
         with self.connector.errors():
             text = f"SELECT * FROM {relation(self.item, source)}"
             result = self._run(text, 4096)
-            seen = Seen(list(result.keys()))
+            seen = Seen(list(result.keys()), alchemy_forms.told_types(result, self.item))
             for rows in result.partitions():
                 seen.add(rows)
         return seen.columns()
@@ -242,7 +247,7 @@ class AlchemyReader(SqlReader):
 
     def projection(self, column: ReadColumn) -> str:
         name = quoted(column.name, self.item)
-        return f"{column.expression or name} AS {name}"
+        return f"{column.expression or alchemy_forms.asked(name, column.type, self.item)} AS {name}"
 
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int

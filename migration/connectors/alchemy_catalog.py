@@ -47,10 +47,11 @@ _VALUES: dict[type, CanonicalType] = {
 
 
 class Seen:
-    """The Python types of a result's values, column by column."""
+    """The Python types of a result's values, column by column, where ``told`` has none."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], told: Sequence[CanonicalType | None]) -> None:
         self.names = names
+        self._told = told
         self._types: list[set[CanonicalType]] = [set() for _ in names]
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -63,7 +64,9 @@ class Seen:
     def columns(self) -> tuple[ColumnSpec, ...]:
         """The columns; HV004 where the values of one do not agree. One without a value is text."""
         columns = []
-        for name, found in zip(self.names, self._types, strict=True):
+        for name, found, told in zip(self.names, self._types, self._told, strict=True):
+            if told is not None:
+                found = {told}
             if len(found) > 1:
                 raise MigrationError(
                     "HV004",

@@ -175,10 +175,20 @@ def _as_values(array: pa.Array, column: ColumnSpec) -> list[Any]:
         raise unfit(column.name, column.type, "NaN and infinity have no form that every driver sends")
     if pa.types.is_list(array.type):
         raise unfit(column.name, column.type, "lists have no form that every driver sends")
+    if (
+        pa.types.is_time64(array.type)
+        and pc.any(pc.greater_equal(array.view(pa.int64()), _day(array))).as_py()
+    ):
+        raise unfit(column.name, column.type, "24:00:00 has no form that every driver sends")
     try:
         return array.to_pylist()  # type: ignore[no-any-return]
     except (ValueError, OverflowError) as reason:
         raise unfit(column.name, column.type, str(reason)) from None
+
+
+def _day(array: pa.Array) -> int:
+    """The end of a day, in the unit of a column of times."""
+    return 86_400 * (1_000_000_000 if array.type.unit == "ns" else 1_000_000)
 
 
 def _as_texts(array: pa.Array, column: ColumnSpec) -> list[Any]:

@@ -186,6 +186,9 @@ class Reader(Protocol):
     def step_aside(self, target: Connector) -> None:
         """Called before ``target`` is written to: a reader whose lock would keep it away lets go of what both use."""
 
+    def notes(self, source: Source) -> Sequence[str]:
+        """What is to be known of the rows of ``source``: where there may be others that this user does not see."""
+
     def keeps_extremes(self, source: Source) -> bool:
         """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""
 

@@ -337,6 +337,8 @@ def _clock(value: Any, unit: str) -> int:
         micros = (value.days * 86400 + value.seconds) * 1_000_000 + value.microseconds
         value_units = micros if digits == 6 else micros * 1000
     elif isinstance(value, time):
+        if value.tzinfo is not None:
+            raise ValueError(f"{value} has an offset")
         micros = ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
         value_units = micros if digits == 6 else micros * 1000
     else:

@@ -18,6 +18,15 @@ from migration.connectors.convert import from_texts
 from migration.errors import MigrationError
 from migration.types import CanonicalType
 
+# Settings under which a session of PostgreSQL writes the texts that are read here, whatever those of its role are.
+UNAMBIGUOUS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+}
 _DIRECT = (
     "bool",
     "int8",

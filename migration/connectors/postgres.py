@@ -32,14 +32,14 @@ from migration.connectors.base import (
     TableEntry,
     WriteResult,
 )
-from migration.connectors.csv_blocks import exported, read_block
+from migration.connectors.csv_blocks import UNAMBIGUOUS, exported, read_block
 from migration.connectors.fitting import Fit, fit, fit_batch
-from migration.connectors.postgres_catalog import columns_of, find, remote_table, table_list
+from migration.connectors.postgres_catalog import columns_of, find, remote_table, row_security, table_list
 from migration.connectors.postgres_encoding import ENCODED_ROWS, TRAILER, binary_encoder, csv_bytes, slices
 from migration.connectors.postgres_load import CopyIn, begun, is_plain, new_rows_only
 from migration.connectors.postgres_objects import PostgresObjects
 from migration.connectors.postgres_publishing import PostgresPublisher
-from migration.connectors.postgres_stream import CopyOut, copied_lines, watched
+from migration.connectors.postgres_stream import CopyOut, copied_lines, estimated_rows, watched
 from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
 from migration.connectors.staged_names import is_staging
@@ -51,14 +51,6 @@ from migration.model import ColumnSpec, TableSpec
 from migration.queues import Stopped
 from migration.types import CanonicalType
 
-_SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "standard_conforming_strings": "on",
-}
 _MANY = 50_000  # rows from which a connection of its own is worth opening
 _BLOCK_ROWS, _BLOCK_BYTES = 16_384, 2 << 20  # what is parsed at once: it should fit the processor's cache
 
@@ -151,7 +143,7 @@ class PostgresConnector(PostgresObjects):
 
     def prepare(self) -> str:
         """A statement that makes a session's texts unambiguous, and what the datasource asks for."""
-        settings = dict(_SETTINGS)
+        settings = dict(UNAMBIGUOUS)
         if "schema" in self.options:
             settings["search_path"] = _quote(self.options["schema"])
         settings["statement_timeout"] = str(round(self.datasource.statement_timeout * 1000))
@@ -214,6 +206,10 @@ class PostgresReader(SqlReader):
                 return columns_of(self.session, oid, self.item.name)
             return columns_of(self.session, f"SELECT * FROM {relation(self.item, source)}", self.item.name)
 
+    def notes(self, source: Source) -> Sequence[str]:
+        with self.connector.errors():
+            return row_security(self.session, relation(self.item, source))
+
     def renamed(self, source: Source, names: Sequence[str]) -> str:
         """A query with its columns under other names."""
         return renamed(self.item, source, names)
@@ -237,7 +233,7 @@ class PostgresReader(SqlReader):
 
     def _blocks(self, text: str, rows: int, size: int) -> Generator[bytes, None, None]:
         """The rows of a query as CSV, many of them by a connection of its own."""
-        if self.snapshot is not None and self._estimated(text) >= _MANY:
+        if self.snapshot is not None and estimated_rows(self.session, text) >= _MANY:
             copy = CopyOut(self.session, self.snapshot, self.connector.prepare(), text)
             self.connector.copies.append(copy)
             try:
@@ -262,11 +258,6 @@ class PostgresReader(SqlReader):
                     block, held = io.BytesIO(), 0
         if held:
             yield block.getvalue()
-
-    def _estimated(self, text: str) -> int:
-        """How many rows the server expects."""
-        found = self.session.execute(f"EXPLAIN (FORMAT JSON) {text}".encode()).fetchone()
-        return int(found[0][0]["Plan"]["Plan Rows"]) if found else 0
 
     def close(self) -> None:
         self.connector.closed(self.session)

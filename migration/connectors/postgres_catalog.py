@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
+from migration.errors import MigrationError
 from migration.model import ColumnSpec, Counting, IndexSpec, KeySpec, OwnConstraint, TableSpec
 from migration.types import CanonicalType, enum, list_of, parse_type
 
@@ -19,6 +20,8 @@ _KINDS = {
     "m": "materialized view",
     "f": "foreign table",
 }
+_ROW_SECURITY = "SELECT 1 FROM pg_catalog.pg_class WHERE relrowsecurity LIMIT 1"
+_ROW_SECURITY_SINCE = 90_500
 ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 _COLUMNS = """
 SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
@@ -140,6 +143,9 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
         [oid],
     ).fetchone()
     assert head is not None
+    if head[2] not in _KINDS:
+        what = {"S": "a sequence", "i": "an index", "I": "an index", "c": "a type"}.get(head[2], "no table")
+        raise MigrationError("42809", f'"{head[1]}" of schema "{head[0]}" is {what}')
     rows = int(head[3]) if head[3] >= 0 and head[2] in "rpm" else None
     keys = [_key(row) for row in session.execute(_KEYS, [oid]).fetchall()]
     others = []
@@ -161,6 +167,29 @@ def remote_table(session: Session, path: Path, dialect: str) -> RemoteTable | No
         ).fetchall()
     }
     return RemoteTable(spec, _KINDS[head[2]], rows, statistics)  # type: ignore[arg-type]
+
+
+def row_security(session: Session, clause: str) -> tuple[str, ...]:
+    """A note where policies of row-level security may hide rows of what ``clause`` reads from the session's user.
+
+    The server says so itself: it plans no such statement while ``row_security`` is off.
+    """
+    if session.info.server_version < _ROW_SECURITY_SINCE or not session.execute(_ROW_SECURITY).fetchall():
+        return ()
+    session.execute("SAVEPOINT bough_policies")
+    try:
+        session.execute("SET LOCAL row_security = off")
+        session.execute(f"EXPLAIN SELECT * FROM {clause}".encode())
+    except psycopg.errors.InsufficientPrivilege as reason:
+        if reason.diag.source_function != "check_enable_rls":
+            return ()
+        said = reason.diag.message_primary
+        return (
+            f'row-level security: only rows that policies show to "{session.info.user}" are read ({said})',
+        )
+    finally:
+        session.execute("ROLLBACK TO SAVEPOINT bough_policies")
+    return ()
 
 
 def _special_index(

@@ -40,6 +40,12 @@ def watched(session: psycopg.Connection[Any]) -> None:
             session.execute(WATCH)
 
 
+def estimated_rows(session: psycopg.Connection[Any], text: str) -> int:
+    """How many rows of a query the server expects."""
+    found = session.execute(f"EXPLAIN (FORMAT JSON) {text}".encode()).fetchone()
+    return int(found[0][0]["Plan"]["Plan Rows"]) if found else 0
+
+
 def copied_lines(connection: Any, statement: bytes) -> Generator[memoryview, None, None]:
     """What COPY TO STDOUT sends on the session itself, a row each, without psycopg's own loop."""
     started = connection.exec_(statement)

@@ -104,6 +104,10 @@ class SqlReader(ABC):
         """Nothing: who reads keeps nobody from writing, unless an engine says so."""
         return None
 
+    def notes(self, source: Source) -> Sequence[str]:
+        """None, unless an engine hides rows from some users."""
+        return ()
+
     def keeps_extremes(self, source: Source) -> bool:
         """No, unless an engine says so."""
         return False

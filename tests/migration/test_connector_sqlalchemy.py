@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import time
 from pathlib import Path
 
 import duckdb
 import psycopg
+import pyarrow as pa
 import pytest
 from servers import Server
 
 from migration.connectors import connect
-from migration.connectors.base import Connector, Source
+from migration.connectors.alchemy_writer import _as_values
+from migration.connectors.base import Connector, ReadColumn, Source
 from migration.datasources import datasource
 from migration.errors import MigrationError
+from migration.model import ColumnSpec
 from migration.plan import plan
 from migration.transfer import run
 from migration.transfer_model import TransferOptions, TransferRequest
+from migration.types import time as clock
 
 WIDE = (
     "CREATE TABLE s AS SELECT i::BIGINT AS id, CASE WHEN i % 7 > 0 THEN 'näme ' || i END AS name, "
@@ -82,6 +87,82 @@ def test_a_table_moves_into_postgres(source: Connector, postgres: Server) -> Non
         )
         assert run(plan(request, target, source)).verdict == "pass"
         session.execute("DROP SCHEMA alchemy CASCADE")
+
+
+KEPT = {
+    "json": ('{"a" : 1e400, "a": 1.10}', "null", "12345678901234567890.5"),
+    "jsonb": ("null", '{"a": 1.10}', '"x"'),
+    "date": ("infinity", "12345-01-01", "0044-03-15 BC"),
+    "time": ("24:00:00", "12:34:56.000001"),
+    "timetz": ("24:00:00+02", "12:34:56+05:30"),
+    "timestamp": ("-infinity", "2020-02-03 04:05:06.000007"),
+    "timestamptz": ("infinity", "2020-02-03 04:05:06+00"),
+    "interval": ("1 mon -1 days +02:03:04.000005", "30 days"),
+    "float8": ("0.30000000000000004",),
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize("query", [False, True], ids=["table", "query"])
+@pytest.mark.parametrize("declared", KEPT)
+def test_no_driver_of_postgres_changes_a_value(
+    declared: str, query: bool, driver: str, postgres: Server, tmp_path: Path
+) -> None:
+    pytest.importorskip(driver)
+    uri = f"postgresql+{driver}://odd_texts@{postgres.host}:{postgres.port}/{postgres.database}"
+    source = connect(datasource("pg", "sqlalchemy", {"uri": uri}))
+    with psycopg.connect(
+        host=postgres.host, port=postgres.port, user=postgres.user, dbname=postgres.database, autocommit=True
+    ) as session:
+        session.execute("DROP SCHEMA IF EXISTS kept CASCADE; DROP ROLE IF EXISTS odd_texts")
+        session.execute(
+            "CREATE ROLE odd_texts LOGIN; CREATE SCHEMA kept; GRANT USAGE ON SCHEMA kept TO odd_texts; "
+            "ALTER ROLE odd_texts SET DateStyle = 'SQL, DMY'; ALTER ROLE odd_texts SET extra_float_digits = -5; "
+            "ALTER ROLE odd_texts SET IntervalStyle = 'sql_standard'"
+        )
+        session.execute(f"CREATE TABLE kept.s (i integer PRIMARY KEY, v {declared})".encode())
+        session.execute("GRANT SELECT ON kept.s TO odd_texts")
+        for number, value in enumerate(KEPT[declared]):
+            session.execute("INSERT INTO kept.s VALUES (%s, %s)", (number, value))
+        read = Source(query="SELECT v FROM kept.s ORDER BY i") if query else Source(path=("kept", "s"))
+        with source.reader() as reader:
+            try:
+                columns = [
+                    ReadColumn(item.name, item.type) for item in reader.describe(read) if item.name == "v"
+                ]
+                table = pa.Table.from_batches(list(reader.read(read, columns)))
+            except MigrationError:
+                # The types of a query are found by its values, and a driver may raise where Python has none.
+                assert query and declared in ("date", "timestamp", "timestamptz", "time", "timetz")
+            else:
+                with connect(datasource("native", "postgres", postgres.options)).reader() as plain:
+                    assert table.equals(pa.Table.from_batches(list(plain.read(read, columns))))
+        session.execute("DROP SCHEMA kept CASCADE; DROP ROLE odd_texts")
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("query", ["", "SELECT v FROM floats"], ids=["table", "query"])
+def test_a_float_of_mariadb_has_all_its_digits(query: str, mariadb: Server) -> None:
+    uri = f"mysql+pymysql://{mariadb.user}:open%20sesame@{mariadb.host}:{mariadb.port}/{mariadb.database}"
+    server = connect(datasource("maria", "sqlalchemy", {"uri": uri, "role": "read_write"}))
+    server.execute("DROP TABLE IF EXISTS floats")
+    server.execute("CREATE TABLE floats (v FLOAT)")
+    server.execute("INSERT INTO floats VALUES (16777216), (3.4028234663852886e38)")
+    with server.reader() as reader:
+        source = Source(query=query) if query else Source(path=("floats",))
+        batches = list(reader.read(source))
+    assert batches[0].column(0).type == pa.float32()
+    assert batches[0].column(0).to_pylist() == [16777216.0, 3.4028234663852886e38]
+    server.execute("DROP TABLE floats")
+
+
+def test_the_end_of_the_day_is_refused_where_a_driver_would_make_its_beginning_of_it(tmp_path: Path) -> None:
+    column = ColumnSpec("v", clock(6))
+    assert _as_values(pa.array([0, None], pa.int64()).view(pa.time64("us")), column) == [time(0), None]
+    with pytest.raises(MigrationError) as caught:
+        _as_values(pa.array([86_400_000_000], pa.int64()).view(pa.time64("us")), column)
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "v")
 
 
 def test_a_query_is_typed_by_all_its_values(tmp_path: Path) -> None:

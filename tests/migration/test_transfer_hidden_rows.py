@@ -1,0 +1,113 @@
+"""Rows that a source keeps from the datasource's user: whoever moves or compares the others is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from servers import Server
+
+from migration.connectors import connect
+from migration.connectors.base import Connector, Source
+from migration.datasources import datasource
+from migration.errors import MigrationError
+from migration.plan import plan
+from migration.reconcile import Side, reconcile
+from migration.transfer import run
+from migration.transfer_model import TransferRequest
+
+pytestmark = pytest.mark.postgres
+
+SECRETS = Source(path=("hidden", "secrets"))
+SOURCES = (
+    SECRETS,
+    Source(query="SELECT id FROM hidden.secrets WHERE id > 0"),
+    Source(path=("hidden", "shown")),
+)
+
+
+@pytest.fixture
+def session(postgres: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with psycopg.connect(
+        host=postgres.host, port=postgres.port, user=postgres.user, dbname=postgres.database, autocommit=True
+    ) as found:
+        found.execute(
+            "DROP SCHEMA IF EXISTS hidden CASCADE; DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; "
+            "CREATE SCHEMA hidden; GRANT USAGE ON SCHEMA hidden TO clerk; "
+            "CREATE TABLE hidden.secrets (id integer PRIMARY KEY, owner text); "
+            "INSERT INTO hidden.secrets VALUES (1, 'clerk'), (2, 'boss'); "
+            "CREATE TABLE hidden.open (id integer); INSERT INTO hidden.open VALUES (1); "
+            "GRANT SELECT ON ALL TABLES IN SCHEMA hidden TO clerk; "
+            "ALTER TABLE hidden.secrets ENABLE ROW LEVEL SECURITY; "
+            "CREATE POLICY own ON hidden.secrets USING (owner = current_user); "
+            "CREATE VIEW hidden.shown WITH (security_barrier) AS SELECT * FROM hidden.secrets; "
+            "GRANT CREATE ON SCHEMA hidden TO clerk; ALTER VIEW hidden.shown OWNER TO clerk; "
+            "CREATE SEQUENCE hidden.numbers; CREATE INDEX by_owner ON hidden.secrets (owner)"
+        )
+        yield found
+        found.execute("DROP SCHEMA hidden CASCADE; DROP ROLE clerk")
+
+
+def reached(postgres: Server, user: str) -> Connector:
+    return connect(datasource("source", "postgres", {**postgres.options, "user": user}))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Connector]:
+    file = tmp_path / "target.duckdb"
+    duckdb.connect(str(file)).close()
+    found = connect(datasource("there", "duckdb", {"path": str(file), "role": "read_write"}))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=("table", "query", "view"))
+def test_a_policy_that_hides_rows_is_said(
+    source: Source, postgres: Server, session: psycopg.Connection[tuple[object, ...]], target: Connector
+) -> None:
+    clerk = reached(postgres, "clerk")
+    result = run(plan(TransferRequest(source, ("main", "t")), clerk, target))
+    clerk.close()
+    assert result.rows_transferred == 1
+    assert [note for note in result.notes if "row-level security" in note and '"clerk"' in note]
+
+
+def test_who_sees_all_rows_is_told_nothing(
+    postgres: Server, session: psycopg.Connection[tuple[object, ...]], target: Connector
+) -> None:
+    for user, source, rows in (("clerk", Source(path=("hidden", "open")), 1), (postgres.user, SECRETS, 2)):
+        connector = reached(postgres, user)
+        result = run(plan(TransferRequest(source, ("main", f"t{rows}")), connector, target))
+        connector.close()
+        assert result.rows_transferred == rows
+        assert not [note for note in result.notes if "row-level security" in note]
+
+
+def test_tables_of_which_only_a_part_is_seen_are_not_said_to_be_equal(
+    postgres: Server, session: psycopg.Connection[tuple[object, ...]], target: Connector
+) -> None:
+    clerk = reached(postgres, "clerk")
+    run(plan(TransferRequest(SECRETS, ("main", "t")), clerk, target))
+    report = reconcile(Side(clerk, SECRETS), Side(target, Source(path=("main", "t"))))
+    clerk.close()
+    assert report.verdict == "inconclusive"
+    assert [check for check in report.checks if "row-level security" in check.detail]
+
+
+@pytest.mark.parametrize(("name", "what"), [("numbers", "a sequence"), ("by_owner", "an index")])
+def test_what_is_no_table_is_refused_as_what_it_is(
+    name: str,
+    what: str,
+    postgres: Server,
+    session: psycopg.Connection[tuple[object, ...]],
+    target: Connector,
+) -> None:
+    connector = reached(postgres, postgres.user)
+    with pytest.raises(MigrationError) as caught:
+        plan(TransferRequest(Source(path=("hidden", name)), ("main", "t")), connector, target)
+    connector.close()
+    assert caught.value.sqlstate == "42809"
+    assert what in caught.value.message
