@@ -65,7 +65,10 @@ class Comparison:
         parameters: Sequence[Any] = (),
         tolerance: float = 0.0,
         ordered: bool = False,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
+        """``release`` lets go of what the tree reads besides the branches, once nobody reads it any more."""
+        self._release = release
         self.answers = [Answer(name) for name in branches]
         self._tree = tree
         self._parameters = parameters
@@ -89,6 +92,7 @@ class Comparison:
 
     def close(self) -> None:
         self._snapshot.close()
+        self._release()
 
     # -- running ----------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ has in one step: less work, and the server never waits for the parser. Rules:
 2. A block holds whole rows: a COPY message is one row, and asyncpg delivers whole messages.
 3. It is an accelerator. Where the second connection cannot be had, ``open`` says so and the reader goes on with
    its first one.
-4. Cancelling interrupts the copy once: a second time would interrupt the cancel request on its way. Should that
-   request not arrive either, the server sees by itself that nobody listens (``WATCH``).
+4. Cancelling interrupts the copy once: a second time would interrupt the cancel request on its way. Rows that come
+   nevertheless are left with the connection; should the request not arrive either, the server sees by itself that
+   nobody listens (``WATCH``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import asyncpg
 import psycopg
 
 from migration.queues import ByteQueue, Stopped
+from migration.stopping import PATIENCE
 
 # A statement that sends nothing would run on for ever after its client is gone.
 WATCH = "SET client_connection_check_interval = '2s'"
@@ -206,7 +208,8 @@ class CopyOut:
                 self._queue.put(block.getvalue(), block.tell())
         finally:
             with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.close(timeout=30)  # sends the cancel request first, if one is due
+                # It sends the cancel request first, if one is due, and reads all that is still on its way: for nobody.
+                await connection.close(timeout=PATIENCE if self._cancelled else 30)
 
 
 def _parameters(beside: psycopg.Connection[Any]) -> Mapping[str, Any]:

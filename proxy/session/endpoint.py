@@ -47,6 +47,7 @@ from migration.types_parse import parse_type
 from proxy.session import endpoint_numbers, local_definition
 from proxy.session.analysis import WRITES
 from proxy.session.local_tables import spec_of
+from proxy.session.remote_places import RemotePlaces
 from proxy.sql.errors import from_engine
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind
@@ -74,6 +75,7 @@ class LocalConnector:
         self.branch = branch or session.connection.branch
         self.item = contract(DIALECT)
         self._open: list[Connection] = []
+        self.elsewhere = RemotePlaces(session)
 
     def connect(self, branch: str | None = None) -> Connection:
         """A session of its own on the branch (or on a pin of it), in UTC."""
@@ -178,6 +180,8 @@ class LocalConnector:
 
     def pin(self, holder: str) -> str:
         """Keeps the branch as it is now; the result is a snapshot for ``reader``, also after a restart."""
+        if self.elsewhere.in_use:
+            raise MigrationError("55P03", "a query that reads datasources has no snapshot to be kept")
         with translated():
             return pins.pin(
                 self.session.service.database, self.branch, holder, role=self.session.user, ttl=PIN_SECONDS
@@ -209,15 +213,15 @@ class LocalConnector:
         self, statement: str, *, dry_run: bool = False, rows_between: tuple[int, int] | None = None
     ) -> Executed:
         """A statement of the client's own dialect, in a transaction of its own."""
+        from proxy.session import local_text
         from proxy.session.endpoint_writer import LocalWriter
 
         found = self.prepared(statement)
         kind = found.kind.value
-        assert found.statement is not None
         self.refuse_writing()
         with LocalWriter(self, self.connect()) as writer:
-            with translated():
-                rows = writer.connection.execute(found.statement).rowcount
+            with translated(), local_text.placed(self.session, found) as placed:
+                rows = writer.connection.execute(placed).rowcount
             rows = rows if found.kind in (*WRITES, Kind.CREATE_TABLE_AS) else None
             guard_rows(rows, rows_between)
             if dry_run:
@@ -248,6 +252,7 @@ class LocalConnector:
             return local_text.statement(self.session, statement, self.catalog())
 
     def interrupt(self) -> None:
+        self.elsewhere.interrupt()
         for connection in tuple(self._open):
             connection.interrupt()
 
@@ -260,6 +265,7 @@ class LocalConnector:
     def close(self) -> None:
         for connection in tuple(self._open):
             self.closed(connection)
+        self.elsewhere.close()
 
 
 class LocalReader(SqlReader):
@@ -281,12 +287,24 @@ class LocalReader(SqlReader):
         if found is not None:
             tree = tree.from_(exp.table_(found.name, db=found.schema, quoted=True))
         else:
-            tree = tree.from_(exp.Subquery(this=parsed(source.query), alias=exp.TableAlias(this="q")))
+            with translated():
+                query = self.connector.elsewhere.placed(source.query, with_rows=False)
+            tree = tree.from_(exp.Subquery(this=query, alias=exp.TableAlias(this="q")))
         return described(self.connection, tree)
+
+    def check(self, source: Source) -> None:
+        super().check(source)
+        if source.query:
+            with translated():
+                self.connector.elsewhere.know(source.query)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
         with translated():
-            return self.connection.execute(parsed(text)).fetchall()
+            return self.connection.execute(self._tree(text)).fetchall()
+
+    def _tree(self, text: str) -> exp.Expr:
+        elsewhere = self.connector.elsewhere
+        return elsewhere.placed(text) if elsewhere.in_use else parsed(text)
 
     def projection(self, column: ReadColumn) -> str:
         name = self.item.identifiers.quoted(column.name)
@@ -295,18 +313,20 @@ class LocalReader(SqlReader):
     def stream(
         self, text: str, columns: Sequence[ReadColumn], rows: int, size: int
     ) -> Iterator[pa.RecordBatch]:
-        return streamed(self.connection, text, columns, rows, size)
+        with translated():
+            tree = self._tree(text)
+        return streamed(self.connection, tree, columns, rows, size)
 
     def close(self) -> None:
         self.connector.closed(self.connection)
 
 
 def streamed(
-    connection: Connection, text: str, columns: Sequence[ReadColumn], rows: int, size: int
+    connection: Connection, tree: exp.Expr, columns: Sequence[ReadColumn], rows: int, size: int
 ) -> Iterator[pa.RecordBatch]:
     """The batches of a query whose columns are ``exported``, in canonical form."""
     with translated():
-        for batch in connection.cursor.arrow_batches(connection.plan(parsed(text)).sql, rows):
+        for batch in connection.cursor.arrow_batches(connection.plan(tree).sql, rows):
             arrays = [imported(array, item) for array, item in zip(batch.columns, columns, strict=True)]
             whole = pa.record_batch(arrays, names=[item.name for item in columns])
             step = max(1, size * whole.num_rows // max(whole.nbytes, 1))

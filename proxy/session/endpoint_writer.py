@@ -139,7 +139,7 @@ class LocalWriter(SqlWriter):
             f"{exported(name, column.type)} AS {name}" for name, column in zip(names, columns, strict=True)
         )
         text = f"SELECT {picked} FROM ({query}) AS q"
-        batches = list(streamed(self.connection, text, columns, BATCH_ROWS, BATCH_BYTES))
+        batches = list(streamed(self.connection, parsed(text), columns, BATCH_ROWS, BATCH_BYTES))
         return pa.Table.from_batches(batches, arrow_schema([(item.name, item.type) for item in columns]))
 
     # -- staging --------------------------------------------------------------------------------------------------
@@ -321,5 +321,5 @@ class LocalWriter(SqlWriter):
             f"{exported(name, column.type)} AS {name}" for name, column in zip(names, columns, strict=True)
         )
         return streamed(
-            self.connection, f"SELECT {picked} FROM {self.q(path)}", columns, BATCH_ROWS, BATCH_BYTES
+            self.connection, parsed(f"SELECT {picked} FROM {self.q(path)}"), columns, BATCH_ROWS, BATCH_BYTES
         )

@@ -5,12 +5,15 @@ Rules:
 1. They are read and guarded as the session's own are, macros of the branch included; their strings and casts to text
    have the types and the texts that they have there.
 2. What the session answers itself (current_user, current_database) is put in its place.
-3. Commands, system views, the system catalog and tables of datasources are refused (0A000): they are put in place for
-   a statement of the session only, whose rows do not come through a connector.
+3. Tables of datasources may be read: the connector puts rows in their place (``remote_places``, ``placed``). Commands,
+   system views and the system catalog are refused (0A000): they are put in place for a statement of the session only,
+   whose rows do not come through a connector.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,12 +22,12 @@ from sqlglot import exp
 from branching import ddl_model
 from branching.errors import BoughError
 from branching.model import Catalog
-from migration.ddl_quoting import spelled
 from proxy.catalog.rewrite import mentions_catalog
 from proxy.session import introspection, views
 from proxy.session.functions import called, commands_in, session_calls
 from proxy.session.parameters import columns_of
-from proxy.session.remote_relations import relations
+from proxy.session.remote_relations import refuse_in_definition, relations
+from proxy.session.remote_scans import RemoteScans, columns_elsewhere
 from proxy.sql.guard import with_macros
 from proxy.sql.in_place import in_place
 from proxy.sql.prepare import Prepared
@@ -45,13 +48,7 @@ def query(session: Session, text: str) -> str:
             "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
         )
     _refuse(prepared.tree, "a query of local")
-    for found in relations(session, tree := prepared.tree.copy()):
-        raise BoughError(
-            "0A000",
-            f"a query of local cannot read {found.label} here",
-            hint=f"Read it FROM {spelled(found.datasource)}, or "
-            f"CREATE TABLE … AS SELECT … FROM {found.label} first.",
-        )
+    relations(session, tree := prepared.tree.copy())  # takes ``local.`` off
     return _answered(session, tree).sql("duckdb")
 
 
@@ -64,15 +61,36 @@ def statement(session: Session, text: str, catalog: Catalog) -> Prepared:
     if tree is None:
         if isinstance(found.payload, ddl_model.CreateView):
             _refuse(found.payload.query, "a view")
+        refuse_in_definition(session, found.statement)
         return found
     _refuse(tree, "a statement for local")
+    relations(session, tree := tree.copy())  # takes ``local.`` off
+    return replace(found, tree=_answered(session, tree))
+
+
+@contextmanager
+def placed(session: Session, prepared: Prepared) -> Iterator[exp.Expr | ddl_model.Ddl]:
+    """What the engine runs of a ``statement``: with rows in the place of tables elsewhere, which are let go of then."""
+    assert prepared.statement is not None
+    if prepared.tree is None:
+        yield prepared.statement
+        return
+    scans = RemoteScans(session, prepared.tree.copy(), (), within=True)
+    try:
+        yield scans.load() if scans.relations else prepared.tree
+    finally:
+        scans.close()
+
+
+def refuse_elsewhere(session: Session, tree: exp.Expr) -> None:
+    """0A000 for a statement that reads datasources, where it is run in several steps."""
     for relation in relations(session, tree.copy()):
         raise BoughError(
             "0A000",
-            f"a statement for local cannot read {relation.label} here",
-            hint="Send the statement itself.",
+            f"a statement that is validated cannot read {relation.label}",
+            detail="Its query runs a second time, and would read other rows.",
+            hint="TRANSFER (SELECT …) TO local.table checks what it moves; or run it without validate.",
         )
-    return replace(found, tree=_answered(session, tree))
 
 
 def _read(session: Session, text: str, catalog: Catalog) -> Prepared:
@@ -80,6 +98,8 @@ def _read(session: Session, text: str, catalog: Catalog) -> Prepared:
     prepared = session.service.statements.prepare(text, allowed)
     connection = session.prepare_connection()
     known = columns_of(catalog, session.search_path(), connection.temporary)
+    if prepared.tree is not None and session.statements.reads_elsewhere(prepared):
+        known = columns_elsewhere(session, prepared.tree, known, within=True)
     return in_place(prepared, known, connection.database.engine.spelled)[0]
 
 

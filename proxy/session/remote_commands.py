@@ -76,7 +76,27 @@ class RemoteCommands:
     ) -> Iterator[tuple[Connector, ...]]:
         """The datasources of these names, until the command is over. ``branch``: of the last one, ``source_branch``: of
         the first, if they are local."""
+        self._begin()
+        with self.also_opened(*names, branch=branch, source_branch=source_branch) as found:
+            yield found
+
+    def _begin(self) -> None:
+        """What now runs can be stopped; 57014 where the statement has been cancelled before."""
         self.stop = threading.Event()
+        if self.session.cancelled:
+            self.stop.set()
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """57014 once somebody wants what runs to end."""
+        if self.stop.is_set():
+            raise BoughError("57014", self.session.cancel_reason())
+
+    @contextmanager
+    def also_opened(
+        self, *names: str, branch: str | None = None, source_branch: str | None = None
+    ) -> Iterator[tuple[Connector, ...]]:
+        """``opened`` for a command that runs: its cancel ends them too."""
         found: list[Connector] = []
         try:
             for number, name in enumerate(names, 1):
@@ -196,7 +216,7 @@ class RemoteCommands:
     def listing(self) -> list[tuple[Any, ...]]:
         """Every datasource, and whether it answers: the rows of SHOW DATASOURCES."""
         rows: list[Any] = [(LOCAL, "duckdb", True, "read_write", self._branch(), "public", None)]
-        self.stop = threading.Event()
+        self._begin()
         items = list(self.state.datasources)
         for item, error in zip(items, availability.ask(self.state, items, self.stop), strict=True):
             schema = item.options.get("schema")
@@ -230,8 +250,8 @@ class RemoteCommands:
 
     @run.register
     def _query(self, command: c.QueryDatasource) -> Outcome:
+        self._begin()
         connector = self.connector(command.datasource)
-        self.stop = threading.Event()
         self._open.append(connector)
         query = self.local_query(command.query) if command.datasource == LOCAL else command.query
         cursor = self.session.service.database.root.cursor()

@@ -25,6 +25,8 @@ from branching.resolve import schema_name
 from migration.connectors.base import Path
 from migration.datasources import LOCAL
 from migration.ddl_quoting import spelled
+from migration.errors import MigrationError
+from migration.model import ColumnSpec
 from proxy.sql.rules.clauses import LOCKED
 
 if TYPE_CHECKING:
@@ -245,6 +247,20 @@ def refuse_in_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> No
             detail=f"It names {found.label}, which is not on any branch.",
             hint=f"CREATE TABLE … AS SELECT … FROM {found.label}, or make the view over there.",
         )
+
+
+def check_names(relation: RemoteRelation, columns: Sequence[ColumnSpec]) -> None:
+    """HV004 for names that the engine takes for one."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.name.lower(), column.name)
+        if other != column.name:
+            raise MigrationError(
+                "HV004",
+                f'columns "{other}" and "{column.name}" of {relation.label} differ by case alone',
+                hint=f"Rename one: QUERY {spelled(relation.datasource)} AS $$ SELECT … $$.",
+                column=column.name,
+            )
 
 
 def needed_columns(tree: exp.Expr, node: exp.Table, columns: Sequence[str]) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ import pyarrow as pa
 from sqlglot import exp
 
 from branching.engine.base import Cursor, EngineError
-from branching.errors import BoughError
 from branching.names import HIDDEN_PREFIX, literal, quote
 from migration.connectors.base import Connector, ReadColumn, Reader, Source
 from migration.connectors.duckdb_forms import plain, restored
@@ -37,7 +36,14 @@ from migration.types_map import map_canonical
 from proxy.session import functions, views
 from proxy.session.outcome import Outcome
 from proxy.session.remote_filters import Filters
-from proxy.session.remote_relations import RemoteRelation, alike, named, needed_columns, relations
+from proxy.session.remote_relations import (
+    RemoteRelation,
+    alike,
+    check_names,
+    named,
+    needed_columns,
+    relations,
+)
 from proxy.session.scratch import Scratch
 from proxy.sql.parameters import ColumnsOf
 
@@ -60,9 +66,8 @@ class _Scan:
     filtered: bool
     limit: int | None
     place: str = ""
-    fitted: dict[str, str] = field(
-        default_factory=dict
-    )  # numerics without limits: the type their values need
+    # Numerics without limits, and the type their values need
+    fitted: dict[str, str] = field(default_factory=dict)
 
     def empty(self) -> str:
         """A relation of this shape without rows."""
@@ -83,10 +88,15 @@ class _Scan:
 class RemoteScans:
     """The datasources' tables in one run of one statement; ``close`` lets go of their rows."""
 
-    def __init__(self, session: Session, tree: exp.Expr, values: Sequence[Any]) -> None:
-        """``tree`` is the caller's own copy and is changed; nothing is read before ``describe`` or ``load``."""
+    def __init__(
+        self, session: Session, tree: exp.Expr, values: Sequence[Any], *, within: bool = False
+    ) -> None:
+        """``tree`` is the caller's own copy and is changed; nothing is read before ``describe`` or ``load``.
+        ``within``: a command runs already, whose cancel ends this too."""
         self._session = session
         self._commands = session.commands.remote
+        self._opened = self._commands.also_opened if within else self._commands.opened
+        self._reading: tuple[Connector, ...] = ()
         self._values = values
         self._scratch = Scratch(session.service.database, session.setting("TimeZone") or "UTC")
         self.tree = tree
@@ -94,14 +104,26 @@ class RemoteScans:
         self.rows: dict[str, int] = {}
         self._scans: list[_Scan] = []
 
-    # -- the three ways to use it ---------------------------------------------------------------------------------
+    # -- the ways to use it ---------------------------------------------------------------------------------
 
     def describe(self) -> exp.Expr:
         """The statement with relations of the right shape and without rows."""
-        self._with_readers(lambda _readers: None)
-        for scan in self._scans:
-            views.replace(scan.relation.node, scan.empty())
+        return self._replaced(self.shapes())
+
+    def _replaced(self, found: Sequence[str]) -> exp.Expr:
+        for scan, sql in zip(self._scans, found, strict=True):
+            views.replace(scan.relation.node, sql)
         return self.tree
+
+    def shapes(self) -> list[str]:
+        """A query without rows for each relation."""
+        self._with_readers(lambda _readers: None)
+        return [scan.empty() for scan in self._scans]
+
+    @property
+    def depends_on_rows(self) -> bool:
+        """Whether a type of ``shapes`` is another where there are rows."""
+        return any(_is_wide(column) for scan in self._scans for column, _ in scan.columns)
 
     def types(self) -> dict[tuple[str, str], dict[str, str]]:
         """The engine's types of the columns, by the schema and name that the statement gives."""
@@ -115,14 +137,21 @@ class RemoteScans:
 
     def load(self, *, bind: bool = False, only_shape: bool = False) -> exp.Expr:
         """The statement over the rows, which are read now (``only_shape``: not). ``bind``: look up names first."""
+        return self._replaced(self.fill(bind=bind, only_shape=only_shape))
+
+    def fill(self, *, bind: bool = False, only_shape: bool = False) -> list[str]:
+        """A query over the rows for each relation, which are read now."""
         try:
             self._with_readers(lambda readers: self._fill({} if only_shape else readers, bind))
         except BaseException:
             self.close()
             raise
-        for scan in self._scans:
-            views.replace(scan.relation.node, scan.placed())
-        return self.tree
+        return [scan.placed() for scan in self._scans]
+
+    def interrupt(self) -> None:
+        """Stops the reading. From any thread."""
+        for connector in self._reading:
+            connector.interrupt()
 
     def queries(self) -> Iterator[str]:
         """What is sent, a line for each relation."""
@@ -144,7 +173,8 @@ class RemoteScans:
     def _with_readers(self, work: Callable[[dict[str, Reader]], None]) -> None:
         names = tuple(dict.fromkeys(relation.datasource for relation in self.relations))
         readers: dict[str, Reader] = {}
-        with self._commands.opened(*names) as connectors:
+        with self._opened(*names) as connectors:
+            self._reading = connectors
             try:
                 for name, connector in zip(names, connectors, strict=True):
                     readers[name] = connector.reader()
@@ -156,6 +186,7 @@ class RemoteScans:
                 ]
                 work(readers)
             finally:
+                self._reading = ()
                 for reader in readers.values():
                     with suppress(MigrationError):
                         reader.close()
@@ -167,7 +198,7 @@ class RemoteScans:
         found = reader.describe(Source(path=relation.path))
         needed = needed_columns(self.tree, relation.node, [column.name for column in found])
         chosen = [column for column in found if column.name in needed]
-        _check_names(relation, chosen)
+        check_names(relation, chosen)
         pushed = Filters(relation.node, found, item, self._constant).pushed()
         shown = [item.identifiers.quoted(column.name) for column in chosen] or [f"1 AS {_ROW}"]
         query = f"SELECT {', '.join(shown)} FROM {quoted_path(relation.path, item)}"
@@ -228,6 +259,7 @@ class RemoteScans:
         self._session.connection.describe(copied, functions.keep_used(copied, self._values))
 
     def _read(self, scan: _Scan, reader: Reader, cursor: Cursor) -> None:
+        self._commands.check_stop()
         columns = [ReadColumn(column.name, column.type) for column, _ in scan.columns]
         values = [_value(f'"c{number}"', column, kind) for number, (column, kind) in enumerate(scan.columns)]
         source = Source(query=scan.query) if scan.filtered else Source(path=scan.relation.path)
@@ -239,8 +271,7 @@ class RemoteScans:
         insert = f"INSERT INTO {scan.place} SELECT {', '.join(values)} FROM {_GIVEN}"
         rows = 0
         for batch in reader.read(source, columns, limit=scan.limit):
-            if self._commands.stop.is_set():
-                raise BoughError("57014", "canceling statement due to user request")
+            self._commands.check_stop()
             arrays = [plain(array) for array in batch.columns]
             cursor.register(_GIVEN, pa.table(arrays, names=[f"c{number}" for number in range(len(arrays))]))
             try:
@@ -254,19 +285,6 @@ class RemoteScans:
         for column, kind in scan.columns:
             if kind == _WIDE and _is_wide(column):
                 scan.fitted[column.name] = _fitted(scan, column, cursor)
-
-
-def _check_names(relation: RemoteRelation, columns: Sequence[ColumnSpec]) -> None:
-    seen: dict[str, str] = {}
-    for column in columns:
-        other = seen.setdefault(column.name.lower(), column.name)
-        if other != column.name:
-            raise MigrationError(
-                "HV004",
-                f'columns "{other}" and "{column.name}" of {relation.label} differ by case alone',
-                hint=f"Rename one: QUERY {spelled(relation.datasource)} AS $$ SELECT … $$.",
-                column=column.name,
-            )
 
 
 def _is_wide(column: ColumnSpec) -> bool:
@@ -351,13 +369,15 @@ def run(
         raise
 
 
-def columns_elsewhere(session: Session, tree: exp.Expr, otherwise: ColumnsOf) -> ColumnsOf:
+def columns_elsewhere(
+    session: Session, tree: exp.Expr, otherwise: ColumnsOf, *, within: bool = False
+) -> ColumnsOf:
     """Column types by the name a statement uses, of datasources' tables too: for its parameters and strings.
 
     A datasource is asked at the first look at one of its tables. Where two tables have one name (``a.s.t`` and
     ``b.s.t``), only columns that are alike are known.
     """
-    scans = RemoteScans(session, tree.copy(), ())
+    scans = RemoteScans(session, tree.copy(), (), within=within)
     remote = {id(relation.node) for relation in scans.relations}
     elsewhere = {named(relation.node) for relation in scans.relations}
     here = {named(node) for node in scans.tree.find_all(exp.Table) if id(node) not in remote}

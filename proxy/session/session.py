@@ -56,7 +56,7 @@ class Session:
         self.teller: Callable[[str], None] = lambda _text: None  # a NOTICE to the client at once; on the loop
         self.timed_out = False
         self._watching = False
-        self._cancelled = False  # what is watched has been cancelled, and may not have noticed
+        self.cancelled = False  # what is watched has been cancelled, and may not have noticed
         self._loop = asyncio.get_running_loop()
         self._sleeper: asyncio.Event | None = None
         self._busy = threading.Event()
@@ -140,7 +140,7 @@ class Session:
 
     def cancel(self) -> None:
         """Stops what runs now, or what it does next; nothing if nothing does."""
-        self._cancelled = self._watching
+        self.cancelled = self._watching
         if self._sleeper is not None:
             self._loop.call_soon_threadsafe(self._sleeper.set)
         elif self._busy.is_set() and self.connection is not None:
@@ -193,7 +193,7 @@ class Session:
     def _stopping(self) -> asyncio.Event:
         """What a cancel sets; set already if one has come."""
         event = asyncio.Event()
-        if self._cancelled:
+        if self.cancelled:
             event.set()
         return event
 
@@ -209,7 +209,7 @@ class Session:
                 self.connection.forget_interrupt()
             self._busy.set()
             try:
-                if self._cancelled:  # while the client read, between two pieces of the work
+                if self.cancelled:  # while the client read, between two pieces of the work
                     raise BoughError("57014", self.cancel_reason())
                 return await self.run(work)
             except BaseException as error:
@@ -233,7 +233,7 @@ class Session:
             self._timed, self._statement_timeout = stamp, self.timeout_seconds("statement_timeout")
         timeout = self._statement_timeout
         timer = self._loop.call_later(timeout, self._time_out) if timeout else None
-        self.timed_out = self._cancelled = False
+        self.timed_out = self.cancelled = False
         self._watching = True
         self.state = "active"
         try:

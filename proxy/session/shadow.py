@@ -3,7 +3,7 @@
 Rules:
 
 1. Read-only by the grammar (a SELECT, and nothing that the session answers itself) and by the engine (a read-only
-   transaction, which refuses ``nextval`` too).
+   transaction, which refuses ``nextval`` too). Tables of datasources are read once, before, for all branches.
 2. Where a row stands for a branch (the default form, plans), an error is shown in it. Where rows of the query stand,
    a branch without rows would look like a branch that agrees: the error is the command's.
 3. What makes two right answers differ is said in a notice: columns that differ, functions that never answer alike.
@@ -25,6 +25,7 @@ from branching.volatility import is_volatile
 from proxy.commands import Command
 from proxy.commands import branch as c
 from proxy.session.outcome import Outcome, described, table
+from proxy.session.remote_scans import RemoteScans
 from proxy.sql.errors import from_engine
 from proxy.sql.split import Source
 from proxy.sql.statements import Kind
@@ -64,7 +65,7 @@ def run(session: Session, command: c.ShadowQuery) -> Outcome:
 
 def engine_columns(session: Session, command: c.ShadowQuery) -> tuple[ResultColumn, ...]:
     """The columns of the forms whose columns are the query's; nothing runs but the binding of names."""
-    comparison = _comparison(session, command)
+    comparison = _comparison(session, command, only_shape=True)
     try:
         comparison.bind()
         for answer in comparison.answers:
@@ -95,7 +96,7 @@ def message(error: BoughError | EngineError) -> str:
     return f"{shown.sqlstate}: {shown.message}"
 
 
-def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
+def _comparison(session: Session, command: c.ShadowQuery, *, only_shape: bool = False) -> Comparison:
     if not session.service.settings.shadow_mode_enabled:
         raise BoughError(
             "0A000",
@@ -110,14 +111,18 @@ def _comparison(session: Session, command: c.ShadowQuery) -> Comparison:
     assert connection is not None
     if is_volatile(tree):
         connection.notices.append("the query calls a function that gives another answer each time")
+    scans = RemoteScans(session, tree.copy(), values)
+    if scans.relations:
+        scans.describe() if only_shape else scans.load()
     comparison = Comparison(
         session.service.database,
         command.branches,
-        tree,
+        scans.tree,
         reading=reading(session),
         parameters=values,
         tolerance=command.tolerance,
         ordered=command.ordered,
+        release=scans.close,
     )
     session.reading = comparison
     return comparison
@@ -143,11 +148,12 @@ def _query(session: Session, command: c.ShadowQuery) -> tuple[exp.Expr, list[Any
             hint="Writes belong on one branch: BRANCH SWITCH there.",
         )
     found = statements.analyse(prepared)
-    if not found.is_plain or found.sleeps or statements.reads_elsewhere(prepared):
+    statements.reads_elsewhere(prepared)  # says where a name of three parts is of nothing
+    if not found.is_plain or found.sleeps:
         raise BoughError(
             "0A000",
             "SHADOW QUERY reads tables and views of the branches",
-            detail="This query reads the system's or a datasource's, or calls a function that the session answers.",
+            detail="This query reads the system's, or calls a function that the session answers.",
             hint="BRANCH DIFF … WITH (format 'schema') compares the definitions of two branches.",
         )
     values = list(command.values if command.values is not None else [None] * prepared.parameter_count)

@@ -26,7 +26,7 @@ from migration.tools import MAX_ROWS, Tools
 from migration.transfer_model import TransferRequest, TransferResult, split_columns
 from proxy.commands.remote import CallTool
 from proxy.commands.results import DATASOURCES
-from proxy.session import remote_rows, transfer_commands
+from proxy.session import local_text, remote_rows, transfer_commands
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, table
 from proxy.sql.array_text import parse_array
@@ -71,6 +71,8 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
             local = open_(LOCAL) if arguments.get("validate") and _is_local(arguments) else None
             if isinstance(local, LocalConnector):  # checked statements are read in the engine's own dialect
                 tree = local.prepared(str(arguments["query"])).tree
+                if tree is not None:
+                    local_text.refuse_elsewhere(commands.session, tree)
                 arguments["query"] = tree.sql("duckdb") if tree is not None else arguments["query"]
             found = getattr(tools, command.name)(**arguments)
         finally:

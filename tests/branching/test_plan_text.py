@@ -14,10 +14,16 @@ def test_frames_still_close() -> None:
         "│ Table: s1.bough_data.d5      │",
         "│ Table: s1.main.airlines      │",
         "│ Filters: _bough_branch = 224 │",
+        '│ Table: _bough_scratch_12.pg."odd t_1" │',
+        "│ Table: _bough_scratch_3.pg.users_12 │",
     ]
     shown = logical(lines)
     assert [len(line) for line in shown] == [len(line) for line in lines]
     assert shown[1] == "│ Table: public.airlines       │"
+    assert [line.split() for line in shown[3:]] == [
+        ["│", "Table:", 'pg."odd', 't"', "│"],
+        ["│", "Table:", "pg.users", "│"],
+    ]
 
 
 def test_a_branchs_plan_names_no_storage() -> None:

@@ -571,7 +571,6 @@ def test_a_branch_and_a_schema_come_before_a_datasource(
         ("CREATE INDEX ON {t} (id)", "0A000"),
         ("COMMENT ON TABLE {t} IS 'x'", "0A000"),
         ("CREATE VIEW seen AS SELECT id FROM {t}", "0A000"),
-        ("TRANSFER (SELECT * FROM {t}) TO local.copied", "0A000"),
         ("SELECT id + name FROM {t}", None),
     ],
 )

@@ -15,6 +15,7 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Source
 from migration.connectors.postgres import PostgresConnector
+from migration.connectors.postgres_stream import CopyOut
 from migration.datasources import datasource
 from migration.errors import MigrationError
 from migration.plan import plan
@@ -131,6 +132,20 @@ def test_a_copy_is_interrupted_at_once(pg: PostgresConnector, postgres: Server, 
         done.set()
         thread.join()
     assert refusal.value.sqlstate == "57014"
+    assert backends(postgres) == 0
+
+
+@pytest.mark.postgres
+def test_rows_without_end_are_left_by_who_wants_no_more(pg: PostgresConnector, postgres: Server) -> None:
+    """The server sends and sends: who closes the reader does not wait for the last row."""
+    with pg.reader() as reader:
+        copy = CopyOut(
+            reader.session, str(reader.snapshot), pg.prepare(), "SELECT generate_series(1, 1000000000000)"
+        )
+        assert copy.open(1_000, 10_000)
+        blocks = copy.blocks()
+        assert next(blocks).startswith(b"1\n2\n")
+        blocks.close()
     assert backends(postgres) == 0
 
 
