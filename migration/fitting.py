@@ -113,7 +113,7 @@ def narrowed(
         return _postgres(source, declared)
     if name == "clickhouse":
         return _clickhouse(declared)
-    if name == "sqlite" and _is_numeric(declared):
+    if name == "sqlite" and makes_numbers(declared):
         if target.kind in ("text", "json"):
             return ("no_number",)
         if source.is_integer and target.kind == "decimal":  # beyond 64 bits it makes a double
@@ -172,7 +172,7 @@ def _postgres(source: CanonicalType, declared: str) -> tuple[str, ...]:
     return (f"whole:{precision - scale}",) if scale > precision else ()  # numeric(3,5): below a hundredth
 
 
-def _is_numeric(declared: str) -> bool:
+def makes_numbers(declared: str) -> bool:
     """Whether SQLite makes a number of a text that looks like one in a column declared so (its rules of affinity)."""
     upper = declared.upper()
     if "INT" in upper:

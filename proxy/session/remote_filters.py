@@ -25,6 +25,7 @@ from sqlglot import exp
 from migration.connectors.queries import literal, quoted
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
+from migration.fitting import makes_numbers
 from migration.model import ColumnSpec
 
 Constant = Callable[[exp.Expr], Any]  # the value of a constant expression; raises ValueError if it has none
@@ -193,6 +194,8 @@ class Filters:
             and (found.declared or "").lower().split("(")[0].strip() not in _PLAIN_TEXT
         ):
             raise _Unsent
+        if self._item.name == "sqlite" and found.type.kind == "text" and makes_numbers(found.declared or ""):
+            raise _Unsent  # it keeps numbers, which are less than any text
         if self._item.name == "mysql" and (found.declared or "").lower().startswith("year"):
             raise _Unsent  # 42 is 2042 to a YEAR
         return found

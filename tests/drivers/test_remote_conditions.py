@@ -205,3 +205,25 @@ def test_a_column_that_has_the_tables_name_is_not_read_for_it(
     assert client.execute("SELECT id FROM e_owner.public.owner").fetchall() == [(1,)]
     with pytest.raises(psycopg.Error, match=r'column "owner" of .* has type oid'):
         client.execute("SELECT owner FROM e_owner.public.owner")
+
+
+@pytest.mark.parametrize("condition", ["t > '0a'", "t < '5a'", "t >= '1.5'", "t LIKE '%e%'", "t = '5'"])
+def test_a_text_column_of_sqlite_that_keeps_numbers_is_compared_by_its_texts(
+    condition: str, client: psycopg.Connection[Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("strings") / "strings.sqlite"
+    with closing(sqlite3.connect(file)) as made, made:
+        made.execute("CREATE TABLE s (k integer, t STRING)")  # no CHAR or TEXT in it: '5' becomes the number
+        made.execute(
+            "INSERT INTO s VALUES (1, '5'), (2, 'abc'), (3, '1.50'), (4, '1e20'), (5, '01'), (6, NULL)"
+        )
+    client.execute(f"CREATE DATASOURCE strings TYPE sqlite OPTIONS (path '{file}')")  # type: ignore[arg-type]
+    client.execute("CREATE TEMPORARY TABLE here AS SELECT * FROM strings.main.s")
+    answers = [
+        client.execute(f"SELECT k, t FROM {table} WHERE {condition} ORDER BY k").fetchall()  # type: ignore[arg-type]
+        for table in ("here", "strings.main.s")
+    ]
+    client.execute("DROP TABLE here")
+    client.execute("DROP DATASOURCE strings")
+    assert answers[0] == answers[1]
+    assert answers[0]
