@@ -28,6 +28,7 @@ from migration.ddl_quoting import quote_text
 from migration.dialects import contract
 from migration.documents import IN_PYTHON, LENGTHS, MEANT, TEMPORAL, is_meant
 from migration.measures import MEASURED_DIGITS
+from migration.members import outside
 from migration.types import CanonicalType, integer_range, list_of
 
 DIALECTS = ("duckdb", "postgres", "mysql")
@@ -219,6 +220,8 @@ def _mysql(guard: str, type_: CanonicalType, column: str) -> str | None:
         return None
     if word == "charset":
         return lacking(argument, column, "mysql")
+    if word == "one_of":
+        return outside(argument, f"CONVERT({column} USING utf8mb4)", "mysql")
     if type_.kind != "text":
         return None
     text = f"CONVERT({column} USING utf8mb4)"
@@ -240,6 +243,8 @@ def _scalar(guard: str, type_: CanonicalType, column: str, *, duckdb: bool) -> s
     text = _text(column, duckdb=duckdb)
     if word == "charset":
         return lacking(argument, text, "duckdb" if duckdb else "postgres")
+    if word == "one_of":
+        return outside(argument, text, "duckdb" if duckdb else "postgres")
     if word == "unpadded":
         return f"right({text}, 1) = ' '"
     if word == "octets_exactly":

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.members import listed
 
 
 def in_words(guard: str) -> str:
@@ -37,6 +38,8 @@ def in_words(guard: str) -> str:
         return plain[word]
     if word in ("whole", "scale") and argument.startswith("-"):
         return f"not below 1E{argument}" if word == "whole" else f"no multiples of 1E{argument[1:]}"
+    if word == "one_of":
+        return f"none of {listed(argument)}"
     if word == "seconds":
         return f"outside the years {_year(low)} to {_year(high)}"
     return {

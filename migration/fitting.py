@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from migration.dialects import contract
 from migration.dialects.base import Cast
+from migration.members import into_enum
 from migration.types import CanonicalType, integer_range
 from migration.types_map import Mapping, as_json, map_canonical
 from migration.types_parse import parse_type
@@ -59,6 +60,8 @@ def _fit(source: CanonicalType, target: CanonicalType, declared: str, dialect: s
         return Mapping(source, declared, chosen.loss, chosen.reason, chosen.cast, chosen.guards)
     if source == target or _same(source, target):
         return Mapping(source, declared, "exact")
+    if (member := into_enum(source, target, declared)) is not None:
+        return member
     if source.kind == target.kind == "interval":
         return _interval(source, target, declared)
     if source.is_integer and target.is_integer:

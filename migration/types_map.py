@@ -15,7 +15,7 @@ Guards also stand beside exact mappings, for values a type admits and the target
 ``no_nul`` no NUL character · ``year:a..b`` years within · ``time:0..24`` within a day, the end included
 (``time:0..<24`` excluded) · ``fraction:n`` no digit of a second after the n-th · ``digits:n`` at most n digits ·
 ``octets:n`` at most n bytes of UTF-8 or data (``json_octets:n``, ``json_chars:n`` of the JSON of a list) ·
-``some_bits`` no empty bit string · ``no_null`` no NULL ·
+``some_bits`` no empty bit string · ``one_of:[…]`` one of an enum's values (``members``) · ``no_null`` no NULL ·
 ``no_null_inside`` no NULL list, map or struct in another · ``json_unique_keys`` no object repeats a key ·
 ``json_double`` every JSON number survives as a 64-bit integer or double · ``no_json_null`` no part is JSON's null.
 
