@@ -66,6 +66,7 @@ _NAMED_RESULTS = {
     "array_to_string": TEXT, "strftime": TEXT, "repeat": TEXT, "reverse": TEXT, "translate": TEXT,
     "substring": TEXT, "substring_of": TEXT, "string_agg": TEXT, "json_key_text": TEXT, "json_at_text": TEXT,
     "json_any_text": TEXT, "json_path_text": TEXT, "age": "INTERVAL", "make_interval": "INTERVAL",
+    "make_date": "DATE", "make_timestamp": "TIMESTAMP", "make_timestamptz": "TIMESTAMP WITH TIME ZONE",
     "interval_over": "INTERVAL", "justify_days": "INTERVAL", "justify_hours": "INTERVAL",
     "justify_interval": "INTERVAL", "starts_with": "BOOLEAN", "bool_and": "BOOLEAN", "bool_or": "BOOLEAN",
     "regexp_matches": "BOOLEAN", "string_to_array": "VARCHAR[]", "string_split": "VARCHAR[]",

@@ -1,4 +1,5 @@
-"""Values in json as Postgres writes them: ``"2024-01-31T10:20:30"``, where the engine leaves a blank for the ``T``."""
+"""Values in json as Postgres writes them: ``"2024-01-31T10:20:30"``, where the engine leaves a blank for the ``T``, and
+``"0044-03-15 BC"``, where it has ``(BC)``."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from proxy.sql.macros import call, function
 from proxy.sql.parameters import TypesInPlace
 
 _WRITTEN = {
+    "DATE": "date_json",
+    "DATE[]": "dates_json",
     "TIMESTAMP": "moment_json",
     "TIMESTAMP WITH TIME ZONE": "zoned_json",
     "TIMESTAMP[]": "moments_json",

@@ -19,7 +19,7 @@ from proxy.sql.interval_text import engine_text
 from proxy.sql.numbers import IS_NUMBER, NUMBER, NUMBERS, check_number
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
-from proxy.sql.rules.types import clock_text, types
+from proxy.sql.rules.types import ERA, clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
@@ -29,7 +29,9 @@ _PARTS = (
     r"|[-+]?\d+\s+[-+]?\d+:|[-+]?\d{1,3}-\d{1,2}\s*')"
 )
 MAY_DIFFER = re.compile(
-    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}", re.IGNORECASE
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}"
+    r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'",
+    re.IGNORECASE,
 )
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
 _HAS_PARTS = re.compile(_PARTS, re.IGNORECASE)
@@ -126,6 +128,7 @@ def _may_differ(text: str) -> bool:
         or IS_NUMBER.fullmatch(text) is not None
         or _IS_CLOCK.fullmatch(text) is not None
         or _HAS_PARTS.match(f"{text}'") is not None
+        or ERA.fullmatch(text) is not None
     )
 
 
@@ -147,4 +150,4 @@ def _differs(text: str, type_: str) -> bool:
         return engine_text(text) != text
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
-    return type_ in _MOMENTS and folded in _WORDS[:4]
+    return type_ in _MOMENTS and (folded in _WORDS[:4] or ERA.fullmatch(text) is not None)

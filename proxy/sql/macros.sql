@@ -110,16 +110,25 @@ CREATE OR REPLACE MACRO bough_fn.path_compared(a, op, b) AS CASE WHEN a IS NULL 
 CREATE OR REPLACE MACRO bough_fn.path_any(l, op, v) AS len(list_filter(bough_fn.path_elements(l), lambda y: coalesce(bough_fn.path_compared(y, op, v), false))) > 0;
 CREATE OR REPLACE MACRO bough_fn.path_where(l, op, v) AS list_filter(bough_fn.path_elements(l), lambda x: bough_fn.path_any([x], op, v)), (l, k, op, v) AS list_filter(bough_fn.path_elements(l), lambda x: bough_fn.path_any(bough_fn.path_key([x], k), op, v));
 CREATE OR REPLACE MACRO bough_fn.json_same(j) AS json_normalize(j::JSON);
-CREATE OR REPLACE MACRO bough_fn.moment_json(x) AS replace(x::VARCHAR, ' ', 'T');
-CREATE OR REPLACE MACRO bough_fn.zoned_json(x) AS regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00');
-CREATE OR REPLACE MACRO bough_fn.moments_json(a) AS list_transform(a, lambda x: replace(x::VARCHAR, ' ', 'T'));
-CREATE OR REPLACE MACRO bough_fn.zoneds_json(a) AS list_transform(a, lambda x: regexp_replace(replace(x::VARCHAR, ' ', 'T'), '([+-][0-9][0-9])$', '\1:00'));
+-- the era stands behind all of it
+CREATE OR REPLACE MACRO bough_fn.with_era(x, t) AS CASE WHEN x < '0001-01-01' AND isfinite(x) THEN replace(t, ' (BC)', '') || ' BC' ELSE t END;
+CREATE OR REPLACE MACRO bough_fn.with_t(x, t) AS CASE WHEN x < '0001-01-01' AND isfinite(x) THEN replace(replace(t, ' (BC)', ''), ' ', 'T') || ' BC' ELSE replace(t, ' ', 'T') END;
+CREATE OR REPLACE MACRO bough_fn.date_json(x) AS bough_fn.with_era(x, x::VARCHAR);
+CREATE OR REPLACE MACRO bough_fn.moment_json(x) AS bough_fn.with_t(x, x::VARCHAR);
+CREATE OR REPLACE MACRO bough_fn.zoned_json(x) AS bough_fn.with_t(x, regexp_replace(x::VARCHAR, '([+-][0-9][0-9])$', '\1:00'));
+CREATE OR REPLACE MACRO bough_fn.dates_json(a) AS list_transform(a, lambda x: bough_fn.date_json(x));
+CREATE OR REPLACE MACRO bough_fn.moments_json(a) AS list_transform(a, lambda x: bough_fn.moment_json(x));
+CREATE OR REPLACE MACRO bough_fn.zoneds_json(a) AS list_transform(a, lambda x: bough_fn.zoned_json(x));
 
 -- dates
 CREATE OR REPLACE MACRO bough_fn.interval_over(i, n) AS "/"(i, n);
 CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIMESTAMPTZ, (f, x) AS date_trunc(f, x);
 CREATE OR REPLACE MACRO bough_fn.part(f, x) AS CASE lower(f) WHEN 'epoch' THEN epoch(x)::DOUBLE WHEN 'second' THEN date_part('microseconds', x) / 1e6 WHEN 'seconds' THEN date_part('microseconds', x) / 1e6 WHEN 'millisecond' THEN date_part('microseconds', x) / 1e3 WHEN 'milliseconds' THEN date_part('microseconds', x) / 1e3 ELSE date_part(f, x)::DOUBLE END;
 CREATE OR REPLACE MACRO bough_fn.date_bin(i, x, origin) AS time_bucket(i, x, origin);
+-- there is no year 0: -1 is 1 BC, which the engine counts as 0
+CREATE OR REPLACE MACRO bough_fn.era_year(y) AS CASE WHEN y > 0 THEN y WHEN y < 0 THEN y + 1 WHEN y = 0 THEN error('date field value out of range: 0')::INTEGER END;
+CREATE OR REPLACE MACRO bough_fn.make_date(y, m, d) AS make_date(bough_fn.era_year(y), m, d);
+CREATE OR REPLACE MACRO bough_fn.make_timestamp(y, m, d, h, mi, s) AS make_timestamp(bough_fn.era_year(y), m, d, h, mi, s);
 CREATE OR REPLACE MACRO bough_fn.make_interval(years := 0, months := 0, weeks := 0, days := 0, hours := 0, mins := 0, secs := 0) AS to_months(years * 12 + months) + to_days(weeks * 7 + days) + to_hours(hours) + to_minutes(mins) + to_microseconds((secs * 1000000)::BIGINT);
 -- the first century began with the year 1
 CREATE OR REPLACE MACRO bough_fn.date_trunc_years(f, x) AS date_trunc(f, x - INTERVAL 1 YEAR) + INTERVAL 1 YEAR;

@@ -365,6 +365,7 @@ _FUNCTIONS: dict[str, Change] = {
     "contains": _containing,
     "row_to_json": with_values,
     "to_json": with_values,
+    "array_to_json": with_values,
     "list": _collected,
     "json_object": with_values,
     "json_array": with_values,

@@ -174,3 +174,14 @@ SELECT rank(1) WITHIN GROUP (ORDER BY i), dense_rank(1) WITHIN GROUP (ORDER BY i
 SELECT f, rank(5) WITHIN GROUP (ORDER BY i) + 1 AS r FROM odd GROUP BY f ORDER BY 1
 SELECT percentile_cont(0.5::float8) WITHIN GROUP (ORDER BY d), percentile_disc(0.25::float8) WITHIN GROUP (ORDER BY s DESC), percentile_cont(ARRAY[0.25, 0.5]) WITHIN GROUP (ORDER BY i), percentile_disc(ARRAY[0.25, 0.5]::float8[]) WITHIN GROUP (ORDER BY i) FROM odd
 SELECT percentile_cont(0.5::float8) WITHIN GROUP (ORDER BY d) FILTER (WHERE id > 1), mode() WITHIN GROUP (ORDER BY f) FROM odd
+-- before our era
+SELECT '0044-03-15 BC'::date::text, (DATE '0044-03-15 AD')::text, '0044-03-15 10:00:00 BC'::timestamp::text, '0044-03-15T10:00:00.5 bc'::timestamp::text, '0044-03-15 10:00:00+02 BC'::timestamptz::text, '0044-03-15 10:00 UTC BC'::timestamptz::text
+SELECT 'on ' || DATE '0044-03-15 BC', 'at ' || timestamp '0044-03-15 10:00 BC' || '.', ARRAY[DATE '0001-01-01 BC', DATE '0001-01-01', 'infinity'::date, NULL]::text
+SELECT to_json(x), to_json(ARRAY[x]), array_to_json(ARRAY[x, NULL]), json_build_object('a', x, 'b', ARRAY[x]), to_jsonb(ARRAY[x]) FROM (SELECT DATE '0044-03-15 BC' AS x) q
+SELECT to_json(x), to_json(ARRAY[x]), array_to_json(ARRAY[x]), row_to_json(q), json_agg(x) OVER () FROM (SELECT timestamp '0044-03-15 10:20:30.5 BC' AS x, DATE '0001-12-31 BC' AS y, ARRAY[DATE '-infinity'] AS z) q
+SELECT to_json(x), to_json(ARRAY[x]), array_to_json(ARRAY[x]), json_build_array(x, 1) FROM (SELECT timestamptz '0044-03-15 10:20:30+00 BC' AS x) q
+SELECT make_date(-44, 3, 15)::text, make_timestamp(-44, 3, 15, 1, 2, 3.5)::text, make_timestamptz(-44, 3, 15, 1, 2, 3, 'UTC')::text, make_date(2024, 2, id) FROM odd ORDER BY id
+SELECT make_date(0, 1, 1)
+SELECT make_timestamp(0, 1, 1, 0, 0, 0)
+SELECT count(*) FROM odd WHERE dt > '0044-03-15 BC' AND ts > '0044-03-15 10:00:00 BC' AND tz > '0044-03-15 10:00:00+00 BC'
+SELECT date '0044-03-15 BC' < date '0043-03-15 BC', date '0001-01-01' - date '0001-12-31 BC'

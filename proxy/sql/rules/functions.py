@@ -35,6 +35,7 @@ _MACROS = {
     "json_typeof": "json_typeof", "jsonb_typeof": "json_typeof", "json_array_length": "json_array_length",
     "jsonb_array_length": "json_array_length", "date_trunc": "date_trunc", "date_part": "part",
     "array_cat": "list_join", "date_bin": "date_bin", "make_interval": "make_interval",
+    "make_date": "make_date", "make_timestamp": "make_timestamp",
 }  # fmt: skip
 # macros chosen by type, and the engine's function where the type is not known in time
 _OVERLOADED = {

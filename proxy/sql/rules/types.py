@@ -129,6 +129,11 @@ _NAMED = re.compile(
 )
 _PACKED = re.compile(r"(?P<y>\d{4})(?P<n>\d\d)(?P<d>\d\d)(?P<rest>[ T]\d.*)?")
 _SLASHED = re.compile(r"(?P<n>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?P<rest> +\d.*)?")
+ERA = re.compile(
+    r"\s*(?P<date>\d{4,6}-\d\d?-\d\d?)(?P<time>[ T]\d\d?:[\d:.]+)?(?P<zone> *(?:[+-]\d\d?(?::?\d\d){0,2}|Z|UTC|GMT)?)"
+    r"\s*(?P<era>BC|AD)\s*",
+    re.IGNORECASE,
+)
 _OFFSET = re.compile(r"(\d{4}-\d\d?-\d\d?[ T][\d:.]+) +([+-]\d\d(?::?\d\d)?)")
 
 
@@ -139,6 +144,11 @@ def _plain_moment(text: str) -> str | None:
     ('2024-01-05', '2024-01-05', '2024-01-05 10:00')
     """
     text = text.strip()
+    if found := ERA.fullmatch(text):
+        era = " (BC)" if found["era"].upper() == "BC" else ""
+        zone = found["zone"].strip()
+        time = (found["time"] or "").replace("T", " ").replace("t", " ")
+        return f"{found['date']}{era}{time}{' ' * zone.isalpha()}{zone}"
     if found := _OFFSET.fullmatch(text):
         return found[1] + found[2]
     found = _PACKED.fullmatch(text) or _SLASHED.fullmatch(text) or _NAMED.fullmatch(text)
