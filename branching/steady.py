@@ -48,6 +48,8 @@ def settle(write: Write, tree: exp.Expr, table: Table, columns: Sequence[str]) -
     """Before a write in a block, its names resolved: changes ``tree`` so that it can be done again, or notes that it
     cannot. ``columns``: those that an INSERT names."""
     transaction = write.transaction
+    if isinstance(tree, exp.Insert) and tree.args.get("conflict") is not None:
+        _spell_defaults(write, tree.expression, table, columns)
     if not transaction.explicit or (transaction.log.broken is not None and not transaction.pinned):
         return
     watch = write.scope.watch
@@ -177,6 +179,22 @@ def _settle_insert(write: Write, tree: exp.Insert, table: Table, columns: list[s
     node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     listed = [exp.to_identifier(name, quoted=True) for name in [*columns, *(item.name for item in missing)]]
     tree.set("this", exp.Schema(this=node, expressions=listed))
+
+
+def _spell_defaults(write: Write, source: exp.Expr | None, table: Table, columns: Sequence[str]) -> None:
+    """The defaults themselves for the word DEFAULT, which the engine does not know beside ON CONFLICT."""
+    if not isinstance(source, exp.Values):
+        return
+    for row in source.expressions:
+        for name, cell in zip(columns, list(row.expressions), strict=False):
+            column = table.column(name) if _is_default(cell) else None
+            if column is None:
+                continue
+            if column.default is not None:
+                cell.replace(_default(write, column))
+            else:
+                kind = exp.DataType.build(column.type, dialect=DIALECT, udt=True)
+                cell.replace(exp.Cast(this=exp.null(), to=kind))
 
 
 def _has_default(source: exp.Expr | None, drawn: dict[str, Column]) -> bool:

@@ -42,13 +42,17 @@ TEMPLATES: dict[str, str] = {
     "regoper_text": "COALESCE((SELECT _v FROM pg_lookup.operator_name WHERE _k = _1), CAST(_1 AS VARCHAR))",
     "regrole_text": "{roles}",
     "regclass_oid": """(SELECT MAX(_k) FROM pg_lookup.class_name
-        WHERE _q = _1 OR _s || '.' || _r = _1 OR ((_v = _1 OR _r = _1) AND _s IN ({path})))""",
-    "regtype_oid": "(SELECT MAX(_k) FROM pg_lookup.type_name WHERE _v = _1)",
+        WHERE _q = _1 OR _s || '.' || _r = _1 OR '"' || _s || '"."' || _r || '"' = _1
+        OR ((_v = _1 OR _r = _1 OR '"' || _r || '"' = _1) AND _s IN ({path})))""",
+    "regtype_oid": """(SELECT MAX(_k) FROM pg_lookup.type_name
+        WHERE _v = _1 OR _r = _1 OR _s || '.' || _r = _1 OR '"' || _s || '"."' || _r || '"' = _1)""",
     "regproc_oid": "(SELECT MIN(_k) FROM pg_lookup.proc_name WHERE _v = _1)",
     "regnamespace_oid": "(SELECT MAX(_k) FROM pg_lookup.namespace_name WHERE _v = _1)",
     "to_regclass": """(SELECT MAX(_k) FROM pg_lookup.class_name
-        WHERE _q = _1 OR _s || '.' || _r = _1 OR ((_v = _1 OR _r = _1) AND _s IN ({path})))""",
-    "to_regtype": "(SELECT MAX(_k) FROM pg_lookup.type_name WHERE _v = _1)",
+        WHERE _q = _1 OR _s || '.' || _r = _1 OR '"' || _s || '"."' || _r || '"' = _1
+        OR ((_v = _1 OR _r = _1 OR '"' || _r || '"' = _1) AND _s IN ({path})))""",
+    "to_regtype": """(SELECT MAX(_k) FROM pg_lookup.type_name
+        WHERE _v = _1 OR _r = _1 OR _s || '.' || _r = _1 OR '"' || _s || '"."' || _r || '"' = _1)""",
     "to_regproc": "(SELECT MIN(_k) FROM pg_lookup.proc_name WHERE _v = _1)",
     "to_regnamespace": "(SELECT MAX(_k) FROM pg_lookup.namespace_name WHERE _v = _1)",
     "pg_get_userbyid": "{roles}",

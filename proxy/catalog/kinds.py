@@ -237,6 +237,9 @@ def kind_of(node: exp.Expr | None, depth: int = 0) -> str | None:
         return next((k for item in (node.this, *node.expressions) if (k := kind_of(item, depth + 1))), None)
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and node.this.expressions:
         return kind_of(node.this.expressions[0], depth + 1)
+    if isinstance(node, exp.DPipe):
+        sides = [kind_of(side, depth + 1) or "text" for side in (node.this, node.expression)]
+        return None if any(kind.endswith(("[]", "json", "jsonb")) for kind in sides) else "text"
     if isinstance(node, exp.Dot):
         return kind_of(node.expression, depth + 1)
     if isinstance(node, (exp.Unnest, exp.Explode)):

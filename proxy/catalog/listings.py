@@ -111,7 +111,12 @@ def type_name(snapshot: Snapshot) -> pa.Table:
         elif space == "public":
             text = deparse.quoted(element) + "[]" if element else deparse.quoted(text)
         found[row["oid"]] = text
-    return _table(_k=list(found), _v=list(found.values()))
+    return _table(
+        _k=list(found),
+        _v=list(found.values()),
+        _s=[spaces.get(row["typnamespace"], "") for row in rows],
+        _r=[row["typname"] for row in rows],
+    )
 
 
 def _named(relation: str, column: str) -> Callable[[Snapshot], pa.Table]:
@@ -187,7 +192,7 @@ def serial_sequence(snapshot: Snapshot) -> pa.Table:
 def function_arguments(snapshot: Snapshot) -> pa.Table:
     """pg_get_function_arguments and …_result, for the system's functions and macros."""
     table = snapshot.rows("pg_catalog.pg_proc")
-    types = dict(zip(*(column.to_pylist() for column in type_name(snapshot).columns), strict=True))
+    types = dict(zip(*(column.to_pylist() for column in type_name(snapshot).columns[:2]), strict=True))
     arguments, results = [], []
     for row in table.select(["proargtypes", "proargnames", "prorettype", "proretset"]).to_pylist():
         names = row["proargnames"] or []

@@ -24,8 +24,9 @@ from proxy.commands.results import ResultColumn
 from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
 from proxy.session.outcome import Columns, described, of_shown
-from proxy.session.parameters import columns_of
+from proxy.session.parameters import columns_of, key_of
 from proxy.session.remote_relations import refuse_in_definition
+from proxy.sql.grouping import with_determined
 from proxy.sql.literals import in_definition
 from proxy.sql.operators import with_operators
 from proxy.sql.texts import with_texts
@@ -258,6 +259,8 @@ def stored_definition(session: Session, what: exp.Expr | ddl_model.Ddl) -> exp.E
     what = in_definition(what, known)
     if isinstance(what, ddl_model.CreateView):
         query = with_operators(what.query, known) or what.query
+        keys = key_of(connection.catalog, session.search_path(), connection.temporary)
+        query = with_determined(query, known, keys) or query
         query = with_texts(query, known, connection.database.engine.spelled) or query
         return what if query is what.query else changed(what, query=cast(exp.Query, query))
     return what

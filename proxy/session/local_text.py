@@ -25,7 +25,7 @@ from branching.model import Catalog
 from proxy.catalog.rewrite import mentions_catalog
 from proxy.session import introspection, views
 from proxy.session.functions import called, commands_in, session_calls
-from proxy.session.parameters import columns_of
+from proxy.session.parameters import columns_of, key_of
 from proxy.session.remote_relations import refuse_in_definition, relations
 from proxy.session.remote_scans import RemoteScans, columns_elsewhere
 from proxy.sql.guard import with_macros
@@ -100,7 +100,8 @@ def _read(session: Session, text: str, catalog: Catalog) -> Prepared:
     known = columns_of(catalog, session.search_path(), connection.temporary)
     if prepared.tree is not None and session.statements.reads_elsewhere(prepared):
         known = columns_elsewhere(session, prepared.tree, known, within=True)
-    return in_place(prepared, known, connection.database.engine.spelled)[0]
+    keys = key_of(catalog, session.search_path(), connection.temporary)
+    return in_place(prepared, known, keys, connection.database.engine.spelled)[0]
 
 
 def _answered(session: Session, tree: exp.Expr) -> exp.Expr:

@@ -12,6 +12,7 @@ from branching.model import Catalog, Table, View
 from branching.resolve import schema_name
 from proxy.commands import VIEWS
 from proxy.session.views import SCHEMA
+from proxy.sql.grouping import KeyOf
 from proxy.sql.parameters import ColumnsOf
 from proxy.types import ValueFormatError, decode_binary, decode_text, from_engine, parameter_type, supported
 from proxy.wire.description import column_formats
@@ -35,6 +36,23 @@ def columns_of(
             if isinstance(relation, Table | View):
                 return {column.name: column.type for column in relation.columns}
         return None
+
+    return find
+
+
+def key_of(catalog: Catalog, path: Sequence[str], temporary: Mapping[str, Table] | None = None) -> KeyOf:
+    """The primary key of a table by the name a statement uses."""
+
+    def find(schema: str | None, name: str) -> tuple[str, ...]:
+        if temporary and schema in (None, "pg_temp") and name in temporary:
+            return ()
+        for place in [schema_name(schema)] if schema else [schema_name(item) for item in path]:
+            relation = catalog.find(place, name)
+            if isinstance(relation, Table):
+                return next((item.columns for item in relation.constraints if item.kind == "p"), ())
+            if relation is not None:
+                return ()
+        return ()
 
     return find
 

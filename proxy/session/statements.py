@@ -32,7 +32,7 @@ from proxy.session import (
 )
 from proxy.session.analysis import WRITES, Analysis, analysis, tag_of
 from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
-from proxy.session.parameters import columns_of, declared, engine_types, oids, placeholders
+from proxy.session.parameters import columns_of, declared, engine_types, key_of, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.readings import read_again, readings
 from proxy.session.remote_relations import check_places, is_datasource
@@ -94,12 +94,12 @@ class Statements:
         allowed = with_macros(self.guard, connection.catalog)
         prepared = self._session.service.statements.prepare(source, allowed)
         self._allow(prepared)
-        inferred: list[str | None] = []
-        elsewhere = self.reads_elsewhere(prepared)
-        known_columns = columns_of(connection.catalog, self._session.search_path(), connection.temporary)
+        inferred, elsewhere = list[str | None](), self.reads_elsewhere(prepared)
+        place = connection.catalog, self._session.search_path(), connection.temporary
+        known_columns, keys = columns_of(*place), key_of(*place)
         if elsewhere and prepared.tree is not None:
             known_columns = remote_scans.columns_elsewhere(self._session, prepared.tree, known_columns)
-        prepared, depends = in_place(prepared, known_columns, connection.database.engine.spelled)
+        prepared, depends = in_place(prepared, known_columns, keys, connection.database.engine.spelled)
         if prepared.parameter_count:
             inferred = parameter_types(prepared.parsed, known_columns)
             if prepared.parsed.tree is not None:

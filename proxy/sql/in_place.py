@@ -1,5 +1,5 @@
 """A statement read once more with the catalog at hand: its strings (``literals``), its operators
-(``operators``) and its casts to text (``texts``)."""
+(``operators``), its casts to text (``texts``) and its groups (``grouping``)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 from proxy.sql import operators
+from proxy.sql.grouping import MAY_GROUP, KeyOf, with_determined
 from proxy.sql.literals import MAY_DIFFER, with_types
 from proxy.sql.parameters import ColumnsOf
 from proxy.sql.prepare import Prepared, prepared_of
@@ -15,7 +16,9 @@ from proxy.sql.texts import TextForm, with_texts
 _MAY_BE_TEXT = re.compile(r"::|\|\||\bcast\s*\(", re.IGNORECASE)
 
 
-def in_place(prepared: Prepared, columns_of: ColumnsOf, form: TextForm) -> tuple[Prepared, bool]:
+def in_place(
+    prepared: Prepared, columns_of: ColumnsOf, key_of: KeyOf, form: TextForm
+) -> tuple[Prepared, bool]:
     """The statement as the catalog has it, and whether another catalog could have made it another."""
     text = prepared.parsed.text
     strings, casts = MAY_DIFFER.search(text) is not None, _MAY_BE_TEXT.search(text) is not None
@@ -30,4 +33,9 @@ def in_place(prepared: Prepared, columns_of: ColumnsOf, form: TextForm) -> tuple
         spelled = with_texts(prepared.tree, columns_of, form)
         if spelled is not None:
             prepared = replace(prepared, tree=spelled)
-    return prepared, strings or casts or acts
+    groups = MAY_GROUP.search(text) is not None
+    if groups and prepared.tree is not None and not prepared.catalog:
+        determined = with_determined(prepared.tree, columns_of, key_of)
+        if determined is not None:
+            prepared = replace(prepared, tree=determined)
+    return prepared, strings or casts or acts or groups

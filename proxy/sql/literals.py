@@ -23,17 +23,21 @@ from proxy.sql.rules.types import ERA, clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
+_SPACED = (
+    r"[^']*:[\d.]+\s+[-+]\d[\d:]*\s*"  # a time and an offset with a blank between, as Sequelize writes it
+)
 # the beginning of an interval that is more than one number and its unit
 _PARTS = (
     r"\s*(?:@|P\d|[-+]?[\d.]+\s*[a-z]+\s+[-+\da-z]|[-+]?\d+\s*(?:mon|m?secs?\b|min|hr)"
     r"|[-+]?\d+\s+[-+]?\d+:|[-+]?\d{1,3}-\d{1,2}\s*')"
 )
 MAY_DIFFER = re.compile(
-    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}"
+    rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|{_SPACED}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}"
     r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'",
     re.IGNORECASE,
 )
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
+_IS_SPACED = re.compile(_SPACED)
 _HAS_PARTS = re.compile(_PARTS, re.IGNORECASE)
 _CLOCKS = ("TIME", "TIME WITH TIME ZONE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
@@ -127,6 +131,7 @@ def _may_differ(text: str) -> bool:
         or not text.isascii()
         or IS_NUMBER.fullmatch(text) is not None
         or _IS_CLOCK.fullmatch(text) is not None
+        or _IS_SPACED.fullmatch(text) is not None
         or _HAS_PARTS.match(f"{text}'") is not None
         or ERA.fullmatch(text) is not None
     )

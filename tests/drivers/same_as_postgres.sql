@@ -185,3 +185,22 @@ SELECT make_date(0, 1, 1)
 SELECT make_timestamp(0, 1, 1, 0, 0, 0)
 SELECT count(*) FROM odd WHERE dt > '0044-03-15 BC' AND ts > '0044-03-15 10:00:00 BC' AND tz > '0044-03-15 10:00:00+00 BC'
 SELECT date '0044-03-15 BC' < date '0043-03-15 BC', date '0001-01-01' - date '0001-12-31 BC'
+-- the other columns of a key that is grouped by
+SELECT o.id, o.s, count(*), sum(o.i) FROM odd o GROUP BY o.id ORDER BY o.id
+SELECT o.*, count(p.id) FROM odd o LEFT JOIN odd p ON p.id > o.id GROUP BY o.id ORDER BY o.id
+SELECT p.s, p.id, count(*) FROM odd o LEFT JOIN odd p ON p.id > o.id GROUP BY p.id ORDER BY p.id
+SELECT o.s, p.s, count(*) FROM odd o JOIN odd p ON p.id >= o.id GROUP BY o.id, p.id ORDER BY o.id, p.id
+SELECT o.s, p.s, count(*) FROM odd o JOIN odd p ON p.id >= o.id GROUP BY o.id ORDER BY o.id
+SELECT s, count(*) FROM odd GROUP BY i
+SELECT id, s FROM odd GROUP BY 1 ORDER BY 1
+SELECT *, count(*) OVER () FROM odd GROUP BY id ORDER BY id
+SELECT o.id, (SELECT count(*) FROM odd q WHERE q.i > o.i), o.s FROM odd o GROUP BY o.id ORDER BY o.id
+SELECT x.id, x.s FROM (SELECT * FROM odd) x GROUP BY x.id
+WITH odd AS (SELECT id, s FROM odd) SELECT id, s FROM odd GROUP BY id
+SELECT id, s FROM odd GROUP BY ROLLUP (id)
+SELECT t.s, t.c FROM (SELECT o.id, o.s, count(*) AS c FROM odd o GROUP BY o.id) t ORDER BY 1
+SELECT CASE WHEN o.f THEN o.s ELSE o.id::text END, max(o.n) FROM odd o GROUP BY o.id ORDER BY 1
+-- names of CASE, functions in FROM, names that are put together
+SELECT CASE WHEN true THEN 1 ELSE id END, CASE WHEN true THEN 1 ELSE id::text::int END, CASE WHEN true THEN '1' ELSE upper(s) END, CASE WHEN true THEN 1 ELSE 2::int END, CASE WHEN true THEN 1 ELSE coalesce(id, 1) END, CASE WHEN true THEN 1 ELSE CASE WHEN true THEN 1 ELSE id END END, CASE WHEN true THEN 1 ELSE (SELECT 5 AS q) END, CASE WHEN true THEN 1 ELSE id + 1 END, CASE WHEN true THEN 1 ELSE sum(id) END, CASE WHEN true THEN 1 END FROM odd GROUP BY id, s
+SELECT ('int' || '4')::regtype, ('pg_catalog.' || 'text')::regtype, ('od' || 'd')::regclass
+SELECT x.a FROM current_setting('timezone') AS x(a)

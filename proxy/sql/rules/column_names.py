@@ -79,9 +79,7 @@ def name_of(item: exp.Expr) -> str | None:
         return str(item.alias)
     if isinstance(item, exp.Case):
         default = item.args.get("default")
-        return (
-            name_of(default) if default is not None and isinstance(default, exp.Column) else None
-        ) or "case"
+        return (_strong_name(default) if default is not None else None) or "case"
     if isinstance(item, exp.Exists):
         return "exists"
     if isinstance(item, exp.Subquery):
@@ -109,7 +107,9 @@ def _strong_name(item: exp.Expr) -> str | None:
     """The name that a cast around ``item`` keeps: a type's or CASE's own name is not."""
     while isinstance(item, (exp.Cast, exp.Paren)):
         item = item.this
-    return None if isinstance(item, (exp.Case, exp.Interval)) else name_of(item)
+    if isinstance(item, exp.Case):
+        return _strong_name(item.args["default"]) if item.args.get("default") is not None else None
+    return None if isinstance(item, exp.Interval) else name_of(item)
 
 
 _TYPE_NAMES = {

@@ -11,6 +11,7 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function
+from proxy.sql.session_functions import SESSION_FUNCTIONS
 
 # what gives a row for each member of an object, with the macro that lists the values
 _MEMBERS = {
@@ -19,6 +20,8 @@ _MEMBERS = {
 }  # fmt: skip
 _RECORDS = ("json_to_record", "jsonb_to_record", "json_to_recordset", "jsonb_to_recordset")
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+
+_VALUES = frozenset({*SESSION_FUNCTIONS, "now"}) - {"pg_show_all_settings"}
 
 
 def relations(tree: exp.Expr) -> exp.Expr:
@@ -41,6 +44,8 @@ def relations(tree: exp.Expr) -> exp.Expr:
             _members_table(table)
         elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() in _RECORDS:
             _record_table(table)
+        elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() in _VALUES:
+            _value_table(table)
         elif isinstance(table, exp.Table):
             _integer_table(table)
     for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
@@ -142,6 +147,15 @@ def _members_table(table: exp.Expr) -> None:
         for name, listed in lists.items()
     ]
     _put(table, values, alias)
+
+
+def _value_table(table: exp.Expr) -> None:
+    """``FROM current_schema()``: a row of the function's value."""
+    name = table.this.name.lower()
+    alias = table.args.get("alias")
+    alias = alias.copy() if alias is not None else exp.TableAlias(this=exp.to_identifier(name))
+    column = alias.columns[0].name if alias.columns else alias.name
+    _put(table, [exp.alias_(table.this.copy(), column, quoted=True)], alias)
 
 
 def _record_table(table: exp.Expr) -> None:
