@@ -231,6 +231,14 @@ class Journal:
             if values.keys() - _PROGRESS:
                 raise
 
+    def note_shape(self, transfer: int, shape: str) -> None:
+        """What the pieces in staging are of (``staging.shape_of``): ``shape`` of the request, for a resume."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE transfers SET request = json_set(request, '$.shape', ?) WHERE id = ?",
+                (shape, transfer),
+            )
+
     def take(self, entry: Entry, state: State = "running") -> bool:
         """Goes on with a transfer that has ended, as ``state``. False where it is no more what ``entry`` says: of two
         who want to, one does."""

@@ -7,13 +7,16 @@ Rules:
 2. Rows are verified in staging and published from it. Until ``publish`` the live table is not touched.
 3. A new table's references to itself are made once all rows are there (``complete``): they come in any order, and in
    pieces. SQLite's connector does not check them before.
-4. Whatever happens, staging ends: published, dropped, or kept on purpose because its committed pieces can be
+4. Committed pieces are kept for a resume only while the plan is the same: where the source or the target was altered
+   meanwhile, a column would have values in some pieces and none in others (``shape_of``).
+5. Whatever happens, staging ends: published, dropped, or kept on purpose because its committed pieces can be
    resumed; the journal knows its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from dataclasses import replace
 
 from migration.connectors.base import Connector, Path, Writer
@@ -39,6 +42,13 @@ def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
             writer.execute(statement)
     else:
         clone(staging, item.request.target)
+
+
+def shape_of(item: TransferPlan) -> str:
+    """A digest of what a plan puts into staging: pieces of another one do not go together with its own."""
+    parts = [f"{c.name!r} {c.expression!r} {c.read} {c.target}" for c in item.columns]
+    text = "\n".join([*parts, str(item.range_column), item.create_sql])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def prepare(journal: Journal, item: TransferPlan, transfer: int, writer: Writer) -> None:

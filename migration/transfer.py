@@ -26,6 +26,7 @@ from migration import staging as stagings
 from migration import verify as verification
 from migration.breaking_off import Attempt
 from migration.connectors.base import Connector, Path, Predicate, Writer
+from migration.errors import MigrationError
 from migration.finishing import finish
 from migration.journal import Journal, Range
 from migration.measures import BatchMeasure, TableMeasure, finished
@@ -165,7 +166,9 @@ class _Work:
         pieces = journal.ranges(self.transfer) if self.resumed else []
         # Without a committed row staging may be half made: its keys can be away while rows come. And not every server
         # keeps what it had committed when it crashes (synchronous_commit, innodb_flush_log_at_trx_commit).
-        kept = sum(piece.rows or 0 for piece in pieces)
+        shape = stagings.shape_of(item)
+        same = entry is not None and entry.request.get("shape") == shape
+        kept = sum(piece.rows or 0 for piece in pieces) if same else 0
         if kept and entry and entry.staging and _holds(writer, entry.staging, kept):
             self.staging = entry.staging
             self.kept_rows = kept
@@ -184,6 +187,7 @@ class _Work:
             journal.forget_ranges(self.transfer)
         pieces = _pieces(item)
         if len(pieces) > 1:
+            journal.note_shape(self.transfer, shape)
             journal.plan_ranges(self.transfer, pieces)
         return pieces
 
@@ -275,7 +279,15 @@ class _Work:
         checks = verification.verify(
             item, writer, self.staging, self.sent, self.acknowledged, self._measure(), level
         )
-        verification.raise_failed(item, checks)
+        try:
+            verification.raise_failed(item, checks)
+        except MigrationError as error:
+            if self.kept_rows:
+                error.hint = (
+                    f"The source may have changed since {self.kept_rows} rows were staged: "
+                    f"RESUME TRANSFER {self.transfer} starts again."
+                )
+            raise
         return checks
 
     def failed(self, error: BaseException) -> BaseException:

@@ -233,7 +233,7 @@ class TransferRequest:
         options = dict(value["options"])
         for name in ("skip", "as_text", "allow_lossy", "skip_views", "views_as_tables", "skip_tables"):
             options[name] = tuple(options.get(name, ()))
-        plain = {name: item for name, item in value.items() if name not in ("source", "options", "place")}
+        plain = {name: item for name, item in value.items() if name in _PLAIN}
         for name in ("target", "key", "circle"):
             plain[name] = tuple(plain.get(name, ()))
         source = Source(tuple(value["source"]["path"]), value["source"]["query"])
@@ -269,6 +269,9 @@ class TransferRequest:
     def target_label(self) -> str:
         """The target's dotted name."""
         return ".".join((self.target_name, *self.target)).strip(".")
+
+
+_PLAIN = frozenset(TransferRequest.__dataclass_fields__) - {"source", "options"}
 
 
 @dataclass(frozen=True, slots=True)
