@@ -26,7 +26,7 @@ from migration.ddl_reader import TableStatement, read_table
 from migration.ddl_render import Rendered, key_clause, render, render_ddl
 from migration.ddl_rules import RULES, Subject, Violation
 from migration.ddl_rules.base import error, is_mariadb
-from migration.ddl_rules.postgres import grammar
+from migration.ddl_rules.grammars import GRAMMARS
 from migration.dialects import contract
 from migration.errors import MigrationError
 
@@ -34,7 +34,6 @@ __all__ = ["Rendered", "Violation", "errors", "key_clause", "read", "render", "r
 
 
 _NEWEST = {"mariadb": "11"}  # a name of a contract that says which of its engines it is
-_POSTGRES = ("postgres", "postgresql", "pg")
 
 
 def validate(
@@ -53,13 +52,23 @@ def validate(
         subject = Subject(table, item, version, target_table, ddl)
         found = [violation for rule in RULES for violation in rule(subject)]
         found += _followers(statements[1:])
-        if dialect.strip().lower() in _POSTGRES and not any(each.severity == "error" for each in found):
-            found += grammar(ddl)
+        parser = GRAMMARS.get(dialect.strip().lower())
+        if parser is not None and not _texts(found):
+            found += parser(_of_one(ddl, statements) if item.name == "sqlite" else ddl)
     except MigrationError as refusal:
         kind = "statement.kind" if refusal.sqlstate == "0A000" else "syntax"
         fix = "Only CREATE TABLE is judged here." if kind == "statement.kind" else refusal.hint or ""
         return [error(kind, refusal.position or 0, refusal.message, fix)]
     return sorted(dict.fromkeys(found), key=lambda violation: violation.position)
+
+
+def _of_one(ddl: str, statements: Sequence[tuple[Lexeme, ...]]) -> str:
+    """The text up to the end of the first statement."""
+    return (
+        ddl[: statements[1][0].start].rstrip().rstrip(";")
+        if len(statements) > 1
+        else ddl.rstrip().rstrip(";")
+    )
 
 
 def validate_local(ddl: str, target_table: str | None = None) -> list[Violation]:

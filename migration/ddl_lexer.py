@@ -115,7 +115,7 @@ def lex(text: str, contract: DialectContract) -> list[Lexeme]:
         kind = token.token_type.name
         if kind == "IDENTIFIER":
             lexemes.append(Lexeme("quoted", token.text, start, end))
-        elif "STRING" in kind and kind != "FIXEDSTRING":  # which is a type of ClickHouse's
+        elif kind == "STRING" or kind.endswith("_STRING"):  # LINESTRING is a type
             lexemes.append(Lexeme("string", token.text, start, end))
         elif kind == "NUMBER":
             lexemes.append(Lexeme("number", token.text, start, end))

@@ -20,7 +20,8 @@ from migration.ddl_lexer import Lexeme, find_words, group, split_top
 from migration.ddl_words import (
     ATTRIBUTES,
     CONSTRAINTS,
-    INDEXED_FAMILIES,
+    INDEX_WORDS,
+    NAMES_TOO,
     STARTERS,
     TWO_WORD_TYPES,
     TYPE_WORDS,
@@ -187,8 +188,8 @@ def _is_joined(lexemes: Sequence[Lexeme], at: int) -> bool:
 
 
 def _is_name(lexeme: Lexeme, contract: DialectContract) -> bool:
-    """Whether it can name a table or a column: in SQLite a text in single quotes too."""
-    return lexeme.is_name or (contract.name == "sqlite" and lexeme.kind == "string")
+    """Whether it can name a table or a column: in a file's engines a text in single quotes too."""
+    return lexeme.is_name or (contract.name in ("sqlite", "duckdb") and lexeme.kind == "string")
 
 
 _COPYING = {  # dialect: the words behind the name that take another table for a pattern
@@ -231,15 +232,8 @@ def _read_element(
     constraints: list[ConstraintDefinition],
 ) -> None:
     first = element[0]
-    following = element[1] if len(element) > 1 else None
-    starts_constraint = first.says(*CONSTRAINTS)
-    if contract.name == "clickhouse" and not first.says("constraint"):  # whose columns may be called so
-        starts_constraint = starts_constraint and following is not None and following.says("key", "(")
-    if first.says("period") and following is not None and following.says("for"):
-        starts_constraint = True  # of MariaDB's tables with a history
-    starts_index = first.says("key", "index", "projection") and contract.family in INDEXED_FAMILIES
-    if starts_constraint or (starts_index and following is not None and following.kind != "string"):
-        constraints.append(_read_constraint(element))
+    if _starts_constraint(element, contract):
+        constraints.append(_read_constraint(element, contract))
         return
     if not _is_name(first, contract):
         raise _broken(
@@ -258,6 +252,24 @@ def _read_element(
             tuple(element[end:]),
         )
     )
+
+
+def _starts_constraint(element: Sequence[Lexeme], contract: DialectContract) -> bool:
+    """Whether a constraint or an index is meant, and not a column that is called by such a word."""
+    first, following = element[0], element[1] if len(element) > 1 else None
+    if following is None:
+        return first.says(*CONSTRAINTS)
+    if first.says("period"):  # of MariaDB's tables with a history
+        return following.says("for")
+    if first.says(*INDEX_WORDS.get(contract.family, ())):
+        return following.kind != "string" and (len(element) > 2 or contract.family != "snowflake")
+    if first.says(*NAMES_TOO) and (contract.family != "mysql-like" or first.says("exclude")):
+        return following.says(*NAMES_TOO[first.text.lower()])
+    if first.says("like") and contract.name == "sqlite":
+        return False
+    if contract.name == "clickhouse" and not first.says("constraint"):
+        return first.says(*CONSTRAINTS) and following.says("key", "(")
+    return first.says(*CONSTRAINTS)
 
 
 def _type_end(element: Sequence[Lexeme], at: int) -> int:
@@ -292,7 +304,7 @@ def _goes_on(element: Sequence[Lexeme], at: int) -> bool:
     return at + 1 < len(element) and element[at + 1].says("time", "local")
 
 
-def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
+def _read_constraint(element: tuple[Lexeme, ...], contract: DialectContract) -> ConstraintDefinition:
     rest, name = element, None
     if element[0].says("constraint"):
         rest = element[1:]
@@ -311,7 +323,9 @@ def _read_constraint(element: tuple[Lexeme, ...]) -> ConstraintDefinition:
     kind = kinds.get(word, "index" if word in ("key", "index", "spatial") else "other")
     opening = next((index for index, lexeme in enumerate(rest) if lexeme.says("(")), None)
     columns: tuple[Reference, ...] = ()
-    if opening is not None and kind in ("primary", "unique", "foreign", "index", "fulltext"):
+    if kind == "index" and contract.name == "clickhouse":
+        pass  # INDEX name expression TYPE …: no list of columns
+    elif opening is not None and kind in ("primary", "unique", "foreign", "index", "fulltext"):
         columns = listed_columns(rest[opening + 1 : group(rest, opening) - 1])
     elif opening is None and kind == "primary" and len(rest) == 3 and rest[2].is_name:
         columns = listed_columns(rest[2:])  # ClickHouse: PRIMARY KEY id
@@ -325,8 +339,9 @@ def listed_columns(lexemes: Sequence[Lexeme]) -> tuple[Reference, ...]:
         if not part or not part[0].is_name:
             continue
         call = len(part) > 1 and part[1].says("(")
-        prefix = call and len(part) == 4 and part[2].kind == "number"
-        if not call or prefix:
+        prefix = call and len(part) > 3 and part[2].kind == "number" and part[3].says(")")
+        alone = len(part) == 1 or part[1].kind != "symbol"
+        if alone or prefix:
             found.append(Reference(part[0].text, part[0].start + 1, part[0].kind == "quoted", prefix))
     return tuple(found)
 
@@ -378,8 +393,13 @@ def _read_clauses(
     return clauses, stray, has_query
 
 
+_STARTERS: dict[str, list[tuple[tuple[str, ...], str]]] = {}  # by the first word
+for _words, _name in STARTERS.items():
+    _STARTERS.setdefault(_words[0], []).append((_words, _name))
+
+
 def _starter(lexemes: Sequence[Lexeme], at: int) -> tuple[str, int] | None:
-    for words, name in STARTERS.items():
+    for words, name in _STARTERS.get(lexemes[at].text.lower(), ()):
         window = lexemes[at : at + len(words)]
         if len(window) == len(words) and all(
             part.says(word) for part, word in zip(window, words, strict=True)

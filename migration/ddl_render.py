@@ -20,7 +20,7 @@ from migration.ddl_layout import layout_clauses
 from migration.ddl_own import OwnTerms, own_terms
 from migration.ddl_quoting import quote_name, quote_path, quote_text
 from migration.dialects import contract
-from migration.dialects.base import DialectContract
+from migration.dialects.base import DialectContract, at_least
 from migration.layout import Layout
 from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
 from migration.types_map import Mapping, map_canonical, nullable_type
@@ -86,8 +86,14 @@ def render(
         columns.sort(key=lambda column: rank.get(column.name, len(rank)))
     hidden = _hive_partitions(item, layout)
     keys = [key for key in table.keys if _can_hold(key, table, item, mappings, layout, notes)]
+    says_required = item.name != "trino-hive" and (item.name != "hive" or at_least(version, "3.0"))
+    if not says_required and any(not column.nullable for column in columns):
+        notes.append(
+            f"NOT NULL is not kept: {item.name} {'has none before 3.0' if item.name == 'hive' else 'has none'}"
+        )
     elements = [
-        _column(column, mappings[column.name], table, item, layout, notes) + own.columns.get(column.name, "")
+        _column(column, mappings[column.name], table, item, layout, notes, says_required)
+        + own.columns.get(column.name, "")
         for column in columns
         if column.name not in hidden
     ]
@@ -192,6 +198,7 @@ def _column(
     item: DialectContract,
     layout: Layout | None,
     notes: list[str],
+    says_required: bool,
 ) -> str:
     name = quote_name(column.name, item)
     required = (
@@ -205,7 +212,7 @@ def _column(
         type_ = nullable_type(type_, item)
     parts = [name, type_]
     identity = _identity(column, mapping, table, item, notes)
-    if required and not item.types.nullable and item.name != "trino-hive":
+    if required and not item.types.nullable and says_required:
         parts.append("NOT NULL")
     if identity:
         parts.append(identity)

@@ -70,6 +70,7 @@ TYPE_WORDS = frozenset(
 TWO_WORD_TYPES = {
     "national": ("character", "char", "varchar"),
     "long": ("varchar", "varbinary"),
+    "nchar": ("varchar",),
     "unsigned": ("big",),
     "big": ("int",),
 }
@@ -84,7 +85,16 @@ CONSTRAINTS = (
     "fulltext",
     "spatial",
 )
-INDEXED_FAMILIES = ("mysql-like", "clickhouse", "snowflake")
+INDEX_WORDS = {  # family: the words an index in the list of columns begins with
+    "mysql-like": ("key", "index"),
+    "clickhouse": ("index", "projection"),
+    "snowflake": ("index",),
+}
+NAMES_TOO = {  # a word that may be a column's name: what follows it where it begins a constraint
+    "exclude": ("using", "("),
+    "fulltext": ("key", "index", "("),
+    "spatial": ("key", "index", "("),
+}
 ATTRIBUTES = frozenset(
     words(
         "not null primary unique default comment auto_increment autoincrement identity "

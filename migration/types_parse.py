@@ -14,6 +14,7 @@ the table gives ``unknown``, never an error: only text that is no type at all is
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from migration.dialects import contract
 from migration.dialects.spelling import Argument, Arguments, Spellings, words
@@ -50,6 +51,7 @@ _FIRST_OF_TWO = {
     "big": ("int",),
     "native": ("character",),
     "varying": ("character",),
+    "nchar": ("varchar",),
 }
 _CONTINUED = frozenset(
     words(
@@ -58,6 +60,7 @@ _CONTINUED = frozenset(
     )
 )
 _CLOSING = {"(": ")", "<": ">", "[": "]"}
+_DEEPEST = 100  # levels of a type
 
 Token = tuple[str, str]
 
@@ -119,6 +122,7 @@ class _Reader:
         self.spellings = spellings
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def peek(self, ahead: int = 0) -> Token:
         index = self.at + ahead
@@ -139,6 +143,7 @@ class _Reader:
         if kind not in ("word", "quoted", "path"):
             raise _no_type(self.text)
         self.at += 1
+        self._deeper()
         words = [first if kind == "path" else first.lower()]
         if (
             kind == "quoted" and f'"{first}"' in self.spellings
@@ -155,8 +160,19 @@ class _Reader:
             arguments = arguments or found
             bare = False
             self._more_words(words)
-        result = self._build(words, arguments, bare)
-        return self._suffixes(result)
+        result = self._suffixes(self._build(words, arguments, bare))
+        self.depth -= 1
+        return result
+
+    def _deeper(self) -> None:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise MigrationError(
+                "54001",
+                "the type is nested too deeply",
+                detail=f"It has more than {_DEEPEST} levels.",
+                hint="Keep what is deeper as JSON.",
+            )
 
     def _more_words(self, words: list[str]) -> None:
         while self.peek()[0] == "word":
@@ -177,7 +193,7 @@ class _Reader:
                 return
 
     def _build(self, words: list[str], arguments: Arguments, bare: bool) -> CanonicalType:
-        if words[-1] == "zerofill":  # MySQL: implies unsigned
+        if "zerofill" in words:  # MySQL: implies unsigned
             words = [word for word in words if word not in ("zerofill", "unsigned")] + ["unsigned"]
         name = " ".join(word for word in words if word != "signed")
         if name not in self.spellings and words[0] == "interval":
@@ -191,6 +207,7 @@ class _Reader:
         return entry if isinstance(entry, CanonicalType) else entry(arguments)
 
     def _suffixes(self, result: CanonicalType) -> CanonicalType:
+        outside = self.depth
         while True:
             if self.accept("["):
                 if self.peek()[0] == "number":
@@ -202,7 +219,9 @@ class _Reader:
                 if self.peek() == ("mark", "["):
                     continue
             else:
+                self.depth = outside
                 return result
+            self._deeper()
             result = list_of(result)
 
     def _arguments(self) -> Arguments:
@@ -229,6 +248,12 @@ class _Reader:
             if self.accept("="):
                 self.at += 1
             return Argument(string=value)
+        if kind == "word" and self.peek(1) == ("mark", "="):  # JSON(max_dynamic_paths = 3)
+            self.at += 2
+            return replace(self._argument(), name=value)
+        if kind == "word" and value.lower() == "skip" and self.peek(1)[1].lower() == "regexp":
+            self.at += 3
+            return Argument(name="skip")
         if kind == "word" and value.lower() == "max":
             self.at += 1
             return Argument(name="max")

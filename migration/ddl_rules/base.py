@@ -7,7 +7,7 @@ it needs is in the statement the reader made. One family of rules per file; ``RU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,6 +58,24 @@ class Subject:
         elsewhere = self.contract.name in ("redshift", "greenplum", "snowflake", "bigquery")
         return elsewhere and any(word.says("external", "foreign") for word in self.table.modifiers)
 
+    def key_of(self, name: Reference | ColumnDefinition) -> str:
+        """What two names have in common that are the same to the engine."""
+        rules = self.contract.identifiers
+        if self.contract.name in ("postgres", "greenplum", "snowflake"):
+            return name.name if name.quoted else rules.folded(name.name)
+        return name.name if rules.case_sensitive else name.name.lower()
+
+    def differs(self, name: Reference, column: ColumnDefinition) -> bool:
+        """True if ``name`` is another than every column's, though letter case aside it is ``column``'s."""
+        wanted = self.key_of(name)
+        return wanted != self.key_of(column) and all(
+            wanted != self.key_of(each) for each in self.table.columns
+        )
+
+    def written(self, column: ColumnDefinition) -> str:
+        """The column's name as it is to be written."""
+        return self.contract.identifiers.quoted(column.name) if column.quoted else column.name
+
     def type_of(self, column: ColumnDefinition) -> CanonicalType:
         """The column's canonical type, ``unknown`` if it cannot be read."""
         try:
@@ -91,6 +109,16 @@ def base_name(column: ColumnDefinition) -> str:
     )
 
 
+def repeated(values: Iterable[str]) -> str | None:
+    """The first value that has been there before, None if each is there once."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
+
+
 def is_required(column: ColumnDefinition) -> bool:
     """True if the column says NOT NULL or is a primary key by itself."""
     return column.has("not", "null") or column.has("primary", "key")
@@ -112,12 +140,21 @@ def expression_names(lexemes: tuple[Lexeme, ...]) -> tuple[Reference, ...]:
         before = lexemes[index - 1] if index else None
         if not lexeme.is_name or (following is not None and following.says("(", ".")):
             continue
-        if before is not None and before.says("."):
+        if before is not None and before.says(".", "::", "collate"):
             continue
+        if before is not None and (before.is_name or before.says(")")) and not before.says(*_GRAMMAR):
+            continue  # behind an expression: an operator class
         if lexeme.kind == "word" and lexeme.text.lower() in _GRAMMAR:
             continue
         found.append(Reference(lexeme.text, lexeme.start + 1, lexeme.kind == "quoted"))
     return tuple(found)
+
+
+def says_null(column: ColumnDefinition) -> bool:
+    """True if the column says NULL: not as a part of NOT NULL, DEFAULT NULL or SET NULL."""
+    before = zip((None, *column.attributes), column.attributes, strict=False)
+    nulls = [b for b, lexeme in before if lexeme.says("null")]
+    return any(b is None or not b.says("not", "default", "set") for b in nulls)
 
 
 def primary_key(table: TableStatement) -> tuple[Reference, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from migration.ddl_lexer import Lexeme, split_top
-from migration.ddl_reader import Reference
+from migration.ddl_lexer import Lexeme, find_words, group, lex, split_top
+from migration.ddl_reader import ColumnDefinition, Reference, TableClause
 from migration.ddl_rules.base import (
     Rule,
     Subject,
@@ -16,9 +16,13 @@ from migration.ddl_rules.base import (
     error,
     expression_names,
     primary_key,
+    repeated,
+    says_null,
     warning,
 )
+from migration.dialects import contract
 from migration.dialects.spelling import words
+from migration.errors import MigrationError
 from migration.types_parse import is_nullable_type
 
 _PLAIN = (
@@ -34,6 +38,25 @@ _PLAIN = (
     "Merge",
     "File",
 )
+# Engines by their names, in which letter case counts (system.table_engines of 26.9).
+_ENGINES = {
+    name.lower(): name
+    for name in words(
+        "Alias AzureBlobStorage AzureQueue Buffer COSN DeltaLake Dictionary Distributed EmbeddedRocksDB "
+        "Executable ExecutablePool File FileLog FuzzJSON FuzzQuery GenerateRandom HDFS Hive Hudi Iceberg "
+        "JDBC Join Kafka KeeperMap Log MaterializedPostgreSQL Memory Merge MongoDB MySQL NATS Null ODBC OSS "
+        "PostgreSQL RabbitMQ Redis S3 S3Queue SQLite Set StripeLog TimeSeries TinyLog URL YTsaurus MergeTree "
+        "ReplacingMergeTree SummingMergeTree AggregatingMergeTree CollapsingMergeTree "
+        "VersionedCollapsingMergeTree GraphiteMergeTree CoalescingMergeTree"
+    )
+}
+_ENGINES_OF_OTHERS = words("innodb myisam aria rocksdb olap heap blackhole archive csv")
+_PARAMETERS: dict[str, tuple[int, int | None]] = {  # type: how many it has at least and at most
+    "map": (2, 2),
+    **dict.fromkeys(words("array nullable lowcardinality"), (1, 1)),
+    **dict.fromkeys(words("uuid date date32 bool ipv4 ipv6"), (0, 0)),
+    **dict.fromkeys(words("enum8 enum16 nested"), (1, None)),
+}
 _REQUIRED = (
     "ifnull",
     "assumenotnull",
@@ -86,6 +109,8 @@ def engine(subject: Subject) -> Iterator[Violation]:
             "no ENGINE: the server's default_table_engine",
             "Say ENGINE = MergeTree.",
         )
+    if clause is not None:
+        yield from _engine_named(name, clause)
     keyed = order or table.clause("primary_key") or primary_key(table)
     where = clause.position if clause else position
     if name.endswith("MergeTree") and not keyed:
@@ -98,9 +123,27 @@ def engine(subject: Subject) -> Iterator[Violation]:
         yield make("sort.missing", where, message, "Add ORDER BY (columns) or ORDER BY tuple().")
     if name in _PLAIN:
         for item in table.clauses:
-            if item.name in ("order_by", "partition_by", "sample_by", "primary_key"):
-                said = item.spelled.split(" ")[0].upper() + (" KEY" if item.name == "primary_key" else " BY")
-                yield error("sort.forbidden", item.position, f"{name} takes no {said}", "Leave it out.")
+            if item.name in ("order_by", "partition_by", "sample_by", "primary_key", "ttl"):
+                message = f"{name} takes no {' '.join(item.spelled.upper().split())}"
+                yield error("sort.forbidden", item.position, message, "Leave it out.")
+        for constraint in table.constraints:
+            if constraint.kind == "index":
+                message = f"{name} takes no INDEX"
+                yield error("sort.forbidden", constraint.position, message, "Leave it out.")
+    seen: set[str] = set()
+    for item in table.clauses:
+        if item.name == "engine" and seen:
+            yield error("clause.order", item.position, "ENGINE is the first clause", "Move it to the front.")
+        elif item.name in seen and item.name in (
+            "order_by",
+            "partition_by",
+            "primary_key",
+            "sample_by",
+            "settings",
+        ):
+            message = f"a second {' '.join(item.spelled.upper().split())}"
+            yield error("clause.order", item.position, message, "Leave one of them out.")
+        seen.add(item.name)
     if order is not None and len(split_top(order.lexemes)) > 1:
         message = "several sort columns stand in brackets"
         yield error("syntax", order.position, message, "Write ORDER BY (a, b).")
@@ -110,6 +153,37 @@ def engine(subject: Subject) -> Iterator[Violation]:
                 message = f'{name}: column "{used.name}" does not exist'
                 there = ", ".join(column.name for column in table.columns)
                 yield error("column.unknown", used.position, message, f"The columns are {there}.")
+
+
+def _engine_named(name: str, clause: TableClause) -> Iterator[Violation]:
+    family = name.removeprefix("Replicated").removeprefix("Shared")
+    proper = _ENGINES.get(family.lower())
+    if proper is not None and proper != family:
+        message = f"there is no engine {name}: letter case counts"
+        yield error("engine.unknown", clause.position, message, f"Write {proper}.")
+    elif name.lower() in _ENGINES_OF_OTHERS:
+        yield error(
+            "engine.unknown", clause.position, f"there is no engine {name}", "ENGINE = MergeTree ORDER BY (…)"
+        )
+
+
+def indexes(subject: Subject) -> Iterator[Violation]:
+    """INDEX name expression TYPE type, each name once."""
+    if subject.contract.name != "clickhouse":
+        return
+    seen: set[str] = set()
+    for item in subject.table.constraints:
+        if item.kind != "index" or len(item.lexemes) < 2:
+            continue
+        name = item.lexemes[1]
+        if find_words(item.lexemes[2:], ("type",)) in (None, 0):
+            message = "an INDEX has a name, an expression and a TYPE"
+            yield error("syntax", item.position, message, "INDEX name (column) TYPE minmax")
+        elif name.text in seen:
+            yield error(
+                "constraint.repeated", name.start + 1, f'"{name.text}" names two indexes', "Rename one."
+            )
+        seen.add(name.text)
 
 
 def keys(subject: Subject) -> Iterator[Violation]:
@@ -134,7 +208,7 @@ def keys(subject: Subject) -> Iterator[Violation]:
         if column is None:
             continue
         kind = subject.type_of(column).kind
-        if not allowed and (is_nullable_type(column.type_text) or _says_null(subject, key)):
+        if not allowed and (is_nullable_type(column.type_text) or says_null(column)):
             message = f'{what} key column "{column.name}" is Nullable'
             fix = "Make it not Nullable, or choose another sort key."
             yield error("key.nullable", key.position, message, fix)
@@ -181,7 +255,7 @@ def types(subject: Subject) -> Iterator[Violation]:
             message = f"{text}: Nullable holds scalars only"
             fix = "Leave Nullable out or put it inside."
             yield error("type.nullable_nested", column.type_position, message, fix)
-        if compact.startswith("nullable(") and column.has("null"):
+        if compact.startswith("nullable(") and (says_null(column) or column.has("not", "null")):
             yield error(
                 "null.both", column.position, "Nullable and NULL or NOT NULL", "Leave one of them out."
             )
@@ -197,15 +271,23 @@ def types(subject: Subject) -> Iterator[Violation]:
             yield error(
                 "type.pseudo", column.type_position, "Nothing is no type of a column", "Choose another type."
             )
+        yield from _parameters(column)
+        if says_null(column) and re.match(r"array|map|nested|lowc|variant|dynamic|aggregatef", compact):
+            message = f"{text}: NULL is for scalars only"
+            yield error(
+                "type.nullable_nested",
+                column.type_position,
+                message,
+                "Leave NULL out, or put Nullable inside.",
+            )
         low = re.search(r"lowcardinality\((?:nullable\()?(\w+)", compact)
-        if low and low[1] not in ("string", "fixedstring", "date", "datetime", "varchar", "char", "text"):
-            numeric = re.match(r"u?int\d|float|bigint|int|smallint|tinyint|date32|uuid|ipv|bool", low[1])
+        if low and low[1] not in ("string", "fixedstring", "uuid", "varchar", "char", "text"):
+            numeric = re.match(r"u?int\d|float|bigint|int|smallint|tinyint|date|ipv|bool", low[1])
             message = f"LowCardinality of {low[1]}" + (
                 " is off by default" if numeric else " is not supported"
             )
             yield error("type.low_cardinality", column.type_position, message, "Leave LowCardinality out.")
-        values = subject.type_of(column).values
-        if len(set(values)) < len(values):
+        if repeated(subject.type_of(column).values) is not None:
             yield error("type.members", column.type_position, f"{text} has a member twice", "Name it once.")
         bare = not column.quoted and not column.name.replace(".", "").isascii()
         if bare:
@@ -217,19 +299,48 @@ def types(subject: Subject) -> Iterator[Violation]:
             )
 
 
-def _says_null(subject: Subject, key: Reference) -> bool:
-    column = subject.table.column(key.name)
-    return column is not None and column.has("null") and not column.has("not", "null")
+def _parameters(column: ColumnDefinition) -> Iterator[Violation]:
+    """How many parameters the column's type has, where that is fixed; those inside it are not looked at."""
+    found = re.fullmatch(r"(\w+)\s*(\(.*\))?", column.type_text.strip(), re.DOTALL)
+    least, most = _PARAMETERS.get(found[1].lower(), (0, None)) if found else (0, None)
+    if found is None or (least, most) == (0, None):
+        return
+    try:
+        lexemes = lex(found[2] or "()", contract("clickhouse"))[1:-1]
+    except MigrationError:
+        return
+    given = len(split_top(lexemes)) if lexemes else 0
+    if given < least or (most is not None and given > most):
+        many = f"{least} or more" if most is None else most or "no"
+        message = f"{column.type_text}: {found[1]} has {many} parameter{'' if most == 1 else 's'}"
+        yield error(
+            "type.parameter", column.type_position, message, "The manual's page of the type names them."
+        )
+
+
+def _parts(lexemes: Sequence[Lexeme]) -> list[str]:
+    """The expressions of a key, each as its words with one blank between; how they sort is left out."""
+    if lexemes[:2] and lexemes[0].says("primary") and lexemes[1].says("key"):
+        lexemes = lexemes[2:]
+    for _ in range(2):  # (a, b), tuple(a, b)
+        opening = 1 if lexemes[:1] and lexemes[0].says("tuple") else 0
+        brackets = len(lexemes) > opening and lexemes[opening].says("(")
+        if not brackets or group(lexemes, opening) != len(lexemes):
+            break
+        lexemes = lexemes[opening + 1 : -1]
+    parts = [part[:-1] if part and part[-1].says("asc", "desc") else part for part in split_top(lexemes)]
+    return [" ".join(lexeme.text for lexeme in part) for part in parts if part]
 
 
 def sort_prefix(subject: Subject) -> Iterator[Violation]:
     """ClickHouse's PRIMARY KEY is a prefix of ORDER BY."""
-    order, clause = subject.table.clause("order_by"), subject.table.clause("primary_key")
+    order = subject.table.clause("order_by")
+    inline = next((item for item in subject.table.constraints if item.kind == "primary"), None)
+    clause = subject.table.clause("primary_key") or inline
     if subject.contract.name != "clickhouse" or order is None or clause is None:
         return
-    wanted = [name.name for name in clause_columns(clause)]
-    given = [name.name for name in clause_columns(order)]
-    if wanted and given and given[: len(wanted)] != wanted:
+    wanted, given = _parts(clause.lexemes), _parts(order.lexemes)
+    if given[: len(wanted)] != wanted:
         yield error(
             "key.order",
             clause.position,
@@ -238,4 +349,4 @@ def sort_prefix(subject: Subject) -> Iterator[Violation]:
         )
 
 
-RULES: tuple[Rule, ...] = (engine, keys, types, sort_prefix)
+RULES: tuple[Rule, ...] = (engine, indexes, keys, types, sort_prefix)

@@ -12,6 +12,7 @@ from migration.ddl_rules.base import (
     base_name,
     error,
     primary_key,
+    repeated,
     unique_keys,
     warning,
 )
@@ -66,10 +67,8 @@ def duckdb_forms(subject: Subject) -> Iterator[Violation]:
         if column.has("collate") and subject.type_of(column).kind not in ("text", "unknown"):
             message = f"{text} has no collation"
             yield error("type.collation", column.type_position, message, "Leave COLLATE out.")
-        values = subject.type_of(column).values
-        if len(set(values)) < len(values):
-            repeated = next(value for i, value in enumerate(values) if value in values[:i])
-            message = f"the ENUM has {repeated!r} twice"
+        if (twice := repeated(subject.type_of(column).values)) is not None:
+            message = f"the ENUM has {twice!r} twice"
             yield error("type.members", column.type_position, message, "Name it once.")
         if column.has("comment"):
             message = "a column has no COMMENT clause"

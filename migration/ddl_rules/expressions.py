@@ -5,6 +5,8 @@ An expression that sqlglot does not read is not judged: the engine is the one to
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 
 import sqlglot
@@ -13,7 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from migration.ddl_lexer import Lexeme, group
 from migration.ddl_reader import ColumnDefinition, Reference
-from migration.ddl_rules.base import Rule, Subject, Violation, error, warning
+from migration.ddl_rules.base import Rule, Subject, Violation, error, says_null, warning
 from migration.ddl_words import ATTRIBUTES
 from migration.dialects.spelling import words
 from migration.types import CanonicalType, integer_range
@@ -26,6 +28,7 @@ _WORDS = frozenset(
         "_rowid_ oid tableoid ctid xmin true false null maxvalue default"
     )
 )
+_NO_TOTALS = ("postgres", "greenplum", "duckdb", "mysql")
 _NO_NAMES = ("postgres", "greenplum", "redshift", "duckdb")  # whose defaults name no column
 _STRICT = (
     "postgres",
@@ -69,7 +72,7 @@ def _tree(subject: Subject, lexemes: Sequence[Lexeme]) -> exp.Expr | None:
     text = subject.text[lexemes[0].start : lexemes[-1].end]
     try:
         return sqlglot.parse_one(text, read=subject.contract.sqlglot or None)
-    except (SqlglotError, IndexError, AttributeError, TypeError, ValueError):
+    except (SqlglotError, IndexError, AttributeError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -97,19 +100,28 @@ def _unknown(subject: Subject, lexemes: Sequence[Lexeme], where: str) -> Iterato
     table = subject.table
     if not table.columns or table.borrows or table.has_query:
         return
-    there = ", ".join(column.name for column in table.columns)
     for name in _names(subject, lexemes):
         if name.quoted and subject.contract.name == "sqlite":
             continue  # a text there, if no column has the name
-        if table.column(name.name) is None:
+        column = table.column(name.name)
+        if column is None:
+            there = ", ".join(column.name for column in table.columns)
             message = f'{where}: column "{name.name}" does not exist'
             yield error("column.unknown", name.position, message, f"The columns are {there}.")
+        elif subject.differs(name, column):
+            message = f'{where}: column "{name.name}" differs from "{column.name}" in letter case'
+            yield error("column.unknown", name.position, message, f"Write {subject.written(column)}.")
 
 
 def _queries(subject: Subject, lexemes: Sequence[Lexeme], where: str) -> Iterator[Violation]:
     asked = next((lexeme for lexeme in lexemes if lexeme.says("select")), None)
     if asked is not None:
         yield error("expression.query", asked.start + 1, f"{where} holds no query", "Write an expression.")
+    tree = _tree(subject, lexemes) if subject.contract.name in _NO_TOTALS else None
+    total = tree.find(exp.Sum, exp.Count, exp.Avg) if tree is not None else None
+    if asked is None and total is not None and total.find_ancestor(exp.Lambda, exp.Window) is None:
+        message = f"{where} holds no {total.sql().partition('(')[0].lower()}()"
+        yield error("expression.total", lexemes[0].start + 1, message, "Write an expression of one row.")
 
 
 def checks(subject: Subject) -> Iterator[Violation]:
@@ -135,9 +147,15 @@ def generated(subject: Subject) -> Iterator[Violation]:
         if subject.contract.name == "clickhouse":
             found += [_behind(column, word) for word in ("materialized", "alias") if column.has(word)]
         made += bool(found)
-        for lexemes in found:
-            yield from _unknown(subject, lexemes, "a generated column")
         name = subject.contract.name
+        for lexemes in found:
+            asked = list(_queries(subject, lexemes, "a generated column"))
+            yield from asked or _unknown(subject, lexemes, "a generated column")
+            if name in ("postgres", "greenplum"):
+                yield from _generated_too(subject, lexemes)
+        if found and column.has("default") and name != "clickhouse":
+            message = "a generated column has no DEFAULT"
+            yield error("generated.default", column.position, message, "Leave the DEFAULT out.")
         if found and name == "duckdb" and column.has("stored"):
             yield error(
                 "generated.form", column.position, "no generated column is STORED", "Leave STORED out."
@@ -151,6 +169,14 @@ def generated(subject: Subject) -> Iterator[Violation]:
         yield error("generated.all", position, "all columns are generated", "Add a column that is not.")
 
 
+def _generated_too(subject: Subject, lexemes: Sequence[Lexeme]) -> Iterator[Violation]:
+    for name in _names(subject, lexemes):
+        column = subject.table.column(name.name)
+        if column is not None and any(_bracketed(column.attributes, "as")):
+            message = f'"{column.name}" is generated itself'
+            yield error("generated.chain", name.position, message, "Repeat its expression here.")
+
+
 def defaults(subject: Subject) -> Iterator[Violation]:
     """A DEFAULT is one, an expression that may be one, and a value of the column's type."""
     name = subject.contract.name
@@ -160,6 +186,8 @@ def defaults(subject: Subject) -> Iterator[Violation]:
             continue
         times = sum(lexeme.says("default") for lexeme in _outside(column.attributes))
         serial = name in ("postgres", "greenplum") and "serial" in column.type_text.lower()
+        if name in ("postgres", "greenplum") and column.has("identity") and not column.has("by", "default"):
+            yield error("default.second", column.position, "DEFAULT and IDENTITY", "Leave one of them out.")
         if times + serial > 1:
             make = warning if name in ("mysql", "sqlite") and not serial else error
             yield make("default.second", column.position, "more than one DEFAULT", "Leave the others out.")
@@ -179,7 +207,8 @@ def defaults(subject: Subject) -> Iterator[Violation]:
                     message = "a DEFAULT names no column"
                     yield error("default.column", named.position, message, "Write a value.")
             yield from _constant(given)
-        if name in _STRICT:
+        lenient = name == "clickhouse" and ("nullable" in column.type_text.lower() or says_null(column))
+        if name in _STRICT and not lenient:  # what it does not read is NULL there
             yield from _value(subject, column, given)
 
 
@@ -213,15 +242,38 @@ def _value(subject: Subject, column: ColumnDefinition, given: tuple[Lexeme, ...]
         return
     if literal.says("null") and column.has("not", "null") and subject.contract.name == "mysql":
         yield error("default.value", literal.start + 1, "NOT NULL and DEFAULT NULL", "Leave one of them out.")
+    type_ = subject.type_of(column)
+    exact = subject.contract.name in ("postgres", "greenplum")
+    if exact and (
+        type_.is_integer
+        if literal.says("true", "false")
+        else literal.kind == "number" and type_.kind == "bool"
+    ):
+        message = f"{column.type_text} and the default {literal.text} are of different types"
+        yield error("default.value", literal.start + 1, message, "Write a value of the column's type.")
     if literal.kind not in ("string", "number"):
         return
-    type_, text = subject.type_of(column), sign + literal.text
+    if (
+        exact
+        and literal.kind == "string"
+        and type_.is_integer
+        and re.fullmatch(r"\d+\.\d*", literal.text.strip())
+    ):
+        message = f"{column.type_text} does not read the default {literal.text!r}"
+        yield error("default.value", literal.start + 1, message, "Write a whole number.")
+        return
+    text = sign + literal.text
     if not _reads(text, type_, subject.contract.name):
         message = f"{column.type_text} does not read the default {text!r}"
         yield error("default.value", literal.start + 1, message, "Write a value of the column's type.")
 
 
 def _reads(text: str, type_: CanonicalType, dialect: str) -> bool:
+    exact = dialect in ("postgres", "greenplum")
+    if type_.kind == "uuid" and dialect in ("postgres", "greenplum", "clickhouse"):
+        return re.fullmatch(r"\s*\{?(?:[0-9a-fA-F]{4}-?){8}\}?\s*", text) is not None
+    if type_.kind == "json" and exact:
+        return _is_json(text)
     if type_.is_integer:
         try:
             number = float(text)
@@ -242,6 +294,14 @@ def _reads(text: str, type_: CanonicalType, dialect: str) -> bool:
         return len(text.rstrip(" ")) <= type_.length
     if dialect == "mysql" and type_.kind == "enum" and type_.values:
         return any(text.lower() == member.lower() for member in type_.values)
+    return True
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
     return True
 
 

@@ -8,13 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migration.ddl_lexer import Lexeme
+from migration.ddl_lexer import group
 from migration.ddl_reader import ColumnDefinition, ConstraintDefinition, Reference
-from migration.ddl_rules.base import Rule, Subject, Violation, base_name, error, expression_names, warning
+from migration.ddl_rules.base import (
+    Rule,
+    Subject,
+    Violation,
+    base_name,
+    error,
+    expression_names,
+    repeated,
+    warning,
+)
+from migration.ddl_rules.expressions import default_of
 from migration.dialects.spelling import words
 from migration.types import fixed_bytes
 
 _UNSIZED = words("tinytext text mediumtext longtext long tinyblob blob mediumblob longblob json")
+_PLAIN = words("bool boolean date json tinytext mediumtext longtext tinyblob mediumblob longblob serial")
 _ROW = 65535
 _INDEX = 3072
 _CHARSETS = {"latin1": 1, "ascii": 1, "binary": 1, "utf8": 3, "utf8mb3": 3, "ucs2": 2}  # others: 4
@@ -137,15 +148,26 @@ def columns(subject: Subject) -> Iterator[Violation]:
                 message = f"{column.type_text} takes a default in parentheses only"
                 yield error("default.form", column.position, message, "DEFAULT ('...')")
         type_ = subject.type_of(column)
+        yield from _parameters(column)
+        yield from _default_form(column)
+        if subject.mariadb and column.has("constraint"):
+            message = "the constraint of a column has no name"
+            yield error(
+                "constraint.form",
+                column.position,
+                message,
+                "Write it behind the columns, or without CONSTRAINT.",
+            )
         if word in ("enum", "set") and not re.search(r"\(\s*[^)\s]", column.type_text):
             yield error(
                 "type.members", column.type_position, f"{word} has no members", f"Write {word}('a', 'b')."
             )
-        repeated = next(
-            (v for i, v in enumerate(type_.values) if v.lower() in map(str.lower, type_.values[:i])), None
-        )
-        if repeated is not None:
-            message = f"{word} has the member {repeated!r} twice"
+        members = type_.values or (_members(column) if word == "set" else ())
+        if word == "set" and (joined := next((each for each in members if "," in each), None)) is not None:
+            message = f"the member {joined!r} of a SET has a comma"
+            yield error("type.members", column.type_position, message, "Name two members.")
+        if (twice := repeated(value.rstrip(" ").lower() for value in members)) is not None:
+            message = f"{word} has the member {twice!r} twice"
             yield error("type.members", column.type_position, message, "Name it once.")
         if word == "varbinary" and "(" not in column.type_text:
             yield error(
@@ -159,6 +181,38 @@ def columns(subject: Subject) -> Iterator[Violation]:
         if width and word in ("double", "real"):
             message, fix = f"{word} takes two parameters or none", f"Write {word}."
             yield error("type.parameter", column.type_position, message, fix)
+
+
+def _members(column: ColumnDefinition) -> tuple[str, ...]:
+    found = re.findall(r"'((?:[^'\\]|\\.|'')*)'", column.type_text)
+    return tuple(each.replace("''", "'") for each in found)
+
+
+def _parameters(column: ColumnDefinition) -> Iterator[Violation]:
+    found = re.match(r"(\w+)\s*\((.*?)\)", column.type_text, re.DOTALL)
+    word, inside = (found[1].lower(), found[2].strip()) if found else ("", "")
+    if found is None:
+        return
+    if word in _PLAIN:
+        message, fix = f"{word} takes no parameter", f"Write {word}."
+        yield error("type.parameter", column.type_position, message, fix)
+    elif word in ("enum", "set"):
+        if inside and inside[0] not in "'\"" and not re.match(r"\w*'", inside):
+            yield error(
+                "type.members", column.type_position, f"members of {word} are texts", f"{word}('a', 'b')"
+            )
+    elif not re.fullmatch(r"\d+(\s*,\s*\d+)?", inside):
+        message = f"{column.type_text}: a parameter is a whole number"
+        yield error("type.parameter", column.type_position, message, f"Write {word}(n) or {word}.")
+
+
+def _default_form(column: ColumnDefinition) -> Iterator[Violation]:
+    """Behind a literal nothing follows: only in brackets is there an expression."""
+    given = default_of(column)
+    rest = given[2:] if given[:1] and given[0].says("+", "-") else given[1:]
+    if rest and rest[0].kind == "symbol" and given[-len(rest) - 1].kind in ("string", "number"):
+        message = "an expression as a DEFAULT stands in brackets"
+        yield error("default.form", given[0].start + 1, message, "DEFAULT (…)")
 
 
 def numbers(subject: Subject) -> Iterator[Violation]:
@@ -218,21 +272,22 @@ def table(subject: Subject) -> Iterator[Violation]:
         if key.kind == "foreign":
             message = "a partitioned table has no foreign keys"
             yield error("constraint.forbidden", key.position, message, "Leave it out, or do not partition.")
+    ranged = clause is not None and bool(clause.lexemes) and clause.lexemes[0].says("range", "list")
+    if clause is not None and ranged and not any(each.says("partition") for each in clause.lexemes):
+        message, fix = (
+            "each partition must be named",
+            "(PARTITION p VALUES LESS THAN (…), …) or VALUES IN (…)",
+        )
+        yield error("partition.form", clause.position, message, fix)
     opening = next((i for i, each in enumerate(clause.lexemes) if each.says("(")), None) if clause else None
     if clause is None or opening is None:
         return
-    closing = next(i for i in range(opening, len(clause.lexemes)) if _closes(clause.lexemes, opening, i))
-    for used in expression_names(clause.lexemes[opening + 1 : closing]):
+    for used in expression_names(clause.lexemes[opening + 1 : group(clause.lexemes, opening) - 1]):
         for key in subject.table.constraints:
             yield from _outside(used, key.columns if key.kind in ("primary", "unique") else ())
         for column in subject.table.columns:
             own = column.has("primary", "key") or column.has("unique")
             yield from _outside(used, (Reference(column.name, column.position),) if own else ())
-
-
-def _closes(lexemes: tuple[Lexeme, ...], opening: int, at: int) -> bool:
-    inside = lexemes[opening : at + 1]
-    return sum(each.says("(") for each in inside) == sum(each.says(")") for each in inside)
 
 
 def _outside(used: Reference, key: tuple[Reference, ...]) -> Iterator[Violation]:

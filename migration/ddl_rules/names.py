@@ -66,12 +66,8 @@ def some_columns(subject: Subject) -> Iterator[Violation]:
 def unique_columns(subject: Subject) -> Iterator[Violation]:
     """No column is declared twice; letter case counts only where the dialect is case-sensitive."""
     seen: dict[str, str] = {}
-    rules = subject.contract.identifiers
-    quoted_differ = subject.contract.name in ("postgres", "greenplum", "snowflake")
     for column in subject.table.columns:
-        key = column.name if rules.case_sensitive else column.name.lower()
-        if quoted_differ:
-            key = column.name if column.quoted else rules.folded(column.name)
+        key = subject.key_of(column)
         if key in seen:
             yield error(
                 "column.duplicate",
@@ -152,17 +148,17 @@ def _check(
             known = ", ".join(item.name for item in subject.table.columns)
             message = f'{where}: column "{name.name}" does not exist'
             yield error("column.unknown", name.position, message, f"The columns are {known}.")
-        elif subject.contract.identifiers.case_sensitive and column.name != name.name:
+        elif subject.differs(name, column):
             message = f'{where}: column "{name.name}" differs from "{column.name}" in letter case'
-            yield error("column.unknown", name.position, message, f"Write {column.name}.")
-        if name.name.lower() in seen and not repeat:
+            yield error("column.unknown", name.position, message, f"Write {subject.written(column)}.")
+        if subject.key_of(name) in seen and not repeat:
             yield error(
                 "column.repeated",
                 name.position,
                 f'{where}: column "{name.name}" is named twice',
                 "Name it once.",
             )
-        seen.add(name.name.lower())
+        seen.add(subject.key_of(name))
 
 
 def folding(subject: Subject) -> Iterator[Violation]:

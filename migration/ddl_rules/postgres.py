@@ -1,15 +1,9 @@
-"""Rules of PostgreSQL, and of Greenplum where they are the same: grammar, identity, keys, partitions (*run* on 15).
-
-What its parser refuses is refused: only where no rule has said it better, and in PostgreSQL alone, for its relatives
-have clauses of their own.
-"""
+"""Rules of PostgreSQL, and of Greenplum where they are the same: grammar, identity, keys, partitions (*run* on 15)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-import pglast
 
 from migration.ddl_rules.base import (
     Rule,
@@ -19,6 +13,7 @@ from migration.ddl_rules.base import (
     clause_columns,
     error,
     primary_key,
+    says_null,
     unique_keys,
 )
 from migration.dialects.spelling import words
@@ -41,15 +36,6 @@ _COLLATED = ("text", "unknown", "list", "enum")
 _OTHER = "Name a column of another type."
 
 
-def grammar(text: str) -> Iterator[Violation]:
-    """What PostgreSQL's own parser has against the text."""
-    try:
-        pglast.parse_sql(text)
-    except pglast.parser.ParseError as reason:
-        at = reason.args[1] if len(reason.args) > 1 and isinstance(reason.args[1], int) else 0
-        yield error("syntax", at + 1, str(reason.args[0]), "The manual's page CREATE TABLE has the grammar.")
-
-
 def postgres(subject: Subject) -> Iterator[Violation]:
     """Types of identity columns and of keys; names of system columns; NULL against NOT NULL."""
     if subject.contract.name not in ("postgres", "greenplum"):
@@ -68,9 +54,8 @@ def postgres(subject: Subject) -> Iterator[Violation]:
         ):
             message = f"an identity column of type {column.type_text}"
             yield error("identity.type", column.type_position, message, "Use smallint, integer or bigint.")
-        before = zip((None, *column.attributes), column.attributes, strict=False)
-        nulls = [b for b, lexeme in before if lexeme.says("null")]
-        if any(b is None or not b.says("not", "default", "set") for b in nulls) and column.has("not", "null"):
+        numbered = column.has("identity") or re.match(r"(big|small)?serial[248]?$", column.type_text.lower())
+        if says_null(column) and (column.has("not", "null") or numbered):
             yield error("null.both", column.position, "NULL and NOT NULL", "Leave one of them out.")
         if column.has("collate") and subject.type_of(column).kind not in _COLLATED:
             message = f"{column.type_text} has no collation"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migration.ddl_lexer import group, split_top
+from migration.ddl_reader import ConstraintDefinition
 from migration.ddl_rules.base import Rule, Subject, Violation, error
 from migration.ddl_words import ATTRIBUTES
 from migration.dialects.spelling import words
@@ -77,7 +79,9 @@ def parts(subject: Subject) -> Iterator[Violation]:
 def one_primary_key(subject: Subject) -> Iterator[Violation]:
     """A table has one primary key, written in one place."""
     places = [item.position for item in subject.table.constraints if item.kind == "primary"]
-    places += [column.position for column in subject.table.columns if column.has("primary", "key")]
+    for column in subject.table.columns:
+        said = zip(column.attributes, column.attributes[1:], strict=False)
+        places += [column.position for word, next_ in said if word.says("primary") and next_.says("key")]
     places += [clause.position for clause in subject.table.clauses if clause.name == "primary_key"]
     if len(places) > 1:
         fix = "Name all its columns in one PRIMARY KEY (…)."
@@ -113,6 +117,35 @@ def key_expressions(subject: Subject) -> Iterator[Violation]:
             )
 
 
+def empty_keys(subject: Subject) -> Iterator[Violation]:
+    """A key has a column."""
+    for item in subject.table.constraints:
+        opening = next((i for i, lexeme in enumerate(item.lexemes) if lexeme.says("(")), None)
+        if opening is None or item.kind not in ("primary", "unique", "foreign", "fulltext"):
+            continue
+        if item.lexemes[opening + 1 : opening + 2] and item.lexemes[opening + 1].says(")"):
+            yield error(
+                "syntax", item.position, f"the {item.kind} key has no column", "Name one, or leave it out."
+            )
+
+
+def references(subject: Subject) -> Iterator[Violation]:
+    """A foreign key has as many columns as it refers to."""
+    for item in subject.table.constraints:
+        at = next((i for i, lexeme in enumerate(item.lexemes) if lexeme.says("references")), None)
+        opening = next(
+            (i for i, lexeme in enumerate(item.lexemes) if lexeme.says("(") and i > (at or 0)), None
+        )
+        listed = at is not None and opening is not None and opening <= at + 6  # a.b.c (…)
+        if item.kind != "foreign" or at is None or opening is None or not listed:
+            continue
+        named = len(split_top(item.lexemes[opening + 1 : group(item.lexemes, opening) - 1]))
+        if named != len(item.columns):
+            message = f"{len(item.columns)} columns refer to {named}"
+            position = item.lexemes[opening].start + 1
+            yield error("key.reference", position, message, "Name as many columns there as here.")
+
+
 def stray_words(subject: Subject) -> Iterator[Violation]:
     """Behind a type come attributes: a word that is none is a comma forgotten."""
     name = subject.contract.name
@@ -131,7 +164,7 @@ def stray_words(subject: Subject) -> Iterator[Violation]:
 _MORE = words(  # attributes that no rule asks for
     "storage compression encoding byte using binary ascii unicode srid column_format engine_attribute persistent "
     "secondary_engine_attribute index unsigned signed with without bitmap enforced sequence deferrable initially "
-    "options for hidden compressed reference set character varying"
+    "options for hidden compressed reference set character varying statistics settings"
 )
 
 
@@ -141,7 +174,7 @@ def named_twice(subject: Subject) -> Iterator[Violation]:
         return
     seen: set[tuple[str, str]] = set()
     for item in subject.table.constraints:
-        found = _name_of(subject, item.position)
+        found = _name_of(subject, item)
         kind = item.kind if subject.contract.name == "mysql" else ""
         kind = "index" if kind in ("unique", "primary", "fulltext") else kind
         if found is None:
@@ -152,9 +185,8 @@ def named_twice(subject: Subject) -> Iterator[Violation]:
         seen.add((kind, name.lower()))
 
 
-def _name_of(subject: Subject, position: int) -> tuple[str, int] | None:
+def _name_of(subject: Subject, item: ConstraintDefinition) -> tuple[str, int] | None:
     """The name in front of a constraint (CONSTRAINT c …), or behind MySQL's KEY."""
-    item = next(each for each in subject.table.constraints if each.position == position)
     if item.name is not None:
         return item.name.name, item.name.position
     if subject.contract.name == "mysql" and item.kind in ("index", "unique", "fulltext"):
@@ -172,6 +204,8 @@ RULES: tuple[Rule, ...] = (
     one_primary_key,
     listed_and_asked,
     key_expressions,
+    empty_keys,
+    references,
     stray_words,
     named_twice,
 )

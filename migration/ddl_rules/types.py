@@ -54,7 +54,8 @@ def known_types(subject: Subject) -> Iterator[Violation]:
             made = subject.contract.name in ("duckdb", "clickhouse") and any(
                 column.has(word) for word in ("as", "default", "materialized", "alias")
             )  # of the expression's type
-            if subject.contract.name != "sqlite" and not subject.table.has_query and not made:
+            asked = subject.table.has_query and subject.contract.name not in ("mysql", "clickhouse")
+            if subject.contract.name != "sqlite" and not asked and not made:
                 yield error(
                     "type.missing",
                     column.position,
@@ -65,6 +66,8 @@ def known_types(subject: Subject) -> Iterator[Violation]:
         try:
             type_ = parse_type(column.type_text, subject.contract.name)
         except MigrationError as refusal:
+            if subject.contract.name == "sqlite" and refusal.sqlstate == "42601":
+                continue  # any words are a type there, and its parser is asked
             yield error("type.syntax", column.type_position, refusal.message, refusal.hint or "")
             continue
         if "[" in column.type_text and subject.contract.name not in _ARRAYS:
@@ -93,7 +96,8 @@ def _translation(subject: Subject, column: ColumnDefinition) -> str:
     """The same type as this dialect writes it, if some other dialect's table knows the word."""
     for contract in CONTRACTS:
         type_ = parse_type(column.type_text, contract.name)
-        if all(leaf.kind != "unknown" for leaf in type_.leaves()):
+        empty = type_.kind == "struct" and not type_.fields
+        if not empty and all(leaf.kind != "unknown" for leaf in type_.leaves()):
             return f"Use {map_type(contract.name, type_, subject.contract.name).target_type}."
     return f"SHOW MIGRATION CAPABILITIES FOR {subject.contract.name} lists its types."
 
@@ -104,7 +108,8 @@ def serial_types(subject: Subject) -> Iterator[Violation]:
         return
     for column in subject.table.columns:
         if re.fullmatch(r"(big|small)?serial[248]?", base_name(column)) and subject.contract.name != "mysql":
-            fix = f"Use BIGINT {subject.contract.identity}".rstrip() + "."
+            required = "NOT NULL " if subject.contract.name == "doris" else ""
+            fix = f"Use BIGINT {required}{subject.contract.identity}".rstrip() + "."
             yield error(
                 "type.serial", column.type_position, f"{subject.contract.name} has no {column.type_text}", fix
             )
@@ -119,7 +124,8 @@ def limits(subject: Subject) -> Iterator[Violation]:
         type_ = subject.type_of(column)
         for leaf in type_.leaves():
             if leaf.kind == "decimal" and leaf.precision is not None:
-                if not 0 < leaf.precision <= most and base_name(column) not in ("int256", "uint256"):
+                least = -most if name == "sqlite" else 1
+                if not least <= leaf.precision <= most and base_name(column) not in ("int256", "uint256"):
                     message = f"precision {leaf.precision} is outside 1..{most}"
                     yield error(
                         "type.precision", column.type_position, message, f"{name} holds {most} digits."

@@ -77,8 +77,8 @@ SPELLINGS = spellings(
         "time": clocks("time", 0),
         "time64": clocks("time", 3),
         "uuid": of("uuid"),
-        "ipv4": closed("ipv4", 15),
-        "ipv6": closed("ipv6", 39),
+        "ipv4|inet4": closed("ipv4", 15),
+        "ipv6|inet6": closed("ipv6", 39),
         "json": json(normalised=True),
         "enum|enum8|enum16": enums,
         "array": lists,
@@ -90,7 +90,8 @@ SPELLINGS = spellings(
     },
     others(
         *words(
-            "aggregatefunction variant dynamic object bfloat16 point ring polygon multipolygon linestring"
+            "aggregatefunction variant dynamic object bfloat16 point ring polygon multipolygon linestring "
+            "multilinestring geometry qbit set bit year signed unsigned"
         ),
         *words(
             "nothing intervalsecond intervalminute intervalhour intervalday intervalweek "

@@ -50,6 +50,7 @@ SPELLINGS = spellings(
         "float4": of("float32"),
         "double|double precision|real|float8|double unsigned": of("float64"),
         "varchar|character varying|char varying|national varchar|nvarchar": texts(),
+        "national character varying|national char varying|nchar varchar|nchar varying": texts(),
         "char|character|national char|nchar": texts(default=1, fixed=True),
         "tinytext": text(255, "bytes"),
         "text": text(65535, "bytes"),

@@ -560,6 +560,14 @@ def test_position_and_fix() -> None:
             "BY (a)",
         ),
         ("postgres", "CREATE TABLE t (a int,, b int)", "syntax", "comma"),
+        ("postgres", 'CREATE TABLE t ("A" int, CHECK (a > 1))', "column.unknown", 'Write "A".'),
+        ("duckdb", "CREATE TABLE t (a tuple)", "type.unknown", "SHOW MIGRATION CAPABILITIES FOR duckdb"),
+        (
+            "mysql",
+            "CREATE TABLE t (a INT, b INT, FOREIGN KEY (a, b) REFERENCES u (id))",
+            "key.reference",
+            "as many",
+        ),
         ("postgres", "CREATE TABLE t (a int", "syntax", "Write its )."),
         ("spark", "CREATE TABLE t (a int, b wat)", "type.unknown", "SHOW MIGRATION CAPABILITIES FOR spark"),
     ],
@@ -573,6 +581,46 @@ def test_the_target_is_the_one_named() -> None:
     ddl = "CREATE TABLE s.t (a int)"
     assert validate(ddl, "postgres", target_table="s.t") == []
     assert [found.id for found in validate(ddl, "postgres", target_table="s.u")] == ["target.mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "ddl", "word"),
+    [
+        ("duckdb", "CREATE TABLE t (a int,\n  b interval, c int KEY)", "KEY"),
+        ("duckdb", "CREATE TABLE t (" + "a" * 300 + " int, c int KEY, d int)", "KEY"),
+        ("sqlite", "CREATE TABLE t (a int CHECK (a > 1), b int CHECK a > 1)", "a > 1)"),
+        ("postgres", "CREATE TABLE t (a int, b int KEY)", "KEY"),
+    ],
+)
+def test_a_parser_says_where(dialect: str, ddl: str, word: str) -> None:
+    [found] = validate(ddl, dialect)
+    assert (found.id, found.position) == ("syntax", ddl.rindex(word) + 1), found
+
+
+DEEP = {
+    "brackets": ("(", "1", ")", "a int DEFAULT {}"),
+    "negations": ("NOT ", "a > 1", "", "a int, CHECK ({})"),
+    "cases": ("CASE WHEN a > 1 THEN ", "a", " END", "a int, CHECK ({} > 1)"),
+    "types": ("Array(", "Int8", ")", "a {}"),
+    "other types": ("ARRAY<", "INT", ">", "a {}"),
+    "arrays": ("", "int", "[]", "a {}"),
+}
+
+
+@pytest.mark.parametrize("form", DEEP)
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite", "duckdb", "clickhouse", "starrocks"])
+def test_depth_is_no_fall(dialect: str, form: str) -> None:
+    before, inside, behind, column = DEEP[form]
+    text = column.format(before * 3000 + inside + behind * 3000)
+    found = validate(f"CREATE TABLE t ({text})", dialect)
+    if form in ("types", "other types") or (form == "arrays" and dialect != "sqlite"):
+        assert any(each.id.startswith(("type.", "syntax")) for each in found), found
+
+
+def test_an_open_bracket_of_partitions_is_pointed_at() -> None:
+    ddl = "CREATE TABLE t (a int) PARTITION BY RANGE ("
+    [found] = validate(ddl, "mysql")
+    assert (found.id, found.position) == ("syntax", len(ddl)), found
 
 
 FRAGMENTS = "CREATE TABLE t ( ) a INT , PRIMARY KEY DISTRIBUTED BY ENGINE = 'x' ORDER WITH < > [ ] AS ; NOT "

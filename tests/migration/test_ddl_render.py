@@ -382,3 +382,14 @@ def test_a_default_that_is_no_uuid_is_not_kept() -> None:
 def test_a_word_that_one_server_alone_reserves_is_quoted(dialect: str, word: str) -> None:
     item = contract(dialect)
     assert quote_name(word, item) == item.identifiers.quoted(word)
+
+
+@pytest.mark.parametrize(("version", "kept"), [("2.3", False), ("3.1", True)])
+def test_hive_says_not_null_since_it_has_it(version: str, kept: bool) -> None:
+    table = TableSpec(("t",), (ColumnSpec("a", of("int32"), False),))
+    rendered = render(table, "hive", None, version)
+    assert ("NOT NULL" in rendered.sql, any("NOT NULL" in note for note in rendered.notes)) == (
+        kept,
+        not kept,
+    )
+    assert not [each for each in validate(rendered.sql, "hive", version) if each.severity == "error"]

@@ -104,14 +104,14 @@ def test_mariadb_agrees(mariadb: Server) -> None:
     ) as connection, connection.cursor() as cursor:  # fmt: skip
 
         def runs(ddl: str) -> None:
-            cursor.execute("DROP DATABASE IF EXISTS w")
-            cursor.execute("CREATE DATABASE w")
-            cursor.execute("USE w")
+            cursor.execute("DROP DATABASE IF EXISTS verdicts")
+            cursor.execute("CREATE DATABASE verdicts")
+            cursor.execute("USE verdicts")
             cursor.execute("CREATE TABLE u (id int PRIMARY KEY, n varchar(20))")
             cursor.execute(ddl)
 
         _agrees("mariadb", runs, pymysql.Error)
-        cursor.execute("DROP DATABASE IF EXISTS w")
+        cursor.execute("DROP DATABASE IF EXISTS verdicts")
 
 
 @pytest.mark.clickhouse
