@@ -64,11 +64,8 @@ def validate(
 
 def _of_one(ddl: str, statements: Sequence[tuple[Lexeme, ...]]) -> str:
     """The text up to the end of the first statement."""
-    return (
-        ddl[: statements[1][0].start].rstrip().rstrip(";")
-        if len(statements) > 1
-        else ddl.rstrip().rstrip(";")
-    )
+    end = statements[1][0].start if len(statements) > 1 else len(ddl)
+    return ddl[:end].rstrip(" \t\r\n;")
 
 
 def validate_local(ddl: str, target_table: str | None = None) -> list[Violation]:

@@ -16,13 +16,14 @@ import re
 from dataclasses import dataclass, replace
 
 from migration.ddl_defaults import default_clause
+from migration.ddl_identity import identity_clause
 from migration.ddl_layout import layout_clauses
 from migration.ddl_own import OwnTerms, own_terms
 from migration.ddl_quoting import quote_name, quote_path, quote_text
 from migration.dialects import contract
 from migration.dialects.base import DialectContract, at_least
 from migration.layout import Layout
-from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
+from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types_map import Mapping, map_canonical, nullable_type
 
 _NO_PRIMARY = ("clickhouse", "spark", "hive", "starrocks", "doris")
@@ -39,7 +40,6 @@ _FOREIGN = (
     "generic",
 )
 _UNIQUE = ("postgres", "greenplum", "mysql", "sqlite", "duckdb", "redshift", "snowflake", "generic")
-_SEVERAL_NUMBERS = ("postgres",)  # columns of a table that generate numbers
 _MYSQL_KEY_CHARS = 768  # 3,072 bytes of utf8mb4
 _MYSQL_ROW = 65_000
 
@@ -211,7 +211,7 @@ def _column(
     if item.types.nullable and not required and not column.type.is_nested and "Nullable" not in type_:
         type_ = nullable_type(type_, item)
     parts = [name, type_]
-    identity = _identity(column, mapping, table, item, notes)
+    identity = identity_clause(column, mapping, table, item, notes)
     if required and not item.types.nullable and says_required:
         parts.append("NOT NULL")
     if identity:
@@ -233,64 +233,6 @@ def _is_layout_key(name: str, layout: Layout | None) -> bool:
     """True for columns that a clause of the layout needs to be NOT NULL."""
     chosen = [layout.choice(clause) for clause in ("primary_key", "order_by")] if layout else []
     return any(choice is not None and name in choice.columns for choice in chosen)
-
-
-def _identity(
-    column: ColumnSpec, mapping: Mapping, table: TableSpec, item: DialectContract, notes: list[str]
-) -> str:
-    if not column.identity:
-        return ""
-    keyed = any(key.columns[:1] == (column.name,) for key in table.keys if key.kind in ("primary", "unique"))
-    first = next(spec.name for spec in table.columns if spec.identity)
-    fits = not item.identity_type or mapping.target_type.upper() == item.identity_type
-    whole = column.type.is_integer and column.type.kind in ("int16", "int32", "int64")
-    alone = first == column.name or item.name in _SEVERAL_NUMBERS
-    if item.identity and fits and whole and alone and (item.name != "mysql" or keyed):
-        made = (column.identity == "always" and item.identity_always) or item.identity
-        return _counting(made, column, item, notes)
-    notes.append(f'column "{column.name}": generated numbers are not kept')
-    return ""
-
-
-def _counting(made: str, column: ColumnSpec, item: DialectContract, notes: list[str]) -> str:
-    """An identity with where its numbers start and how they go on, where that is not 1."""
-    counting = column.counting
-    bounded = counting.least is not None or counting.most is not None or counting.cycles
-    if bounded and item.name not in _SEVERAL_NUMBERS:
-        bounds = " and ".join(
-            f"{word} {bound}"
-            for word, bound in (("at", counting.least), ("at", counting.most))
-            if bound is not None
-        )
-        notes.append(
-            f'column "{column.name}": its numbers end {bounds or "with the type"}'
-            f"{' and begin again' if counting.cycles else ''}, which {item.name} does not say here"
-        )
-    if counting == Counting():
-        return made
-    if not item.identity_counting:
-        if (counting.start, counting.step) != (1, 1):
-            notes.append(
-                f'column "{column.name}": its numbers start at {counting.start} and go on by {counting.step}, which '
-                f"{item.name} does not say here"
-            )
-        return made
-    said = item.identity_counting.format(start=counting.start, step=counting.step)
-    if item.name in _SEVERAL_NUMBERS:
-        said = said.removesuffix(")") + _bounds(counting) + ")"
-    return made.removesuffix("(1,1)") + said
-
-
-def _bounds(counting: Counting) -> str:
-    """What a sequence says of its bounds; it starts within them."""
-    least, most = counting.least, counting.most
-    if counting.step > 0 and least is None and counting.start < 1:
-        least = counting.start
-    if counting.step < 0 and most is None and counting.start > -1:
-        most = counting.start
-    said = "" if least is None else f" MINVALUE {least}"
-    said += "" if most is None else f" MAXVALUE {most}"
-    return said + " CYCLE" * counting.cycles
 
 
 def _can_hold(
