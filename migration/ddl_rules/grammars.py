@@ -11,11 +11,12 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import cache
+from typing import Any
 
-import duckdb
 import pglast
 
 from migration.ddl_rules.base import Violation, error
+from migration.local_engine import EngineError, open_engine
 
 _FIX = "The engine's manual has the grammar of CREATE TABLE."
 _SHOWN = re.compile(r"\nLINE (\d+): (.*)\n( *)\^")  # where DuckDB points
@@ -39,15 +40,15 @@ def of_duckdb(text: str) -> Iterator[Violation]:
     """DuckDB's parser."""
     try:
         _duckdb().cursor().extract_statements(text)
-    except duckdb.ParserException as reason:
+    except EngineError as reason:
         message = str(reason)
         said = message.partition("\n")[0].removeprefix("Parser Error: ")
         yield error("syntax", _pointed(message, text), said, _FIX)
 
 
 @cache
-def _duckdb() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(":memory:", config={"threads": 1})
+def _duckdb() -> Any:
+    return open_engine(threads=1)
 
 
 def _pointed(message: str, text: str) -> int:
