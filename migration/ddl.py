@@ -22,11 +22,12 @@ from collections.abc import Iterator, Sequence
 
 from migration.ddl_executable import uncovered
 from migration.ddl_lexer import Lexeme, lex, split_top
-from migration.ddl_reader import TableStatement, read_table
+from migration.ddl_reader import read_table
 from migration.ddl_render import Rendered, key_clause, render, render_ddl
 from migration.ddl_rules import RULES, Subject, Violation
 from migration.ddl_rules.base import error, is_mariadb
 from migration.ddl_rules.grammars import GRAMMARS
+from migration.ddl_table import TableStatement
 from migration.dialects import contract
 from migration.errors import MigrationError
 

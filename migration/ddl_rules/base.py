@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from migration.ddl_lexer import Lexeme, group
-from migration.ddl_reader import ColumnDefinition, Reference, TableClause, TableStatement, listed_columns
+from migration.ddl_reader import listed_columns
+from migration.ddl_table import ColumnDefinition, Reference, TableClause, TableStatement
 from migration.dialects.base import DialectContract, at_least
 from migration.errors import MigrationError
 from migration.types import CanonicalType, unknown

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from migration.ddl_lexer import Lexeme, find_words, group, lex, split_top
-from migration.ddl_reader import ColumnDefinition, Reference, TableClause
 from migration.ddl_rules.base import (
     Rule,
     Subject,
@@ -20,6 +19,7 @@ from migration.ddl_rules.base import (
     says_null,
     warning,
 )
+from migration.ddl_table import ColumnDefinition, Reference, TableClause
 from migration.dialects import contract
 from migration.dialects.spelling import words
 from migration.errors import MigrationError

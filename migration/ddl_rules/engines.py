@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migration.ddl_reader import Reference
 from migration.ddl_rules.base import (
     Rule,
     Subject,
@@ -14,6 +13,7 @@ from migration.ddl_rules.base import (
     unique_keys,
     warning,
 )
+from migration.ddl_table import Reference
 
 _OTHER = "Name a column of another type."
 

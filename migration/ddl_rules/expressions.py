@@ -14,8 +14,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from migration.ddl_lexer import Lexeme, group
-from migration.ddl_reader import ColumnDefinition, Reference
 from migration.ddl_rules.base import Rule, Subject, Violation, error, says_null, warning
+from migration.ddl_table import ColumnDefinition, Reference
 from migration.ddl_words import ATTRIBUTES
 from migration.dialects.spelling import words
 from migration.types import CanonicalType, integer_range

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migration.ddl_layout import KEYLESS
-from migration.ddl_reader import Reference, TableClause
 from migration.ddl_rules.base import (
     KEY_MODELS,
     Rule,
@@ -22,6 +21,7 @@ from migration.ddl_rules.base import (
     is_required,
     warning,
 )
+from migration.ddl_table import Reference, TableClause
 
 _NO_KEY = ("float32", "float64", "json", "list", "map", "struct", "bytes", "unknown")
 _BUCKET_KINDS = ("date", "timestamp", "text", "bool", "decimal")

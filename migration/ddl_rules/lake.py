@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migration.ddl_reader import TableClause
 from migration.ddl_rules.base import Rule, Subject, Violation, clause_columns, error, is_required, warning
+from migration.ddl_table import TableClause
 
 _NOT_ALL = "not every column can be a partition column"
 _OTHER = "Name a column of another type."

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 
 from migration.ddl_lexer import group
-from migration.ddl_reader import ColumnDefinition, ConstraintDefinition, Reference
 from migration.ddl_rules.base import (
     Rule,
     Subject,
@@ -21,6 +20,7 @@ from migration.ddl_rules.base import (
     warning,
 )
 from migration.ddl_rules.expressions import default_of
+from migration.ddl_table import ColumnDefinition, ConstraintDefinition, Reference
 from migration.dialects.spelling import words
 from migration.types import fixed_bytes
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migration.ddl_lexer import Lexeme, group
-from migration.ddl_reader import Reference, TableClause
 from migration.ddl_rules.base import (
     KEY_MODELS,
     Rule,
@@ -17,6 +16,7 @@ from migration.ddl_rules.base import (
     expression_names,
     warning,
 )
+from migration.ddl_table import Reference, TableClause
 from migration.dialects.reserved import MARIADB, MYSQL
 
 _LISTS = (

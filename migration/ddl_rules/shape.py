@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migration.ddl_lexer import group, split_top
-from migration.ddl_reader import ConstraintDefinition
 from migration.ddl_rules.base import Rule, Subject, Violation, error
+from migration.ddl_table import ConstraintDefinition
 from migration.ddl_words import ATTRIBUTES
 from migration.dialects.spelling import words
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migration.ddl_reader import ColumnDefinition
 from migration.ddl_rules.base import Rule, Subject, Violation, base_name, error, warning
+from migration.ddl_table import ColumnDefinition
 from migration.dialects import CONTRACTS
 from migration.errors import MigrationError
 from migration.types import CanonicalType
