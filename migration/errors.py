@@ -33,6 +33,7 @@ class MigrationError(Exception):
         self.table = table
         self.column = column
         self.constraint = constraint
+        self.is_drivers = False  # a driver, or the engine behind it, has said so
 
     def __repr__(self) -> str:
         return (

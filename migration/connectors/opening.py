@@ -271,7 +271,9 @@ class SqlConnector(ABC, Generic[S]):
             hint = hint or f"SHOW DATABASES FROM {spelled(self.name)} lists them."
         if sqlstate == "3F000":
             hint = hint or f"SHOW SCHEMAS FROM {spelled(self.name)} lists them."
-        return MigrationError(sqlstate, first, detail=detail, hint=hint)
+        error = MigrationError(sqlstate, first, detail=detail, hint=hint)
+        error.is_drivers = True
+        return error
 
     def missing(self, path: Iterable[str]) -> MigrationError:
         """HV00R for a table that is not there."""

@@ -280,7 +280,7 @@ class RemoteCommands:
     @run.register
     def _execute(self, command: c.ExecuteOn) -> Outcome:
         self.refuse_in_block(command)
-        with self.opened(command.datasource) as (connector,):
+        with self.opened(command.datasource) as (connector,), remote_rows.own_errors():
             executed = connector.execute(
                 command.statement, dry_run=command.dry_run, rows_between=command.rows
             )

@@ -6,7 +6,7 @@ The engine itself turns a batch's columns into its own types: the same values, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -17,12 +17,25 @@ from migration.connectors import repeated
 from migration.connectors.base import Reader, Source
 from migration.connectors.duckdb_forms import plain, restored
 from migration.dialects import contract
+from migration.errors import MigrationError
 from migration.types_map import map_canonical
 from proxy.session.outcome import Outcome
 from proxy.types import from_engine
 
 _GIVEN = "bough_remote_rows"
 _BARE = 10_000  # rows without columns at a time
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """What an engine says of a value in a statement that is sent as it is has the code that Postgres has for it
+    (22P02): in a transfer it is a value that cannot be moved (HV004)."""
+    try:
+        yield
+    except MigrationError as error:
+        if error.sqlstate == "HV004" and error.is_drivers:
+            error.sqlstate = "22P02"
+        raise
 
 
 def outcome(
@@ -40,7 +53,8 @@ def outcome(
     it is and not as text; columns under their own names, whether they differ or not. ``numbers``: such numbers alone;
     their columns have no engine's type then (``BIGNUM``)."""
     local = contract("duckdb")
-    source, columns, names = repeated.described(reader, source)
+    with own_errors():
+        source, columns, names = repeated.described(reader, source)
     types = [map_canonical(column.type, local).target_type for column in columns]
     unbounded = [
         number
@@ -58,7 +72,7 @@ def outcome(
         left_open.callback(reader.close)
         release = left_open.pop_all().close  # at most once: whoever reads the rows, or does not want them
 
-    def rows() -> Iterator[list[Any]]:
+    def read() -> Iterator[list[Any]]:
         try:
             if not columns:  # PostgreSQL has such rows, Arrow has not
                 left = reader.count(source) if limit is None else min(limit, reader.count(source))
@@ -77,6 +91,10 @@ def outcome(
                     cursor.unregister(_GIVEN)
         finally:
             release()
+
+    def rows() -> Iterator[list[Any]]:
+        with own_errors():
+            yield from read()
 
     engine = tuple(
         ResultColumn(column.name, "BIGNUM" if numbers and number in unbounded else type_)

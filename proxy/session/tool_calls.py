@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,9 @@ def call(commands: RemoteCommands, command: CallTool) -> Outcome:
                 if tree is not None:
                     local_text.refuse_elsewhere(commands.session, tree)
                 arguments["query"] = tree.sql("duckdb") if tree is not None else arguments["query"]
-            found = getattr(tools, command.name)(**arguments)
+            sent = command.name in ("execute_ddl", "execute_write")
+            with remote_rows.own_errors() if sent else nullcontext():
+                found = getattr(tools, command.name)(**arguments)
         finally:
             for connector in opened.values():
                 commands.release(connector)

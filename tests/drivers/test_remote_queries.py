@@ -147,3 +147,23 @@ def test_what_is_executed_on_local_reads_them_too(client: Client, lake: str, her
     assert _refused(client, f"EXECUTE ON local AS $$ DELETE FROM {lake}.users $$") == "0A000"
     validated = f"SELECT * FROM bough.execute_ddl('{made}', validate => true)"
     assert _refused(client, validated) == "0A000"
+
+
+def test_a_value_that_is_none_has_postgres_code(client: Client, name: str, tmp_path: Path) -> None:
+    """In a statement that is sent as it is; a transfer of such a value is refused as one that would lose it."""
+    client.execute(  # type: ignore[call-overload]
+        f"CREATE DATASOURCE d_{name} TYPE duckdb OPTIONS (path '{tmp_path / 'x.duckdb'}', role 'read_write')"
+    )
+    client.execute(f"EXECUTE ON d_{name} AS $$ CREATE TABLE t AS SELECT 'x' AS a $$")  # type: ignore[arg-type]
+    for text in (
+        f"QUERY d_{name} AS $$ SELECT a::int FROM t $$",
+        f"EXECUTE ON d_{name} AS $$ UPDATE t SET a = a::int $$",
+        f"SELECT * FROM bough.read_query('SELECT a::int FROM t', 'd_{name}')",
+        f"SELECT * FROM bough.execute_write('UPDATE t SET a = a::int', 'd_{name}')",
+    ):
+        assert _refused(client, text) == "22P02", text
+    assert (
+        _refused(client, f"TRANSFER (SELECT a::int AS a FROM t) FROM d_{name} TO local.public.none")
+        == "HV004"
+    )
+    client.execute(f"DROP DATASOURCE d_{name}")  # type: ignore[arg-type]
