@@ -92,7 +92,7 @@ def duckdb_forms(subject: Subject) -> Iterator[Violation]:
 
 
 def lone_row(subject: Subject) -> Iterator[Violation]:
-    """AUTOINCREMENT in SQLite belongs to INTEGER PRIMARY KEY."""
+    """AUTOINCREMENT in SQLite belongs to INTEGER PRIMARY KEY; a number has 64 bits, or is a float (*run* on 3.40)."""
     if subject.contract.name != "sqlite":
         return
     for column in subject.table.columns:
@@ -112,6 +112,16 @@ def lone_row(subject: Subject) -> Iterator[Violation]:
         if constraint.kind == "other" and constraint.lexemes[0].says("like", "exclude"):
             word = constraint.lexemes[0].text.upper()
             yield error("constraint.forbidden", constraint.position, f"sqlite has no {word}", "Leave it out.")
+    for column in subject.table.columns:
+        type_ = subject.type_of(column)
+        whole = type_.kind == "decimal" and not type_.scale
+        if (type_.precision or 0) > (18 if whole else 15) or base_name(column) in (
+            "hugeint",
+            "uhugeint",
+            "ubigint",
+        ):
+            message = f"{column.type_text}: a number of more digits than a float's becomes a float"
+            yield warning("type.implicit", column.type_position, message, "Use TEXT.")
     strict = subject.table.clause("strict")
     for column in subject.table.columns if strict else ():
         if column.type_text.lower() not in ("int", "integer", "real", "text", "blob", "any"):

@@ -517,6 +517,9 @@ WARNED = {
     "snowflake-fold": ("snowflake", "CREATE TABLE T (id NUMBER)", "identifier.folded"),
     "redshift-identity": ("redshift", "CREATE TABLE t (id bigint IDENTITY(1,1))", "identity.always"),
     "sqlite-numeric": ("sqlite", "CREATE TABLE t (n NUMERIC)", "type.implicit"),
+    "sqlite-digits": ("sqlite", "CREATE TABLE t (n NUMERIC(38,0))", "type.implicit"),
+    "sqlite-fraction": ("sqlite", "CREATE TABLE t (n DECIMAL(16,2))", "type.implicit"),
+    "sqlite-hugeint": ("sqlite", "CREATE TABLE t (n HUGEINT)", "type.implicit"),
     "duckdb-decimal": ("duckdb", "CREATE TABLE t (n DECIMAL)", "type.implicit"),
 }
 
