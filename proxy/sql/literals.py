@@ -23,9 +23,8 @@ from proxy.sql.rules.types import ERA, clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
-_SPACED = (
-    r"[^']*:[\d.]+\s+[-+]\d[\d:]*\s*"  # a time and an offset with a blank between, as Sequelize writes it
-)
+# a time and an offset with a blank between, as Sequelize writes it
+_SPACED = r"[^']*:[\d.]+\s+[-+]\d[\d:]*\s*"
 # the beginning of an interval that is more than one number and its unit
 _PARTS = (
     r"\s*(?:@|P\d|[-+]?[\d.]+\s*[a-z]+\s+[-+\da-z]|[-+]?\d+\s*(?:mon|m?secs?\b|min|hr)"
@@ -155,4 +154,7 @@ def _differs(text: str, type_: str) -> bool:
         return engine_text(text) != text
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
-    return type_ in _MOMENTS and (folded in _WORDS[:4] or ERA.fullmatch(text) is not None)
+    special = (
+        folded in _WORDS[:4] or ERA.fullmatch(text) is not None or _IS_SPACED.fullmatch(text) is not None
+    )
+    return type_ in _MOMENTS and special

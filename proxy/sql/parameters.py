@@ -290,6 +290,8 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
         return _assigned(parent, parent.parent, scope)
     if isinstance(parent, _TEXT_OPERATORS):
         return TEXT
+    if isinstance(parent, (exp.JSONBContainsAnyTopKeys, exp.JSONBContainsAllTopKeys)):
+        return f"{TEXT}[]"
     if isinstance(parent, exp.Interval):
         return TEXT
     if isinstance(parent, _COMPARISONS):

@@ -220,7 +220,9 @@ def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
     raise BoughError(
         "0A000",
         f"{source.text.split(None, 1)[0].upper()} is not supported",
-        hint="It cannot be proven to stay on its branch.",
+        hint="BRANCH SWITCH goes to another branch, SET search_path to another schema."
+        if isinstance(tree, exp.Use)
+        else "It cannot be proven to stay on its branch.",
     )
 
 
@@ -238,6 +240,8 @@ def _duckdb_create(source: Source, tree: exp.Create, failure: SyntaxFailure) -> 
     if kind == "TABLE" and tree.expression is not None:
         return _made(source, Kind.CREATE_TABLE_AS, "duckdb", tree, failure)
     if kind == "TABLE":
+        if _is_foreign(tree, source.text):
+            raise syntax_error(failure, source)
         return _made(source, Kind.CREATE_TABLE, "duckdb", table.from_duckdb(tree), failure)
     if kind not in ("VIEW", "MACRO", "FUNCTION") or tree.find(exp.Command):
         raise BoughError("0A000", f"CREATE {kind} in this form is not supported")
@@ -268,6 +272,28 @@ def _duckdb_create(source: Source, tree: exp.Create, failure: SyntaxFailure) -> 
         table_name(function.this), parameters, body_, returns is not None, replaces, missing_ok
     )
     return Parsed(source.text, source.offset, Kind.CREATE_MACRO, "CREATE MACRO", "duckdb", None, payload)
+
+
+_UNSIGNED = re.compile(r"\bunsigned\b", re.IGNORECASE)
+
+
+def _is_foreign(tree: exp.Create, text: str) -> bool:
+    """Whether a CREATE TABLE is in words that neither Postgres nor DuckDB reads, and sqlglot does: ``ENGINE=``,
+    ``int unsigned``, ``integer(10)``, COMMENT of a column."""
+    properties = tree.args.get("properties")
+    if properties is not None and any(
+        not isinstance(item, exp.TemporaryProperty) for item in properties.expressions
+    ):
+        return True
+    if tree.find(exp.CommentColumnConstraint, exp.CharacterSetColumnConstraint) is not None:
+        return True
+    kinds = [column.args.get("kind") for column in tree.find_all(exp.ColumnDef)]
+    types = [kind for kind in kinds if isinstance(kind, exp.DataType)]
+    if any(kind.this in exp.DataType.INTEGER_TYPES and kind.expressions for kind in types):
+        return True
+    return any(kind.this in exp.DataType.UNSIGNED_INTEGER_TYPES for kind in types) and bool(
+        _UNSIGNED.search(text)
+    )
 
 
 def table_name(node: exp.Expr) -> Name:

@@ -204,3 +204,16 @@ SELECT CASE WHEN o.f THEN o.s ELSE o.id::text END, max(o.n) FROM odd o GROUP BY 
 SELECT CASE WHEN true THEN 1 ELSE id END, CASE WHEN true THEN 1 ELSE id::text::int END, CASE WHEN true THEN '1' ELSE upper(s) END, CASE WHEN true THEN 1 ELSE 2::int END, CASE WHEN true THEN 1 ELSE coalesce(id, 1) END, CASE WHEN true THEN 1 ELSE CASE WHEN true THEN 1 ELSE id END END, CASE WHEN true THEN 1 ELSE (SELECT 5 AS q) END, CASE WHEN true THEN 1 ELSE id + 1 END, CASE WHEN true THEN 1 ELSE sum(id) END, CASE WHEN true THEN 1 END FROM odd GROUP BY id, s
 SELECT ('int' || '4')::regtype, ('pg_catalog.' || 'text')::regtype, ('od' || 'd')::regclass
 SELECT x.a FROM current_setting('timezone') AS x(a)
+-- arrays side by side, any of several keys
+SELECT * FROM unnest(ARRAY['a','b'], ARRAY[1,2,3])
+SELECT * FROM unnest('{a,b}'::text[], '{1,2}'::int[]) ORDER BY 1
+SELECT * FROM unnest('{a,b}'::text[], '{1,2}'::int[]) AS t(x, y) ORDER BY y DESC
+SELECT t.* FROM unnest(ia, ta) AS t, odd ORDER BY 1
+SELECT o.id, t.* FROM odd o, unnest(o.ia, o.ta) AS t(x, y) ORDER BY 1, 2
+SELECT * FROM unnest('{a,b}'::text[], '{1,2}'::int[]) WITH ORDINALITY ORDER BY 3
+SELECT * FROM unnest('{a,b}'::text[], '{1,2}'::int[]) WITH ORDINALITY AS t(x, y, z) ORDER BY z DESC
+SELECT * FROM unnest('{a,b}'::text[]) WITH ORDINALITY AS t(x, z) ORDER BY z DESC
+SELECT jb ?| ARRAY['a', 'z'], jb ?& ARRAY['a','b'], jb ?| '{a,z}', jb ?| '{a,z}'::text[] FROM odd WHERE id = 1
+SELECT jsonb_agg(i ORDER BY id), json_agg(i ORDER BY id DESC), jsonb_agg(i ORDER BY id) FILTER (WHERE i > 0) FROM odd
+SELECT jsonb_agg(s), jsonb_agg(DISTINCT s), jsonb_agg(n ORDER BY n), jsonb_object_agg(id, s) FROM odd
+SELECT jsonb_agg(o.i ORDER BY o.id ASC) AS j FROM odd o

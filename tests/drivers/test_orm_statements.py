@@ -87,3 +87,11 @@ def test_names_put_together_are_looked_up(place: psycopg.Connection[Any], name: 
     ).fetchall() == [("integer",), ("character varying",), ("timestamp with time zone",), ("integer",),
                      ("date",), ("text",)]  # fmt: skip
     assert place.execute("SELECT * FROM current_schema()").fetchone() == ("public",)
+
+
+def test_lists_as_parameters(place: psycopg.Connection[Any], name: str) -> None:
+    columns = (["a", "b", None], [1, None, 3])
+    added = f"INSERT INTO {name} (n, q) SELECT * FROM unnest(%s::text[], %s::int[]) RETURNING n, q"
+    assert place.execute(added.encode(), columns).fetchall() == [("a", 1), ("b", None), (None, 3)]
+    query = "SELECT '{\"k\": 1}'::jsonb ?| %s, '{\"k\": 1}'::jsonb ?& %s"
+    assert place.execute(query.encode(), (["k", "l"], ["k", "l"])).fetchone() == (True, False)

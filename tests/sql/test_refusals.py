@@ -120,6 +120,30 @@ def test_syntax_error_position_counts_characters() -> None:
     assert caught.value.position == 17
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("CREATE TABLE t (a int) ENGINE=InnoDB", "ENGINE"),
+        ("CREATE TABLE t (a int unsigned)", "unsigned"),
+        ("CREATE TABLE t (a integer(10))", "("),
+        ("CREATE TABLE t (a int(11) NOT NULL)", "("),
+        ("CREATE TABLE t (a text) DEFAULT CHARSET=utf8", "DEFAULT"),
+        ("CREATE TABLE t (a int COMMENT 'x')", "COMMENT"),
+    ],
+)
+def test_tables_in_the_words_of_mysql_are_a_syntax_error(text: str, near: str) -> None:
+    with pytest.raises(BoughError) as caught:
+        prepare(text)
+    assert caught.value.sqlstate == "42601"
+    assert caught.value.message == f'syntax error at or near "{near}"'
+
+
+def test_use_says_how_to_change_branches() -> None:
+    with pytest.raises(BoughError) as caught:
+        prepare("USE other")
+    assert "BRANCH SWITCH" in str(caught.value.hint)
+
+
 def test_files_below_a_granted_directory(tmp_path: Path) -> None:
     granted = tmp_path / "data"
     granted.mkdir()

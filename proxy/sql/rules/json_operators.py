@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from proxy.sql.array_text import parse_array
 from proxy.sql.macros import MACRO_SCHEMA, call
 
 
@@ -64,14 +65,21 @@ _OPERATORS = (
 )  # fmt: skip
 
 
+def _texts(keys: exp.Expr) -> exp.Expr:
+    """A text without a type beside ``?|`` is an array."""
+    if isinstance(keys, exp.Literal) and keys.is_string:
+        keys = parse_array(keys.name)
+    return exp.cast(keys.copy(), "TEXT[]", dialect="duckdb") if isinstance(keys, exp.Array) else keys
+
+
 def _rewritten(node: exp.Expr) -> exp.Expr:
     value, key = node.this, node.expression
     if isinstance(node, exp.JSONBContains):
         return call("json_has", value, key)
     if isinstance(node, exp.JSONBContainsAnyTopKeys):
-        return call("json_has_any", value, key)
+        return call("json_has_any", value, _texts(key))
     if isinstance(node, exp.JSONBContainsAllTopKeys):
-        return call("json_has_all", value, key)
+        return call("json_has_all", value, _texts(key))
     if isinstance(node, exp.JSONBExtract):
         return call("json_path", value, key)
     if isinstance(node, exp.JSONBExtractScalar):

@@ -48,6 +48,9 @@ def relations(tree: exp.Expr) -> exp.Expr:
             _value_table(table)
         elif isinstance(table, exp.Table):
             _integer_table(table)
+    for unnest in list(tree.find_all(exp.Unnest)):
+        if len(unnest.expressions) > 1 and isinstance(unnest.parent, (exp.From, exp.Join)):
+            _in_step(unnest)
     for node in reversed(list(tree.find_all(exp.Any, exp.Anonymous))):
         if isinstance(node, exp.Anonymous) and node.name.lower() != "all":
             continue
@@ -61,6 +64,30 @@ def relations(tree: exp.Expr) -> exp.Expr:
         if isinstance(like.expression, (exp.Any, exp.All)):
             _like_each(like)
     return tree
+
+
+def _in_step(unnest: exp.Unnest) -> None:
+    """``FROM unnest(a, b)``: the engine walks in step only those of a select list."""
+    arrays = unnest.expressions
+    alias = unnest.args.get("alias") or exp.TableAlias(this=exp.to_identifier("unnest"))
+    items = [exp.Anonymous(this="unnest", expressions=[array.copy()]) for array in arrays]
+    names = ["unnest", *(f"unnest_{place}" for place in range(1, len(items)))]
+    ordinal = unnest.args.get("offset")
+    if ordinal:
+        lengths = [
+            exp.func("coalesce", function("len", array.copy()), exp.Literal.number(0)) for array in arrays
+        ]
+        numbers = function("generate_series", exp.Literal.number(1), function("greatest", *lengths))
+        items.append(exp.Anonymous(this="unnest", expressions=[numbers]))
+        names.append(ordinal.name if isinstance(ordinal, exp.Expr) else "ordinality")
+    given = [column.name for column in alias.columns]
+    query = exp.select(
+        *(
+            exp.alias_(item, name, quoted=True)
+            for item, name in zip(items, [*given, *names[len(given) :]], strict=False)
+        )
+    )
+    unnest.replace(exp.Subquery(this=query, alias=exp.TableAlias(this=alias.this.copy())))
 
 
 def _like_each(like: exp.Expr) -> None:
