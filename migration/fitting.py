@@ -219,8 +219,12 @@ def _ranged(source: CanonicalType, low: int, high: int, declared: str) -> Mappin
 
 
 def _decimal(source: CanonicalType, target: CanonicalType, declared: str) -> Mapping:
-    if target.precision is None:
+    if target.precision is None and target.scale is None:
         return Mapping(source, declared, "widening")
+    if target.precision is None:
+        if source.scale != target.scale:  # its text is its own, and 1.00 is not that of a whole number
+            return Mapping(source, declared, "lossy", f"{declared} has whole numbers only")
+        return Mapping(source, declared, "widening", "", "", ("finite",))
     scale = target.scale or 0
     whole = target.precision - scale
     guards = ["finite"]

@@ -137,7 +137,8 @@ def _from_json(type_: CanonicalType, declared: str) -> str:
 def _has_texts(type_: CanonicalType) -> bool:
     parts = [part for part in (type_.key, type_.element, *(of for _, of in type_.fields)) if part]
     nested_key = type_.kind == "map" and type_.key is not None and type_.key.is_nested
-    return type_.kind in _TEXTS or nested_key or any(_has_texts(part) for part in parts)
+    whole = type_.kind == "decimal" and type_.precision is None  # a BIGNUM
+    return type_.kind in _TEXTS or whole or nested_key or any(_has_texts(part) for part in parts)
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:

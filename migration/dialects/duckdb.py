@@ -18,7 +18,7 @@ from migration.dialects.base import (
 )
 from migration.dialects.reserved import DUCKDB as RESERVED
 from migration.dialects.spelling import JSON, decimals, enums, floats, lists, maps, others, spellings, structs
-from migration.types import bits, byte_string, instant, of, text, time, timestamp, timetz
+from migration.types import CanonicalType, bits, byte_string, instant, of, text, time, timestamp, timetz
 
 SPELLINGS = spellings(
     JSON,
@@ -35,6 +35,7 @@ SPELLINGS = spellings(
         "ubigint|uint64": of("uint64"),
         "uhugeint|uint128": of("uint128"),
         "decimal|numeric|dec": decimals(18, 3),
+        "bignum|varint": CanonicalType("decimal", scale=0),  # whole numbers of any length
         "real|float4": of("float32"),
         "float": floats("float32"),
         "double|float8|double precision": of("float64"),
@@ -58,7 +59,7 @@ SPELLINGS = spellings(
         "map": maps,
         "list|array": lists,
     },
-    others("union", "varint", "bignum", "geometry", "variant", "null"),
+    others("union", "geometry", "variant", "null"),
 )
 _WIDE = Cell("VARCHAR", "widening", "DECIMAL holds 38 digits; text keeps every digit", "text")
 

@@ -82,7 +82,7 @@ SPELLINGS = spellings(
     ),
 )
 _NO_SPECIAL = ("finite",)
-_YEARS = ("finite", "year:1000..9999")
+_YEARS = ("finite", "year:1..9999")  # the manual warrants 1000 and later, and keeps those before as exactly
 _JSON = Cell(
     "JSON",
     "widening",

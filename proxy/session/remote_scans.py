@@ -32,6 +32,7 @@ from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
+from migration.types import CanonicalType
 from migration.types_map import map_canonical
 from proxy.session import functions, views
 from proxy.session.outcome import Outcome
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 _GIVEN = "bough_remote_rows"
 _ROW = f"{HIDDEN_PREFIX}row"
+_BIGNUM = CanonicalType("decimal", scale=0)
 _WIDE = "DECIMAL(38,10)"  # how a numeric without limits is described before its values are known
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
@@ -289,9 +291,8 @@ class RemoteScans:
 
 def _is_wide(column: ColumnSpec) -> bool:
     kind = column.type
-    return kind.kind == "decimal" and (
-        kind.precision is None or kind.precision > 38 or (kind.scale or 0) > 38
-    )
+    wide = (kind.precision or 39) > 38 or (kind.scale or 0) > 38
+    return kind.kind == "decimal" and wide and kind != _BIGNUM
 
 
 def _stored(column: ColumnSpec, kind: str) -> str:
@@ -306,8 +307,8 @@ def _value(given: str, column: ColumnSpec, kind: str) -> str:
 
 def _type(relation: RemoteRelation, column: ColumnSpec) -> str:
     """The engine's type of a column; HV004 where it has none that keeps every value."""
-    if _is_wide(column):
-        return _WIDE
+    if _is_wide(column) or column.type == _BIGNUM:
+        return _WIDE if _is_wide(column) else "BIGNUM"
     mapping = map_canonical(column.type, contract("duckdb"))
     if not mapping.is_safe:
         raise MigrationError(

@@ -717,3 +717,20 @@ def test_numerics_of_any_size_are_planned_as_numbers(
         text = f"SELECT {wanted} FROM pg.public.sizes WHERE amount >= 3 GROUP BY amount"
         assert '"amount" >= 3' in _sent(client, text)
         assert len(_all(client, text)) == 8
+
+
+def test_whole_numbers_of_any_length_are_read(
+    client: psycopg.Connection[Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("whole") / "whole.duckdb"
+    number = 123456789012345678901234567890123456789012345678901
+    with duckdb.connect(str(file)) as made:
+        made.execute("CREATE TABLE s AS SELECT 1 AS k, 5::BIGNUM AS v UNION ALL SELECT 2, NULL")
+        made.execute(f"INSERT INTO s VALUES (3, '{number}'::BIGNUM)")
+    client.execute(f"CREATE DATASOURCE whole TYPE duckdb OPTIONS (path '{file}')")  # type: ignore[arg-type]
+    rows = client.execute("SELECT k, v FROM whole.main.s ORDER BY k").fetchall()
+    assert rows == [(1, 5), (2, None), (3, number)]
+    for condition, keys in ((f"v = {number}", [3]), ("v > 5", [3]), ("v IS NULL", [2])):
+        found = client.execute(f"SELECT k FROM whole.main.s WHERE {condition}")  # type: ignore[arg-type]
+        assert [key for (key,) in found.fetchall()] == keys
+    client.execute("DROP DATASOURCE whole")

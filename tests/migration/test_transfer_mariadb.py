@@ -269,3 +269,30 @@ def test_a_long_text_of_quotes_is_read_in_no_time(maria: Connector, character: s
     with maria.reader() as reader:
         (row,) = reader.fetch("SELECT v FROM judged").to_pylist()
     assert row["v"] == ('"' if character == '"' else "\x02") * 7_000_000
+
+
+def test_dates_from_the_first_year_on_go_into_mariadb(
+    maria: Connector, pg: Connector, mariadb: Server
+) -> None:
+    moments = (
+        "('0001-01-01', '0001-01-01 00:00:00'), ('0044-02-28', '0999-12-31 23:59:59.999999'), (NULL, NULL)"
+    )
+    pg.execute("CREATE TABLE judged (day date, seen timestamp)")
+    pg.execute(f"INSERT INTO judged VALUES {moments}")
+    item = TransferRequest(
+        Source(path=("public", "judged")), (mariadb.database, "judged"), options=TransferOptions(verify="L4")
+    )
+    assert run(plan(item, pg, maria)).verdict == "pass"
+    with maria.reader() as reader:
+        found = reader.fetch(
+            "SELECT CAST(day AS CHAR) AS day, CAST(seen AS CHAR) AS seen FROM judged ORDER BY judged.day"
+        )
+    assert sorted(found.to_pylist(), key=str) == [
+        {"day": "0001-01-01", "seen": "0001-01-01 00:00:00.000000"},
+        {"day": "0044-02-28", "seen": "0999-12-31 23:59:59.999999"},
+        {"day": None, "seen": None},
+    ]
+    pg.execute("INSERT INTO judged VALUES ('0001-12-31 BC', NULL)")
+    with pytest.raises(MigrationError) as caught:
+        plan(item, pg, maria)
+    assert (caught.value.sqlstate, caught.value.column) == ("HV004", "day")

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from targets import opened_target
+from targets import marked, opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
@@ -416,3 +416,33 @@ def test_a_json_of_clickhouse_moves_as_its_text(ends: Any) -> None:
 def clear_target(connector: Connector) -> None:
     with connector.writer() as writer:
         writer.drop(TARGET)
+
+
+@pytest.mark.parametrize("engine", marked("duckdb", "sqlite", "postgres", "mariadb"))
+@pytest.mark.parametrize("exists", [False, True])
+def test_whole_numbers_of_any_length_arrive(engine: str, exists: bool, ends: Any, tmp_path: Path) -> None:
+    values = ["-" + "9" * 200, "-1", "0", "123456789012345678901234567890123456789012345678901"]
+    file = tmp_path / "whole.duckdb"
+    with duckdb.connect(str(file)) as session:
+        session.execute("CREATE TABLE own_types (id INTEGER, v BIGNUM)")
+        session.executemany("INSERT INTO own_types VALUES (?, ?::BIGNUM)", list(enumerate(values)))
+    there = ends(engine)
+    if exists:
+        types = {"duckdb": "BIGNUM", "sqlite": "TEXT", "postgres": "numeric", "mariadb": "TEXT"}
+        made(there, f"CREATE TABLE own_types_moved (id INTEGER, v {types[engine]})")
+    with closing(connect(datasource("whole", "duckdb", {"path": str(file)}))) as here:
+        moved(here, there)
+    with there.reader() as reader:
+        found = reader.fetch("SELECT id, v FROM own_types_moved ORDER BY id").column("v").to_pylist()
+    assert found == values
+
+
+def test_a_number_that_may_have_a_fraction_does_not_go_into_a_bignum(ends: Any, tmp_path: Path) -> None:
+    there = ends("duckdb")
+    made(
+        there,
+        "CREATE TABLE own_types (v DECIMAL(10,2))",
+        "CREATE TABLE own_types_moved (v BIGNUM)",
+    )
+    with pytest.raises(MigrationError, match="whole numbers only"):
+        plan(TransferRequest(Source(path=SOURCE), TARGET), there, there)
