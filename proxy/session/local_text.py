@@ -26,7 +26,7 @@ from proxy.catalog.rewrite import mentions_catalog
 from proxy.session import introspection, views
 from proxy.session.functions import called, commands_in, session_calls
 from proxy.session.parameters import columns_of, key_of
-from proxy.session.remote_relations import refuse_in_definition, relations
+from proxy.session.remote_relations import refuse_in_definition, refuse_temporary, relations
 from proxy.session.remote_scans import RemoteScans, columns_elsewhere
 from proxy.sql.guard import with_macros
 from proxy.sql.in_place import in_place
@@ -48,6 +48,7 @@ def query(session: Session, text: str) -> str:
             "0A000", "a query here cannot read the system catalog", hint="Name tables of the branch."
         )
     _refuse(prepared.tree, "a query of local")
+    refuse_temporary(session, prepared.tree, "a query of local")
     relations(session, tree := prepared.tree.copy())  # takes ``local.`` off
     return _answered(session, tree).sql("duckdb")
 
@@ -64,6 +65,7 @@ def statement(session: Session, text: str, catalog: Catalog) -> Prepared:
         refuse_in_definition(session, found.statement)
         return found
     _refuse(tree, "a statement for local")
+    refuse_temporary(session, tree, "a statement for local")
     relations(session, tree := tree.copy())  # takes ``local.`` off
     return replace(found, tree=_answered(session, tree))
 

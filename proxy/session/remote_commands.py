@@ -35,6 +35,7 @@ from proxy.session import (
 )
 from proxy.session.endpoint import LocalConnector
 from proxy.session.outcome import Outcome, done, table
+from proxy.session.remote_relations import refuse_temporary_name
 
 if TYPE_CHECKING:
     from proxy.session.session import Session
@@ -138,6 +139,8 @@ class RemoteCommands:
             return path[0], path[1:]
         if len(path) > 2:
             self.state.datasources.get(path[0])  # says that there is none, and which name is near
+        if len(path) == 1:
+            refuse_temporary_name(self.session, path[0], "a command of datasources")
         return LOCAL, path
 
     def placed(self, path: Path) -> tuple[str, Path, str | None]:

@@ -263,6 +263,28 @@ def check_names(relation: RemoteRelation, columns: Sequence[ColumnSpec]) -> None
             )
 
 
+def refuse_temporary(session: Session, tree: exp.Expr, what: str) -> None:
+    """0A000 for a temporary table: it is the session's alone, and one of the branch under its name is not meant."""
+    named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for node in tree.find_all(exp.Table):
+        if isinstance(node.this, exp.Identifier) and folded(node.args.get("db")) in ("", "pg_temp"):
+            name = folded(node.this)
+            if name not in named and node.args.get("catalog") is None:
+                refuse_temporary_name(session, name, what)
+
+
+def refuse_temporary_name(session: Session, name: str, what: str) -> None:
+    """The same for a name alone."""
+    if session.connection is not None and name in session.connection.temporary:
+        raise BoughError(
+            "0A000",
+            f'{what} cannot read the temporary table "{name}"',
+            detail="It belongs to this session, and the command has sessions of its own.",
+            hint=f"CREATE TABLE … AS SELECT * FROM {spelled(name)} first. "
+            f"A table of the branch is {LOCAL}.{spelled(name)}.",
+        )
+
+
 def needed_columns(tree: exp.Expr, node: exp.Table, columns: Sequence[str]) -> tuple[str, ...]:
     """Those of a relation's columns that the statement may read."""
     holder = node.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)

@@ -25,6 +25,7 @@ from branching.volatility import is_volatile
 from proxy.commands import Command
 from proxy.commands import branch as c
 from proxy.session.outcome import Outcome, described, table
+from proxy.session.remote_relations import refuse_temporary
 from proxy.session.remote_scans import RemoteScans
 from proxy.sql.errors import from_engine
 from proxy.sql.split import Source
@@ -156,6 +157,7 @@ def _query(session: Session, command: c.ShadowQuery) -> tuple[exp.Expr, list[Any
             detail="This query reads the system's, or calls a function that the session answers.",
             hint="BRANCH DIFF … WITH (format 'schema') compares the definitions of two branches.",
         )
+    refuse_temporary(session, prepared.tree, "SHADOW QUERY")
     values = list(command.values if command.values is not None else [None] * prepared.parameter_count)
     if len(values) != prepared.parameter_count:
         raise BoughError(

@@ -167,3 +167,27 @@ def test_a_value_that_is_none_has_postgres_code(client: Client, name: str, tmp_p
         == "HV004"
     )
     client.execute(f"DROP DATASOURCE d_{name}")  # type: ignore[arg-type]
+
+
+def test_a_temporary_table_is_not_taken_for_the_branchs(
+    client: Client, lake: str, here: str, branch: str
+) -> None:
+    """The command would read the branch's table of the same name, and nobody would see it."""
+    client.execute(f"CREATE TEMP TABLE {here} AS SELECT 7 AS id")  # type: ignore[arg-type]
+    for text in (
+        f"QUERY local AS $$ SELECT * FROM {here} $$",
+        f"TRANSFER {here} TO {lake}.main.moved",
+        f"TRANSFER (SELECT h.id FROM {here} h JOIN {lake}.users u USING (id)) TO {lake}.main.moved",
+        f"RECONCILE {here} WITH {lake}.users",
+        f"SUGGEST LAYOUT FOR clickhouse ON {here}",
+        f"SHADOW QUERY ON main, {branch} AS SELECT * FROM {here}",
+        f"EXECUTE ON local AS $$ DELETE FROM {here} $$",
+        f"SELECT * FROM bough.read_query('SELECT * FROM {here}')",
+    ):
+        assert _refused(client, text) == "0A000", text
+    assert _rows(client, f"TRANSFER local.{here} TO {lake}.main.moved")[0][0] == 2
+    assert _rows(client, f"QUERY local AS $$ WITH {here} AS (SELECT 1 AS a) SELECT a FROM {here} $$") == [
+        (1,)
+    ]
+    client.execute(f"DROP TABLE pg_temp.{here}")  # type: ignore[arg-type]
+    assert len(_rows(client, f"QUERY local AS $$ SELECT * FROM {here} $$")) == 2
