@@ -54,6 +54,8 @@ class Attempt:
             self._rename(error)
         state = "cancelled" if is_cancelled(error) else "failed"
         message = error.message if isinstance(error, MigrationError) else str(error) or type(error).__name__
+        if state == "cancelled" and self.monitor.is_cancelled:
+            message = cancelled_error().message  # and not what the engine that was interrupted says
         resumable = any(piece.rows is not None for piece in self.journal.ranges(self.transfer))
         keep = resumable and self.monitor.phase == "move" and self.staging is not None
         gone: bool | None = False

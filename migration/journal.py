@@ -231,12 +231,12 @@ class Journal:
             if values.keys() - _PROGRESS:
                 raise
 
-    def note_shape(self, transfer: int, shape: str) -> None:
-        """What the pieces in staging are of (``staging.shape_of``): ``shape`` of the request, for a resume."""
+    def note(self, transfer: int, fact: str, value: str | None) -> None:
+        """Keeps a fact for a resume beside the request: ``place`` of the target, ``shape`` of what is in staging."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE transfers SET request = json_set(request, '$.shape', ?) WHERE id = ?",
-                (shape, transfer),
+                "UPDATE transfers SET request = json_set(request, ?, ?) WHERE id = ?",
+                (f"$.{fact}", value, transfer),
             )
 
     def take(self, entry: Entry, state: State = "running") -> bool:

@@ -187,7 +187,7 @@ class _Work:
             journal.forget_ranges(self.transfer)
         pieces = _pieces(item)
         if len(pieces) > 1:
-            journal.note_shape(self.transfer, shape)
+            journal.note(self.transfer, "shape", shape)
             journal.plan_ranges(self.transfer, pieces)
         return pieces
 

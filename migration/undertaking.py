@@ -24,7 +24,7 @@ from migration.errors import MigrationError
 from migration.journal import Entry, Journal
 from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, is_ranged, plan
-from migration.settling import in_use, settle, settle_earlier
+from migration.settling import in_use, place_of, settle, settle_earlier
 from migration.stopping import Watcher
 from migration.transfer import begun, run
 from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error, is_cancelled
@@ -101,7 +101,7 @@ def resume(
     _take(journal, transfer, entry)
     try:
         with _Planning(transfer, (source, target), journal, progress, cancelled):
-            notes = settle_earlier(journal, transfer, request, target)
+            notes = _moved_on(journal, transfer, target) + settle_earlier(journal, transfer, request, target)
             item = _planned(request, source, target, journal, entry.snapshot)
         result = run(item, journal=journal, progress=progress, cancelled=cancelled, resume=transfer)
         return replace(result, notes=(*notes, *result.notes))
@@ -115,6 +115,30 @@ def _take(journal: Journal, transfer: int, seen: Entry) -> Entry:
     if entry is None or entry.state in ("done", "running", "publishing") or not journal.take(entry):
         raise in_use(seen)
     return entry
+
+
+def _moved_on(journal: Journal, transfer: int, target: Connector) -> tuple[str, ...]:
+    """Forgets what was staged in another database than the target's datasource means now; a note says so."""
+    entry, now = journal.entry(transfer), place_of(target)
+    if entry is None or entry.request.get("place") == now:
+        return ()
+    known = entry.request.get("place") is not None and entry.staging is not None
+    if known:
+        journal.forget_ranges(transfer)
+        journal.update(transfer, staging=None)
+    journal.note(transfer, "place", now)
+    if not known or entry.staging is None:
+        return ()
+    return (
+        f'staging table "{".".join(entry.staging)}" stays in the database that "{target.name}" meant before',
+    )
+
+
+def give_up(journal: Journal, entry: Entry) -> None:
+    """CANCEL TRANSFER of one that broke off before it published, and whose datasource or branch is gone."""
+    _take(journal, entry.id, entry)
+    journal.forget_ranges(entry.id)
+    journal.update(entry.id, state="cancelled", error="cancelled after it broke off", staging=None)
 
 
 def abandon(journal: Journal, transfer: int, source: Connector, target: Connector) -> bool:

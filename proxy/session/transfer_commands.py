@@ -162,8 +162,16 @@ def cancel(commands: RemoteCommands, command: c.CancelTransfer) -> Outcome:
         commands.state.cancel(command.id)
         return done(command.tag)
     request = TransferRequest.from_json(entry.request)
-    with _ends(commands, request) as (a, b):
-        known = undertaking.abandon(commands.state.journal, command.id, a, b)
+    try:
+        with _ends(commands, request) as (a, b):
+            known = undertaking.abandon(commands.state.journal, command.id, a, b)
+    except (BoughError, MigrationError) as error:
+        if error.sqlstate != "42704" or entry.state == "publishing":
+            raise
+        undertaking.give_up(commands.state.journal, entry)
+        if entry.staging is not None:
+            commands.notice(f'{error.message}: staging table "{".".join(entry.staging)}" was not dropped')
+        return done(command.tag)
     if not known:
         commands.notice(
             f'transfer {entry.id} is given up; nobody can tell whether its rows are in "{entry.target}": look there'

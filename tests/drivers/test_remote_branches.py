@@ -486,3 +486,30 @@ def test_a_restart_knows_whether_a_branch_got_its_rows(
             client.execute("DELETE FROM t")
             assert client.execute("RESUME TRANSFER 1").statusmessage == "TRANSFER 2"
         assert _all(client, "SELECT count(*) FROM t") == [(2,)]
+
+
+@pytest.mark.parametrize("gone", ["datasource", "branch"])
+def test_what_broke_off_is_cancelled_though_its_datasource_or_branch_is_gone(
+    start: Callable[..., ThreadServer], tmp_path: Path, gone: str
+) -> None:
+    server = start(str(tmp_path / "m.duckdb"))
+    remote = server.server.service.remote
+    with server.connect() as client:
+        notices: list[str | None] = []
+        client.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        client.execute("CREATE TABLE t AS SELECT 1 AS id")
+        client.execute("BRANCH CREATE b")
+        client.execute(
+            f"CREATE DATASOURCE o TYPE sqlite OPTIONS (path '{tmp_path / 'o.sqlite'}', role 'read_write')"
+        )
+        client.execute("TRANSFER t TO " + ("o.main.t" if gone == "datasource" else "local.u ON BRANCH b"))
+        staging = ("main", "t__stg_1xabcdef") if gone == "datasource" else None
+        remote.journal.update(1, state="interrupted", error="the server ended while it ran", staging=staging)
+        client.execute("DROP DATASOURCE o" if gone == "datasource" else "BRANCH DISCARD b WITH (force true)")
+        assert _refused(client, "RESUME TRANSFER 1").sqlstate == "42704"
+        notices.clear()
+        client.execute("CANCEL TRANSFER 1")
+        left = 'datasource "o" does not exist: staging table "main.t__stg_1xabcdef" was not dropped'
+        assert notices == ([left] if gone == "datasource" else [])
+        assert _all(client, "SELECT state FROM bough.transfers") == [("cancelled",)]
+        assert _refused(client, "CANCEL TRANSFER 1").sqlstate == "55000"

@@ -481,8 +481,12 @@ def test_rows_that_were_added_or_not_for_views_are_not_added_again(
         with pytest.raises(MigrationError, match="cannot tell if they arrived") as refusal:
             resume(journal, 1, source, click)
         assert (refusal.value.sqlstate, "CANCEL TRANSFER 1" in str(refusal.value.hint)) == ("55000", True)
-        abandon(journal, 1, source, click)
-        assert (journal.entries()[0].state, len(ids(click))) == ("cancelled", there)
+        with pytest.raises(MigrationError, match="cannot tell if they arrived"):
+            undertake(request, source, click, journal=journal)
+        assert not abandon(journal, 1, source, click)
+        entry = journal.entry(1)
+        assert entry is not None and (entry.state, len(ids(click))) == ("cancelled", there)
+        assert f"nobody can tell whether its {many} rows arrived" in str(entry.error)
     with click.writer() as writer:
         assert not writer.leftovers()
 

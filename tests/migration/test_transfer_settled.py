@@ -275,3 +275,19 @@ def test_one_that_cannot_be_given_up_stays_as_it_was(
     assert journal.entries()[0].state == "interrupted"
     assert abandon(journal, 1, source, target)
     assert journal.entries()[0].state == "cancelled"
+
+
+def test_a_resume_in_another_database_starts_again_and_says_what_it_leaves(
+    source: Connector, target: Connector, tmp_path: Path
+) -> None:
+    journal = broken_off(source, target, published=False)
+    journal.update(1, state="interrupted")
+    staged = journal.entries()[0].staging
+    assert staged is not None
+    with closing(there(tmp_path / "elsewhere.sqlite")) as elsewhere:
+        result = resume(journal, 1, source, elsewhere)
+        assert f'staging table "{staged[-1]}" stays in the database that "there" meant before' in result.notes
+        assert ids(elsewhere) == [1, 2, 3]
+        entry = journal.entry(1)
+        assert entry is not None and entry.request["place"] == settling.place_of(elsewhere)
+    assert ids(target) == []
