@@ -10,9 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from migration.connectors.base import Path
 from migration.ddl_quoting import quote_name, quote_path
 from migration.dialects import contract
 from migration.errors import MigrationError
@@ -87,13 +86,10 @@ def _special_index(item: TransferPlan, index: IndexSpec) -> str:
 
 
 def _numbers(item: TransferPlan) -> list[tuple[str, str]]:
-    count_on: Callable[[Path, str], int | None] | None = getattr(item.target, "count_on", None)
-    if count_on is None:
-        return []
     notes = []
     for column in numbered(item):
         try:
-            start = count_on(item.request.target, column.name)
+            start = item.target.count_on(item.request.target, column.name)
         except MigrationError as error:
             notes.append((column.name, f'column "{column.name}": its numbers may repeat: {error.message}'))
         else:

@@ -276,10 +276,7 @@ def _source_table(request: TransferRequest, source: Connector, reader: Reader) -
 
 
 def _version(connector: Connector) -> str | None:
-    known: str | None = getattr(
-        connector, "seen_version", None
-    )  # looking for the table may have told already
-    match = _VERSION.search(known or connector.version())
+    match = _VERSION.search(connector.seen_version or connector.version())
     return match.group() if match else None
 
 

@@ -13,7 +13,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.explain import explain
 from migration.journal import Journal
-from migration.model import SequenceSpec, TableSpec
+from migration.model import TableSpec
 from migration.monitor import Cancelled, Report
 from migration.plan import TransferPlan, plan
 from migration.schema_options import check_columns, check_tables, of_table
@@ -184,18 +184,16 @@ def run_schema(
 
 def _sequences(items: Sequence[TransferRequest], source: Connector, target: Connector) -> Iterator[str]:
     """Sequences that belong to no column: made where both engines have them, and a note for each."""
-    find: Callable[[str], Sequence[SequenceSpec]] | None = getattr(source, "sequences", None)
-    make: Callable[[Path, SequenceSpec], None] | None = getattr(target, "make_sequence", None)
-    for found in find(items[0].source.path[0]) if find is not None else ():
+    for found in source.sequences(items[0].source.path[0]):
         label = f"sequence {found.path[-1]}"
-        if make is None:
-            yield f"{label} is not made: {target.dialect} gets none from here"
-            continue
         try:
-            make((*items[0].target[:-1], found.path[-1]), found)
+            made = target.make_sequence((*items[0].target[:-1], found.path[-1]), found)
         except MigrationError as error:
             yield f"{label} is not made: {error.message}"
         else:
+            if not made:
+                yield f"{label} is not made: {target.dialect} gets none from here"
+                continue
             yield f"{label} made" + ("" if found.last is None else f", behind {found.last}")
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable
 
 from migration.connectors.base import Connector, Path, Writer
 from migration.errors import MigrationError
@@ -32,7 +31,7 @@ _PLACE = (
 
 def place_of(target: Connector) -> str | None:
     """Which database a datasource means just now, as a digest; None for one without options, such as a branch."""
-    options: dict[str, str] | None = getattr(target, "options", None)
+    options = target.options
     if options is None:
         return None
     return hashlib.sha256("\n".join(f"{n}={options.get(n, '')}" for n in _PLACE).encode()).hexdigest()[:16]
@@ -153,13 +152,10 @@ def _there_already(entry: Entry) -> MigrationError:
 
 def _count_on(target: Connector, path: Path) -> None:
     """The process may have ended before generated numbers were behind those that moved (``finishing``)."""
-    count_on: Callable[[Path, str], int | None] | None = getattr(target, "count_on", None)
-    if count_on is None:
-        return
     with contextlib.suppress(MigrationError):
         for column in target.describe(path).spec.columns:
             if column.identity:
-                count_on(path, column.name)
+                target.count_on(path, column.name)
 
 
 def clear(writer: Writer, staging: Path) -> None:

@@ -36,12 +36,11 @@ _ALTERED = ("postgres", "greenplum", "mysql")
 def create(item: TransferPlan, writer: Writer, staging: Path) -> None:
     """A new, empty staging table; one left by an earlier run of the same job is dropped first."""
     writer.drop(staging)
-    clone = getattr(writer, "create_like", None)
-    if item.create_statements or clone is None:
-        for statement in _statements(item, staging, refers=not hasattr(writer, "refers")):
+    if item.create_statements:
+        for statement in _statements(item, staging, refers=not writer.refers_late):
             writer.execute(statement)
     else:
-        clone(staging, item.request.target)
+        writer.create_like(staging, item.request.target)
 
 
 def shape_of(item: TransferPlan) -> str:
@@ -60,11 +59,9 @@ def prepare(journal: Journal, item: TransferPlan, transfer: int, writer: Writer)
             _drop(journal, entry, writer)
     if not item.create_statements:
         return
-    counts, refers = getattr(writer, "counts", None), getattr(writer, "refers", None)
-    if counts is not None:
-        counts([column.name for column in numbered(item)])
-    if refers is not None and any(key.kind == "foreign" for key in item.target_table.keys):
-        refers(item.create_statements)
+    writer.counts([column.name for column in numbered(item)])
+    if any(key.kind == "foreign" for key in item.target_table.keys):
+        writer.refers(item.create_statements)
 
 
 def _statements(item: TransferPlan, staging: Path, *, refers: bool) -> tuple[str, ...]:

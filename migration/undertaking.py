@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -53,12 +52,11 @@ def undertake(
 
 def _pinned(item: TransferPlan, transfer: int, journal: Journal) -> TransferPlan:
     """The same plan in a snapshot that outlives this process, if pieces are committed and the source can keep one."""
-    pin: Callable[[str], str] | None = getattr(item.source, "pin", None)
-    if pin is None or not is_ranged(item):
+    if not item.source.keeps_snapshots or not is_ranged(item):
         return item
     item.close()
     try:
-        snapshot: str | None = pin(str(transfer))
+        snapshot: str | None = item.source.pin(str(transfer))
     except MigrationError as error:
         if error.sqlstate != "55P03":
             raise
@@ -69,12 +67,11 @@ def _pinned(item: TransferPlan, transfer: int, journal: Journal) -> TransferPlan
 
 def _let_go(journal: Journal, transfer: int, source: Connector) -> None:
     """Lets go of a kept snapshot once nobody can resume in it."""
-    unpin: Callable[[str], None] | None = getattr(source, "unpin", None)
     entry = journal.entry(transfer)
-    if unpin is None or entry is None or entry.snapshot is None or entry.staging is not None:
+    if not source.keeps_snapshots or entry is None or entry.snapshot is None or entry.staging is not None:
         return
     with contextlib.suppress(MigrationError):
-        unpin(entry.snapshot)
+        source.unpin(entry.snapshot)
 
 
 def resume(

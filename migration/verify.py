@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -123,9 +123,9 @@ def staged_measure(item: TransferPlan, writer: Writer, staging: TablePath) -> Ta
 def read_staging(item: TransferPlan, writer: Writer, staging: TablePath) -> Iterator[pa.RecordBatch]:
     """Staging's rows in the form they were sent; by the writer where nobody else can see them."""
     columns = [ReadColumn(column.name, column.target) for column in item.columns]
-    own: Callable[..., Iterator[pa.RecordBatch]] | None = getattr(writer, "read_staging", None)
+    own = writer.read_staging(staging, columns)
     if own is not None:
-        yield from own(staging, columns)
+        yield from own
         return
     with item.target.reader() as reader:
         yield from reader.read(Source(path=staging), columns)

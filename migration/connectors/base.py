@@ -21,14 +21,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 import pyarrow as pa
 
-from migration.model import ColumnSpec, TableSpec
+from migration.model import ColumnSpec, SequenceSpec, TableSpec
 from migration.types import CanonicalType
 
 Path = tuple[str, ...]
@@ -143,6 +143,9 @@ class Executed:
     result: pa.Table | None = None
 
 
+Answer = tuple[Sequence[str], Sequence[Sequence[Any]]]  # names of columns, and rows
+
+
 class Reader(Protocol):
     """One snapshot of a datasource; a context manager."""
 
@@ -192,6 +195,9 @@ class Reader(Protocol):
     def keeps_extremes(self, source: Source) -> bool:
         """Whether counts, or extremes, of ``source`` are known without a scan if nothing else is asked beside them."""
 
+    def answer(self, text: str) -> Answer | None:
+        """What a statement tells that reads and is no relation (``telling``); None where the engine has none."""
+
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -205,6 +211,7 @@ class Writer(Protocol):
     transactions: bool  # begin and rollback work for rows
     transactional_ddl: bool  # and for CREATE, DROP and RENAME too
     in_transaction: bool  # ``begin`` was called and not ended
+    refers_late: bool  # staging can have no foreign keys: ``refers`` brings them when the table gets its name
 
     def begin(self) -> None:
         """Opens a transaction; 0A000 where the engine has none (``transactions`` is False)."""
@@ -228,6 +235,15 @@ class Writer(Protocol):
 
     def create_like(self, staging: Path, target: Path) -> None:
         """An empty table with the columns, keys and defaults of ``target``, so that a swap loses nothing."""
+
+    def counts(self, columns: Sequence[str]) -> None:
+        """These columns of the new table are to give numbers of their own, where no statement can say so."""
+
+    def refers(self, statements: Sequence[str]) -> None:
+        """The new table has references, with which these ``statements`` make it."""
+
+    def read_staging(self, path: Path, columns: Sequence[ReadColumn]) -> Iterator[pa.RecordBatch] | None:
+        """Staged rows that only this connection sees; None where any reader sees them."""
 
     def check(self, path: Path, schema: pa.Schema) -> None:
         """Raises HV004 where ``write`` could not store a column of ``schema`` exactly."""
@@ -275,6 +291,15 @@ class Connector(Protocol):
     # Whether a text has the length that its column declares, though ``dialect`` knows none.
     keeps_lengths: bool
     charset: str | None  # of all its texts, once a session has told, if it is not all of Unicode
+    keeps_snapshots: bool  # ``pin`` and ``unpin`` work
+
+    @property
+    def options(self) -> Mapping[str, str] | None:
+        """How it is reached; None where that is not chosen, as of a branch."""
+
+    @property
+    def seen_version(self) -> str | None:
+        """The version as the last session was told it, None where sessions are told nothing."""
 
     def version(self) -> str: ...
     def test(self) -> None:
@@ -295,6 +320,22 @@ class Connector(Protocol):
 
     def reader(self, snapshot: str | None = None) -> Reader:
         """A new snapshot, or another connection on an exported one."""
+
+    def pin(self, holder: str) -> str:
+        """Keeps what is there now; the result is a snapshot for ``reader``, also after a restart. 55P03 while writers
+        do not let it."""
+
+    def unpin(self, snapshot: str) -> None:
+        """Lets go of what ``pin`` keeps."""
+
+    def count_on(self, path: Path, column: str) -> int | None:
+        """Generated numbers of a column go on behind those in the table: where, None if it generates none."""
+
+    def sequences(self, schema: str) -> Sequence[SequenceSpec]:
+        """Those that belong to no column."""
+
+    def make_sequence(self, path: Path, found: SequenceSpec) -> bool:
+        """A sequence like that one, behind its last number; False where none is made."""
 
     def refuse_writing(self) -> None:
         """25006 where nothing is written here: the datasource is read-only, the branch protected; 0A000 where nothing

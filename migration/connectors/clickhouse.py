@@ -20,6 +20,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from migration.connectors.base import (
+    Answer,
     Executed,
     Misfit,
     Path,
@@ -42,7 +43,6 @@ from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server,
 from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.telling import Answer
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migration.connectors.base import (
+    Answer,
     Path,
     Published,
     ReadColumn,
@@ -36,8 +37,9 @@ from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.telling import of_cursor
 from migration.connectors.texts import to_texts
+from migration.connectors.touched import WRITES
 from migration.connectors.writing import SqlWriter
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError
@@ -279,7 +281,7 @@ class DbapiWriter(SqlWriter):
         ):
             self.connector.finish(cursor)
             touched = cursor.rowcount
-        counts = leading_word(statement) in ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
+        counts = leading_word(statement) in WRITES
         counted = counts and touched is not None and touched >= 0
         return int(touched) if counted else None
 

@@ -6,8 +6,7 @@ Rules:
 2. Types Arrow has no exact form for leave as text and are cast back on the way in; HUGEINT would lose its
    39th digit otherwise. ``con.sql(...)`` streams, ``con.execute(...)`` would hold the whole result.
 3. Statements cannot reach files or extensions unless the datasource says ``enable_external_access true``.
-4. A table with an index or a key cannot be renamed by the engine, so it is emptied and filled in one
-   transaction instead.
+4. A table with an index or a key cannot be renamed by the engine, so it is emptied and filled in one transaction.
 5. One with a reference can, but the table it refers to looks for it under the old name for ever, and takes no DELETE.
    So staging has no references, and a new table with some is made under its own name.
 """
@@ -25,6 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from migration.connectors.base import (
+    Answer,
     Path,
     Published,
     ReadColumn,
@@ -40,7 +40,7 @@ from migration.connectors.matching import is_collated
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.telling import of_cursor
 from migration.connectors.touched import by_duckdb
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource
@@ -265,6 +265,7 @@ class DuckdbWriter(SqlWriter):
     """One session that writes."""
 
     own = frozenset({"key or index", "check", "collation", "computed column", "comment"})
+    refers_late = True
 
     def __init__(self, connector: DuckdbConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item

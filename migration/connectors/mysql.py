@@ -26,6 +26,7 @@ from pymysql.cursors import SSCursor
 
 from migration.connectors import mysql_catalog, mysql_session
 from migration.connectors.base import (
+    Answer,
     Path,
     ReadColumn,
     RemoteTable,
@@ -40,7 +41,7 @@ from migration.connectors.mysql_lines import QUOTE, exported, packets, restored
 from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import named_before, quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.telling import of_cursor
 from migration.datasources import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec

@@ -24,6 +24,7 @@ from migration.connectors.mysql_errors import CODES, NO_LOCAL
 from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
 from migration.connectors.queries import quoted
 from migration.connectors.staged_names import is_staging
+from migration.connectors.touched import WRITES
 from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
 from migration.model import KeySpec, TableSpec
@@ -44,7 +45,7 @@ class MysqlWriter(SqlWriter):
     def execute(self, statement: str) -> int | None:
         with self.connector.errors(), self.session.cursor() as cursor:
             touched = int(cursor.execute(statement))
-        counted = leading_word(statement) in ("INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH")
+        counted = leading_word(statement) in (*WRITES, "LOAD")
         return touched if counted else None
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:

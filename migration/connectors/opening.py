@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,6 +15,7 @@ from migration.datasources import Datasource
 from migration.ddl_quoting import spelled
 from migration.dialects import contract
 from migration.errors import MigrationError
+from migration.model import SequenceSpec
 from migration.secrets import mask
 from migration.statements import check_statement, refuse_uncounted
 
@@ -81,6 +82,7 @@ class SqlConnector(ABC, Generic[S]):
     taken_rows = BATCH_ROWS
     keeps_lengths = False
     charset: str | None = None
+    keeps_snapshots = False
 
     def __init__(self, datasource: Datasource, options: dict[str, str]) -> None:
         self.datasource = datasource
@@ -171,6 +173,25 @@ class SqlConnector(ABC, Generic[S]):
     def definition(self, path: Path) -> str | None:
         """No engine text by default."""
         return None
+
+    def pin(self, holder: str) -> str:
+        """Refused: no snapshot outlives its session."""
+        raise MigrationError("0A000", f"{self.name} keeps no snapshots")
+
+    def unpin(self, snapshot: str) -> None:
+        """Nothing, as nothing is kept."""
+
+    def count_on(self, path: Path, column: str) -> int | None:
+        """Nothing, unless an engine's numbers do not follow what is written."""
+        return None
+
+    def sequences(self, schema: str) -> Sequence[SequenceSpec]:
+        """None, unless an engine tells them."""
+        return ()
+
+    def make_sequence(self, path: Path, found: SequenceSpec) -> bool:
+        """None is made, unless an engine gets them."""
+        return False
 
     def target_notes(self, path: Path, *, kept: bool) -> tuple[str, ...]:
         """What is to be known before rows go to a table; by default nothing."""

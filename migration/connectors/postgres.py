@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from migration.connectors import libpq
 from migration.connectors.base import (
+    Answer,
     Path,
     ReadColumn,
     RemoteTable,
@@ -43,7 +44,7 @@ from migration.connectors.postgres_stream import CopyOut, copied_lines, estimate
 from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
 from migration.connectors.staged_names import is_staging
-from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.telling import of_cursor
 from migration.datasources import Datasource
 from migration.ddl_quoting import quote_text
 from migration.errors import MigrationError

@@ -50,7 +50,7 @@ class PostgresObjects(SqlConnector[psycopg.Connection[Any]]):
         with self.session() as session:
             return sequences_of(session, schema)
 
-    def make_sequence(self, path: Path, found: SequenceSpec) -> None:
+    def make_sequence(self, path: Path, found: SequenceSpec) -> bool:
         """A sequence like that one, behind its last number; one that is there only goes forward."""
         made, moved = sequence_statements(path, found, self.item)
         self.refuse_writing()
@@ -58,6 +58,7 @@ class PostgresObjects(SqlConnector[psycopg.Connection[Any]]):
             session.execute(made.encode())
             if found.last is not None:
                 session.execute(moved.encode())
+        return True
 
 
 def sequences_of(session: Session, schema: str) -> list[SequenceSpec]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from migration.connectors.arrow import arrow_type
-from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Misfit, Predicate, ReadColumn, Source
+from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Answer, Misfit, Predicate, ReadColumn, Source
 from migration.connectors.queries import select
 from migration.dialects import DialectContract
 from migration.model import ColumnSpec
@@ -111,6 +111,10 @@ class SqlReader(ABC):
     def keeps_extremes(self, source: Source) -> bool:
         """No, unless an engine says so."""
         return False
+
+    def answer(self, text: str) -> Answer | None:
+        """None, unless an engine has statements that tell."""
+        return None
 
     def columns(self, source: Source) -> tuple[ReadColumn, ...]:
         """Every column of a source, as it is."""

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from migration.connectors.base import (
+    Answer,
     Misfit,
     Mode,
     Path,
@@ -45,7 +46,7 @@ from migration.connectors.sqlite_errors import code_of
 from migration.connectors.sqlite_references import check_references, unchecked
 from migration.connectors.sqlite_session import WaitingSession, opened
 from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfits, stored
-from migration.connectors.telling import Answer, of_cursor
+from migration.connectors.telling import of_cursor
 from migration.connectors.touched import by_sqlite
 from migration.connectors.writing import SqlWriter
 from migration.datasources import Datasource

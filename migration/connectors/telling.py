@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from migration.connectors.base import Reader, Source
+from migration.connectors.base import Answer, Reader, Source
 from migration.statements import check_query
-
-Answer = tuple[Sequence[str], Sequence[Sequence[Any]]]  # names of columns, and rows
 
 _TELLS = re.compile(
     r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:SHOW|EXPLAIN|DESCRIBE|DESC)\b", re.IGNORECASE | re.DOTALL
@@ -28,11 +25,13 @@ def told(reader: Reader, source: Source, dialect: str) -> pa.Table | None:
 
     As of any query: 25006 for what would write, 42601 for what cannot be read.
     """
-    answer: Callable[[str], Answer] | None = getattr(reader, "answer", None)
-    if answer is None or not source.query or _TELLS.match(source.query) is None:
+    if not source.query or _TELLS.match(source.query) is None:
         return None
     check_query(source.query, dialect)
-    names, rows = answer(source.query)
+    answer = reader.answer(source.query)
+    if answer is None:
+        return None
+    names, rows = answer
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     arrays = [pa.array([_text(value) for value in column], pa.string()) for column in columns]
     return pa.Table.from_arrays(arrays, schema=pa.schema([pa.field(name, pa.string()) for name in names]))

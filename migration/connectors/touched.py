@@ -7,14 +7,15 @@ from typing import Any
 
 from migration.statements import leading_word
 
-_WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH")
+# Words that a statement begins with that may write rows.
+WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH")
 
 
 def by_sqlite(session: sqlite3.Connection, statement: str) -> int | None:
     """The driver tells it for a statement that neither begins with WITH nor returns rows."""
     before = session.total_changes
     session.execute(statement).fetchall()  # a statement that is not at its end holds a lock
-    if leading_word(statement) not in _WRITES:
+    if leading_word(statement) not in WRITES:
         return None
     if session.total_changes == before:  # changes() is an earlier statement's then
         return 0
@@ -28,4 +29,4 @@ def by_duckdb(session: Any, statement: str) -> int | None:
     found = cursor.fetchall()
     if names == ["Count"] and len(found) == 1:
         return int(found[0][0])
-    return len(found) if leading_word(statement) in _WRITES else None
+    return len(found) if leading_word(statement) in WRITES else None

@@ -32,7 +32,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from migration.connectors.arrival import Arrival
-from migration.connectors.base import Mode, Path, Published, WriteResult
+from migration.connectors.base import Mode, Path, Published, ReadColumn, WriteResult
 from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import altered, fit, same_shape
 from migration.connectors.matching import folding_columns, same_key
@@ -50,6 +50,7 @@ class SqlWriter(ABC):
     transactions = True
     transactional_ddl = True
     in_transaction = False
+    refers_late = False
     own: frozenset[str] = frozenset()  # of ``dependants``: what a table of another shape brings along itself
     swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
@@ -114,6 +115,18 @@ class SqlWriter(ABC):
     def create_like(self, staging: Path, target: Path) -> None:
         """An empty table with the columns, keys and defaults of ``target``."""
         self.execute(f"CREATE TABLE {self.q(staging)} (LIKE {self.q(target)} INCLUDING ALL)")
+
+    def counts(self, columns: Sequence[str]) -> None:
+        """Nothing: a statement says it, unless an engine has no word for it."""
+        return None
+
+    def refers(self, statements: Sequence[str]) -> None:
+        """Nothing: staging has the references, unless an engine ``refers_late``."""
+        return None
+
+    def read_staging(self, path: Path, columns: Sequence[ReadColumn]) -> Iterator[pa.RecordBatch] | None:
+        """None: any reader sees staged rows, unless an engine says otherwise."""
+        return None
 
     def check(self, path: Path, schema: pa.Schema) -> None:
         """HV004 where a column of ``schema`` could not be stored exactly."""

@@ -42,7 +42,7 @@ from migration.connectors.reading import SqlReader
 from migration.datasources import LOCAL
 from migration.dialects import contract
 from migration.errors import MigrationError
-from migration.model import ColumnSpec, TableSpec
+from migration.model import ColumnSpec, SequenceSpec, TableSpec
 from migration.types_parse import parse_type
 from proxy.session import endpoint_numbers, local_definition
 from proxy.session.analysis import WRITES
@@ -68,6 +68,9 @@ class LocalConnector:
     taken_rows = BATCH_ROWS
     keeps_lengths = True
     charset: str | None = None
+    keeps_snapshots = True
+    options = None
+    seen_version = None
 
     def __init__(self, session: Session, branch: str | None = None) -> None:
         assert session.connection is not None
@@ -229,6 +232,14 @@ class LocalConnector:
             else:
                 writer.commit()
         return Executed(rows, kind, committed=not dry_run)
+
+    def sequences(self, schema: str) -> Sequence[SequenceSpec]:
+        """None are told: a branch's sequences stay with it."""
+        return ()
+
+    def make_sequence(self, path: Path, found: SequenceSpec) -> bool:
+        """None is made."""
+        return False
 
     def count_on(self, path: Path, column: str) -> int | None:
         """Generated numbers of a column go on behind those in the table."""
