@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
-from branching import ddl_model, diff_rows
+from branching import Connection, ddl_model, diff_rows
 from branching.errors import BoughError
-from branching.model import Column, Table
+from branching.model import Catalog, Column, Schema, Table
 from branching.names import CATALOG_DATABASE, is_pin
 from branching.resolve import table_name
 from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 VOID = BY_NAME.get("void", from_engine("VARCHAR"))
 _FIRST_BRANCH_OID = 20000
+# ids that no object of a branch comes to: see docs/design/catalog.md
+_TEMPORARY_SCHEMA, _TEMPORARY_ID = "pg_temp_1", 262_100
+_Shown = tuple[tuple[Catalog, Mapping[str, Table]], Catalog]
+_TEMPORARY: WeakKeyDictionary[Connection, _Shown] = WeakKeyDictionary()
 _DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
 
 
@@ -91,7 +96,24 @@ def rewrite(session: Session, tree: exp.Expr, relations: bool, values: Sequence[
     catalog = session.service.catalog
     fill = catalog.rewrite if relations else catalog.session_functions
     shown = session.branch_schemas.shown(tree, values) if relations else ()
-    return fill(tree, session.connection.catalog, context(session, shown))
+    return fill(tree, _with_temporary(session.connection), context(session, shown))
+
+
+def _with_temporary(connection: Connection) -> Catalog:
+    """The session's catalog, with its temporary tables in a schema of their own."""
+    if not connection.temporary:
+        return connection.catalog
+    key = connection.catalog, connection.temporary
+    kept = _TEMPORARY.get(connection)
+    if kept is not None and kept[0][0] is key[0] and kept[0][1] is key[1]:
+        return kept[1]
+    catalog = key[0].with_object(Schema(_TEMPORARY_ID, _TEMPORARY_SCHEMA))
+    for number, (name, table) in enumerate(key[1].items(), 1):
+        catalog = catalog.with_object(
+            Table(_TEMPORARY_ID - number, _TEMPORARY_SCHEMA, name, table.columns, table.constraints)
+        )
+    _TEMPORARY[connection] = key, catalog
+    return catalog
 
 
 def command_columns(session: Session, command: Command) -> Columns | None:

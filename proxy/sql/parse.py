@@ -176,6 +176,7 @@ def _number(parameter: exp.Expr) -> int:
 # -- DuckDB's dialect ---------------------------------------------------------------------------------------
 
 _DROP_TABLE_MACRO = re.compile(r"^(\s*DROP\s+MACRO)\s+TABLE\b", re.IGNORECASE)
+_NO_COLUMNS = re.compile(r"^\s*INSERT\s+INTO\s+[^\s(]+\s*\(\s*\)", re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(?!\()", re.IGNORECASE)
 _DUCKDB_KINDS: tuple[tuple[type[exp.Expr], Kind], ...] = (
     (exp.Pivot, Kind.PIVOT),
@@ -203,6 +204,8 @@ def _parse_duckdb(source: Source, failure: SyntaxFailure) -> Parsed:
     except (ParseError, TokenError):
         raise syntax_error(failure, source)
     if isinstance(tree, (exp.Column, exp.Alias, exp.Literal)):
+        raise syntax_error(failure, source)
+    if isinstance(tree, exp.Insert) and _NO_COLUMNS.search(source.text):
         raise syntax_error(failure, source)
     if isinstance(tree, exp.Create):
         return _duckdb_create(source, tree, failure)

@@ -57,3 +57,16 @@ def error(connection: psycopg.Connection[Any], text: str) -> psycopg.Error:
         connection.execute(text)
     assert "bough" not in str(caught.value)
     return caught.value
+
+
+def test_the_session_finds_the_columns_of_its_own(server: ThreadServer, place: str, name: str) -> None:
+    query = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s ORDER BY 1"
+    with server.connect(place) as connection, server.connect(place) as other:
+        connection.execute(f"CREATE TEMP TABLE {name} (id int, v text)")
+        assert connection.execute(query, (name,)).fetchall() == [("id", "integer"), ("v", "text")]
+        assert other.execute(query, (name,)).fetchall() == []
+        connection.execute(f"ALTER TABLE {name} DROP COLUMN v")
+        assert connection.execute(query, (name,)).fetchall() == [("id", "integer")]
+        assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
+        connection.execute(f"DROP TABLE {name}")
+        assert connection.execute(query, (name,)).fetchall() == []

@@ -129,9 +129,10 @@ def test_syntax_error_position_counts_characters() -> None:
         ("CREATE TABLE t (a int(11) NOT NULL)", "("),
         ("CREATE TABLE t (a text) DEFAULT CHARSET=utf8", "DEFAULT"),
         ("CREATE TABLE t (a int COMMENT 'x')", "COMMENT"),
+        ('INSERT INTO "d"."s"."t" () SELECT FROM u WHERE a = 1', ")"),
     ],
 )
-def test_tables_in_the_words_of_mysql_are_a_syntax_error(text: str, near: str) -> None:
+def test_what_only_the_parser_of_other_dialects_reads_is_a_syntax_error(text: str, near: str) -> None:
     with pytest.raises(BoughError) as caught:
         prepare(text)
     assert caught.value.sqlstate == "42601"
