@@ -36,8 +36,10 @@ from bench.measure import (
     seconds,
     sql,
 )
-from branching import Author, diff, merge_apply
+from branching import Author
 from branching.connection import Connection
+from branching.diff import changes as diff
+from branching.merge import apply as merge_apply
 
 
 def forks(directory: Path, rows: int, _count: int) -> Iterator[Line]:

@@ -19,7 +19,8 @@ import sqlglot
 
 import branching
 from bench.measure import AGGREGATE, Line, database, fork, median, pair, plain_copy, seconds, sql
-from branching import branches, gc
+from branching import branches
+from branching.gc import collect as gc
 
 _SECONDS = 30.0
 _STEPS = 100

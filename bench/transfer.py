@@ -38,9 +38,9 @@ from servers import Server, mariadb_server, postgres_server  # noqa: E402
 
 from migration.connectors import connect  # noqa: E402
 from migration.connectors.base import Connector, Source  # noqa: E402
-from migration.datasources import datasource  # noqa: E402
-from migration.plan import plan  # noqa: E402
-from migration.transfer import run  # noqa: E402
+from migration.datasources.datasource import datasource  # noqa: E402
+from migration.transfer.plan import plan  # noqa: E402
+from migration.transfer.run import run  # noqa: E402
 from migration.transfer_model import Progress, TransferRequest  # noqa: E402
 
 CREATE = (

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import one_insert, temporary
+from branching import temporary
 from branching.client_errors import is_conflict
+from branching.dml import one_insert
+from branching.dml.one_insert import OneInsert
 from branching.engine.base import EngineError
 from branching.errors import BoughError
-from branching.one_insert import OneInsert
 from branching.plans import Kept
 from branching.result import Result
 from branching.table_uses import release

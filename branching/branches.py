@@ -22,9 +22,9 @@ from branching.lines import CatalogRef, Line, Record
 from branching.model import Catalog
 from branching.names import BRANCH, RID, VERSION, quote
 from branching.overlay import reads_copy
-from branching.past_rows import mask_sql, need_storage
+from branching.past.moments import Moment, Reached, catalog_ref, reach
+from branching.past.rows import mask_sql, need_storage
 from branching.physical import Physical
-from branching.timetravel import Moment, Reached, catalog_ref, reach
 from branching.trash import discard as discard
 from branching.trash import need_plain_branch
 from branching.trash import restore as restore

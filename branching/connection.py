@@ -21,13 +21,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from branching import blocks, deferred, plan_text, temporary
+from branching import blocks, plan_text, temporary
 from branching.autocommit import TRIES, Autocommit
 from branching.client_errors import client_error
 from branching.database import Database
-from branching.dml import Write, returning_query
-from branching.dml_branch import BranchWrite
-from branching.dml_trunk import TrunkWrite
+from branching.dml import deferred
+from branching.dml.branch import BranchWrite
+from branching.dml.statements import Write, returning_query
+from branching.dml.trunk import TrunkWrite
 from branching.engine.base import Cursor, EngineError, ResultColumn, WireFormats
 from branching.errors import BoughError, kept_changing
 from branching.last_use import used

@@ -34,7 +34,7 @@ from branching.lines import MAIN, TRUNK, CatalogRef, Line, Record
 from branching.manifest import Author, Change
 from branching.model import DEFAULT_SCHEMA, Catalog, Schema
 from branching.motion import Motion
-from branching.past_catalogs import PastCatalogs
+from branching.past.catalogs import PastCatalogs
 from branching.physical import BaseTable, Physical
 
 if TYPE_CHECKING:

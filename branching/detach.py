@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from branching import manifest, names, timetravel
-from branching.copied import copy_of, over_copy, with_gone
+from branching import manifest, names
 from branching.database import Database
+from branching.dml.copied import copy_of, over_copy, with_gone
 from branching.engine.base import Cursor, EngineError, ErrorKind
 from branching.engine.points import Point
 from branching.lines import Line, TableUse
@@ -34,6 +34,7 @@ from branching.manifest import Author, Change, Commit
 from branching.model import Storage, Table
 from branching.names import BRANCH, DATA_SCHEMA, RID, VERSION, quote
 from branching.overlay import own, unmasked, visible
+from branching.past import moments as timetravel
 from branching.physical import BaseTable, Physical
 
 M = names.MANIFEST_SCHEMA

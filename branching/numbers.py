@@ -146,6 +146,6 @@ def _is_default(cell: exp.Expr) -> bool:
 
 
 def _sequences(default: str | None, scope: Scope) -> Iterator[SequenceObject]:
-    from branching.ddl_edit import sequences_in  # which needs scopes
+    from branching.ddl.edit import sequences_in  # which needs scopes
 
     return sequences_in(default, scope)

@@ -15,7 +15,7 @@ from branching import branches
 from branching.connection import Connection
 from branching.database import Database
 from branching.engine.base import Cursor
-from branching.gc import GONE
+from branching.gc.collect import GONE
 from branching.names import MANIFEST_SCHEMA, PIN_PREFIX, is_pin
 
 _META = f"{MANIFEST_SCHEMA}.meta"

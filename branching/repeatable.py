@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching.deferred import Deferred
+from branching.dml.deferred import Deferred
 from branching.engine.base import Cursor
 from branching.engine.log import Log
 from branching.table_uses import TableUser

@@ -9,18 +9,20 @@ Rules:
 
 from __future__ import annotations
 
-from branching import branches, manifest, names, past_rows, timetravel
+from branching import branches, manifest, names
 from branching.database import Database
 from branching.engine.base import Cursor
 from branching.engine.points import Point
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.manifest import Author, Commit
-from branching.merge_attempt import sealed
+from branching.merge.attempt import sealed
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION
+from branching.past import moments as timetravel
+from branching.past import rows as past_rows
+from branching.past.moments import Moment, Reached
 from branching.resolve import Scope
-from branching.timetravel import Moment, Reached
 
 _STAGED = "_bough_reset_"
 

@@ -23,17 +23,19 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
-from branching import macros, names, overlay, past_rows, timetravel
-from branching.ddl_model import Name
+from branching import macros, names, overlay
+from branching.ddl.model import Name
 from branching.direct import read_directly
 from branching.engine.base import LOGICAL_DIALECT
 from branching.errors import BoughError
 from branching.lines import Line
 from branching.model import DEFAULT_SCHEMA, Catalog, Relation, Sequence, Table, View
 from branching.numbers import Numbers, meant
+from branching.past import moments as timetravel
+from branching.past import rows as past_rows
+from branching.past.moments import Reached
 from branching.physical import Physical
 from branching.setval import only_forward
-from branching.timetravel import Reached
 from branching.watch import Plain, Untouched, Watch
 
 if TYPE_CHECKING:

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from branching import ddl_model as d
 from branching import macros, names
+from branching.ddl import model as d
 from branching.model import Column, Table
 from branching.names import literal, quote
 from branching.resolve import DIALECT, parse
 from branching.watch import draws, is_unordered, tells_time
 
 if TYPE_CHECKING:
-    from branching.dml import Write
+    from branching.dml.statements import Write
     from branching.resolve import Scope
     from branching.transaction import Transaction
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import ddl_model as d
 from branching import names
+from branching.ddl import model as d
 from branching.errors import BoughError
 from branching.model import Column, Table
 from branching.names import quote

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import constraint_errors, counters, ddl_model, emptying, temporary
-from branching.ddl import Ddl
-from branching.ddl_branch import BranchDdl
-from branching.ddl_trunk import TrunkDdl
-from branching.dml import Written
+from branching import temporary
+from branching.ddl import counters
+from branching.ddl import model as ddl_model
+from branching.ddl.branch import BranchDdl
+from branching.ddl.changes import Ddl
+from branching.ddl.trunk import TrunkDdl
+from branching.dml import constraint_errors, emptying
+from branching.dml.foreign_keys import ForeignKeys, referrers
+from branching.dml.statements import Written
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
-from branching.foreign_keys import ForeignKeys, referrers
 from branching.model import Column, Table
 from branching.resolve import Scope, table_name
 from branching.result import Result

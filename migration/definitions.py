@@ -15,10 +15,10 @@ from dataclasses import replace
 from migration.connectors.base import ColumnStatistics as Estimate
 from migration.connectors.base import Connector, Path, RemoteTable
 from migration.connectors.opening import SqlConnector
-from migration.datasources import LOCAL
-from migration.ddl import render
+from migration.datasources.datasource import LOCAL
+from migration.ddl.validation import render
 from migration.dialects import contract, is_known
-from migration.layout import ColumnStatistics, Layout, suggest
+from migration.layout.choice import ColumnStatistics, Layout, suggest
 from migration.model import TableSpec
 
 _HOMES = {  # the schema that a table is in where nobody says one

@@ -17,10 +17,10 @@ import secrets
 
 from migration.connectors.base import Connector, Path
 from migration.connectors.queries import quoted_path
-from migration.ddl_lexer import lex, split_top
-from migration.ddl_reader import read_table
-from migration.ddl_rules import Violation
-from migration.ddl_table import TableStatement
+from migration.ddl.lexer import lex, split_top
+from migration.ddl.reader import read_table
+from migration.ddl.rules import Violation
+from migration.ddl.table import TableStatement
 from migration.dialects import contract
 from migration.errors import MigrationError
 

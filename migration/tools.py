@@ -22,18 +22,18 @@ from typing import Any, cast
 from migration.connectors.base import Connector, Path, RemoteTable, Source
 from migration.connectors.opening import NO_LIMIT
 from migration.connectors.telling import told
-from migration.datasources import LOCAL
-from migration.ddl import errors, local_errors
-from migration.ddl_quoting import spelled
+from migration.datasources.datasource import LOCAL
+from migration.ddl.validation import errors, local_errors
 from migration.definitions import definition
 from migration.dialects import capabilities, contract, is_known
+from migration.dialects.quoting import spelled
 from migration.errors import MigrationError
 from migration.etl import validated
-from migration.journal import Journal
-from migration.layout import suggest_from_json
+from migration.layout.choice import suggest_from_json
 from migration.statements import check_query, check_statement
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import undertake
 from migration.transfer_model import TransferMode, TransferOptions, TransferRequest, TransferResult
-from migration.undertaking import undertake
 
 Rows = list[dict[str, Any]]
 Run = Callable[[TransferRequest, Connector, Connector], TransferResult]

@@ -8,7 +8,7 @@ back. Options are the names of ``WITH (…)``; those that take columns hold a co
 ``ranges n`` (rows in one committed piece, 0 = all at once) · ``recreate true`` (take the source's shape even
 if the target exists) · ``tolerance x`` (relative, for sums of floats) · of a whole schema ``skip_tables 't'``,
 ``skip_views 'v'`` and ``views_as_tables 'v'`` (names of views, or ``*``), and columns as ``table.column``
-(``schema_options``).
+(``schema.options``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from migration.connectors.base import BATCH_BYTES, BATCH_ROWS, Path, Source
-from migration.ddl_quoting import spelled
+from migration.dialects.quoting import spelled
 from migration.errors import MigrationError
 from migration.query_text import normalised
 

@@ -9,24 +9,19 @@ Rules:
    in time; ``TIMESTAMP`` is the first in PostgreSQL and the second in MySQL, BigQuery and Spark.
 4. A type nobody here knows is ``unknown`` and keeps its name. It is never guessed to be text.
 
-``migration.types_parse`` reads spellings, ``migration.types_map`` chooses a target's type and says what
-is lost. Both names are offered here too: ``parse_type`` and ``map_type``.
+``migration.dialects.type_names`` reads spellings, ``migration.dialects.type_map`` chooses a target's type and says what
+is lost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
-
-if TYPE_CHECKING:
-    from migration.types_map import Mapping, map_type
-    from migration.types_parse import parse_type
+from typing import Final, Literal, get_args
 
 __all__ = [
     "KINDS",
     "CanonicalType",
     "Kind",
-    "Mapping",
     "Unit",
     "bits",
     "byte_string",
@@ -39,9 +34,7 @@ __all__ = [
     "json",
     "list_of",
     "map_of",
-    "map_type",
     "of",
-    "parse_type",
     "struct",
     "text",
     "time",
@@ -258,16 +251,3 @@ def integer_range(kind: Kind) -> tuple[int, int]:
     unsigned = kind.startswith("u")
     width = int(kind.removeprefix("u").removeprefix("int"))
     return (0, (1 << width) - 1) if unsigned else (-(1 << (width - 1)), (1 << (width - 1)) - 1)
-
-
-def __getattr__(name: str) -> Any:
-    # Parsing and mapping need every dialect's tables, and those need the constructors above.
-    if name == "parse_type":
-        from migration.types_parse import parse_type
-
-        return parse_type
-    if name in ("map_type", "Mapping"):
-        from migration import types_map
-
-        return getattr(types_map, name)
-    raise AttributeError(name)

@@ -4,7 +4,7 @@ Each table gets its two hidden columns in a transaction of its own, so an adopti
 it stopped. Before the first, the disk is asked whether there is room; after each, the log is folded into the file, so
 that no more than one table's worth of it is ever needed. The file stays readable by plain DuckDB, in the storage format
 it has, and what plain DuckDB adds to it later is adopted at the next open. Native foreign keys are taken over into the
-catalog and removed from the table (it is rebuilt): see ``foreign_keys``.
+catalog and removed from the table (it is rebuilt): see ``dml.foreign_keys``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from branching.connection import Connection
 from branching.database import Database
-from branching.ddl_branch import BranchDdl
+from branching.ddl.branch import BranchDdl
 from branching.engine.duckdb_adopt import with_columns
 from branching.engine.duckdb_export import positions
 from branching.engine.duckdb_reader import FileReader, Sequences, by_name

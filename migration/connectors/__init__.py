@@ -1,6 +1,6 @@
 """Connectors: one module for each kind of engine, imported when a datasource of it is first opened.
 
->>> from migration.datasources import datasource
+>>> from migration.datasources.datasource import datasource
 >>> with connect(datasource("s", "sqlite", {"path": ":memory:"})).reader() as reader:
 ...     reader.fetch("SELECT 1 AS one").to_pylist()
 [{'one': 1}]
@@ -16,7 +16,7 @@ from contextlib import suppress
 import pyarrow as pa
 
 from migration.connectors.base import Connector
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.errors import MigrationError
 
 __all__ = ["Connector", "connect", "load_ahead"]

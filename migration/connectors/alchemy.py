@@ -34,7 +34,7 @@ from migration.connectors.mysql_errors import MODE
 from migration.connectors.opening import SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.dialects import contract
 from migration.errors import MigrationError
 from migration.model import ColumnSpec

@@ -13,6 +13,7 @@ from sqlalchemy import types as kinds
 
 from migration.connectors.base import Path, RemoteTable, TableEntry
 from migration.dialects import DialectContract
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.types import (
@@ -23,7 +24,6 @@ from migration.types import (
     instant,
     json,
     of,
-    parse_type,
     text,
     timestamp,
     unknown,

@@ -42,7 +42,7 @@ from migration.connectors.convert import unfit
 from migration.connectors.dbapi import DbapiConnector, DbapiReader
 from migration.connectors.queries import quoted, relation
 from migration.connectors.repeated import REPEATED
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.statements import check_statement

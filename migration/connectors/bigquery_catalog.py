@@ -11,8 +11,8 @@ import google.auth.credentials
 from google.cloud import bigquery
 from google.oauth2 import service_account
 
+from migration.dialects.type_names import parse_type
 from migration.model import ColumnSpec, KeySpec
-from migration.types import parse_type
 
 _LEGACY = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 

@@ -43,7 +43,7 @@ from migration.connectors.clickhouse_wire import CODES, ClickHouseError, Server,
 from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import quoted, relation
 from migration.connectors.reading import SqlReader
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
 

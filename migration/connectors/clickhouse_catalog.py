@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from migration.connectors.base import Path, RemoteTable, TableEntry, TableKind
 from migration.connectors.clickhouse_wire import Wire
-from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_names import is_nullable_type, parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.types_parse import is_nullable_type, parse_type
 
 HIDDEN = ("system", "information_schema", "INFORMATION_SCHEMA")
 _PLAIN = ("Memory", "Log", "TinyLog", "StripeLog")

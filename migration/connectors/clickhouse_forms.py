@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from migration.connectors.arrow import arrow_type
 from migration.connectors.clickhouse_catalog import base_type
 from migration.connectors.convert import from_texts, from_values, unfit
-from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_map import map_canonical
 from migration.types import CanonicalType, integer_range
-from migration.types_map import map_canonical
 
 _AS_IT_IS = ("bool", "float32", "float64", "bytes", "text")
 _DAYS = {"Date": (0, 65_535), "Date32": (-25_567, 120_529)}  # 1900-01-01 to 2299-12-31

@@ -43,7 +43,7 @@ from migration.connectors.fitting import Fit, fit, fit_batch
 from migration.connectors.queries import quoted
 from migration.connectors.staged_names import made_meanwhile
 from migration.connectors.writing import SqlWriter
-from migration.ddl_quoting import quote_text
+from migration.dialects.quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import TableSpec
 from migration.types import CanonicalType, byte_string

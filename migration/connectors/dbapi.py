@@ -41,7 +41,7 @@ from migration.connectors.telling import of_cursor
 from migration.connectors.texts import to_texts
 from migration.connectors.touched import WRITES
 from migration.connectors.writing import SqlWriter
-from migration.ddl_quoting import quote_text
+from migration.dialects.quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.statements import leading_word

@@ -43,11 +43,11 @@ from migration.connectors.reading import SqlReader
 from migration.connectors.telling import of_cursor
 from migration.connectors.touched import by_duckdb
 from migration.connectors.writing import SqlWriter
-from migration.datasources import Datasource
-from migration.ddl_quoting import quote_text
+from migration.datasources.datasource import Datasource
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
-from migration.types import parse_type
 
 _WAIT = 5.0  # seconds until a file is given up that another datasource has open
 _CODES = (

@@ -9,8 +9,8 @@ from typing import Any
 
 from migration.connectors.base import Path, RemoteTable
 from migration.connectors.duckdb_forms import typed
+from migration.dialects.type_names import parse_type
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.types import parse_type
 
 # The engine writes its definitions itself; in a name or a comment the words cost a question, no more.
 _CONSTRAINED = re.compile("PRIMARY KEY|UNIQUE|REFERENCES")

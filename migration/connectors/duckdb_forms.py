@@ -18,11 +18,11 @@ from migration.connectors.base import ReadColumn
 from migration.connectors.convert import from_texts
 from migration.connectors.fitting import fit, fit_batch
 from migration.connectors.queries import quoted
-from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract, contract
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_map import map_canonical
 from migration.model import TableSpec
 from migration.types import CanonicalType
-from migration.types_map import map_canonical
 
 _DUCKDB = contract("duckdb")
 _LENGTH = re.compile(r"\[\d*\]$")  # of a list, or of an array of so many

@@ -32,11 +32,11 @@ from migration.connectors.base import Mode, Path, Published, ReadColumn, Source,
 from migration.connectors.convert import from_texts, from_values
 from migration.connectors.dbapi import DbapiConnector, DbapiReader, DbapiWriter
 from migration.connectors.queries import quoted, quoted_path, renamed
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
 from migration.types import CanonicalType
-from migration.types_parse import parse_type
 
 _SETTINGS = {
     "spark": (

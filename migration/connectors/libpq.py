@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 
 _OPTIONS = {"database": "dbname"} | {
     name: name

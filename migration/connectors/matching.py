@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from migration.connectors.base import Path
 from migration.connectors.queries import in_byte_order, quoted
-from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract
+from migration.dialects.quoting import quote_text
 
 if TYPE_CHECKING:
     from migration.connectors.writing import SqlWriter

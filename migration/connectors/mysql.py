@@ -42,7 +42,7 @@ from migration.connectors.opening import TO_STOP, SqlConnector
 from migration.connectors.queries import named_before, quoted, relation
 from migration.connectors.reading import SqlReader
 from migration.connectors.telling import of_cursor
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
 

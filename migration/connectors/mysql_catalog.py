@@ -11,23 +11,13 @@ from sqlglot import exp
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable
 from migration.connectors.children import Reference, grouped
-from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
 from migration.statements import as_insert
-from migration.types import (
-    CanonicalType,
-    byte_string,
-    decimal,
-    instant,
-    json,
-    of,
-    parse_type,
-    text,
-    time,
-    timestamp,
-)
+from migration.types import CanonicalType, byte_string, decimal, instant, json, of, text, time, timestamp
 
 _INTEGERS = {1: "int8", 2: "int16", 3: "int32", 8: "int64", 9: "int32", 13: "int16"}
 _TEXTS = (15, 247, 248, 249, 250, 251, 252, 253, 254)

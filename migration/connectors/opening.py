@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from migration.connectors.base import BATCH_ROWS, Executed, Path, Writer
-from migration.datasources import Datasource
-from migration.ddl_quoting import spelled
+from migration.datasources.datasource import Datasource
+from migration.datasources.secrets import mask
 from migration.dialects import contract
+from migration.dialects.quoting import spelled
 from migration.errors import MigrationError
 from migration.model import SequenceSpec
-from migration.secrets import mask
 from migration.statements import check_statement, refuse_uncounted
 
 _ALONE = re.compile(r"cannot run inside a transaction block|cannot VACUUM from within a transaction")

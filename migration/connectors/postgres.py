@@ -45,8 +45,8 @@ from migration.connectors.queries import quoted, relation, renamed
 from migration.connectors.reading import SqlReader
 from migration.connectors.staged_names import is_staging
 from migration.connectors.telling import of_cursor
-from migration.datasources import Datasource
-from migration.ddl_quoting import quote_text
+from migration.datasources.datasource import Datasource
+from migration.dialects.quoting import quote_text
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.queues import Stopped

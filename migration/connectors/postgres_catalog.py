@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 
 from migration.connectors.base import ColumnStatistics, Path, RemoteTable, TableEntry
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, Counting, IndexSpec, KeySpec, OwnConstraint, TableSpec
-from migration.types import CanonicalType, enum, list_of, parse_type
+from migration.types import CanonicalType, enum, list_of
 
 Session = psycopg.Connection[Any]
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import psycopg
 
-from migration.charsets import is_known
 from migration.connectors.base import Path
 from migration.connectors.opening import SqlConnector
 from migration.connectors.postgres_catalog import Session, find
 from migration.connectors.postgres_publishing import count_on
 from migration.connectors.queries import quoted_path
-from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract
+from migration.dialects.charsets import is_known
+from migration.dialects.quoting import quote_text
 from migration.model import SequenceSpec
 
 _SEQUENCES = """

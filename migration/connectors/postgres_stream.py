@@ -26,8 +26,8 @@ from urllib.parse import urlencode
 import asyncpg
 import psycopg
 
+from migration.connectors.stopping import PATIENCE
 from migration.queues import ByteQueue, Stopped
-from migration.stopping import PATIENCE
 
 # A statement that sends nothing would run on for ever after its client is gone.
 WATCH = "SET client_connection_check_interval = '2s'"

@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from migration.connectors.base import Predicate, Source
-from migration.ddl_quoting import quote_path, quote_text
 from migration.dialects import DialectContract
+from migration.dialects.quoting import quote_path, quote_text
 from migration.errors import MigrationError
 
 _BINARY = {

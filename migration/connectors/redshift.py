@@ -35,10 +35,11 @@ from migration.connectors.queries import quoted, renamed
 from migration.connectors.redshift_load import Form, form_of, manifest, objects
 from migration.connectors.s3_objects import S3Objects
 from migration.connectors.staged_names import is_staging
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
-from migration.types import CanonicalType, parse_type
+from migration.types import CanonicalType
 
 _FETCHED = 1000  # rows: more are refused by a cluster of one node
 _SETTINGS = {

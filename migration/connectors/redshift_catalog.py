@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from migration.connectors.base import Path
-from migration.ddl_quoting import quote_text
 from migration.dialects import contract
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_names import parse_type
 from migration.model import ColumnSpec, KeySpec
-from migration.types import parse_type
 
 Rows = Callable[[str], list[tuple[Any, ...]]]  # a small result, values as texts
 

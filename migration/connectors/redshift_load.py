@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migration.connectors.texts import to_texts
-from migration.ddl_quoting import quote_text
 from migration.dialects import DialectContract
+from migration.dialects.quoting import quote_text
 from migration.model import ColumnSpec, TableSpec
 
 OBJECT_BYTES = 32 << 20

@@ -28,21 +28,11 @@ from migration.connectors.convert import from_values, unfit
 from migration.connectors.dbapi import DbapiConnector, DbapiReader
 from migration.connectors.merging import MergingWriter
 from migration.connectors.queries import named_before, quoted_path
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
-from migration.types import (
-    CanonicalType,
-    byte_string,
-    decimal,
-    instant,
-    json,
-    of,
-    parse_type,
-    text,
-    time,
-    timestamp,
-)
+from migration.types import CanonicalType, byte_string, decimal, instant, json, of, text, time, timestamp
 
 _CODES = {
     2003: "HV00R",

@@ -49,7 +49,7 @@ from migration.connectors.sqlite_values import NO_UTF8, arrived, decoding, misfi
 from migration.connectors.telling import of_cursor
 from migration.connectors.touched import by_sqlite
 from migration.connectors.writing import SqlWriter
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, TableSpec
 from migration.types import byte_string, of, text

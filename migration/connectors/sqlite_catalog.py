@@ -7,8 +7,9 @@ import sqlite3
 
 from migration.connectors.base import Path
 from migration.connectors.children import ACTIONS, Reference, grouped
+from migration.dialects.type_names import parse_type
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.types import CanonicalType, of, parse_type
+from migration.types import CanonicalType, of
 
 _ACTIONS = ("NO ACTION", None)
 # What a table may say beyond columns, keys and defaults; a name that reads like it does no harm.

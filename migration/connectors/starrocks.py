@@ -35,11 +35,12 @@ from migration.connectors.opening import TO_STOP
 from migration.connectors.queries import quoted_path
 from migration.connectors.stream_load import StreamLoad
 from migration.connectors.texts import to_texts
-from migration.datasources import Datasource
-from migration.ddl_quoting import quote_text
+from migration.datasources.datasource import Datasource
+from migration.dialects.quoting import quote_text
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
-from migration.types import CanonicalType, parse_type
+from migration.types import CanonicalType
 
 _KEYS = re.compile(r"\b(?:PRIMARY|UNIQUE)\s+KEY\s*\(([^)]*)\)", re.IGNORECASE)
 

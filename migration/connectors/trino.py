@@ -27,11 +27,12 @@ from migration.connectors.convert import from_texts, from_values
 from migration.connectors.dbapi import DbapiConnector, DbapiWriter
 from migration.connectors.merging import merged
 from migration.connectors.queries import quoted_path, renamed
-from migration.datasources import Datasource
+from migration.datasources.datasource import Datasource
 from migration.dialects import contract
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
-from migration.types import CanonicalType, parse_type
+from migration.types import CanonicalType
 
 _CODES = {
     "TABLE_NOT_FOUND": "HV00R",

@@ -133,6 +133,6 @@ def capability_rows(dialect: str, version: str | None = None) -> list[tuple[str,
 
 
 def _type_hints(dialect: str, version: str | None) -> dict[str, str]:
-    from migration.types_map import type_hints  # needs the contracts above
+    from migration.dialects.type_map import type_hints  # needs the contracts above
 
     return type_hints(dialect, version)

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. A contract states facts; it runs nothing. Rules that need a syntax tree live in ``migration.ddl_rules``.
+1. A contract states facts; it runs nothing. Rules that need a syntax tree live in ``migration.ddl.rules``.
 2. A fact that holds for some versions only carries ``since`` or ``until``; a caller that names no version
    gets the newest. Versions compare as numbers part by part.
 3. Each fact's source stands in the ``source`` field or in the comment beside it: *doc* = the engine's

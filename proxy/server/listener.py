@@ -19,8 +19,9 @@ import structlog
 import uvloop
 
 import branching
-from branching import Database, gc, last_use
+from branching import Database, last_use
 from branching.engine.base import OpenError
+from branching.gc import collect as gc
 from branching.manifest import now
 from proxy.server.client import Client
 from proxy.server.logs import configure

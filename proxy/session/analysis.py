@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proxy.catalog import mentions_catalog
 from proxy.session import functions, views
-from proxy.session.remote_relations import first_parts
+from proxy.session.remote.relations import first_parts
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind
 

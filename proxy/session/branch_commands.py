@@ -10,14 +10,11 @@ from datetime import timedelta
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
-from branching import (
-    Author,
-    branches,
-    conflicts,
-    diff,
-    merge_apply,
-)
+from branching import Author, branches
+from branching.diff import changes as diff
 from branching.errors import BoughError
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
 from branching.reset import reset
 from proxy.commands import UNSET, Command, TableName
 from proxy.commands import branch as c
@@ -25,7 +22,7 @@ from proxy.commands.results import BRANCHES
 from proxy.session import shadow, views
 from proxy.session.diff_commands import DiffCommands
 from proxy.session.outcome import Outcome, done, table
-from proxy.session.remote_commands import RemoteCommands
+from proxy.session.remote.commands import RemoteCommands
 
 if TYPE_CHECKING:
     from proxy.session.session import Session

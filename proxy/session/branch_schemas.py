@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import ddl_model as d
-from branching import diff
+from branching.ddl import model as d
+from branching.diff import changes as diff
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA
 from branching.names import quote

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching.conflict_choices import Choice, choose
 from branching.errors import BoughError
+from branching.merge.choices import Choice, choose
 from proxy.commands.branch import ResolveConflicts
 from proxy.session import functions, views
 from proxy.session.outcome import Outcome, done

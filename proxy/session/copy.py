@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from branching import CopyForm, EngineError
-from branching.ddl_model import Name
+from branching.ddl.model import Name
 from branching.errors import BoughError
 from branching.model import Column, Table, View
 from branching.model import Sequence as CatalogSequence
@@ -26,7 +26,7 @@ from proxy.copying import CopyColumn, CopyOptions, CopyReader, read_options
 from proxy.copying.options import check_columns
 from proxy.copying.spool import Spool
 from proxy.session.outcome import Columns, Outcome
-from proxy.session.remote_relations import refuse_name
+from proxy.session.remote.relations import refuse_name
 from proxy.sql.errors import from_engine
 from proxy.sql.split import Source
 from proxy.sql.statements import Copy

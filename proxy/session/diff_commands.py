@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from branching import diff, diff_past, diff_rows, diff_sql, diff_stat, diff_statements
+from branching.diff import changes as diff
+from branching.diff import past as diff_past
+from branching.diff import rows as diff_rows
+from branching.diff import sql as diff_sql
+from branching.diff import stat as diff_stat
+from branching.diff import statements as diff_statements
 from branching.errors import BoughError
 from proxy.commands import Command, TableName
 from proxy.commands import branch as c

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from branching import diff_rows
+from branching.diff import rows as diff_rows
 from branching.errors import BoughError
 from proxy.commands import FUNCTIONS, Command, from_function
 from proxy.commands.branch import ShadowQuery

@@ -20,7 +20,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from branching import EngineError
-from branching.ddl_model import Name
+from branching.ddl.model import Name
 from branching.errors import BoughError
 from branching.model import Column, Table
 from proxy.copying import CopyColumn, CopyReader, read_options

@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
-from branching import Connection, ddl_model, diff_rows
+from branching import Connection
+from branching.ddl import model as ddl_model
+from branching.diff import rows as diff_rows
 from branching.errors import BoughError
 from branching.model import Catalog, Column, Schema, Table
 from branching.names import CATALOG_DATABASE, is_pin
@@ -26,7 +28,7 @@ from proxy.gucs import SERVER_VERSION
 from proxy.session import functions, shadow, views
 from proxy.session.outcome import Columns, described, of_shown
 from proxy.session.parameters import columns_of, key_of
-from proxy.session.remote_relations import refuse_in_definition
+from proxy.session.remote.relations import refuse_in_definition
 from proxy.sql.grouping import with_determined
 from proxy.sql.literals import in_definition
 from proxy.sql.operators import with_operators

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from branching import ddl_model as d
+from branching.ddl import model as d
 from branching.errors import BoughError
 from branching.model import DEFAULT_SCHEMA
 from branching.names import quote

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from branching import CopyForm, Result, ResultColumn, WireFormats
-from branching.diff_rows import Shown
+from branching.diff.rows import Shown
 from proxy.types import TypeInfo, from_engine, row_encoder
 from proxy.wire.description import column_formats
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from branching.errors import BoughError
 from proxy.session import functions, introspection, utility
 from proxy.session.outcome import Outcome
-from proxy.session.remote_scans import RemoteScans
+from proxy.session.remote.scans import RemoteScans
 from proxy.sql.statements import Explain, Kind
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from branching import Database
 from branching.engine.base import Cursor
 from branching.lines import Line
 from proxy.catalog import SystemCatalog
-from proxy.session.remote_state import RemoteState
+from proxy.session.remote.state import RemoteState
 from proxy.session.replays import Replays
 from proxy.settings import Settings
 from proxy.sql import macros

@@ -25,8 +25,8 @@ from branching.volatility import is_volatile
 from proxy.commands import Command
 from proxy.commands import branch as c
 from proxy.session.outcome import Outcome, described, table
-from proxy.session.remote_relations import refuse_temporary
-from proxy.session.remote_scans import RemoteScans
+from proxy.session.remote.relations import refuse_temporary
+from proxy.session.remote.scans import RemoteScans
 from proxy.sql.errors import from_engine
 from proxy.sql.split import Source
 from proxy.sql.statements import Kind

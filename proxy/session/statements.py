@@ -17,25 +17,17 @@ from branching import EngineError, savepoints
 from branching.errors import BoughError
 from branching.model import Catalog
 from branching.names import CATALOG_DATABASE
-from migration.datasources import LOCAL
+from migration.datasources.datasource import LOCAL
 from proxy.commands import FUNCTIONS, Command, parse_command
 from proxy.commands.branch import ShadowQuery
-from proxy.session import (
-    conflict_updates,
-    functions,
-    given_rows,
-    introspection,
-    remote_scans,
-    shadow_mode,
-    utility,
-    views,
-)
+from proxy.session import conflict_updates, functions, given_rows, introspection, shadow_mode, utility, views
 from proxy.session.analysis import WRITES, Analysis, analysis, tag_of
 from proxy.session.outcome import Columns, Formats, Outcome, described, done, of_result, wire_formats
 from proxy.session.parameters import columns_of, declared, engine_types, key_of, oids, placeholders
 from proxy.session.portals import Portal, PreparedStatement, SqlCursor
 from proxy.session.readings import read_again, readings
-from proxy.session.remote_relations import check_places, is_datasource
+from proxy.session.remote import scans as remote_scans
+from proxy.session.remote.relations import check_places, is_datasource
 from proxy.session.shadow import with_values
 from proxy.sql.errors import from_engine
 from proxy.sql.guard import GuardContext, with_macros

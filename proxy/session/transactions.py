@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from branching import deferred, savepoints
+from branching import savepoints
+from branching.dml import deferred
 from branching.errors import BoughError
 from branching.savepoints import Mark
 from proxy.gucs import no_serializable

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from branching.ddl_model import Name
+from branching.ddl.model import Name
 from branching.errors import BoughError
 from branching.resolve import undefined
 from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
 from proxy.session.portals import SqlCursor
-from proxy.session.remote_relations import LOCKS_ELSEWHERE, check_places, refuse_name
+from proxy.session.remote.relations import LOCKS_ELSEWHERE, check_places, refuse_name
 from proxy.sql import statements as s
 from proxy.sql.prepare import Prepared
 from proxy.sql.statements import Kind

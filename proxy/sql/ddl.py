@@ -1,4 +1,4 @@
-"""From Postgres' parse tree to ``branching.ddl_model``: statements that change the catalog.
+"""From Postgres' parse tree to ``branching.ddl.model``: statements that change the catalog.
 
 Expressions inside are taken as Postgres text from the tree and go through the same rules as any query.
 CREATE TABLE is not here: it stays a tree (``table.py``).
@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 
 from sqlglot import exp
 
-from branching import ddl_model as ddl
-from branching.ddl_model import Name, SequenceOptions
+from branching.ddl import model as ddl
+from branching.ddl.model import Name, SequenceOptions
 from branching.errors import BoughError
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql import table

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
-from branching import ddl_model
+from branching.ddl import model as ddl_model
 from branching.errors import BoughError
 from branching.model import Catalog
 from proxy.sql.function_lists import (

@@ -14,7 +14,7 @@ from typing import cast
 
 from sqlglot import exp
 
-from branching.ddl_model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
+from branching.ddl.model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
 from proxy.sql.interval_text import engine_text
 from proxy.sql.numbers import IS_NUMBER, NUMBER, NUMBERS, check_number
 from proxy.sql.parameters import ColumnsOf, TypesInPlace

@@ -2,7 +2,7 @@
 
 It is taken out of the text before that is read, and noted at the tree: ``meta["overriding"]`` is ``system``, ``user``
 or nothing. What has such a note is a client's statement, and may give an identity column no value unless the note says
-so (``branching.identity``).
+so (``branching.dml.identity``).
 """
 
 from __future__ import annotations

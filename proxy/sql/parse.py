@@ -20,7 +20,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from branching.ddl_model import CreateMacro, CreateView, Drop, Name
+from branching.ddl.model import CreateMacro, CreateView, Drop, Name
 from branching.errors import BoughError
 from proxy.sql import as_of, ddl, nesting, overriding, rules, table, utility
 from proxy.sql import postgres_grammar as grammar

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from branching.ddl_model import Ddl
+from branching.ddl.model import Ddl
 from branching.errors import BoughError
 from proxy.sql.guard import GuardContext, guard
 from proxy.sql.parse import Parsed, parse

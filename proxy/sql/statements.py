@@ -1,7 +1,7 @@
 """Statements that are not queries, as frozen values read from Postgres' own parse tree.
 
 Nobody above needs a parser for them. Statements that change the catalog are not here: they are
-``branching.ddl_model``, because branching carries them out. Inner statements (PREPARE, DECLARE, EXPLAIN,
+``branching.ddl.model``, because branching carries them out. Inner statements (PREPARE, DECLARE, EXPLAIN,
 COPY) are kept as text with their offset, to be parsed like any other.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Literal
 
-from branching.ddl_model import Ddl, Name
+from branching.ddl.model import Ddl, Name
 from proxy.sql.split import Source
 
 

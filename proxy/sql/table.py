@@ -1,7 +1,7 @@
 """CREATE TABLE from Postgres' parse tree, and the pieces ALTER TABLE shares with it.
 
 sqlglot reads neither every column constraint nor every type of Postgres, so the definition is cleaned in
-Postgres' own tree first: serial types and identity become ``meta`` (``branching.ddl_model``, rule 4), clauses
+Postgres' own tree first: serial types and identity become ``meta`` (``branching.ddl.model``, rule 4), clauses
 that say nothing to us go, and what is left is plain enough for sqlglot. Clauses that change what the table
 means and that we do not have (PARTITION BY, INHERITS, EXCLUDE) are refused.
 """
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from branching import ddl_model as model
+from branching.ddl import model
 from branching.errors import BoughError
 from proxy.sql import ddl, rules, type_names
 from proxy.sql import postgres_grammar as grammar

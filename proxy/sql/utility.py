@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from branching.ddl_model import Name
+from branching.ddl.model import Name
 from branching.errors import BoughError
 from proxy.sql import postgres_grammar as grammar
 from proxy.sql import statements as st

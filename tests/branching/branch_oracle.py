@@ -22,11 +22,13 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, Database, Engine, EngineError, branches, copied, gc
-from branching import ddl_model as d
+from branching import BoughError, Database, Engine, EngineError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.dml import copied
 from branching.engine.duckdb_engine import DuckDBEngine
+from branching.gc import collect as gc
 from branching.reset import reset
 from branching.row_counts import row_counts
 

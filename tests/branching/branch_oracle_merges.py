@@ -30,12 +30,14 @@ from branch_oracle import Col, Mismatch, ModelBranch, Oracle, Session, Tab, bag,
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, diff_rows, merge_apply
-from branching import ddl_model as d
-from branching.diff import Named
+from branching import Author, BoughError
+from branching.ddl import model as d
+from branching.diff import rows as diff_rows
+from branching.diff.changes import Named
 from branching.engine.duckdb import DuckDBCursor
 from branching.engine.duckdb_export import export
 from branching.engine.duckdb_load import load
+from branching.merge import apply as merge_apply
 
 AUTHOR = Author("oracle")
 _EVERYTHING = -1  # written: more than is known

@@ -17,7 +17,7 @@ import sqlglot
 
 import branching
 from branching import BoughError, branches
-from branching import ddl_model as d
+from branching.ddl import model as d
 from branching.engine.duckdb import DuckDBCursor
 
 

@@ -17,9 +17,12 @@ from typing import Any
 import forks
 
 import branching
-from branching import Author, conflicts, gc, manifest, merge_apply
+from branching import Author, manifest
 from branching.detach import Limits
 from branching.engine.duckdb import DuckDBCursor
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
 
 
 def arm(number: int) -> None:

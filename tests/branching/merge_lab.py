@@ -9,8 +9,9 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, Database, branches, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, Database, branches
+from branching.ddl import model as d
+from branching.merge import apply as merge_apply
 
 AUTHOR = Author("tester")
 

@@ -10,9 +10,11 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, branches, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, branches
 from branching.connection import Connection, Statement
+from branching.ddl import model as d
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

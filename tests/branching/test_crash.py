@@ -12,7 +12,7 @@ import sqlglot
 from effort import seeds
 
 import branching
-from branching import ddl_model as d
+from branching.ddl import model as d
 
 WORKER = Path(__file__).with_name("crash_worker.py")
 ROOT = Path(branching.__file__).parent.parent

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from merge_lab import AUTHOR, Lab, column
 
-from branching import BoughError, branch_info, branches, copied, detach, diff, gc, merge_apply
-from branching import ddl_model as d
+from branching import BoughError, branch_info, branches, detach
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.diff import changes as diff
+from branching.dml import copied
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 from branching.reset import reset
 
 pytestmark = pytest.mark.sampled

@@ -11,9 +11,13 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, Connection, branches, compare, diff, diff_rows, diff_sql, diff_statements
-from branching import ddl_model as d
-from branching.diff_past import Moments
+from branching import BoughError, Connection, branches, compare
+from branching.ddl import model as d
+from branching.diff import changes as diff
+from branching.diff import rows as diff_rows
+from branching.diff import sql as diff_sql
+from branching.diff import statements as diff_statements
+from branching.diff.past import Moments
 
 pytestmark = pytest.mark.sampled
 

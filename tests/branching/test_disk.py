@@ -9,7 +9,8 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, ddl_model
+from branching import BoughError, branches
+from branching.ddl import model as ddl_model
 
 
 def sql(text: str) -> exp.Expr:

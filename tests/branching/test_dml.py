@@ -11,8 +11,8 @@ from sqlglot import exp
 
 import branching
 from branching import BoughError, branches
-from branching import ddl_model as d
 from branching.connection import Connection
+from branching.ddl import model as d
 
 pytestmark = pytest.mark.once_each
 

@@ -11,10 +11,13 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, diff_rows, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
 from branching.connection import Connection, Statement
-from branching.diff import Named
+from branching.ddl import model as d
+from branching.diff import rows as diff_rows
+from branching.diff.changes import Named
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

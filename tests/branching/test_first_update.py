@@ -10,8 +10,9 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, first_update
+from branching import BoughError, branches
 from branching.connection import Connection
+from branching.dml import first_update
 from branching.engine.base import EngineError
 
 pytestmark = pytest.mark.sampled

@@ -11,9 +11,10 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, gc, storage
-from branching import ddl_model as d
+from branching import BoughError, branches, storage
 from branching.connection import Connection
+from branching.ddl import model as d
+from branching.gc import collect as gc
 
 pytestmark = pytest.mark.sampled
 

@@ -23,10 +23,13 @@ import sqlglot
 from effort import seeds
 
 import branching
-from branching import Author, BoughError, branches, copied, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.dml import copied
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 Row = dict[str, int | None]
 State = dict[str, dict[int, Row]]  # by table and the model's own number of a row

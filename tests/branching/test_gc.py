@@ -12,11 +12,13 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, Database, branches, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, Database, branches
+from branching.ddl import model as d
 from branching.engine.points import Point
-from branching.gc import Action, expired
+from branching.gc import collect as gc
+from branching.gc.collect import Action, expired
 from branching.lines import CatalogRef, Record
+from branching.merge import apply as merge_apply
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

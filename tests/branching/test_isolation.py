@@ -12,11 +12,12 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branch_info, branches, gc
-from branching import ddl_model as d
+from branching import BoughError, branch_info, branches
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.detach import Limits
 from branching.engine import duckdb as duckdb_engine
+from branching.gc import collect as gc
 
 pytestmark = pytest.mark.sampled
 

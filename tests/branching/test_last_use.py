@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import branching
-from branching import branches, gc, last_use
+from branching import branches, last_use
 from branching.branch_info import expires_at
+from branching.gc import collect as gc
 from branching.manifest import now
 
 

@@ -10,11 +10,13 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, EngineError, branches, lengths, merge_apply
-from branching import ddl_model as d
+from branching import BoughError, EngineError, branches
 from branching.connection import Connection
 from branching.database import Database
+from branching.ddl import model as d
+from branching.dml import lengths
 from branching.manifest import Author
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

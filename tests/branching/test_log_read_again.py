@@ -13,9 +13,10 @@ from merge_lab import column
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, copied
-from branching import ddl_model as d
+from branching import BoughError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
+from branching.dml import copied
 
 pytestmark = pytest.mark.sampled
 

@@ -10,9 +10,12 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, diff_sql, diff_statements, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
+from branching.diff import sql as diff_sql
+from branching.diff import statements as diff_statements
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

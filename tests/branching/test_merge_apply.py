@@ -12,9 +12,11 @@ from merge_lab import AUTHOR, Lab, column
 from sqlglot import exp
 
 import branching
-from branching import branches, conflicts, merge_apply
-from branching import ddl_model as d
-from branching.conflict_choices import Choice, choose
+from branching import branches
+from branching.ddl import model as d
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
+from branching.merge.choices import Choice, choose
 
 pytestmark = pytest.mark.sampled
 

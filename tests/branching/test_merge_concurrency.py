@@ -12,18 +12,12 @@ import sqlglot
 from effort import seeds
 
 import branching
-from branching import (
-    Author,
-    BoughError,
-    Database,
-    branches,
-    merge_apply,
-    merge_attempt,
-    merge_steps,
-    transaction,
-)
+from branching import Author, BoughError, Database, branches, transaction
 from branching.engine.base import EngineError
 from branching.engine.duckdb import DuckDBCursor
+from branching.merge import apply as merge_apply
+from branching.merge import attempt as merge_attempt
+from branching.merge import steps as merge_steps
 
 pytestmark = pytest.mark.sampled
 

@@ -10,11 +10,12 @@ import sqlglot
 from sqlglot import exp
 
 import branching
-from branching import BoughError, branches, merge_apply
-from branching import ddl_model as d
+from branching import BoughError, branches
 from branching.connection import Connection
 from branching.database import Database
+from branching.ddl import model as d
 from branching.manifest import Author
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

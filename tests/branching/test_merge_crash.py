@@ -21,8 +21,11 @@ import sqlglot
 from effort import seeds
 
 import branching
-from branching import Author, branches, conflicts, diff, merge_apply
-from branching import ddl_model as d
+from branching import Author, branches
+from branching.ddl import model as d
+from branching.diff import changes as diff
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
 
 WORKER = Path(__file__).with_name("merge_crash_worker.py")
 AUTHOR = Author("tester")

@@ -22,9 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import branching
-from branching import Author, BoughError, branches, conflicts, gc, merge_apply
-from branching.conflict_choices import Choice, choose
+from branching import Author, BoughError, branches
 from branching.detach import Limits
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
+from branching.merge.choices import Choice, choose
 
 AUTHOR = Author("tester")
 EXAMPLES = int(os.environ.get("BOUGH_ORACLE_EXAMPLES", "0"))

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from branching.errors import BoughError
-from branching.merge_plan import BRANCH, TARGET, Policy, merge_table, plan_catalogs, strategy_of
-from branching.merge_schema import alterations
+from branching.merge.plan import BRANCH, TARGET, Policy, merge_table, plan_catalogs, strategy_of
+from branching.merge.schema import alterations
 from branching.model import Catalog, Column, Constraint, Index, Schema, Table, View
 
 pytestmark = pytest.mark.sampled

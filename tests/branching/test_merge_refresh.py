@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from merge_lab import AUTHOR, Lab, column
 
-from branching import conflicts, merge_apply
-from branching import ddl_model as d
-from branching.conflict_choices import Choice, choose
+from branching.ddl import model as d
+from branching.merge import apply as merge_apply
+from branching.merge import open_conflicts as conflicts
+from branching.merge.choices import Choice, choose
 
 pytestmark = pytest.mark.sampled
 

@@ -11,8 +11,10 @@ import sqlglot
 from merge_lab import AUTHOR, Lab, column
 from sqlglot import exp
 
-from branching import BoughError, gc, manifest, merge_apply
-from branching import ddl_model as d
+from branching import BoughError, manifest
+from branching.ddl import model as d
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

@@ -9,8 +9,9 @@ import pytest
 import sqlglot
 
 import branching
-from branching import Author, BoughError, branches, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
+from branching.ddl import model as d
+from branching.merge import apply as merge_apply
 
 
 @pytest.fixture

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, branches, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 AUTHOR = Author("tester")
 EXAMPLES = int(os.environ.get("BOUGH_ORACLE_EXAMPLES", "0"))

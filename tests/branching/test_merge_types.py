@@ -10,8 +10,9 @@ import pytest
 from merge_lab import AUTHOR, Lab, column
 from sqlglot import exp
 
-from branching import branches, merge_apply
-from branching import ddl_model as d
+from branching import branches
+from branching.ddl import model as d
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

@@ -24,10 +24,13 @@ import sqlglot
 from effort import seeds
 
 import branching
-from branching import Author, BoughError, branches, copied, gc, merge_apply
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.dml import copied
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 
 SCHEMAS = ("s", "S t", "other")
 NAMES = ("t", "u", "Ta b")

@@ -13,12 +13,13 @@ import pytest
 import sqlglot
 
 import branching
-from branching import BoughError, branches, commit_log, merge_apply
-from branching import ddl_model as d
+from branching import BoughError, branches, commit_log
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.engine.base import EngineError, ErrorKind
 from branching.engine.duckdb import DuckDBCursor
 from branching.manifest import Author
+from branching.merge import apply as merge_apply
 
 pytestmark = pytest.mark.sampled
 

@@ -9,12 +9,13 @@ import pytest
 import sqlglot
 
 import branching
-from branching import branches, gc
-from branching import ddl_model as d
+from branching import branches
+from branching.ddl import model as d
+from branching.gc import collect as gc
 from branching.lines import TRUNK, CatalogRef
 from branching.manifest import Change
 from branching.model import Catalog, Macro, Schema, Table
-from branching.past_catalogs import PastCatalogs, replayed
+from branching.past.catalogs import PastCatalogs, replayed
 
 pytestmark = pytest.mark.sampled
 

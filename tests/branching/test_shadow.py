@@ -17,7 +17,7 @@ from sqlglot import exp
 
 import branching
 from branching import BoughError, Database, EngineError, branches, compare
-from branching import ddl_model as d
+from branching.ddl import model as d
 from branching.engine.base import Cursor, ResultColumn
 from branching.engine.duckdb import connect
 from branching.shadow import Comparison

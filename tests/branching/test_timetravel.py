@@ -12,10 +12,13 @@ from merge_lab import column
 from sqlglot import exp
 
 import branching
-from branching import Author, BoughError, branches, gc, merge_apply, timetravel
-from branching import ddl_model as d
+from branching import Author, BoughError, branches
 from branching.connection import Connection
+from branching.ddl import model as d
 from branching.detach import Limits
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
+from branching.past import moments as timetravel
 from branching.reset import reset
 
 pytestmark = pytest.mark.sampled
@@ -174,7 +177,8 @@ def test_a_reset_to_a_version_keeps_what_the_branch_had_then(tmp_path: Path) -> 
     with pytest.raises(BoughError, match="did not exist then"):
         reset(database, "b", 1)
     run(database.connect(), "UPDATE t SET v = 21 WHERE id = 2")
-    from branching import Author, merge_apply
+    from branching import Author
+    from branching.merge import apply as merge_apply
 
     merge_apply.merge(database, "b", "main", author=Author())
     assert run(database.connect(), "SELECT * FROM t ORDER BY ALL") == [(1, 11), (2, 21)], (
@@ -185,7 +189,8 @@ def test_a_reset_to_a_version_keeps_what_the_branch_had_then(tmp_path: Path) -> 
 
 def test_a_fork_of_a_moment_merges_against_that_moment(tmp_path: Path) -> None:
     """What the parent changed after the moment is the parent's own change, and conflicts where both changed."""
-    from branching import Author, merge_apply
+    from branching import Author
+    from branching.merge import apply as merge_apply
 
     database = branching.open(tmp_path / "d.duckdb", retention=HOUR)
     with_rows(database)

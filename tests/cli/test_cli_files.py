@@ -11,9 +11,10 @@ import pytest
 import sqlglot
 
 import branching
-from branching import branches, diff
-from branching import ddl_model as d
+from branching import branches
 from branching.connection import Connection
+from branching.ddl import model as d
+from branching.diff import changes as diff
 from branching.model import Table
 from proxy.cli.main import main
 from proxy.sql import macros, parse, translate

@@ -20,10 +20,10 @@ import structlog
 from server_thread import ThreadServer
 
 from branching.engine.duckdb import DuckDBCursor
-from migration import publication
 from migration.connectors import connect  # noqa: F401
-from migration.journal import Journal
-from proxy.session import transfer_commands  # noqa: F401
+from migration.transfer import publication
+from migration.transfer.journal import Journal
+from proxy.session.remote import transfers as transfer_commands  # noqa: F401
 
 
 def _drop(_logger: Any, _method: str, _event: dict[str, Any]) -> dict[str, Any]:

@@ -492,7 +492,7 @@ def test_a_thousand_branches_open_like_ten(tmp_path: Path, asked: list[str]) -> 
         file = tmp_path / f"{number}.duckdb"
         database = branching.open(file)
         connection = database.connect()
-        connection.execute(branching.ddl_model.CreateSchema("s"))
+        connection.execute(branching.ddl.model.CreateSchema("s"))
         for branch in range(number):
             branches.create(database, f"b{branch}", "main", role="x")
         connection.close()

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from server_thread import ThreadServer
 
 from branching.errors import BoughError
-from proxy.session.remote_state import RemoteState
+from proxy.session.remote.state import RemoteState
 from proxy.settings import SettingsError, load
 
 pytestmark = pytest.mark.sampled

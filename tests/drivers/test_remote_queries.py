@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from lakes import sqlite_lake
 
-from proxy.session.remote_scans import RemoteScans
+from proxy.session.remote.scans import RemoteScans
 
 pytestmark = pytest.mark.sampled
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from lakes import sqlite_lake
 from server_thread import ThreadServer
 
-from proxy.session.remote_scans import RemoteScans
+from proxy.session.remote.scans import RemoteScans
 
 pytestmark = pytest.mark.sampled
 

@@ -16,8 +16,8 @@ import pytest
 from server_process import ProcessServer
 from server_thread import ThreadServer
 
-from proxy.session import availability
-from proxy.session.remote_state import RemoteState
+from proxy.session.remote import availability
+from proxy.session.remote.state import RemoteState
 from proxy.settings import SettingsError, load
 
 CANARY = "canary-7f3a'quoted"  # a secret that must be seen nowhere

@@ -70,3 +70,17 @@ def test_the_session_finds_the_columns_of_its_own(server: ThreadServer, place: s
         assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
         connection.execute(f"DROP TABLE {name}")
         assert connection.execute(query, (name,)).fetchall() == []
+
+
+def test_an_insert_may_give_fewer_values_than_there_are_columns(
+    server: ThreadServer, place: str, name: str
+) -> None:
+    with server.connect(place) as connection:
+        connection.execute(f"CREATE TEMP TABLE {name} (a int, b text DEFAULT 'x', c int)")
+        connection.execute(f"INSERT INTO {name} VALUES (1)")
+        connection.execute(f"INSERT INTO {name} SELECT 2, 'y'")
+        returned = connection.execute(f"INSERT INTO {name} VALUES (3), (4) RETURNING *").fetchall()
+        assert returned == [(3, "x", None), (4, "x", None)]
+        assert error(connection, f"INSERT INTO {name} VALUES (1, 'a', 2, 3)").sqlstate == "42601"
+        found = connection.execute(f"SELECT * FROM {name} ORDER BY a").fetchall()
+        assert found == [(1, "x", None), (2, "y", None), (3, "x", None), (4, "x", None)]

@@ -12,21 +12,13 @@ import pytest
 import sqlglot
 
 import branching
-from branching import (
-    Author,
-    BoughError,
-    Connection,
-    Database,
-    Engine,
-    branches,
-    diff,
-    diff_rows,
-    diff_statements,
-    gc,
-    merge_apply,
-    savepoints,
-)
-from branching import ddl_model as d
+from branching import Author, BoughError, Connection, Database, Engine, branches, savepoints
+from branching.ddl import model as d
+from branching.diff import changes as diff
+from branching.diff import rows as diff_rows
+from branching.diff import statements as diff_statements
+from branching.gc import collect as gc
+from branching.merge import apply as merge_apply
 from branching.reset import reset
 
 pytestmark = pytest.mark.once_each

@@ -25,11 +25,11 @@ from migration.connectors import connect
 from migration.connectors.clickhouse_wire import Wire
 from migration.connectors.duckdb import DuckdbConnector
 from migration.connectors.sqlite_session import WaitingSession
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import abandon, resume, undertake
 from migration.transfer_model import TransferRequest
-from migration.undertaking import abandon, resume, undertake
 
 
 class Counted:

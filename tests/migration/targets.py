@@ -13,7 +13,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 
 SCHEMAS = {
     "duckdb": "main",

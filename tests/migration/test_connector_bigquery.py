@@ -17,12 +17,12 @@ from bigquery_stand_in import Service, bigquery_service
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.repeated import described
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.dry_run import dry_run
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.reconcile import Side, reconcile
-from migration.transfer import run
+from migration.reconcile.compare import Side, reconcile
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytest.importorskip("google.cloud.bigquery")

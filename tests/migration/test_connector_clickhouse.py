@@ -17,15 +17,15 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.telling import told
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
-from migration.plan import plan
-from migration.reconcile import Side, reconcile
-from migration.settling import settle
-from migration.transfer import run
+from migration.reconcile.compare import Side, reconcile
+from migration.transfer.journal import Journal
+from migration.transfer.plan import plan
+from migration.transfer.run import run
+from migration.transfer.settling import settle
+from migration.transfer.undertaking import abandon, resume, undertake
 from migration.transfer_model import TransferOptions, TransferRequest
-from migration.undertaking import abandon, resume, undertake
 
 pytestmark = pytest.mark.clickhouse
 
@@ -547,8 +547,8 @@ def test_fingerprints_of_the_engines_agree(click: Connector, tmp_path: Path) -> 
 
 
 def test_measures_of_the_engine_are_those_of_the_rows(click: Connector) -> None:
-    from migration.measures import differences, measure_batches
-    from migration.measures_sql import measure_query, read_row
+    from migration.measures.columns import differences, measure_batches
+    from migration.measures.sql import measure_query, read_row
 
     click.execute(
         "CREATE TABLE t (i Nullable(Int64), u UInt64, w Nullable(Int128), m Nullable(Decimal(18, 4)), "

@@ -19,11 +19,11 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.reconcile import Side, reconcile
-from migration.transfer import run
+from migration.reconcile.compare import Side, reconcile
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [pytest.mark.docker, pytest.mark.filterwarnings("ignore")]

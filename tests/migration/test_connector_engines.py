@@ -16,7 +16,7 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, ReadColumn, Source
 from migration.connectors.telling import told
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 
 pytestmark = pytest.mark.sampled

@@ -11,11 +11,11 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import undertake
 from migration.transfer_model import TransferRequest
-from migration.undertaking import undertake
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pymysql
 import pytest
 from servers import Server
 
-from migration import layout_statistics
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.dry_run import dry_run
 from migration.errors import MigrationError
+from migration.layout import statistics as layout_statistics
 
 SLOW = {
     "postgres": ("SELECT i, pg_sleep(0.01) FROM generate_series(1, 1000) AS g (i)", "SELECT pg_sleep(10)"),

@@ -18,14 +18,14 @@ from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, Source
 from migration.connectors.redshift_catalog import column
 from migration.connectors.redshift_load import csv_bytes
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
+from migration.datasources.secrets import MASK
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.schema_transfer import requests, run_schema
-from migration.schema_views import plan_views
-from migration.secrets import MASK
+from migration.schema.transfer import requests, run_schema
+from migration.schema.views import plan_views
 from migration.statements import check_statement
-from migration.transfer import run
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [pytest.mark.redshift, pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")]

@@ -18,11 +18,11 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.repeated import described
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.reconcile import Side, reconcile
-from migration.transfer import run
+from migration.reconcile.compare import Side, reconcile
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [

@@ -15,11 +15,11 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.alchemy_writer import _as_values
 from migration.connectors.base import Connector, ReadColumn, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types import time as clock
 

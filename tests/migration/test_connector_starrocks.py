@@ -15,7 +15,7 @@ from stream_load_stand_in import Cluster, stream_load_cluster
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.starrocks import StarrocksWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 
 pytestmark = pytest.mark.mariadb

@@ -15,13 +15,13 @@ from migration.connectors import connect
 from migration.connectors.base import Connector, Predicate, Source
 from migration.connectors.repeated import described
 from migration.connectors.trino import TrinoWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.journal import Journal
+from migration.transfer.plan import plan
+from migration.transfer.run import run
+from migration.transfer.undertaking import abandon, resume, undertake
 from migration.transfer_model import TransferOptions, TransferRequest
-from migration.undertaking import abandon, resume, undertake
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.sampled]  # the client's own deprecations
 TABLE = (

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration.connectors import convert
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
-from migration.types import CanonicalType, parse_type
+from migration.types import CanonicalType
 
 TYPES = [
     parse_type(name, "duckdb")

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from migration.connectors import connect
 from migration.connectors.base import Source
-from migration.datasource_lists import from_agent_file, from_toml
-from migration.datasources import (
+from migration.datasources.datasource import (
     Datasource,
     Datasources,
     datasource,
     read_secrets,
     write_secrets,
 )
+from migration.datasources.lists import from_agent_file, from_toml
+from migration.datasources.secrets import fill, mask
 from migration.errors import MigrationError
-from migration.secrets import fill, mask
 from migration.statements import check_query, check_statement
 
 AGENT = """
@@ -377,7 +377,7 @@ def test_what_a_datasource_needs_is_loaded_ahead() -> None:
     text = textwrap.dedent("""
         import sys
         from migration.connectors import load_ahead
-        from migration.datasources import datasource
+        from migration.datasources.datasource import datasource
         assert load_ahead([]) is None
         given = [datasource("a", "snowflake", {"account": "a", "user": "u"}), datasource("b", "sqlite", {"path": "/b"})]
         sys.modules["snowflake"] = None

@@ -9,7 +9,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.definitions import definition
 from migration.dry_run import dry_run
 from migration.errors import MigrationError

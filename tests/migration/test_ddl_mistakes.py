@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration.ddl import validate
+from migration.ddl.validation import validate
 from migration.dialects import CONTRACTS
 
 K = "DUPLICATE KEY (id)"

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migration.connectors.base import RemoteTable
-from migration.ddl import read, render, validate
-from migration.ddl_quoting import quote_name
+from migration.ddl.validation import read, render, validate
 from migration.definitions import declared_layout
 from migration.dialects import CONTRACTS, contract
+from migration.dialects.quoting import quote_name
 from migration.errors import MigrationError
-from migration.layout import ColumnStatistics, suggest
+from migration.layout.choice import ColumnStatistics, suggest
 from migration.model import ColumnSpec, Counting, KeySpec, TableSpec
 from migration.types import (
     CanonicalType,

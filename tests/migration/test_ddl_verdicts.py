@@ -14,7 +14,7 @@ import pymysql
 import pytest
 from servers import Server
 
-from migration.ddl import validate
+from migration.ddl.validation import validate
 
 VERSIONS = {"postgres": "15", "clickhouse": "26.9"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.ddl import validate
+from migration.ddl.validation import validate
 from migration.dialects import CONTRACTS, DialectContract, capabilities, capability_rows, contract
 from migration.dialects.base import version_number
 
@@ -95,7 +95,7 @@ def test_the_page_names_every_dialect_and_every_rule() -> None:
     page = (ROOT / "docs/dialects.md").read_text(encoding="utf-8")
     for item in CONTRACTS:
         assert f"| `{item.name}` |" in page
-    sources = [ROOT / "migration/ddl.py", *(ROOT / "migration/ddl_rules").glob("*.py")]
+    sources = [ROOT / "migration/ddl/validation.py", *(ROOT / "migration/ddl_rules").glob("*.py")]
     for path in sources:
         for rule in re.findall(r'(?:error|warning|make)\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8")):
             assert f"`{rule}`" in page, rule

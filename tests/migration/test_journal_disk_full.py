@@ -11,14 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from migration import publication
 from migration.connectors import connect
 from migration.connectors.base import Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal, Range
+from migration.transfer import publication
+from migration.transfer.journal import Journal, Range
+from migration.transfer.undertaking import resume, undertake
 from migration.transfer_model import TransferRequest
-from migration.undertaking import resume, undertake
 
 
 class Full:

@@ -6,10 +6,10 @@ from datetime import date, datetime
 
 import pytest
 
-from migration.ddl import render_ddl, validate
+from migration.ddl.validation import render_ddl, validate
 from migration.dialects import CONTRACTS
 from migration.errors import MigrationError
-from migration.layout import ColumnStatistics, suggest, suggest_from_json
+from migration.layout.choice import ColumnStatistics, suggest, suggest_from_json
 from migration.model import ColumnSpec, TableSpec
 from migration.types import decimal, json, of, text, timestamp
 

@@ -14,9 +14,9 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
-from migration.measures import MeasureClass, TableMeasure, differences, measure_batches
-from migration.measures_sql import measured_by
+from migration.datasources.datasource import datasource
+from migration.measures.columns import MeasureClass, TableMeasure, differences, measure_batches
+from migration.measures.sql import measured_by
 
 PLENTY = Context(prec=200)
 MOST = "9" * 38

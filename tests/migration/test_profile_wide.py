@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from migration import profile
 from migration.connectors import connect
 from migration.connectors.base import Source
-from migration.datasources import datasource
-from migration.profile import Question
+from migration.datasources.datasource import datasource
+from migration.values import profile
+from migration.values.profile import Question
 
 
 @pytest.mark.parametrize("at_once", [1, 7])

@@ -18,11 +18,11 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Mode, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import undertake
 from migration.transfer_model import TransferRequest, TransferResult
-from migration.undertaking import undertake
 
 OLD, NEW = [(1, "old")], [(1, "one"), (2, "two")]
 ENGINES = [

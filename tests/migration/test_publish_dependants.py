@@ -17,11 +17,11 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.schema_transfer import requests, run_schema
-from migration.transfer import run
+from migration.schema.transfer import requests, run_schema
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 
 pytestmark = pytest.mark.sampled

@@ -19,10 +19,10 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
-from migration.undertaking import abandon, resume
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import abandon, resume
 
 pytestmark = pytest.mark.sampled
 
@@ -38,11 +38,11 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     from migration.connectors import connect
     from migration.connectors.base import Source
-    from migration.datasources import datasource
-    from migration.journal import Journal
+    from migration.datasources.datasource import datasource
+    from migration.transfer.journal import Journal
     from migration.transfer_model import TransferRequest
     from migration import transfer as transfers
-    from migration.undertaking import undertake
+    from migration.transfer.undertaking import undertake
     home, engine, options, moment, mode = Path(sys.argv[1]), *sys.argv[2:]
     source = connect(datasource("source", "duckdb", {"path": str(home / "source.duckdb")}))
     target = connect(datasource("target", engine, json.loads(options)))

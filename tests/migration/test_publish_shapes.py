@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 from targets import opened_target
 
-from migration import verify as verification
 from migration.connectors import connect
 from migration.connectors.base import Connector, ReadColumn, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer import verify as verification
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = pytest.mark.sampled

@@ -18,13 +18,13 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.sqlite import SqliteReader
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.json_meaning import canonical_json
-from migration.reconcile import Side, estimate, reconcile
-from migration.reconcile_report import Report, checks_of
-from migration.rows import Pair, Watch, compare
+from migration.reconcile.compare import Side, estimate, reconcile
+from migration.reconcile.report import Report, checks_of
+from migration.reconcile.rows import Pair, Watch, compare
 from migration.types import decimal, of
+from migration.values.json_meaning import canonical_json
 
 pytestmark = pytest.mark.sampled
 

@@ -11,14 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from migration.breaking_off import Attempt
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.breaking_off import Attempt
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import resume, undertake
 from migration.transfer_model import TransferOptions, TransferRequest
-from migration.undertaking import resume, undertake
 
 ROWS = 2000
 REQUEST = TransferRequest(

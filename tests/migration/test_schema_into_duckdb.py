@@ -12,8 +12,8 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
-from migration.schema_transfer import requests, run_schema
+from migration.datasources.datasource import datasource
+from migration.schema.transfer import requests, run_schema
 from migration.transfer_model import TransferOptions, TransferResult
 
 TABLES = ("customers", "bills", "items")

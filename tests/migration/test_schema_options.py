@@ -13,12 +13,13 @@ from targets import SCHEMAS, marked, opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
-from migration.schema_transfer import requests, run_schema
-from migration.schema_views import plan_views
+from migration.schema.transfer import requests, run_schema
+from migration.schema.views import plan_views
 from migration.transfer_model import TransferOptions, TransferResult
-from migration.types import parse_type, unknown
+from migration.types import unknown
 
 COUNT = 40
 

@@ -13,9 +13,9 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.schema_transfer import requests, run_schema
+from migration.schema.transfer import requests, run_schema
 from migration.transfer_model import TransferOptions, TransferResult
 
 

@@ -12,10 +12,10 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.schema_transfer import explain_schema, requests, run_schema
-from migration.schema_views import plan_views
+from migration.schema.transfer import explain_schema, requests, run_schema
+from migration.schema.views import plan_views
 from migration.transfer_model import TransferOptions, TransferRequest, TransferResult
 
 pytestmark = pytest.mark.sampled

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from migration.scratch import Scratch
-from proxy.session.remote_state import RemoteState
+from proxy.session.remote.state import RemoteState
 from proxy.settings import load
 
 KILLED = """

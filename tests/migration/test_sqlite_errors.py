@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migration.connectors import connect
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 
 TABLES = """

@@ -8,7 +8,7 @@ import pytest
 from servers import Server
 
 from migration.connectors import connect
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 from migration.statements import check_statement
 

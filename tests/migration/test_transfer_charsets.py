@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from targets import SCHEMAS, marked, opened_target, without
 
-from migration import charsets
 from migration.connectors.base import Connector, Source
+from migration.dialects import charsets
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.sampled]

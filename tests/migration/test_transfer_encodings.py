@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from servers import Server
 
-from migration import charsets
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
+from migration.dialects import charsets
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = [pytest.mark.postgres, pytest.mark.sampled]

@@ -21,11 +21,11 @@ from servers import Server
 from migration import scratch
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import resume, undertake
 from migration.transfer_model import TransferMode, TransferOptions, TransferRequest
-from migration.undertaking import resume, undertake
 
 WORKER = Path(__file__).with_name("kill_worker.py")
 ROWS = 2000

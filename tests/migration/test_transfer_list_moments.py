@@ -14,9 +14,9 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
-from migration.plan import plan
-from migration.transfer import run
+from migration.datasources.datasource import datasource
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferRequest
 
 QUERY = """SELECT * FROM (VALUES

@@ -22,13 +22,13 @@ from migration.connectors import connect, postgres_load
 from migration.connectors.base import Connector, Source
 from migration.connectors.postgres import PostgresConnector, PostgresWriter
 from migration.connectors.postgres_load import CopyIn
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.journal import Journal
+from migration.transfer.plan import plan
+from migration.transfer.run import run
+from migration.transfer.undertaking import resume
 from migration.transfer_model import TransferRequest
-from migration.undertaking import resume
 
 ROWS = 100_000
 STAGED = ("public", "loaded__stg_1x1")
@@ -253,10 +253,10 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     from migration.connectors import connect, postgres_load
     from migration.connectors.base import Source
-    from migration.datasources import datasource
-    from migration.journal import Journal
-    from migration.plan import plan
-    from migration.transfer import run
+    from migration.datasources.datasource import datasource
+    from migration.transfer.journal import Journal
+    from migration.transfer.plan import plan
+    from migration.transfer.run import run
     from migration.transfer_model import TransferOptions, TransferRequest
 
     postgres_load._MANY = 1 << 16

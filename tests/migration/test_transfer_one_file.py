@@ -11,11 +11,11 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.explain import explain
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.explain import explain
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 
 pytestmark = pytest.mark.sampled

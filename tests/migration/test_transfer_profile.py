@@ -12,15 +12,16 @@ import pyarrow as pa
 import pytest
 from servers import Server
 
-from migration import conditions
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.postgres_encoding import ENCODED_BYTES, ENCODED_ROWS, slices
-from migration.datasources import datasource
-from migration.measures import TableMeasure
-from migration.measures_sql import measure_query, measured_by, read_row
-from migration.profile import Profile, Question, rows_within, take
-from migration.types import CanonicalType, parse_type
+from migration.datasources.datasource import datasource
+from migration.dialects.type_names import parse_type
+from migration.measures.columns import TableMeasure
+from migration.measures.sql import measure_query, measured_by, read_row
+from migration.types import CanonicalType
+from migration.values import conditions
+from migration.values.profile import Profile, Question, rows_within, take
 
 pytestmark = pytest.mark.sampled
 

@@ -16,20 +16,20 @@ from typing import Any
 import duckdb
 import pytest
 
-from migration import staging as stagings
-from migration import transfer as transfers
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.duckdb import DuckdbReader, DuckdbWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.explain import explain
-from migration.journal import Journal
-from migration.plan import plan
 from migration.query_text import normalised
-from migration.transfer import run
+from migration.transfer import run as transfers
+from migration.transfer import staging as stagings
+from migration.transfer.explain import explain
+from migration.transfer.journal import Journal
+from migration.transfer.plan import plan
+from migration.transfer.run import run
+from migration.transfer.undertaking import resume
 from migration.transfer_model import Progress, TransferMode, TransferOptions, TransferRequest, TransferResult
-from migration.undertaking import resume
 
 pytestmark = pytest.mark.sampled
 
@@ -528,10 +528,10 @@ KILLED = textwrap.dedent("""
     from migration.connectors import connect
     from migration.connectors.base import Source
     from migration.connectors.duckdb import DuckdbWriter
-    from migration.datasources import datasource
-    from migration.journal import Journal
-    from migration.plan import plan
-    from migration.transfer import run
+    from migration.datasources.datasource import datasource
+    from migration.transfer.journal import Journal
+    from migration.transfer.plan import plan
+    from migration.transfer.run import run
     from migration.transfer_model import TransferOptions, TransferRequest
     home, step = Path(sys.argv[1]), sys.argv[3]
     ends = [connect(datasource(n, "duckdb", {"path": str(home / (n + ".duckdb")), "role": "read_write"}))

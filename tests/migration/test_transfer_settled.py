@@ -14,15 +14,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from migration import settling, staging
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.sqlite import SqliteWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer import settling, staging
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import abandon, resume, undertake
 from migration.transfer_model import TransferRequest
-from migration.undertaking import abandon, resume, undertake
 
 APPENDED = TransferRequest(
     Source(path=("main", "s")), ("t",), mode="append", source_name="here", target_name="there"
@@ -73,7 +73,7 @@ def broken_off(source: Connector, target: Connector, *, published: bool) -> Jour
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         patch.setattr(SqliteWriter, "publish", killed)
-        patch.setattr("migration.publication.has_taken", lambda *given, **more: None)
+        patch.setattr("migration.transfer.publication.has_taken", lambda *given, **more: None)
         undertake(APPENDED, source, target, journal=journal)
     journal.update(1, state="publishing", error="the server ended while it published")
     return journal

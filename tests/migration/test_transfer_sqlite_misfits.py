@@ -14,13 +14,13 @@ from targets import opened_target
 from migration.connectors import connect
 from migration.connectors.base import Connector, ReadColumn, Source
 from migration.connectors.sqlite_values import arrived, misfits
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
-from migration.plan import plan
-from migration.transfer import run
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types import CanonicalType
-from migration.types_parse import parse_type
 
 pytestmark = pytest.mark.sampled
 

@@ -16,10 +16,10 @@ from migration.connectors import connect
 from migration.connectors.base import Source
 from migration.connectors.postgres import PostgresConnector
 from migration.connectors.postgres_stream import CopyOut
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.plan import plan
 from migration.queues import ByteQueue, Stopped
+from migration.transfer.plan import plan
 from migration.transfer_model import TransferRequest
 
 MANY = 60_000  # more than what the first connection is used for

@@ -17,11 +17,11 @@ from servers import Server
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
 from migration.connectors.sqlite import SqliteWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import resume, undertake
 from migration.transfer_model import TransferMode, TransferRequest
-from migration.undertaking import resume, undertake
 
 
 def gone() -> MigrationError:

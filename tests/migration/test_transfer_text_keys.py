@@ -12,18 +12,18 @@ from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
-from migration.ddl import errors, read, render
-from migration.ddl_quoting import quote_path
+from migration.datasources.datasource import datasource
+from migration.ddl.validation import errors, read, render
 from migration.dialects import contract
+from migration.dialects.quoting import quote_path
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.plan import plan
-from migration.reconcile import Side, reconcile
-from migration.transfer import run
+from migration.reconcile.compare import Side, reconcile
+from migration.transfer.plan import plan
+from migration.transfer.run import run
 from migration.transfer_model import TransferOptions, TransferRequest
 from migration.types import text
-from migration.types_parse import parse_type
 
 pytestmark = pytest.mark.sampled
 

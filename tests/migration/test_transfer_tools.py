@@ -9,10 +9,10 @@ import pytest
 
 from migration.connectors import connect
 from migration.connectors.base import Connector
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 from migration.model import ColumnSpec, KeySpec, TableSpec
-from migration.schema_transfer import in_order, requests, run_schema
+from migration.schema.transfer import in_order, requests, run_schema
 from migration.tools import TOOLS, Tools, split_path
 from migration.transfer_model import TransferOptions
 from migration.types import of

@@ -23,11 +23,11 @@ from migration.connectors.clickhouse_writer import ClickhouseWriter
 from migration.connectors.duckdb import DuckdbWriter
 from migration.connectors.mysql_writer import MysqlWriter
 from migration.connectors.postgres import PostgresWriter
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import undertake
 from migration.transfer_model import TransferRequest
-from migration.undertaking import undertake
 
 ENGINES = [
     pytest.param("mysql", marks=pytest.mark.mariadb),

@@ -13,11 +13,11 @@ from targets import opened_target
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
-from migration.datasources import datasource
+from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
-from migration.journal import Journal
+from migration.transfer.journal import Journal
+from migration.transfer.undertaking import undertake
 from migration.transfer_model import TransferOptions, TransferRequest
-from migration.undertaking import undertake
 
 pytestmark = pytest.mark.sampled
 

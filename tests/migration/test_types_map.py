@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration.dialects import CONTRACTS
+from migration.dialects.type_map import map_type, type_matrix
+from migration.dialects.type_names import parse_type
 from migration.errors import MigrationError
 from migration.types import (
     KINDS,
@@ -20,9 +22,7 @@ from migration.types import (
     json,
     list_of,
     map_of,
-    map_type,
     of,
-    parse_type,
     struct,
     text,
     time,
@@ -30,7 +30,6 @@ from migration.types import (
     timetz,
     unknown,
 )
-from migration.types_map import type_matrix
 
 TARGETS = [contract.name for contract in CONTRACTS]
 PLAIN = ["bool", "date", "interval", "uuid", "float32", "float64"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlglot import exp
 
-from branching import ddl_model as ddl
-from branching.ddl_model import Name
+from branching.ddl import model as ddl
+from branching.ddl.model import Name
 from proxy.sql import statements as s
 from proxy.sql.parse import parse
 from proxy.sql.prepare import prepare

@@ -1,0 +1,1 @@
+"""What branches have changed: rows, cells, definitions, and the statements that change them again."""

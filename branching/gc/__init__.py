@@ -1,0 +1,1 @@
+"""Collection: what no branch can reach any more leaves the file."""

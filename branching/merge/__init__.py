@@ -1,0 +1,1 @@
+"""Three-way merges: planned, written, verified, undone, and their conflicts."""

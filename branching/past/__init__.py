@@ -1,0 +1,1 @@
+"""Lines as they were: moments, catalogs and rows."""

@@ -1,0 +1,1 @@
+"""The databases beside our own: names, types, options and secrets."""

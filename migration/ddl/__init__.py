@@ -1,0 +1,1 @@
+"""CREATE TABLE of any dialect: read, judged by rules, written."""

@@ -1,0 +1,1 @@
+"""Keys, distribution, sorting and partitions of a target table, from the source's statistics."""

@@ -1,0 +1,1 @@
+"""Two tables or queries on any two engines, compared."""

@@ -1,0 +1,1 @@
+"""All tables and views of a schema, moved together."""

@@ -1,0 +1,1 @@
+"""Transfers: planned, staged, moved, verified, published, recorded."""

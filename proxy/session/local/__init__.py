@@ -1,0 +1,1 @@
+"""A branch of the served database as the datasource ``local``."""

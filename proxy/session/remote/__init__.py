@@ -1,0 +1,1 @@
+"""Other databases in a session: their commands, their tables in statements, transfers and tools."""
