@@ -16,7 +16,7 @@ from branching import history, names, overlay
 from branching.ddl import model as d
 from branching.ddl.changes import Ddl
 from branching.ddl.edit import need_column, renamed_column, replace_column, without_column
-from branching.dml import expression_keys, inherited, lengths
+from branching.dml import constraint_errors, expression_keys, inherited, lengths
 from branching.dml.branch import BranchWrite
 from branching.errors import BoughError
 from branching.model import Column, Constraint, Index, Storage, Table
@@ -297,13 +297,7 @@ class BranchDdl(Ddl):
             f"SELECT {listed} FROM ({visible}) AS _t WHERE {present} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
         )
         if found:
-            shown = ", ".join(str(value) for value in found[0])
-            raise BoughError(
-                "23505",
-                f'could not create unique index "{name}"',
-                detail=f"Key ({', '.join(columns)})=({shown}) is duplicated.",
-                constraint=name,
-            )
+            raise constraint_errors.repeated(table, name, columns, found[0])
 
     # -- indexes and schemas ------------------------------------------------------------------------------------------
 

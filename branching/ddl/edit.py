@@ -8,6 +8,7 @@ from dataclasses import replace
 import sqlglot
 from sqlglot import exp
 
+from branching.dml import constraint_errors
 from branching.engine.base import Cursor
 from branching.errors import BoughError
 from branching.model import (
@@ -167,12 +168,4 @@ def check_unique(cursor: Cursor, table: Table, rows: str, index: Index) -> None:
         f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
     )
     if found:
-        shown = ", ".join(str(value) for value in found[0])
-        raise BoughError(
-            "23505",
-            f'could not create unique index "{index.name}"',
-            detail=f"Key ({', '.join(index.columns)})=({shown}) is duplicated.",
-            schema=table.schema,
-            table=table.name,
-            constraint=index.name,
-        )
+        raise constraint_errors.repeated(table, index.name, index.columns, found[0])

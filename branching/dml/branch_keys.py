@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from branching import names, overlay
+from branching.dml import constraint_errors
 from branching.engine.base import Cursor
-from branching.errors import BoughError
 from branching.model import Table
 from branching.names import quote
 from branching.physical import Physical
@@ -55,12 +55,4 @@ def refuse_taken(
         finally:
             cursor.unregister("_bough_keys")
     if found:
-        shown = ", ".join(str(value) for value in found[0])
-        raise BoughError(
-            "23505",
-            f'duplicate key value violates unique constraint "{name}"',
-            detail=f"Key ({', '.join(columns)})=({shown}) already exists.",
-            table=table.name,
-            schema=table.schema,
-            constraint=name,
-        )
+        raise constraint_errors.taken(table, name, columns, found[0])

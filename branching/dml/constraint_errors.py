@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from branching import names
 from branching.ddl import model as d
@@ -66,13 +67,30 @@ def explain_existing(error: EngineError, table: Table, action: d.Action) -> Boug
 
 def not_unique(error: EngineError, table: Table, name: str, columns: tuple[str, ...]) -> BoughError:
     """Rows that are there already are not unique in ``columns``."""
-    broken, detail = error.broken, None
-    if broken is not None and broken.kind == "key" and broken.values:
-        detail = f"Key ({', '.join(columns)})=({', '.join(broken.values)}) is duplicated."
+    broken = error.broken
+    known = broken is not None and broken.kind == "key"
+    return repeated(table, name, columns, broken.values if broken is not None and known else ())
+
+
+def repeated(table: Table, name: str, columns: Sequence[str], values: Sequence[object]) -> BoughError:
+    """A key that is to be unique, which several rows have; no ``values``: nobody knows which."""
+    return _of_key(table, name, f'could not create unique index "{name}"', columns, values, "is duplicated")
+
+
+def taken(table: Table, name: str, columns: Sequence[str], values: Sequence[object]) -> BoughError:
+    """A key that a row has already, or that two of the rows that come have."""
+    message = f'duplicate key value violates unique constraint "{name}"'
+    return _of_key(table, name, message, columns, values, "already exists")
+
+
+def _of_key(
+    table: Table, name: str, message: str, columns: Sequence[str], values: Sequence[object], what: str
+) -> BoughError:
+    key = f"({', '.join(columns)})=({', '.join(map(str, values))})"
     return BoughError(
         "23505",
-        f'could not create unique index "{name}"',
-        detail=detail,
+        message,
+        detail=f"Key {key} {what}." if columns and values else None,
         schema=table.schema,
         table=table.name,
         constraint=name,
@@ -104,16 +122,7 @@ def _duplicate(table: Table, broken: Broken) -> BoughError:
         values = values[-len(match.columns) :]  # a delta's keys begin with the branch
     name = match.name if match is not None else f"{table.name}_key"
     shown = columns or (match.columns if match is not None else ())
-    return BoughError(
-        "23505",
-        f'duplicate key value violates unique constraint "{name}"',
-        detail=f"Key ({', '.join(shown)})=({', '.join(values)}) already exists."
-        if shown and values
-        else None,
-        schema=table.schema,
-        table=table.name,
-        constraint=name,
-    )
+    return taken(table, name, shown, values)
 
 
 def _shown(rule: str) -> str:

@@ -8,7 +8,7 @@ two sessions cannot both ask before the other is seen, a write to such a table h
 from __future__ import annotations
 
 from branching import names
-from branching.errors import BoughError
+from branching.dml import constraint_errors
 from branching.model import Index, Table
 from branching.names import BRANCH, VERSION, quote
 from branching.resolve import Scope
@@ -41,12 +41,4 @@ def refuse_doubles(transaction: Transaction, scope: Scope, table: Table) -> None
             f" GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
         )
         if found:
-            shown = ", ".join(str(value) for value in found[0])
-            raise BoughError(
-                "23505",
-                f'duplicate key value violates unique constraint "{index.name}"',
-                detail=f"Key ({', '.join(index.columns)})=({shown}) already exists.",
-                table=table.name,
-                schema=table.schema,
-                constraint=index.name,
-            )
+            raise constraint_errors.taken(table, index.name, index.columns, found[0])

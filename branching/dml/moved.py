@@ -13,9 +13,9 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from branching import names
+from branching.dml import constraint_errors
 from branching.dml.pieces import condition, raw_target, sources, with_prefix
 from branching.dml.statements import Write, Written, key_columns
-from branching.errors import BoughError
 from branching.model import Table
 from branching.names import BRANCH, RID, VERSION, quote
 from branching.volatility import is_volatile
@@ -107,11 +107,4 @@ def _refuse_doubles(write: Write, table: Table, assigned: set[str]) -> None:
             f"SELECT {listed} FROM {_MOVED} WHERE {present} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
         )
         if found:
-            raise BoughError(
-                "23505",
-                f'duplicate key value violates unique constraint "{name}"',
-                detail=f"Key ({', '.join(columns)})=({', '.join(map(str, found[0]))}) already exists.",
-                schema=table.schema,
-                table=table.name,
-                constraint=name,
-            )
+            raise constraint_errors.taken(table, name, columns, found[0])

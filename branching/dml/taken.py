@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from branching.errors import BoughError
+from branching.dml import constraint_errors
 from branching.model import Table
 from branching.names import quote
 
@@ -55,14 +55,7 @@ def refuse(
             f"SELECT {shown} FROM ({rows}) AS _rows WHERE {' AND '.join(same)} LIMIT 1", binder.values
         )
         if found:
-            raise BoughError(
-                "23505",
-                f'duplicate key value violates unique constraint "{name}"',
-                detail=f"Key ({', '.join(key)})=({', '.join(found[0])}) already exists.",
-                table=table.name,
-                schema=table.schema,
-                constraint=name,
-            )
+            raise constraint_errors.taken(table, name, key, found[0])
 
 
 def _cells(tree: exp.Insert, columns: Sequence[str]) -> dict[str, exp.Expr] | None:
