@@ -21,12 +21,19 @@ CATALOG_DATABASE = "bough_catalog"
 RID_SEQUENCE = f"{DATA_SCHEMA}.rid"
 FUNCTIONS = "bough_fn"  # the database of the functions that only Bough has
 EXPORTED_FUNCTIONS = "bough_functions"  # the schema of a plain file that has those its views call
+SHOWN_TEMPORARY_SCHEMA = "pg_temp_1"  # what catalogs say; either name is the session's own
+TEMPORARY_SCHEMAS = ("pg_temp", SHOWN_TEMPORARY_SCHEMA)
 RESERVED_SCHEMAS = frozenset({"bough", MANIFEST_SCHEMA, DATA_SCHEMA, FUNCTIONS, EXPORTED_FUNCTIONS})
 
 
 def temporary(name: str) -> str:
     """A session's temporary table in the engine, under a name that no other table has."""
     return quote(TEMPORARY_PREFIX + name)
+
+
+def may_be_temporary(schema: str | None) -> bool:
+    """Whether a name in this schema, or in none that is said, can mean a temporary table."""
+    return schema is None or schema in TEMPORARY_SCHEMAS
 
 
 def is_pin(branch: str) -> bool:

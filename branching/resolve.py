@@ -102,7 +102,7 @@ class Scope:
 
     def is_temporary(self, name: Name) -> bool:
         """Whether the name means a temporary table of the session."""
-        return name.catalog is None and name.schema in (None, "pg_temp") and name.name in self.temporary
+        return name.catalog is None and names.may_be_temporary(name.schema) and name.name in self.temporary
 
     def meant(self, name: Name) -> Name:
         """The name, its schema replaced by the branch that it stands for, where it stands for one."""

@@ -191,7 +191,7 @@ def _clause(action: d.Action) -> str:
 
 
 def _is_mine(connection: Connection, name: d.Name) -> bool:
-    return name.catalog is None and name.schema in (None, "pg_temp") and name.name in connection.temporary
+    return name.catalog is None and names.may_be_temporary(name.schema) and name.name in connection.temporary
 
 
 def _drawn_defaults(tree: exp.Expr) -> dict[str, str]:

@@ -19,6 +19,7 @@ from branching.dml.statements import Written
 from branching.engine.base import EngineError, ErrorKind
 from branching.errors import BoughError
 from branching.model import Column, Table
+from branching.names import TEMPORARY_SCHEMAS
 from branching.resolve import Scope, table_name
 from branching.result import Result
 from branching.steady import settle_definition
@@ -103,7 +104,7 @@ class Writes:
         private = properties is not None and properties.find(exp.TemporaryProperty) is not None
         if tree.args.get("kind", "").upper() != "TABLE" or not isinstance(node, exp.Table):
             raise BoughError("0A000", "this form of CREATE is not supported")
-        if private or node.text("db") == "pg_temp":
+        if private or node.text("db") in TEMPORARY_SCHEMAS:
             return temporary.create(self._connection, tree, node, parameters)
         query = tree.expression
         if query is None:

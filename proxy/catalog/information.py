@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from branching.model import Constraint, Table
 from branching.model import Sequence as Counter
+from branching.names import SHOWN_TEMPORARY_SCHEMA
 from proxy.catalog import deparse, oids
 from proxy.catalog.contents import expression_columns
 from proxy.catalog.objects import Snapshot, arrow
@@ -31,7 +32,10 @@ _I = "information_schema."
 
 
 def tables(snapshot: Snapshot, owner: str) -> pa.Table:
-    rows = [(table.schema, table.name, "BASE TABLE", "YES") for table in snapshot.tables]
+    rows = []
+    for table in snapshot.tables:
+        kind = "LOCAL TEMPORARY" if table.schema == SHOWN_TEMPORARY_SCHEMA else "BASE TABLE"
+        rows.append((table.schema, table.name, kind, "YES"))
     rows += [
         (view.schema, view.name, "VIEW", "YES" if deparse.updatable(view) else "NO")
         for view in snapshot.views

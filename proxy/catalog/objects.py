@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from branching.model import Column, Table, View
 from branching.model import Sequence as Counter
+from branching.names import SHOWN_TEMPORARY_SCHEMA
 from proxy.catalog import deparse, oids
 from proxy.catalog.contents import Objects, expression_columns, numbers
 from proxy.catalog.shapes import schema_of, shipped_rows
@@ -73,7 +74,7 @@ class Snapshot(Objects):
         varying = (
             "oid", "relname", "relnamespace", "reltype", "relam", "relfilenode", "relhasindex", "relkind",
             "relnatts", "relchecks", "relhasrules", "relhastriggers", "relreplident", "reltoastrelid",
-            "relpages", "reltuples",
+            "relpages", "reltuples", "relpersistence",
         )  # fmt: skip
         rows: list[tuple[object, ...]] = []
         indexed = {(key.table.schema, key.table.name) for key in self.keys}
@@ -121,9 +122,11 @@ class Snapshot(Objects):
                     0.0,
                 )
             )
+        private = self.schemas.get(SHOWN_TEMPORARY_SCHEMA)
+        kept = [(*row, "t" if row[2] == private else "p") for row in rows]
         return arrow(
-            "pg_catalog.pg_class", varying, rows, reloftype=0, relowner=oids.OWNER, reltablespace=0,
-            relallvisible=0, relisshared=False, relpersistence="p", relrowsecurity=False,
+            "pg_catalog.pg_class", varying, kept, reloftype=0, relowner=oids.OWNER, reltablespace=0,
+            relallvisible=0, relisshared=False, relrowsecurity=False,
             relforcerowsecurity=False, relispopulated=True, relispartition=False,
             relhassubclass=False, relrewrite=0, relfrozenxid=0, relminmxid=0,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from branching.ddl.model import Name
 from branching.errors import BoughError
 from branching.model import Column, Table, View
 from branching.model import Sequence as CatalogSequence
-from branching.names import quote
+from branching.names import may_be_temporary, quote
 from proxy.copying import CopyColumn, CopyOptions, CopyReader, read_options
 from proxy.copying.options import check_columns
 from proxy.copying.spool import Spool
@@ -190,7 +190,7 @@ def relation_named(session: Session, name: Name, direction: str) -> Table | None
     """The table a COPY names; None if the branch has no relation of that name."""
     connection = session.connection
     assert connection is not None
-    if name.catalog is None and name.schema in (None, "pg_temp") and name.name in connection.temporary:
+    if name.catalog is None and may_be_temporary(name.schema) and name.name in connection.temporary:
         return connection.temporary[name.name]
     found = connection.scope().find(name)
     relation = None if found is None else found[2]

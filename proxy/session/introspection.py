@@ -15,7 +15,7 @@ from branching.ddl import model as ddl_model
 from branching.diff import rows as diff_rows
 from branching.errors import BoughError
 from branching.model import Catalog, Column, Schema, Table
-from branching.names import CATALOG_DATABASE, is_pin
+from branching.names import CATALOG_DATABASE, SHOWN_TEMPORARY_SCHEMA, is_pin
 from branching.resolve import table_name
 from proxy.catalog.context import Backend, BranchSchema, Context, Database, Role
 from proxy.catalog.rewrite import Rewritten
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 VOID = BY_NAME.get("void", from_engine("VARCHAR"))
 _FIRST_BRANCH_OID = 20000
 # ids that no object of a branch comes to: see docs/design/catalog.md
-_TEMPORARY_SCHEMA, _TEMPORARY_ID = "pg_temp_1", 262_100
+_TEMPORARY_ID = 262_100
 _Shown = tuple[tuple[Catalog, Mapping[str, Table]], Catalog]
 _TEMPORARY: WeakKeyDictionary[Connection, _Shown] = WeakKeyDictionary()
 _DECLARED = frozenset({"jsonb", "varchar", "bpchar", "name", "oid", "char"})
@@ -109,10 +109,10 @@ def _with_temporary(connection: Connection) -> Catalog:
     kept = _TEMPORARY.get(connection)
     if kept is not None and kept[0][0] is key[0] and kept[0][1] is key[1]:
         return kept[1]
-    catalog = key[0].with_object(Schema(_TEMPORARY_ID, _TEMPORARY_SCHEMA))
+    catalog = key[0].with_object(Schema(_TEMPORARY_ID, SHOWN_TEMPORARY_SCHEMA))
     for number, (name, table) in enumerate(key[1].items(), 1):
         catalog = catalog.with_object(
-            Table(_TEMPORARY_ID - number, _TEMPORARY_SCHEMA, name, table.columns, table.constraints)
+            Table(_TEMPORARY_ID - number, SHOWN_TEMPORARY_SCHEMA, name, table.columns, table.constraints)
         )
     _TEMPORARY[connection] = key, catalog
     return catalog

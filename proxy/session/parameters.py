@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from branching.errors import BoughError
 from branching.model import Catalog, Table, View
+from branching.names import may_be_temporary
 from branching.resolve import schema_name
 from proxy.commands import VIEWS
 from proxy.session.views import SCHEMA
@@ -27,7 +28,7 @@ def columns_of(
     """Column types of a relation by the name a statement uses; temporary tables come first."""
 
     def find(schema: str | None, name: str) -> dict[str, str] | None:
-        if temporary and schema in (None, "pg_temp") and name in temporary:
+        if temporary and may_be_temporary(schema) and name in temporary:
             return {column.name: column.type for column in temporary[name].columns}
         if schema == SCHEMA:
             return dict(VIEWS[name]) if name in VIEWS else None
@@ -44,7 +45,7 @@ def key_of(catalog: Catalog, path: Sequence[str], temporary: Mapping[str, Table]
     """The primary key of a table by the name a statement uses."""
 
     def find(schema: str | None, name: str) -> tuple[str, ...]:
-        if temporary and schema in (None, "pg_temp") and name in temporary:
+        if temporary and may_be_temporary(schema) and name in temporary:
             return ()
         for place in [schema_name(schema)] if schema else [schema_name(item) for item in path]:
             relation = catalog.find(place, name)

@@ -26,6 +26,7 @@ def test_one_hides_a_table_of_its_name_and_takes_none_of_its_rows(
         connection.execute(f"UPDATE public.{name} SET v = v || '!' WHERE id = 2")
         assert connection.execute(f"SELECT * FROM {name}").fetchall() == [(7, "passing")]
         assert connection.execute(f"SELECT * FROM pg_temp.{name}").fetchall() == [(7, "passing")]
+        assert connection.execute(f"SELECT * FROM pg_temp_1.{name}").fetchall() == [(7, "passing")]
         lasting = [(1, "lasting"), (2, "lasting!")]
         assert connection.execute(f"SELECT * FROM public.{name} ORDER BY id").fetchall() == lasting
         assert other.execute(f"SELECT * FROM {name} ORDER BY id").fetchall() == lasting
@@ -67,6 +68,9 @@ def test_the_session_finds_the_columns_of_its_own(server: ThreadServer, place: s
         assert other.execute(query, (name,)).fetchall() == []
         connection.execute(f"ALTER TABLE {name} DROP COLUMN v")
         assert connection.execute(query, (name,)).fetchall() == [("id", "integer")]
+        kind = "SELECT table_type, relpersistence FROM information_schema.tables JOIN pg_class ON relname = table_name"
+        shown = connection.execute(f"{kind} WHERE table_name = %s", (name,)).fetchall()
+        assert shown == [("LOCAL TEMPORARY", "t")]
         assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
         connection.execute(f"DROP TABLE {name}")
         assert connection.execute(query, (name,)).fetchall() == []

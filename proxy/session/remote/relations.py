@@ -20,7 +20,7 @@ from sqlglot import exp
 
 from branching.ddl import model as ddl_model
 from branching.errors import BoughError
-from branching.names import CATALOG_DATABASE
+from branching.names import CATALOG_DATABASE, may_be_temporary
 from branching.resolve import schema_name
 from migration.connectors.base import Path
 from migration.datasources.datasource import LOCAL
@@ -267,7 +267,7 @@ def refuse_temporary(session: Session, tree: exp.Expr, what: str) -> None:
     """0A000 for a temporary table: it is the session's alone, and one of the branch under its name is not meant."""
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for node in tree.find_all(exp.Table):
-        if isinstance(node.this, exp.Identifier) and folded(node.args.get("db")) in ("", "pg_temp"):
+        if isinstance(node.this, exp.Identifier) and may_be_temporary(folded(node.args.get("db")) or None):
             name = folded(node.this)
             if name not in named and node.args.get("catalog") is None:
                 refuse_temporary_name(session, name, what)
