@@ -14,10 +14,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from branching.errors import BoughError
 from proxy.units import parse_duration
+from proxy.zones import posix_minutes, zone_name
 
 SERVER_VERSION = "15.10"
 SERVER_VERSION_NUMBER = "150010"
@@ -127,10 +128,14 @@ def _time_zone(value: str) -> str:
     except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         raise _refuse(value, "It takes a zone name such as Europe/Berlin or UTC.") from None
     except KeyError:
-        offset = re.fullmatch(r"<?([+-]?\d{1,2})>?(?::?00)?", name)
-        if offset and abs(int(offset[1])) <= 14:  # POSIX and ISO signs differ; Etc/GMT-2 is +02
-            hours = int(offset[1])
-            return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
+        # a bare number counts hours eastwards, an offset with minutes or a name is POSIX' and counts westwards
+        is_number = re.fullmatch(r"[+-]?\d{1,2}", name) is not None
+        minutes = int(name) * 60 if is_number else posix_minutes(name)
+        if minutes is not None and (zone := zone_name(minutes)) is not None:
+            return zone
+        folded = name.lower()
+        if (zone := next((key for key in available_timezones() if key.lower() == folded), None)) is not None:
+            return zone
         raise _refuse(value, "It takes a zone name such as Europe/Berlin or UTC.") from None
 
 

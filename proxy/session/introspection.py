@@ -30,6 +30,7 @@ from proxy.session.outcome import Columns, described, of_shown
 from proxy.session.parameters import columns_of, key_of
 from proxy.session.remote.relations import refuse_in_definition
 from proxy.sql.grouping import with_determined
+from proxy.sql.jsonb import is_jsonb
 from proxy.sql.literals import in_definition
 from proxy.sql.operators import with_operators
 from proxy.sql.texts import with_texts
@@ -193,25 +194,33 @@ def _depends(node: exp.Expr, parameter: str) -> BoughError:
     )
 
 
-def declared_types(session: Session, tree: exp.Expr) -> Sequence[str | None]:
-    """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``), place for place;
-    none where it is not certain which column stands at which place."""
+def declared_types(session: Session, tree: exp.Expr, parsed: exp.Expr | None) -> Sequence[str | None]:
+    """Declared types of result columns that are plain columns of tables (``jsonb``, ``varchar(10)``), or jsonb to
+    Postgres by what ``parsed`` says, place for place; none where it is not certain which column stands where."""
     if not isinstance(tree, exp.Select) or session.connection is None:
         return ()
     from_ = tree.args.get("from_")
     joins = tree.args.get("joins") or []
     nodes = ([from_.this] if from_ is not None else []) + [join.this for join in joins]
     sources = {node.alias_or_name.lower(): _declarations(session, tree, node) for node in nodes}
-    if not any(type_ for known in sources.values() for _, type_ in known or ()):
+    written = parsed.expressions if isinstance(parsed, exp.Select) else []
+    if len(written) != len(tree.expressions):
+        written = []
+    if not any(not isinstance(item.unalias(), (exp.Column, exp.Literal)) for item in written) and not any(
+        type_ for known in sources.values() for _, type_ in known or ()
+    ):
         return ()
     plain = len(nodes) == len(sources) and not any(
         join.args.get("using") or join.args.get("method") or join.kind.upper() in ("SEMI", "ANTI")
         for join in joins
     )
     types: list[str | None] = []
-    for item in tree.expressions:
+    for at, item in enumerate(tree.expressions):
         if not item.is_star:
-            types.append(_declared(item.unalias(), sources))
+            known = _declared(item.unalias(), sources)
+            if known is None and written and is_jsonb(written[at], lambda column: _declared(column, sources)):
+                known = "jsonb"
+            types.append(known)
             continue
         star = item.this if isinstance(item, exp.Column) else item
         table = item.table.lower() if isinstance(item, exp.Column) else None

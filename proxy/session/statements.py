@@ -168,7 +168,7 @@ class Statements:
         result = connection.describe(tree, functions.with_fractions(tree, values))
         if result is None:
             return None
-        known = known or introspection.declared_types(self._session, tree)
+        known = known or introspection.declared_types(self._session, tree, prepared.parsed.tree)
         shown = described(result, known)
         if not elsewhere and not mentions.commands:  # nobody tells us when a table changes over there
             statement.columns, statement.described = shown, connection.catalog
@@ -337,7 +337,7 @@ class Statements:
                 )
         if not known and prepared.kind is Kind.SELECT:
             kept = None if mentions.commands else prepared.parsed.text
-            known = self._declared(kept, tree)
+            known = self._declared(kept, tree, prepared.parsed.tree)
         describes = prepared.kind is Kind.DESCRIBE
         wire = None if formats is None or describes else wire_formats(formats, known)
         result = connection.execute(tree, used, wire, key)
@@ -355,7 +355,7 @@ class Statements:
         outcome.keep = (keep, tree)
         return utility.named_sequences(session, outcome) if describes else outcome
 
-    def _declared(self, text: str | None, tree: exp.Expr) -> Sequence[str | None]:
+    def _declared(self, text: str | None, tree: exp.Expr, parsed: exp.Expr | None) -> Sequence[str | None]:
         """Declared types of the columns, found once per text (if there is one) and catalog."""
         connection = self._session.connection
         assert connection is not None
@@ -364,7 +364,7 @@ class Statements:
         if kept is None or kept[0] is not catalog:
             if len(self._known) > _KEPT_ANALYSES:
                 self._known.clear()
-            kept = (catalog, introspection.declared_types(self._session, tree))
+            kept = (catalog, introspection.declared_types(self._session, tree, parsed))
             if text is not None:
                 self._known[text] = kept
         return kept[1]

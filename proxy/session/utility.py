@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from branching.ddl.model import Name
 from branching.errors import BoughError
+from branching.model import Table
 from branching.resolve import undefined
 from proxy.session import copy, functions
 from proxy.session.outcome import Columns, Outcome, done, table
@@ -111,6 +112,8 @@ def run(session: Session, prepared: Prepared, values: Sequence[Any]) -> Outcome:
             check_places(session, [name.catalog] if name.catalog is not None else [])
             refuse_name(session, name, _ELSEWHERE.get(kind, ""))
             _refuse_missing(session, name)
+        for name, column in what.columns if isinstance(what, s.Maintenance) else ():
+            _refuse_unknown(session, name, column)
         return done(_IDLE[kind])
     if isinstance(what, s.Copy):
         return copy.run(session, what)
@@ -124,6 +127,15 @@ def _refuse_missing(session: Session, name: Name) -> None:
     is_systems = name.schema in _SYSTEM or (name.schema is None and name.name.startswith("pg_"))
     if not (is_systems or scope.is_temporary(name) or scope.find(name)):
         raise undefined(name)
+
+
+def _refuse_unknown(session: Session, name: Name, column: str) -> None:
+    """42703 for a column that a table of the branch does not have."""
+    assert session.connection is not None
+    found = session.connection.scope().find(name)
+    table = found[2] if found is not None else None
+    if isinstance(table, Table) and column not in [item.name for item in table.columns]:
+        raise BoughError("42703", f'column "{column}" of relation "{name.name}" does not exist')
 
 
 def _reset(session: Session, name: str | None) -> None:

@@ -114,6 +114,7 @@ PATTERNS: tuple[_Pattern, ...] = (
     # values
     _p(r"value too long for type [\w ]+\(\d+\)", "22001", lambda m: m.group(0)),
     _p(r"[Dd]ivision by zero", "22012", "division by zero"),
+    _p(r"Unknown TimeZone '(?P<zone>.*?)'", "22023", lambda m: f'time zone "{m["zone"]}" not recognized'),
     _p(r"date/time field value out of range|field value out of range", "22008"),
     _p(r"invalid (?:date|timestamp|time|interval) (?:field )?format: \"(?P<v>.*?)\"", "22007",
        lambda m: f'invalid input syntax for type {_kind_in(m.group(0))}: "{m["v"]}"'),
@@ -124,6 +125,9 @@ PATTERNS: tuple[_Pattern, ...] = (
        "a negative number raised to a non-integer power yields a complex result"),
     _p(r"zero raised to a negative power is undefined", "2201F", "zero raised to a negative power is undefined"),
     _p(r"negative substring length not allowed", "22011", "negative substring length not allowed"),
+    _p(r"field position must not be zero", "22023", "field position must not be zero"),
+    _p(r"cannot replace existing key", "22023", "cannot replace existing key"),
+    _p(r"index (?P<i>-?\d+) out of valid range, 0\.\.(?P<n>-?\d+)", "2202E", lambda m: m.group(0)),
     _p(r"unrecognized encoding: \"(?P<v>.*?)\"", "22023", lambda m: f'unrecognized encoding: "{m["v"]}"'),
     _p(r"string '(?P<v>invalid input syntax for type \w+: \".*?\")' to", "22P02", lambda m: m["v"]),
     _p(r"Could not (?:convert|parse) string '(?P<v>.*?)' to (?P<t>[\w ()]+)", "22P02",

@@ -15,11 +15,12 @@ from typing import cast
 from sqlglot import exp
 
 from branching.ddl.model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
+from proxy.sql.expression_types import TEXT
 from proxy.sql.interval_text import engine_text
 from proxy.sql.numbers import IS_NUMBER, NUMBER, NUMBERS, check_number
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 from proxy.sql.parse import Parsed
-from proxy.sql.rules.types import ERA, clock_text, types
+from proxy.sql.rules.types import ENDS_IN_WORD, ERA, clock_text, types
 
 _WORDS = ("now", "today", "tomorrow", "yesterday", "on", "off")
 _CLOCK = r"\s*\d{1,2}:\d\d[:.\d]*\s*(?:[-+][:\d]+|Z|UTC|GMT)\s*"  # with an offset
@@ -32,7 +33,7 @@ _PARTS = (
 )
 MAY_DIFFER = re.compile(
     rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|{_SPACED}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}"
-    r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'",
+    r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'|:\d\d[\d.]* ?[a-z][\w/+-]+\s*'|\bfrom\s*\(\s*values|\bunion\b",
     re.IGNORECASE,
 )
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
@@ -117,6 +118,9 @@ def _wanted(literal: exp.Literal, in_place: TypesInPlace) -> str | None:
     """The type a string is to be cast to, if the engine would read it otherwise."""
     if isinstance(literal.parent, exp.Cast):
         return None
+    beside = in_place.beside(literal)
+    if beside is not None and beside != TEXT:
+        return beside
     type_ = in_place.of(literal) if _may_differ(literal.name) else None
     return type_ if type_ is not None and _differs(literal.name, type_) else None
 
@@ -133,6 +137,7 @@ def _may_differ(text: str) -> bool:
         or _IS_SPACED.fullmatch(text) is not None
         or _HAS_PARTS.match(f"{text}'") is not None
         or ERA.fullmatch(text) is not None
+        or ENDS_IN_WORD.fullmatch(text) is not None
     )
 
 
@@ -154,7 +159,5 @@ def _differs(text: str, type_: str) -> bool:
         return engine_text(text) != text
     if type_ == "BOOLEAN":
         return folded in ("on", "off")
-    special = (
-        folded in _WORDS[:4] or ERA.fullmatch(text) is not None or _IS_SPACED.fullmatch(text) is not None
-    )
+    special = folded in _WORDS[:4] or any(form.fullmatch(text) for form in (ERA, ENDS_IN_WORD, _IS_SPACED))
     return type_ in _MOMENTS and special

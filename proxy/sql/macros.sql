@@ -25,6 +25,7 @@ CREATE OR REPLACE MACRO bough_fn.initcap(s) AS array_to_string(list_transform(re
 CREATE OR REPLACE MACRO bough_fn.substring(s, start) AS substring(s, greatest(start, 1)), (s, start, n) AS CASE WHEN n < 0 THEN CAST(CAST('negative substring length not allowed' AS INTEGER) AS VARCHAR) ELSE substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0)) END;
 CREATE OR REPLACE MACRO bough_fn.substring_of(s, start, n) AS substring(s, greatest(start, 1), greatest(least(start, 1) + n - 1, 0));
 CREATE OR REPLACE MACRO bough_fn.substring_match(s, p) AS CASE WHEN NOT regexp_matches(s, p) THEN NULL WHEN regexp_matches(p, '(^|[^\\])\([^?]') THEN regexp_extract(s, p, 1) ELSE regexp_extract(s, p) END;
+CREATE OR REPLACE MACRO bough_fn.split_part(s, d, n) AS CASE WHEN n = 0 THEN CAST(CAST('field position must not be zero' AS INTEGER) AS VARCHAR) WHEN d = '' THEN CASE WHEN s IS NULL OR n IN (1, -1) THEN s ELSE '' END ELSE split_part(s, d, n) END;
 CREATE OR REPLACE MACRO bough_fn.overlay(s, r, start) AS left(s, start - 1) || r || substring(s, start + length(r)), (s, r, start, n) AS left(s, start - 1) || r || substring(s, start + n);
 CREATE OR REPLACE MACRO bough_fn.lpad(s, n) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) ELSE lpad(s, n::INTEGER, ' ') END, (s, n, f) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) WHEN f = '' THEN s ELSE lpad(s, n::INTEGER, f) END;
 CREATE OR REPLACE MACRO bough_fn.rpad(s, n) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) ELSE rpad(s, n::INTEGER, ' ') END, (s, n, f) AS CASE WHEN n < length(s) THEN left(s, greatest(n, 0)) WHEN f = '' THEN s ELSE rpad(s, n::INTEGER, f) END;
@@ -123,7 +124,11 @@ CREATE OR REPLACE MACRO bough_fn.zoneds_json(a) AS list_transform(a, lambda x: b
 -- dates
 CREATE OR REPLACE MACRO bough_fn.interval_over(i, n) AS "/"(i, n);
 CREATE OR REPLACE MACRO bough_fn.date_trunc(f, x DATE) AS date_trunc(f, x)::TIMESTAMPTZ, (f, x) AS date_trunc(f, x);
+-- what a zone that is an offset makes of it; the era of a text stands behind the date to the engine, which passes over zones
+CREATE OR REPLACE MACRO bough_fn.at_offset(i, x) AS timezone('UTC', x) + i * CASE typeof(x) WHEN 'TIMESTAMP' THEN -1 ELSE 1 END;
+CREATE OR REPLACE MACRO bough_fn.moment_text(s) AS CASE WHEN regexp_matches(s, '(?i)(bc|ad)\s*$') THEN regexp_replace(s, '(?i)^\s*(\d{4,6}-\d\d?-\d\d?)[tT]?(.*?)\s*(bc|ad)\s*$', CASE WHEN regexp_matches(s, '(?i)bc\s*$') THEN '\1 (BC) \2' ELSE '\1 \2' END) WHEN regexp_matches(s, '[A-Za-z]{2,}\s*$') AND s::TIMESTAMPTZ IS NULL THEN NULL ELSE s END;
 CREATE OR REPLACE MACRO bough_fn.part(f, x) AS CASE lower(f) WHEN 'epoch' THEN epoch(x)::DOUBLE WHEN 'second' THEN date_part('microseconds', x) / 1e6 WHEN 'seconds' THEN date_part('microseconds', x) / 1e6 WHEN 'millisecond' THEN date_part('microseconds', x) / 1e3 WHEN 'milliseconds' THEN date_part('microseconds', x) / 1e3 ELSE date_part(f, x)::DOUBLE END;
+CREATE OR REPLACE MACRO bough_fn.time_minus(a, b) AS to_microseconds(epoch_us(a) - epoch_us(b));
 CREATE OR REPLACE MACRO bough_fn.date_bin(i, x, origin) AS time_bucket(i, x, origin);
 -- there is no year 0: -1 is 1 BC, which the engine counts as 0
 CREATE OR REPLACE MACRO bough_fn.era_year(y) AS CASE WHEN y > 0 THEN y WHEN y < 0 THEN y + 1 WHEN y = 0 THEN error('date field value out of range: 0')::INTEGER END;

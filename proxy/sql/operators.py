@@ -14,7 +14,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from branching.errors import BoughError
-from proxy.sql.array_text import parse_array
+from proxy.sql.array_operators import containing, from_the_end, joined, listed, overlapping, subscript
 from proxy.sql.expression_types import TEXT, engine_name
 from proxy.sql.json_values import with_values, written
 from proxy.sql.macros import call, function
@@ -23,15 +23,19 @@ from proxy.sql.parameters import ColumnsOf, TypesInPlace
 MAY_MATTER = re.compile(
     r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|@>|<@|&&|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat"
     r"|format\s*\(|to_char|array_to_string|generate_series|\bsum\s*\(\s*(?:min|max)\b"
-    r"|\btime\b|(?:::|\bas\b)\s*(?:int|bigint|smallint)",
+    r"|\btime|[-+*]\s*[\d(]|\d\)?\s*[-+*]|\w\s*-\s*\w|(?:::|\bas\b)\s*(?:int|bigint|smallint|date|timestamp)",
     re.IGNORECASE,
 )
 _JSON, _INTERVAL, _ZONED = "JSON", "INTERVAL", "TIMESTAMP WITH TIME ZONE"
 _SPELLED = ("DOUBLE", "FLOAT", _INTERVAL, "BLOB", "DECIMAL(38,10)")
+_MOMENTS = ("DATE", "TIMESTAMP", _ZONED)
 _WHOLE = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 _OPERATORS = (
     exp.DPipe,
     exp.Sub,
+    exp.Add,
+    exp.Mul,
+    exp.AtTimeZone,
     exp.IntDiv,
     exp.Anonymous,
     exp.Cast,
@@ -75,7 +79,7 @@ def _pipe(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     lists = [kind for kind in kinds if kind is not None and kind.endswith("[]")]
     if not lists:
         return None
-    sides = [_listed(side, lists[0]) or side.copy() for side in (left, right)]
+    sides = [listed(side, lists[0]) or side.copy() for side in (left, right)]
     are_lists = [
         kind in lists or sides[at] != side
         for at, (kind, side) in enumerate(zip(kinds, (left, right), strict=True))
@@ -100,18 +104,12 @@ def _is_json(side: exp.Expr) -> bool:
     return True
 
 
-def _listed(side: exp.Expr, type_: str) -> exp.Expr | None:
-    """NULL, or a text without a type, beside an array: an array."""
-    if isinstance(side, exp.Null):
-        return exp.cast(side.copy(), type_, dialect="duckdb")
-    if isinstance(side, exp.Literal) and side.is_string:
-        return exp.cast(parse_array(side.name), type_, dialect="duckdb")
-    return None
-
-
 def _minus(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    if types.of_expression(node.this) != _JSON:
-        return None
+    kind = types.of_expression(node.this)
+    if kind == "TIME" == types.of_expression(node.expression):
+        return call("time_minus", node.this.copy(), node.expression.copy())
+    if kind != _JSON:
+        return _small(node, types)
     return call("json_minus", node.this.copy(), node.expression.copy())
 
 
@@ -164,51 +162,23 @@ def _equal(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     return type(node)(this=left, expression=right)
 
 
-def _subscript(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    """A subscript below 1 names no element, where the engine counts from the end."""
-    if len(node.expressions) != 1 or not (types.of_expression(node.this) or "").endswith("[]"):
-        return None
-    place = node.expressions[0]
-    if not isinstance(place, exp.Slice):
-        if isinstance(place, exp.Literal):
-            return None
-        above = exp.If(
-            this=exp.GT(this=exp.Paren(this=place.copy()), expression=exp.Literal.number(0)),
-            true=place.copy(),
-        )
-        return function("list_extract", node.this.copy(), exp.Case(ifs=[above]))
-    bounds = [place.this, place.expression]
-    if all(bound is None or isinstance(bound, exp.Literal) for bound in bounds):
-        return None
-    least = [_at_least(bound, number) for bound, number in zip(bounds, (1, 0), strict=True)]
-    return function(
-        "list_slice",
-        node.this.copy(),
-        least[0] or exp.Literal.number(1),
-        least[1] or exp.Literal.number(2**31 - 1),
-    )
-
-
-def _at_least(bound: exp.Expr | None, number: int) -> exp.Expr | None:
-    if bound is None or isinstance(bound, exp.Literal):
-        return bound.copy() if bound is not None else None
-    low = exp.Literal.number(number)
-    below = exp.If(this=exp.LT(this=exp.Paren(this=bound.copy()), expression=low), true=low.copy())
-    return exp.Case(ifs=[below], default=bound.copy())
-
-
 def _cast(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     """The time of day of a timestamp with time zone, which the engine does not cast; a text with a point is no integer,
-    where the engine rounds it."""
+    where the engine rounds it; the engine passes over an era and any word behind a moment."""
     assert isinstance(node, exp.Cast)
     to = engine_name(node.to)
-    if isinstance(node, exp.TryCast) or to not in ("TIME", *_WHOLE):
+    if isinstance(node, exp.TryCast) or to not in ("TIME", *_MOMENTS, *_WHOLE):
         return None
     type_ = types.of_expression(node.this)
     if to == "TIME" and type_ == _ZONED:
         local = exp.cast(node.this.copy(), "TIMESTAMP", dialect="duckdb")
         return exp.cast(local, "TIME", dialect="duckdb")
-    if to in _WHOLE and type_ == TEXT and not isinstance(node.this.unnest(), exp.Literal):
+    if type_ != TEXT or isinstance(node.this.unnest(), exp.Literal):
+        return None
+    if to in _MOMENTS:
+        node.set("this", call("moment_text", node.this.copy()))
+        return node
+    if to in _WHOLE:
         node.set("this", call("whole_text", node.this.copy(), exp.Literal.string(_WHOLE[to])))
         return node
     return None
@@ -225,6 +195,28 @@ def _date_trunc(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
         return None
     zoned = exp.cast(arguments[1].copy(), _ZONED, dialect="duckdb")
     return function("date_trunc", arguments[0].copy(), zoned)
+
+
+def _zone_of_date(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A date in another zone is the moment it begins here, where the engine takes it for the beginning there."""
+    at = 1 if isinstance(node, exp.Anonymous) else 0
+    parts = node.expressions if at else [node.this]
+    if len(parts) <= at or types.of_expression(parts[at]) != "DATE":
+        return None
+    parts[at].replace(exp.cast(parts[at].copy(), _ZONED, dialect="duckdb"))
+    return node
+
+
+def _small(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A constant is an integer, where the engine takes one for a smallint beside a smallint."""
+    for one, other in ((node.this, node.expression), (node.expression, node.this)):
+        number = one.this if isinstance(one, (exp.Neg, exp.Paren)) else one
+        is_whole = isinstance(number, exp.Literal) and not number.is_string and number.name.isdecimal()
+        if is_whole and types.of_expression(other) in ("SMALLINT", "TINYINT"):
+            width = "INTEGER" if int(number.name) < 2**31 else "BIGINT"
+            one.replace(exp.cast(one.copy(), width, dialect="duckdb"))
+            return node
+    return None
 
 
 def _round(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
@@ -291,31 +283,6 @@ def _truth(item: exp.Expr) -> exp.Expr:
     return exp.Case(ifs=arms)
 
 
-def _typed_lists(sides: list[exp.Expr], types: TypesInPlace) -> list[exp.Expr] | None:
-    """Two sides, a text without a type as an array beside an array; None if there is none."""
-    kind = next((kind for side in sides if (kind := types.of_expression(side) or "").endswith("[]")), None)
-    if kind is None or not any(isinstance(side, exp.Literal) for side in sides):
-        return None
-    return [_listed(side, kind) or side.copy() for side in sides]
-
-
-def _containing(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    sides = _typed_lists(node.expressions, types) if isinstance(node.parent, exp.Dot) else None
-    return exp.Anonymous(this=node.name, expressions=sides) if sides else None
-
-
-def _overlapping(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    sides = _typed_lists([node.this, node.expression], types)
-    return exp.ArrayOverlaps(this=sides[0], expression=sides[1]) if sides else None
-
-
-def _joined(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
-    if not isinstance(node.parent, exp.Dot) or types.of_expression(node.expressions[0]) != "BOOLEAN[]":
-        return None
-    arguments = [call("truths", node.expressions[0].copy()), *[item.copy() for item in node.expressions[1:]]]
-    return exp.Anonymous(this=node.name, expressions=arguments)
-
-
 def _collected(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     """Whole rows that are collected for json: their times are written there."""
     above = node.parent
@@ -344,13 +311,16 @@ Change = Callable[[exp.Expr, TypesInPlace], exp.Expr | None]
 _CHANGES: dict[type[exp.Expr], Change] = {
     exp.DPipe: _pipe,
     exp.Sub: _minus,
+    exp.Add: _small,
+    exp.Mul: _small,
+    exp.AtTimeZone: _zone_of_date,
     exp.IntDiv: _over,
     exp.Sum: _sum,
     exp.ExplodingGenerateSeries: _series,
     exp.Anonymous: _call,
-    exp.Bracket: _subscript,
+    exp.Bracket: subscript,
     exp.Cast: _cast,
-    exp.ArrayOverlaps: _overlapping,
+    exp.ArrayOverlaps: overlapping,
     exp.EQ: _equal,
     exp.NEQ: _equal,
 }
@@ -361,8 +331,11 @@ _FUNCTIONS: dict[str, Change] = {
     "strftime": _interval_text,
     "concat": _concat,
     "concat_ws": _concat,
-    "array_to_string": _joined,
-    "contains": _containing,
+    "array_to_string": joined,
+    "contains": containing,
+    "list_extract": from_the_end,
+    "timezone": _zone_of_date,
+    "at_offset": _zone_of_date,
     "row_to_json": with_values,
     "to_json": with_values,
     "array_to_json": with_values,

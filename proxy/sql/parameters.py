@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from sqlglot import exp
 
+from proxy.sql.beside import beside, of_rows
 from proxy.sql.expression_types import TEXT, engine_name, expression_type, is_exact
 from proxy.sql.parse import Parsed
 
@@ -75,6 +76,10 @@ class TypesInPlace:
     def of(self, node: exp.Expr) -> str | None:
         """The engine's type; None if nothing tells."""
         return _type_of(node, self._scope)
+
+    def beside(self, node: exp.Expr) -> str | None:
+        """The type of what stands at its place in the other rows of VALUES, or the other parts of a UNION."""
+        return beside(node, self._scope)
 
     def of_expression(self, node: exp.Expr) -> str | None:
         """The engine's type of an expression itself; None if it is not known."""
@@ -180,6 +185,8 @@ class _CertainColumns(_Columns):
         """The type of a column of a source, '' if it has none of that name; None if nobody knows."""
         if isinstance(source, exp.Subquery):
             return self._of_named(source, name)
+        if isinstance(source, exp.Values):
+            return of_rows(source, name, self)
         if not isinstance(source, exp.Table):
             return None
         if source.name.lower() in self._names:
@@ -315,7 +322,7 @@ def _type_of(parameter: exp.Expr, scope: _Columns) -> str | None:
     if isinstance(parent, (exp.And, exp.Or, exp.Not, exp.Where)):
         return "BOOLEAN"
     if isinstance(parent, (exp.Tuple, exp.Select)):
-        return _inserted(node, parent, scope)
+        return _inserted(node, parent, scope) or beside(node, scope)
     if isinstance(parent, exp.Anonymous):
         signature = _FUNCTIONS.get(parent.name.lower(), ())
         at = next((i for i, argument in enumerate(parent.expressions) if argument is node), 99)

@@ -238,6 +238,7 @@ class Maintenance:
     """VACUUM, ANALYZE, CHECKPOINT, REINDEX, LOCK: names only."""
 
     tables: tuple[Name, ...] = ()
+    columns: tuple[tuple[Name, str], ...] = ()  # those that are named, with their tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ _ENGINE_ONLY = {
     D.TIMESTAMP_S, D.TIMESTAMP_MS, D.TIMESTAMP_NS, D.NULL, D.UNKNOWN, D.VARIANT,
 }  # fmt: skip
 
+_WITHOUT_MODIFIERS = {
+    D.BOOLEAN, D.SMALLINT, D.TINYINT, D.INT, D.BIGINT, D.INT128, D.DOUBLE, D.TEXT, D.NAME, D.BINARY,
+    D.VARBINARY, D.BLOB, D.DATE, D.UUID, D.JSON, D.JSONB, D.XML, D.INET,
+}  # fmt: skip
+
 
 def named(type_: exp.DataType) -> str | None:
     """The bare lower-case name of a type that sqlglot does not know (``regclass``), else None."""
@@ -102,8 +107,18 @@ def engine_type(type_: exp.DataType) -> exp.DataType:
             _check_numeric(type_)
             return type_.copy()
         return exp.DataType.build(f"DECIMAL{BARE_NUMERIC}", dialect="duckdb")
-    if (name := named(type_)) is not None and name in _NAMED:
+    name = named(type_)
+    if name in _NAMED and (not type_.expressions or name in ("bpchar", "char")):
         return exp.DataType.build(_NAMED[name][0], dialect="duckdb")
+    if type_.expressions and (this in _WITHOUT_MODIFIERS or name in _NAMED):
+        if this == D.TINYINT:
+            raise BoughError(
+                "42704",
+                'type "tinyint" does not exist with a length',
+                hint="Use boolean or smallint; tinyint without a length is the engine's type of one byte.",
+            )
+        spelled = name or _TYPES[this][1]
+        raise BoughError("42601", f'type modifier is not allowed for type "{spelled}"')
     if this in _TYPES:
         return exp.DataType.build(_TYPES[this][0], dialect="duckdb")
     if this == D.USERDEFINED:

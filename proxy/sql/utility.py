@@ -201,7 +201,12 @@ def _explain(node: Any, text: str, offset: int) -> Read:
 
 def _vacuum(node: Any, text: str, offset: int) -> Read:
     tables = tuple(name_of(item.relation) for item in node.rels or ())
-    return _plain(Kind.VACUUM if node.is_vacuumcmd else Kind.ANALYZE, st.Maintenance(tables))
+    columns = tuple(
+        (name, column.sval)
+        for name, item in zip(tables, node.rels or (), strict=True)
+        for column in item.va_cols or ()
+    )
+    return _plain(Kind.VACUUM if node.is_vacuumcmd else Kind.ANALYZE, st.Maintenance(tables, columns))
 
 
 def _reindex(node: Any, text: str, offset: int) -> Read:

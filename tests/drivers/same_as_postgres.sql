@@ -217,3 +217,35 @@ SELECT jb ?| ARRAY['a', 'z'], jb ?& ARRAY['a','b'], jb ?| '{a,z}', jb ?| '{a,z}'
 SELECT jsonb_agg(i ORDER BY id), json_agg(i ORDER BY id DESC), jsonb_agg(i ORDER BY id) FILTER (WHERE i > 0) FROM odd
 SELECT jsonb_agg(s), jsonb_agg(DISTINCT s), jsonb_agg(n ORDER BY n), jsonb_object_agg(id, s) FROM odd
 SELECT jsonb_agg(o.i ORDER BY o.id ASC) AS j FROM odd o
+-- moments: eras in texts, rows of VALUES and parts of a UNION; zones that are abbreviations and offsets
+SELECT x::text FROM (VALUES (timestamp '2024-01-01'), ('0044-03-15 10:00:00 BC')) v(x)
+SELECT x::text FROM (VALUES ('0044-03-15 10:00:00 BC'), (timestamp '2024-01-01')) v(x)
+SELECT x::text FROM (VALUES (date '2024-01-01'), ('0044-03-15 BC')) v(x)
+SELECT timestamp '2024-01-01' AS x UNION ALL SELECT '0044-03-15 10:00:00 BC'
+SELECT x::timestamp::text, x::timestamptz::text FROM (VALUES ('0044-03-15 10:00:00 BC'::text), ('2024-01-05 10:00 AD'), (NULL)) v(x)
+SELECT x::date::text FROM (VALUES ('0044-03-15 BC'::text)) v(x)
+SELECT '2020-07-15 10:00:00 BST'::timestamptz, '2020-07-15 10:00:00 CET'::timestamptz, '2020-07-15 10:00:00 IST'::timestamptz, '2020-07-15 10:00:00 PST'::timestamptz, '2020-07-15 10:00 PM'::timestamp, '2020-07-15 12:30:00 AM'::timestamptz, '2020-07-15T10:00:00 ACST'::timestamptz, '2020-03-15 10:00:00 Europe/Berlin'::timestamp, '2020-03-15 10:00:00 CET'::timestamp
+SELECT '2020-03-15 10:00:00 Europe/Nowhere'::timestamptz
+SELECT '2020-03-15 10:00:00 Europe/Nowhere'::timestamp
+SELECT tz AT TIME ZONE 'BST', ts AT TIME ZONE 'bst', dt AT TIME ZONE 'NPT', dt AT TIME ZONE 'UTC', tz AT TIME ZONE 'ACST', ts AT TIME ZONE 'ACST', timezone('PST', tz), timezone('CET', ts), tz AT TIME ZONE 'Europe/Berlin', dt AT TIME ZONE 'Europe/Berlin' FROM odd ORDER BY id
+SELECT tz AT TIME ZONE '+02:00', tz AT TIME ZONE '-05:30', ts AT TIME ZONE '+02:00', tz AT TIME ZONE 'UTC+3', tz AT TIME ZONE '+2', tz AT TIME ZONE INTERVAL '2 hours', ts AT TIME ZONE INTERVAL '-90 minutes' FROM odd ORDER BY id
+SELECT max(tz) AT TIME ZONE 'ACST', max(ts) AT TIME ZONE '+02:30', min(ts) AT TIME ZONE INTERVAL '1 hour' FROM odd
+SELECT tz AT TIME ZONE 'nowhere' FROM odd
+SELECT id FROM odd WHERE ts = '2024-01-31 10:20:30 UTC' OR tz = '2024-01-31 10:20:30 CET'
+SELECT x::timestamp FROM (VALUES ('2020-07-15 10:00:00 Europe/Berlin'::text), ('infinity'), ('epoch'), (NULL), ('2024-01-05 10:00')) v(x)
+SELECT * FROM (VALUES ('2', 'b'), (1, 'a')) v(x, y) ORDER BY 1
+SELECT * FROM (VALUES ('x'), (1)) v(x) ORDER BY 1
+SELECT '2' AS a UNION SELECT 1 UNION ALL SELECT NULL ORDER BY 1
+SELECT id, ts, n FROM odd UNION ALL SELECT '9', '2024-01-01', '1.5' ORDER BY 1
+-- members of jsonb from the end, parts of texts, small numbers, times
+SELECT jb['b'][-1], jb['b'][0], jb['b'][-3], jb['b'][-1]['c'] FROM odd ORDER BY id
+SELECT split_part('abc', '', 1), split_part('abc', '', 2), split_part('abc', '', -1), split_part('', '', 1), split_part('a,b', ',', -1), split_part(s, '', 1), split_part(s, '', 2), split_part(s, 'b', id) FROM odd ORDER BY id
+SELECT split_part('abc', ',', 0)
+SELECT si * 20000, si + 32767, si - 32767, 20000 * si, si * -20000, si % 7 FROM odd ORDER BY id
+SELECT si * si, si * 3000000000 FROM odd ORDER BY id
+SELECT t - t, time '10:00' - time '08:30', t - interval '1 hour', t + interval '25 hours' FROM odd ORDER BY id
+CREATE TABLE never (a text(5))
+CREATE TABLE never (a boolean(1))
+CREATE TABLE never (a tinyint(1))
+ANALYZE odd (no_such_column)
+ANALYZE odd (id, s)

@@ -105,6 +105,13 @@ def test_the_same_answer(
     assert [_family(type_) for type_ in got[0]] == [_family(type_) for type_ in expected[0]]
 
 
+JSONB = (
+    "SELECT jsonb_agg(i), jsonb_build_object('a', 1), to_jsonb(1), jsonb_object_agg(id, s) FROM odd",
+    "SELECT json_agg(i), to_json(1), json_build_object('a', 1) FROM odd",
+    "SELECT jb -> 'b', jb || '{}', jb #> '{b}', jsonb_strip_nulls(jb), jb['b'], jb, '1'::json, '1'::jsonb FROM odd",
+    "SELECT coalesce(jsonb_agg(i) FILTER (WHERE id > 9), '[]'), CASE WHEN true THEN jsonb_agg(i) END FROM odd",
+    "SELECT *, jb -> 'a', pg_catalog.to_jsonb(id), jsonb_typeof(jb), jb ->> 'a', '{}'::json -> 'a' FROM odd",
+)
 DEFINED = (
     "CREATE TABLE kept (id int, tags text[], kind text CHECK (kind = ANY (ARRAY['a', 'b'])), CHECK ('x' = ANY (tags)),"
     " CHECK (kind <> ALL (ARRAY['z'])), CHECK ((id, kind) <> (5, 'b')), j jsonb, root float8 GENERATED ALWAYS AS"
@@ -125,6 +132,15 @@ DEFINED = (
 def test_what_a_table_keeps(client: psycopg.Connection[Any], reference: psycopg.Connection[Any]) -> None:
     for text in DEFINED:
         assert answer(client, text)[-1] == answer(reference, text)[-1], text
+
+
+def test_jsonb_is_described_as_such(
+    client: psycopg.Connection[Any], reference: psycopg.Connection[Any]
+) -> None:
+    """Clients read the two by the type: Django's JSONBAgg leaves json as text."""
+    for text in JSONB:
+        got, expected = (answer(connection, text) for connection in (client, reference))
+        assert got[0] == expected[0], text
 
 
 def test_what_the_engine_cannot_keep_is_refused_when_it_is_made(client: psycopg.Connection[Any]) -> None:

@@ -14,9 +14,11 @@ from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function, has_known_type
 from proxy.sql.rules import formats, json_paths, patterns
+from proxy.sql.rules.zones import at_time_zone, timezone
 
 Args = list[exp.Expr]
 
+FROM_THE_END = "from_the_end"
 # to one of our macros of this name, with the same arguments
 _MACROS = {
     "initcap": "initcap", "lpad": "lpad", "rpad": "rpad",
@@ -149,6 +151,13 @@ def _date_trunc(a: Args) -> exp.Expr:
     return function("timezone", a[2].copy(), function("date_trunc", a[0], there))
 
 
+def _split_part(a: Args) -> exp.Expr:
+    plain = len(a) == 3 and all(
+        isinstance(item, exp.Literal) and item.name not in ("", "0") for item in a[1:]
+    )
+    return call("split_part", *a) if len(a) == 3 and not plain else function("split_part", *a)
+
+
 def _string_to_array(a: Args) -> exp.Expr:
     return call("string_to_array" if len(a) == 2 else "string_to_array_null", *a)
 
@@ -244,6 +253,7 @@ def _null_if_no_json(name: str) -> Callable[[Args], exp.Expr]:
 
 _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "string_to_array": _string_to_array,
+    "split_part": _split_part,
     "regexp_split_to_table": _regexp_split_table,
     "string_to_table": _string_table,
     "regexp_match": patterns.matched,
@@ -265,6 +275,7 @@ _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "to_number": formats.to_number,
     "jsonb_set": _json_set,
     **json_paths.PATHS,
+    "timezone": timezone,
     "timeofday": _null_if_no_json("timeofday"),
 }
 
@@ -350,7 +361,10 @@ def _member(node: exp.Expr) -> exp.Expr | None:
     place = node.expressions[0] if len(node.expressions) == 1 else None
     if not isinstance(place, exp.Neg) or not isinstance(place.this, exp.Literal):
         return None
-    return function("list_extract", node.this.copy(), exp.cast(exp.null(), "INTEGER", dialect="duckdb"))
+    none = function("list_extract", node.this.copy(), exp.cast(exp.null(), "INTEGER", dialect="duckdb"))
+    # of jsonb it is one, counted from the end: types are known later
+    none.meta[FROM_THE_END] = place
+    return none
 
 
 def _session(name: str) -> Callable[[exp.Expr], exp.Expr]:
@@ -382,4 +396,5 @@ _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
     exp.JSONBDeleteAtPath: _without_path,
     exp.JSONBPathExists: _path_exists,
     exp.Bracket: _member,
+    exp.AtTimeZone: at_time_zone,
 }

@@ -17,6 +17,7 @@ from proxy.sql.interval_text import engine_text
 from proxy.sql.macros import call, function
 from proxy.sql.numbers import check_number
 from proxy.sql.type_names import D, engine_type, named
+from proxy.zones import ABBREVIATIONS, offset_text
 
 _REG = {
     "regclass": "to_regclass",
@@ -90,6 +91,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
             value = special.copy()
         elif (moment := _plain_moment(value.name)) is not None:
             value = exp.Literal.string(moment)
+        elif to.this != D.TIMESTAMPTZ and ENDS_IN_WORD.fullmatch(value.name):
+            value = call("moment_text", value)
     elif literal_text and to.this == D.BOOLEAN:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
@@ -134,6 +137,8 @@ ERA = re.compile(
     r"\s*(?P<era>BC|AD)\s*",
     re.IGNORECASE,
 )
+# a time and a zone's name, or AM and PM
+ENDS_IN_WORD = re.compile(r"\s*(\d{4,6}-\d\d?-\d\d?[ T])(\d\d?)(:[\d:.]+) ?([A-Za-z][\w/+-]+)\s*")
 _OFFSET = re.compile(r"(\d{4}-\d\d?-\d\d?[ T][\d:.]+) +([+-]\d\d(?::?\d\d)?)")
 
 
@@ -151,6 +156,12 @@ def _plain_moment(text: str) -> str | None:
         return f"{found['date']}{era}{time}{' ' * zone.isalpha()}{zone}"
     if found := _OFFSET.fullmatch(text):
         return found[1] + found[2]
+    if (found := ENDS_IN_WORD.fullmatch(text)) and (word := found[4].upper()):
+        hour = int(found[2])
+        if word in ("AM", "PM") and 0 < hour < 13:
+            return f"{found[1]}{hour % 12 + 12 * (word == 'PM'):02}{found[3]}"
+        minutes = ABBREVIATIONS.get(word)
+        return None if minutes is None else f"{found[1]}{found[2]}{found[3]}{offset_text(minutes)}"
     found = _PACKED.fullmatch(text) or _SLASHED.fullmatch(text) or _NAMED.fullmatch(text)
     if found is None:
         return None
