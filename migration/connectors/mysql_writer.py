@@ -23,7 +23,7 @@ from migration.connectors.mysql_catalog import referring, remote_table, table_co
 from migration.connectors.mysql_errors import CODES, NO_LOCAL
 from migration.connectors.mysql_lines import file_content, load_columns, lone_columns
 from migration.connectors.queries import quoted
-from migration.connectors.staged_names import is_staging
+from migration.connectors.staged_names import is_staging, mark_name
 from migration.connectors.touched import WRITES
 from migration.connectors.writing import SqlWriter
 from migration.errors import MigrationError
@@ -37,7 +37,6 @@ class MysqlWriter(SqlWriter):
 
     transactional_ddl = False
     current_read = " LOCK IN SHARE MODE"
-    end_statement = "DELETE FROM {table} LIMIT 1"
 
     def __init__(self, connector: MysqlConnector, session: Any) -> None:
         self.connector, self.session, self.item = connector, session, connector.item
@@ -126,14 +125,29 @@ class MysqlWriter(SqlWriter):
             names = ", ".join(quoted(name, self.item) for name in key)
             with contextlib.suppress(MigrationError):  # a text without a length cannot be indexed whole
                 self.execute(f"CREATE INDEX bough_key ON {self.q(staging)} ({names})")
+        if mode != "create" and self.exists(target):
+            mark = self.q(mark_name(staging))
+            self.execute(f"CREATE TABLE IF NOT EXISTS {mark} (done TINYINT PRIMARY KEY) ENGINE = InnoDB")
         return super().publish(staging, target, mode, key)
 
     def has_published(self, staging: Path, rows: int) -> bool | None:
-        """A session whose client is gone may still be at its COMMIT: until then the table cannot be altered."""
+        """A session whose client is gone may still be at its COMMIT: until then the table cannot be altered. The mark
+        comes with the rows: that staging has lost some tells nothing, a server that crashes may lose what it had
+        committed (``innodb_flush_log_at_trx_commit``)."""
         if self.exists(staging):
             with contextlib.suppress(MigrationError):  # it is gone now
                 self.execute(f"ALTER TABLE {self.q(staging)} COMMENT = ''")
-        return super().has_published(staging, rows)
+        mark = mark_name(staging)
+        return not self.exists(staging) or (self.exists(mark) and self.count(mark) > 0)
+
+    def drop(self, path: Path) -> None:
+        """With its mark, which goes behind it: once it is gone nobody asks for the mark."""
+        super().drop(path)
+        if is_staging(path):
+            super().drop(mark_name(path))
+
+    def _end(self, staging: Path) -> None:
+        self.execute(f"INSERT INTO {self.q(mark_name(staging))} VALUES (1)")
 
     def create_like(self, staging: Path, target: Path) -> None:
         self.execute(f"CREATE TABLE {self.q(staging)} LIKE {self.q(target)}")

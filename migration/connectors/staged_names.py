@@ -2,7 +2,8 @@
 
 Rules:
 
-1. ``users`` of job 7 is staged as ``users__stg_7``. While names are swapped the old table is ``users__old_7``.
+1. ``users`` of job 7 is staged as ``users__stg_7``. While names are swapped the old table is ``users__old_7``. Where an
+   engine cannot drop a table in a transaction, a row in ``users__pub_7`` says that the rows are shown.
 2. The names say which job made a table, so that whoever tidies up touches none of a job that still runs.
 3. A long name is cut, never what marks it.
 """
@@ -19,7 +20,8 @@ from migration.errors import MigrationError
 
 _STAGED = "__stg_"
 _REPLACED = "__old_"
-_LEFTOVER = re.compile(r".*(?:__stg_|__old_)(?P<job>[0-9a-z]{1,24})")
+_PUBLISHED = "__pub_"
+_LEFTOVER = re.compile(r".*(?:__stg_|__old_|__pub_)(?P<job>[0-9a-z]{1,24})")
 _LONGEST = 200  # where an engine has no limit, a file system may
 
 
@@ -32,6 +34,12 @@ def replaced_name(staging: Path, target: Path, rules: IdentifierRules) -> Path:
     """What ``target`` is called once ``staging`` has its name, until it is dropped."""
     job = job_of(staging) or "0"
     return _beside(target, _REPLACED + job, job, rules)
+
+
+def mark_name(staging: Path) -> Path:
+    """The table whose row tells that the rows of ``staging`` are shown."""
+    head, _, job = staging[-1].rpartition(_STAGED)
+    return (*staging[:-1], f"{head}{_PUBLISHED}{job}")
 
 
 def is_staging(path: Path) -> bool:

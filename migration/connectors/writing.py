@@ -16,7 +16,7 @@ Publishing, for an engine whose transactions hold a table's rows (all but ClickH
 6. Rows are copied into a table that stays only while its columns have the staged types. An assignment would change
    values that have been verified, without a word: somebody has altered the table meanwhile (40001). Triggers and rules
    could do the same, so where there are any the rows are compared in the transaction that copies them (``arrival``).
-7. Staging ends, or loses rows, in the transaction that shows them: after a kill ``has_published`` can tell.
+7. Staging ends, loses rows or gets a mark in the transaction that shows them: after a kill ``has_published`` can tell.
 
 A caller that has begun a transaction keeps it: publishing joins it and leaves the COMMIT to the caller.
 """
@@ -55,7 +55,6 @@ class SqlWriter(ABC):
     swaps_always = False  # whatever hangs on a table
     empty_statement = "DELETE FROM {table}"
     current_read = ""  # behind a query that must see what others have committed since the transaction began
-    end_statement = "DELETE FROM {table}"  # rows of staging, where it cannot be dropped in a transaction
     moved: tuple[str, ...] | None = None  # the columns that rows have; None: all of staging
     # columns of the target whose equality takes different texts for one
     folding: frozenset[str] = frozenset()
@@ -198,7 +197,7 @@ class SqlWriter(ABC):
         if self.transactional_ddl:
             self.drop(staging)
         elif self.transactions:
-            self.execute(self.end_statement.format(table=self.q(staging)))
+            self.execute(f"DELETE FROM {self.q(staging)}")
 
     def check_recreate(self, staging: Path, target: Path) -> bool:
         """Whether a recreated table takes the staged shape; 2BP01 where what hangs on the old one would be lost."""

@@ -232,7 +232,8 @@ class Journal:
                 raise
 
     def note(self, transfer: int, fact: str, value: str | None) -> None:
-        """Keeps a fact for a resume beside the request: ``place`` of the target, ``shape`` of what is in staging."""
+        """Keeps a fact for a resume beside the request: ``place`` of the target, ``shape`` of what is in staging, or
+        which other transfer somebody was ``told`` of."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE transfers SET request = json_set(request, ?, ?) WHERE id = ?",
@@ -255,8 +256,9 @@ class Journal:
         assignments = "".join(f", {name} = ?" for name in given)
         steps: list[Step] = [
             (
-                f"UPDATE transfers SET state = 'done', error = NULL, staging = NULL{assignments} WHERE id = ?",
-                (*given.values(), transfer),
+                "UPDATE transfers SET state = 'done', error = NULL, staging = NULL, "
+                f"request = json_set(request, '$.ended', ?){assignments} WHERE id = ?",
+                (time.time(), *given.values(), transfer),
             ),
             ("DELETE FROM ranges WHERE transfer = ?", (transfer,)),
         ]
@@ -283,6 +285,14 @@ class Journal:
         return self._entries(
             "WHERE target = ? AND (staging IS NOT NULL OR state = 'publishing') ORDER BY id DESC", target
         )
+
+    def done_since(self, entry: Entry) -> list[Entry]:
+        """Other transfers to the same target that have ended as ``done`` since this one began; newest first."""
+        which = (
+            "WHERE target = ? AND branch IS ? AND id <> ? AND state = 'done'"
+            " AND coalesce(json_extract(request, '$.ended'), at) > ? ORDER BY id DESC"
+        )
+        return self._entries(which, entry.target, entry.branch, entry.id, entry.at)
 
     def _entries(self, which: str, *parameters: Any) -> list[Entry]:
         columns = f"{_COLUMNS}, request, staging, snapshot, watermark"

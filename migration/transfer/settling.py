@@ -10,7 +10,8 @@ Rules:
 4. Where an engine has no such step, rows that were added to others may be there or not, and nobody is to add them twice
    (55000), unless somebody gives the transfer up.
 5. A new transfer settles what earlier ones to its target left open. If one of them was the same append, and has been
-   published, it is refused once: whoever runs it again wants the rows twice.
+   published, it is refused once: whoever runs it again wants the rows twice. So is a resume of one that has been run
+   again meanwhile (``refuse_again``).
 """
 
 from __future__ import annotations
@@ -124,6 +125,23 @@ def settle_earlier(
         }
         notes.append(f"transfer {entry.id}, which had broken off, {outcome[published]}")
     return tuple(notes)
+
+
+def refuse_again(journal: Journal, entry: Entry, target: Connector) -> None:
+    """55000, once, for the resume of one whose rows another transfer has brought since it began."""
+    request = TransferRequest.from_json(entry.request)
+    for other in journal.done_since(entry):
+        if not _puts_the_same(request, TransferRequest.from_json(other.request)):
+            continue
+        if other.request.get("place") != place_of(target) or entry.request.get("told") == str(other.id):
+            return
+        journal.note(entry.id, "told", str(other.id))
+        raise MigrationError(
+            "55000",
+            f"transfer {other.id}, the same as {entry.id}, has been published since",
+            detail=f'Its {other.rows_done} rows are in "{other.target}". This resume has changed nothing.',
+            hint="Nothing is left to do. To add the rows once more, resume it again.",
+        )
 
 
 def _puts_the_same(one: TransferRequest, other: TransferRequest) -> bool:

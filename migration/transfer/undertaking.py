@@ -25,7 +25,7 @@ from migration.transfer.journal import Entry, Journal
 from migration.transfer.monitor import Cancelled, Report
 from migration.transfer.plan import TransferPlan, is_ranged, plan
 from migration.transfer.run import begun, run
-from migration.transfer.settling import in_use, place_of, settle, settle_earlier
+from migration.transfer.settling import in_use, place_of, refuse_again, settle, settle_earlier
 from migration.transfer_model import Progress, TransferRequest, TransferResult, cancelled_error, is_cancelled
 
 
@@ -95,6 +95,7 @@ def resume(
     request = TransferRequest.from_json(entry.request)
     if entry.state == "publishing" and settle(journal, entry, target):
         raise _published(transfer)
+    refuse_again(journal, entry, target)
     _take(journal, transfer, entry)
     try:
         with _Planning(transfer, (source, target), journal, progress, cancelled):

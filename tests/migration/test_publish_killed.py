@@ -151,6 +151,24 @@ def test_rows_are_published_once(
     assert rows(target) == [*kept, *((number, -number) for number in range(first, 5)), (50, 500)]
 
 
+@pytest.mark.mariadb
+@pytest.mark.parametrize("engine", ["mysql"])
+def test_staged_rows_that_a_crashed_server_has_lost_are_not_taken_for_published(
+    options: dict[str, str], target: Connector, tmp_path: Path
+) -> None:
+    """``innodb_flush_log_at_trx_commit`` 0 or 2: what was committed in the last second is gone."""
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as connection:
+        connection.execute("CREATE TABLE s AS SELECT id, -id AS v FROM range(2, 5) AS r(id)")
+    killed(tmp_path, "mysql", json.dumps(options), "before", "append")
+    source = connect(datasource("source", "duckdb", {"path": str(tmp_path / "source.duckdb")}))
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal, closing(source):
+        (entry,) = journal.interrupt_orphans()
+        assert entry.staging is not None
+        target.execute(f"DELETE FROM {entry.staging[-1]} LIMIT 2")
+        resume(journal, entry.id, source, target)
+    assert rows(target) == [(1, 10), (2, -2), (3, -3), (4, -4), (50, 500)]
+
+
 @pytest.mark.parametrize("engine", ["sqlite", pytest.param("mysql", marks=pytest.mark.mariadb)])
 @pytest.mark.parametrize("moment", ["before", "behind"])
 def test_what_was_published_cannot_be_cancelled(

@@ -133,6 +133,41 @@ def test_a_resume_does_not_add_what_another_attempt_has_published(
     assert ids(target) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("state", ["interrupted", "failed", "cancelled", "publishing"])
+def test_a_resume_of_one_that_was_run_again_meanwhile_is_refused_once(
+    source: Connector, target: Connector, state: Any
+) -> None:
+    journal = broken_off(source, target, published=False)
+    journal.update(1, state=state)
+    undertake(APPENDED, source, target, journal=journal)
+    with pytest.raises(MigrationError, match="transfer 2, the same as 1, has been published") as refusal:
+        resume(journal, 1, source, target)
+    assert refusal.value.sqlstate == "55000"
+    assert "Its 3 rows" in str(refusal.value.detail)
+    assert "Nothing is left to do" in str(refusal.value.hint)
+    assert ids(target) == [1, 2, 3]
+    resume(journal, 1, source, target)
+    assert ids(target) == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_later_one_that_was_resumed_earlier_counts_too(source: Connector, target: Connector) -> None:
+    journal = broken_off(source, target, published=False)
+    journal.update(1, state="failed")
+    later = journal.begin(source="here.main.s", target="there.t", mode="append", request=APPENDED.to_json())
+    journal.update(later, state="failed", error="the disk was full")
+    resume(journal, 1, source, target)
+    with pytest.raises(MigrationError, match="transfer 1, the same as 2, has been published"):
+        resume(journal, later, source, target)
+
+
+def test_one_that_puts_other_rows_meanwhile_is_no_reason(source: Connector, target: Connector) -> None:
+    journal = broken_off(source, target, published=False)
+    journal.update(1, state="failed")
+    undertake(replace(APPENDED, source=Source(path=("main", "other"))), source, target, journal=journal)
+    resume(journal, 1, source, target)
+    assert ids(target) == [1, 2, 3, 9]
+
+
 @pytest.mark.parametrize("how", ["resume", "cancel", "again"])
 def test_who_settles_it_may_be_killed_before_staging_is_dropped_or_behind_it(
     source: Connector, target: Connector, how: str

@@ -189,8 +189,14 @@ def test_a_session_without_a_client_is_waited_for_while_it_publishes(
         connector.writer() as looking,
     ):
         writer.execute("CREATE TABLE left__stg_7 AS SELECT 1 AS id UNION ALL SELECT 2")
+        if engine == "mysql":
+            writer.execute("CREATE TABLE left__pub_7 (done INT)")
         other.begin()
-        other.execute("DROP TABLE left__stg_7" if engine == "postgres" else "DELETE FROM left__stg_7 LIMIT 1")
+        if engine == "mysql":
+            other.rows("SELECT * FROM left__stg_7")
+        other.execute(
+            "DROP TABLE left__stg_7" if engine == "postgres" else "INSERT INTO left__pub_7 VALUES (1)"
+        )
         asking = threading.Thread(
             target=lambda: found.append(writer.has_published(("left__stg_7",), 2)), daemon=True
         )
