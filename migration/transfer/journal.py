@@ -100,23 +100,7 @@ class Entry:
     @property
     def row(self) -> tuple[Any, ...]:
         """The fifteen columns of ``bough.transfers``; ``at`` in seconds since 1970."""
-        return (
-            self.id,
-            self.at,
-            self.role,
-            self.source,
-            self.target,
-            self.branch,
-            self.mode,
-            self.state,
-            self.rows_total,
-            self.rows_done,
-            self.bytes,
-            self.seconds,
-            self.method,
-            self.verdict,
-            self.error,
-        )
+        return tuple(getattr(self, name) for name in _COLUMNS.split(", "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +223,16 @@ class Journal:
                 "UPDATE transfers SET request = json_set(request, ?, ?) WHERE id = ?",
                 (f"$.{fact}", value, transfer),
             )
+
+    def rename(self, branch: str, to: str) -> None:
+        """A branch has another name: who resumes a transfer finds it there."""
+        target = "SET branch = ?1, request = json_set(request, '$.branch', ?1) WHERE branch = ?2"
+        source = (
+            "SET request = json_set(request, '$.source_branch', ?) WHERE request ->> '$.source_branch' = ?"
+        )
+        with self._transaction() as connection:
+            for change in (target, source):
+                connection.execute(f"UPDATE transfers {change}", (to, branch))
 
     def take(self, entry: Entry, state: State = "running") -> bool:
         """Goes on with a transfer that has ended, as ``state``. False where it is no more what ``entry`` says: of two

@@ -146,6 +146,7 @@ class BranchCommands(DiffCommands):
     @run.register
     def _rename(self, command: c.RenameBranch) -> Outcome:
         branches.rename(self._database, command.branch, command.name)
+        self._session.service.remote.renamed(command.branch, command.name)
         return done(command.tag)
 
     @run.register

@@ -18,6 +18,9 @@ from lakes import sqlite_lake
 from server_process import ProcessServer
 from server_thread import ThreadServer
 
+from proxy.session.local.endpoint import LocalConnector
+from proxy.session.local.writer import LocalWriter
+
 LAKE = (
     "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'nobody')",
     "INSERT INTO parents VALUES (1, 'one'), (2, 'two')",
@@ -78,6 +81,82 @@ def test_a_table_that_refers_to_itself_moves_into_a_branch(
     client.execute(f"SET search_path TO {schema}")
     assert _all(client, "SELECT * FROM tree ORDER BY id") == [(1, None), (2, 1), (3, 2)]
     assert _refused(client, "INSERT INTO tree VALUES (4, 77)").sqlstate == "23503"
+
+
+@pytest.fixture
+def meanwhile(
+    server: ThreadServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[type[LocalConnector] | type[LocalWriter], str, str], None]:
+    """Another session's statement before something of a transfer's target is called for the first time."""
+
+    def before(kind: type[LocalConnector] | type[LocalWriter], called: str, sql: str) -> None:
+        call = getattr(kind, called)
+        statements = [sql]
+
+        def then(self: Any, *given: Any, **more: Any) -> Any:
+            if statements:
+                with server.connect() as other:
+                    other.execute(statements.pop())
+            return call(self, *given, **more)
+
+        monkeypatch.setattr(kind, called, then)
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("kind", "called"),
+    [
+        (LocalConnector, "writer"),
+        (LocalConnector, "target_notes"),
+        (LocalWriter, "write"),
+        (LocalWriter, "publish"),
+    ],
+)
+def test_a_branch_may_be_renamed_while_a_transfer_into_it_runs(
+    client: psycopg.Connection[Any],
+    lake: str,
+    name: str,
+    kind: type[LocalConnector] | type[LocalWriter],
+    called: str,
+    meanwhile: Callable[[type[LocalConnector] | type[LocalWriter], str, str], None],
+) -> None:
+    branch, table = f"b{called[0]}_{name}"[:50], f"w_{name}"[:50]
+    client.execute(f"BRANCH CREATE {branch}")
+    meanwhile(kind, called, f"BRANCH RENAME {branch} TO {branch}_new")
+    client.execute(f"TRANSFER events FROM {lake} TO local.public.{table} ON BRANCH {branch}")
+    assert _all(client, f"SELECT * FROM {branch}_new.public.{table} ORDER BY id") == [(1, "a"), (2, "b")]
+
+
+def test_a_transfer_is_resumed_in_a_branch_that_has_another_name_now(
+    client: psycopg.Connection[Any], lake: str, name: str
+) -> None:
+    branch, table = f"b_{name}"[:50], f"w_{name}"[:50]
+    client.execute(f"BRANCH CREATE {branch}")
+    _refused(client, f"TRANSFER later FROM {lake} TO local.public.{table} ON BRANCH {branch}")
+    found = _all(client, f"SELECT max(id) FROM bough.transfers WHERE branch = '{branch}'")
+    client.execute(f"BRANCH RENAME {branch} TO {branch}_new")
+    client.execute(f"BRANCH CREATE {branch}")
+    _there(client, lake, "CREATE TABLE later (id INTEGER)")
+    _there(client, lake, "INSERT INTO later VALUES (7)")
+    client.execute(f"RESUME TRANSFER {found[0][0]}")
+    assert _all(client, f"SELECT * FROM {branch}_new.public.{table}") == [(7,)]
+    assert _refused(client, f"SELECT * FROM {branch}.public.{table}").sqlstate == "42P01"
+
+
+def test_a_transfer_into_a_branch_that_is_protected_meanwhile_has_failed(
+    client: psycopg.Connection[Any],
+    lake: str,
+    name: str,
+    meanwhile: Callable[[type[LocalConnector] | type[LocalWriter], str, str], None],
+) -> None:
+    branch, table = f"b_{name}"[:50], f"w_{name}"[:50]
+    client.execute(f"BRANCH CREATE {branch}")
+    meanwhile(LocalWriter, "publish", f"BRANCH ALTER {branch} SET (protected true)")
+    error = _refused(client, f"TRANSFER events FROM {lake} TO local.public.{table} ON BRANCH {branch}")
+    assert error.sqlstate == "25006"
+    assert _all(client, f"SELECT state FROM bough.transfers WHERE branch = '{branch}'") == [("failed",)]
+    client.execute(f"BRANCH ALTER {branch} SET (protected false)")
 
 
 @pytest.mark.parametrize(

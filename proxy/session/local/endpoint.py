@@ -76,15 +76,23 @@ class LocalConnector:
     def __init__(self, session: Session, branch: str | None = None) -> None:
         assert session.connection is not None
         self.session = session
-        self.branch = branch or session.connection.branch
+        self._line = session.service.database.line(branch or session.connection.branch)
         self.item = contract(DIALECT)
         self._open: list[Connection] = []
         self.elsewhere = RemotePlaces(session)
 
+    @property
+    def branch(self) -> str:
+        """Its name, which may be another by now."""
+        return self._line.name
+
     def connect(self, branch: str | None = None) -> Connection:
         """A session of its own on the branch (or on a pin of it), in UTC."""
         with translated():
-            opened = self.session.service.database.connect(branch or self.branch, role=self.session.user)
+            database = self.session.service.database
+            if branch is None and database.lines.get(self._line.id) is not self._line:
+                raise database.no_branch(self.branch)
+            opened = database.connect(branch or self.branch, role=self.session.user)
             self._open.append(opened)
             opened.cursor.set_time_zone("UTC")
         here = self.session.connection
@@ -115,7 +123,7 @@ class LocalConnector:
         """The branch's catalog as it is now."""
         database = self.session.service.database
         with translated():
-            return database.loaded(database.line(self.branch)).catalog
+            return database.loaded(self._line).catalog
 
     def schemas(self) -> list[str]:
         return sorted({DEFAULT_SCHEMA, *self.catalog().schemas})
@@ -199,14 +207,11 @@ class LocalConnector:
     def writer(self) -> Writer:
         from proxy.session.local.writer import LocalWriter
 
-        self.refuse_writing()
         return LocalWriter(self, self.connect())
 
     def refuse_writing(self) -> None:
         """25006 where the branch takes no transfers."""
-        with translated():
-            line = self.session.service.database.line(self.branch)
-        if line.record.protected:
+        if self._line.record.protected:
             raise MigrationError(
                 "25006",
                 f'branch "{self.branch}" is protected',

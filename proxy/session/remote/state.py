@@ -207,6 +207,11 @@ class RemoteState:
             for row in (entry.row for entry in self.journal.entries())
         ]
 
+    def renamed(self, branch: str, to: str) -> None:
+        """A branch has another name, and transfers of it are found by that."""
+        if self._journal is not None or (self._journal_file and self._journal_file.exists()):
+            self.journal.rename(branch, to)
+
     def started(self, transfer: int, stop: threading.Event) -> None:
         """A transfer of this process runs; ``stop`` ends it."""
         self._running[transfer] = stop
