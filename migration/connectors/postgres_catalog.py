@@ -22,7 +22,7 @@ _KINDS = {
     "f": "foreign table",
 }
 _ROW_SECURITY = "SELECT 1 FROM pg_catalog.pg_class WHERE relrowsecurity LIMIT 1"
-_ROW_SECURITY_SINCE = 90_500
+ROW_SECURITY_SINCE = 90_500
 ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRICT"}
 _COLUMNS = """
 SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
@@ -175,7 +175,7 @@ def row_security(session: Session, clause: str) -> tuple[str, ...]:
 
     The server says so itself: it plans no such statement while ``row_security`` is off.
     """
-    if session.info.server_version < _ROW_SECURITY_SINCE or not session.execute(_ROW_SECURITY).fetchall():
+    if session.info.server_version < ROW_SECURITY_SINCE or not session.execute(_ROW_SECURITY).fetchall():
         return ()
     session.execute("SAVEPOINT bough_policies")
     try:

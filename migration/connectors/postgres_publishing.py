@@ -17,7 +17,7 @@ from migration.connectors.base import Mode, Path, Published
 from migration.connectors.children import Reference
 from migration.connectors.fitting import ALTERED
 from migration.connectors.opening import SqlConnector
-from migration.connectors.postgres_catalog import ACTIONS, find
+from migration.connectors.postgres_catalog import ACTIONS, ROW_SECURITY_SINCE, find
 from migration.connectors.postgres_load import store_as
 from migration.connectors.queries import quoted, quoted_path
 from migration.connectors.writing import SqlWriter
@@ -175,6 +175,25 @@ class PostgresPublisher(SqlWriter):
                 raise
             return True
         return False
+
+    def delete_missing(self, staging: Path, target: Path, key: Sequence[str]) -> None:
+        """0A000 where policies may hide rows from who deletes: they would stay, and nobody would know."""
+        with self.connector.errors():
+            hides = (
+                self.session.info.server_version >= ROW_SECURITY_SINCE
+                and self.session.execute(
+                    "SELECT 1 FROM pg_catalog.pg_class WHERE oid = %s AND pg_catalog.row_security_active(oid)",
+                    [find(self.session, target)],
+                ).fetchone()
+            )
+        if hides:
+            raise MigrationError(
+                "0A000",
+                f'table "{".".join(target)}" cannot be replaced by key: row-level security may hide rows of it',
+                detail=f'Rows that policies do not show to "{self.session.info.user}" would stay. Nothing has changed.',
+                hint="Use a datasource whose user sees all rows (BYPASSRLS), or MODE upsert, which deletes nothing.",
+            )
+        super().delete_missing(staging, target, key)
 
     def _wait_for_others(self, target: Path) -> None:
         """Until no other transfer merges rows by key here: without a unique key both would insert what neither sees."""

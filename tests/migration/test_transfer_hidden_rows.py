@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -95,6 +96,29 @@ def test_tables_of_which_only_a_part_is_seen_are_not_said_to_be_equal(
     clerk.close()
     assert report.verdict == "inconclusive"
     assert [check for check in report.checks if "row-level security" in check.detail]
+
+
+@pytest.mark.parametrize("user", ["clerk", None])
+def test_a_table_is_not_replaced_by_key_for_who_does_not_see_all_of_it(
+    user: str | None, postgres: Server, session: psycopg.Connection[tuple[object, ...]], target: Connector
+) -> None:
+    """Foreign keys point at it, so nothing is emptied: what the policies hide would stay."""
+    session.execute(
+        "CREATE TABLE hidden.children (id integer REFERENCES hidden.secrets); "
+        "GRANT ALL ON ALL TABLES IN SCHEMA hidden TO clerk"
+    )
+    target.execute("CREATE TABLE s AS SELECT 3 AS id, 'clerk' AS owner")
+    request = TransferRequest(Source(path=("main", "s")), ("hidden", "secrets"))
+    options = {**postgres.options, "user": user or postgres.user, "role": "read_write"}
+    with closing(connect(datasource("there", "postgres", options))) as there:
+        if user is None:
+            run(plan(request, target, there))
+        else:
+            with pytest.raises(MigrationError, match="row-level security may hide rows of it") as caught:
+                run(plan(request, target, there))
+            assert caught.value.sqlstate == "0A000"
+    found = session.execute("SELECT * FROM hidden.secrets ORDER BY id").fetchall()
+    assert found == ([(3, "clerk")] if user is None else [(1, "clerk"), (2, "boss")])
 
 
 @pytest.mark.parametrize(("name", "what"), [("numbers", "a sequence"), ("by_owner", "an index")])
