@@ -19,6 +19,7 @@ from migration.model import ColumnSpec, IndexSpec, KeySpec
 from migration.transfer.plan import TransferPlan
 
 _SAME_INDEXES = ("postgres", "greenplum")  # one's text of an index is another's
+_REFERENCES_INDEXED = ("mysql", "duckdb")  # a foreign key has an index of its own there
 _INDEXED = ("postgres", "greenplum", "mysql", "duckdb", "sqlite")
 
 
@@ -42,11 +43,14 @@ def finish(item: TransferPlan, notes: Sequence[str]) -> tuple[str, ...]:
 
 
 def plain_indexes(item: TransferPlan) -> Iterable[KeySpec]:
-    """The source's indexes that the new table can have."""
-    if contract(item.target.dialect).name not in _INDEXED:
+    """The source's indexes that the new table can have, and has not from a key."""
+    engine = contract(item.target.dialect).name
+    if engine not in _INDEXED:
         return ()
     moved = {column.name for column in item.columns}
-    seen = {key.columns for key in item.target_table.keys}
+    seen = {
+        key.columns for key in item.target_table.keys if key.kind != "foreign" or engine in _REFERENCES_INDEXED
+    }
     found = [key for key in item.source_table.keys if key.kind == "index" and set(key.columns) <= moved]
     return [key for key in found if key.columns not in seen]
 

@@ -130,6 +130,26 @@ def test_a_schema_goes_into_duckdb_and_sqlite(shop: Connector, tmp_path: Path) -
 
 
 @pytest.mark.postgres
+def test_an_index_of_what_a_foreign_key_has_is_made_where_the_key_brings_none(
+    shop: Connector, tmp_path: Path
+) -> None:
+    shop.execute("CREATE INDEX by_customer ON shop.bills (customer)")
+    (tmp_path / "b.sqlite").touch()
+    lite = connect(datasource("lite", "sqlite", {"path": str(tmp_path / "b.sqlite"), "role": "read_write"}))
+    for target, schema in ((shop, "copied"), (lite, "main")):
+        results = moved(shop, "shop", target, schema)
+        assert "index (customer) made as by_customer" in results[f"{schema}.bills"].notes
+        keys = target.describe((schema, "bills")).spec.keys
+        assert {("foreign", ("customer",)), ("index", ("customer",))} <= {
+            (key.kind, key.columns) for key in keys
+        }
+    lite.close()
+    with closing(made(tmp_path)) as duck:
+        notes = moved(shop, "shop", duck, "copied")["copied.bills"].notes
+        assert not [note for note in notes if note.startswith("index (customer)")]
+
+
+@pytest.mark.postgres
 def test_an_index_that_cannot_be_made_is_a_note(shop: Connector) -> None:
     shop.execute("CREATE SCHEMA copied")
     shop.execute("CREATE TABLE copied.other (a int, b int)")
