@@ -41,7 +41,7 @@ KILLED = textwrap.dedent("""
     from migration.datasources.datasource import datasource
     from migration.transfer.journal import Journal
     from migration.transfer_model import TransferRequest
-    from migration import transfer as transfers
+    from migration.transfer import run as runs
     from migration.transfer.undertaking import undertake
     home, engine, options, moment, mode = Path(sys.argv[1]), *sys.argv[2:]
     source = connect(datasource("source", "duckdb", {"path": str(home / "source.duckdb")}))
@@ -65,7 +65,7 @@ KILLED = textwrap.dedent("""
             os.kill(os.getpid(), signal.SIGKILL)
         drop(self, path)
     if moment == "finishing":
-        transfers.finish = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+        runs.finish = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
     kind.publish, kind.commit, kind.drop = published, committed, dropped
     key = ("id",) if mode == "upsert" else ()
     request = TransferRequest(Source(path=("main", "s")), ("killed",), mode=mode, key=key)
