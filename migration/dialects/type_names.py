@@ -29,7 +29,7 @@ _TOKEN = re.compile(
         | (?P<number>-?\d+(?:\.\d+)?) | (?P<word>[^\W\d][\w$%.]*) | (?P<mark>[()<>\[\],:=]) )""",
     re.VERBOSE,
 )
-# ClickHouse writes type names with its literals' escapes: Enum8('a\'b' = 1).
+# ClickHouse and MySQL write type names with their literals' escapes: Enum8('a\'b' = 1).
 _ESCAPED = re.compile(
     _TOKEN.pattern.replace("'(?:[^']|'')*'", r"'(?:[^'\\]|\\.|'')*'").replace(
         "`[^`]*`", r"`(?:[^`\\]|\\.)*`"
@@ -72,7 +72,7 @@ def parse_type(text: str, dialect: str = "postgres") -> CanonicalType:
     'instant(3)'
     """
     item = contract(dialect)
-    tokens = _tokens(text, escaped=item.name == "clickhouse")
+    tokens = _tokens(text, escaped=item.name in ("clickhouse", "mysql"))
     reader = _Reader(tokens, item.spellings, text)
     result = reader.type()
     reader.expect_end()

@@ -49,7 +49,9 @@ def plain_indexes(item: TransferPlan) -> Iterable[KeySpec]:
         return ()
     moved = {column.name for column in item.columns}
     seen = {
-        key.columns for key in item.target_table.keys if key.kind != "foreign" or engine in _REFERENCES_INDEXED
+        key.columns
+        for key in item.target_table.keys
+        if key.kind != "foreign" or engine in _REFERENCES_INDEXED
     }
     found = [key for key in item.source_table.keys if key.kind == "index" and set(key.columns) <= moved]
     return [key for key in found if key.columns not in seen]

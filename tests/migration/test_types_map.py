@@ -187,6 +187,7 @@ def test_decimal_38_10_is_never_narrowed_silently(target: str) -> None:
         ("mysql", "timestamp(6)", instant(6)),
         ("mysql", "varchar(20) character set utf8mb4 collate utf8mb4_bin", text(20)),
         ("mysql", "enum('a','it''s')", enum("a", "it's")),
+        ("mysql", r"enum('a\\b','it\'s','c\nd')", enum("a\\b", "it's", "c\nd")),
         ("mysql", "text", text(65535, "bytes")),
         ("clickhouse", "LowCardinality(Nullable(String))", text()),
         ("clickhouse", "Nullable(Decimal(18, 4))", decimal(18, 4)),
