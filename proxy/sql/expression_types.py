@@ -48,6 +48,8 @@ _KNOWN_RESULTS: dict[type[exp.Expr], str] = {
     exp.Avg: "DOUBLE",
     exp.Interval: "INTERVAL",
     exp.GroupConcat: TEXT,
+    exp.BitString: "BIT",
+    exp.HexString: "BIT",
     **dict.fromkeys(
         (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between,
          exp.Like, exp.ILike, exp.Exists, exp.RegexpLike, exp.RegexpILike, exp.NullSafeEQ, exp.NullSafeNEQ),
@@ -73,8 +75,8 @@ _NAMED_RESULTS = {
     "string_to_array_null": "VARCHAR[]", "regexp_split_to_array": "VARCHAR[]", "regexp_match": "VARCHAR[]",
     **dict.fromkeys(
         ("json_object", "json_array", "to_json", "json_group_array", "json_group_object", "json_concat", "json_key",
-         "json_at", "json_any", "json_path", "json_minus", "json_minus_path", "json_strip_nulls", "json_put",
-         "row_to_json", "array_to_json"),
+         "json_at", "json_any", "json_path", "json_minus", "json_minus_path", "json_insert", "json_strip_nulls",
+         "json_put", "row_to_json", "array_to_json"),
         "JSON",
     ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from typing import cast
 from sqlglot import exp
 
 from branching.ddl.model import Action, AddColumn, AddConstraint, AlterTable, CreateView, Ddl, SetDefault
-from proxy.sql.expression_types import TEXT
+from proxy.sql.expression_types import TEXT, expression_type
 from proxy.sql.interval_text import engine_text
 from proxy.sql.numbers import IS_NUMBER, NUMBER, NUMBERS, check_number
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
@@ -33,9 +33,20 @@ _PARTS = (
 )
 MAY_DIFFER = re.compile(
     rf"\\|'\s*\{{|[^\x00-\x7f]|'(?:{NUMBER}|{_CLOCK}|{_SPACED}|\s*(?:{'|'.join(_WORDS)})\s*)'|'{_PARTS}"
-    r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'|:\d\d[\d.]* ?[a-z][\w/+-]+\s*'|\bfrom\s*\(\s*values|\bunion\b",
+    r"|\d ?(?:BC|AD)\s*'|(?:Z|UTC|GMT) (?:BC|AD)\s*'|:\d\d[\d.]* ?[a-z][\w/+-]+\s*'|\bfrom\s*\(\s*values|\bunion\b"
+    r"|'\s*[-+*/%]\s*\d|\d\s*[-+*/%]\s*'",
     re.IGNORECASE,
 )
+
+
+class _NoColumns:
+    """The scope of a constant."""
+
+    def of(self, column: exp.Column) -> str | None:
+        return None
+
+
+_NO_COLUMNS = _NoColumns()
 _IS_CLOCK = re.compile(_CLOCK, re.IGNORECASE)
 _IS_SPACED = re.compile(_SPACED)
 _HAS_PARTS = re.compile(_PARTS, re.IGNORECASE)
@@ -118,11 +129,27 @@ def _wanted(literal: exp.Literal, in_place: TypesInPlace) -> str | None:
     """The type a string is to be cast to, if the engine would read it otherwise."""
     if isinstance(literal.parent, exp.Cast):
         return None
+    number = _number_beside(literal)
+    if number is not None:
+        if number in NUMBERS:
+            check_number(literal.name, NUMBERS[number])
+        return number
     beside = in_place.beside(literal)
     if beside is not None and beside != TEXT:
         return beside
     type_ = in_place.of(literal) if _may_differ(literal.name) else None
     return type_ if type_ is not None and _differs(literal.name, type_) else None
+
+
+def _number_beside(literal: exp.Literal) -> str | None:
+    """The type of a constant number that a text is added to, or the like."""
+    parent = literal.parent
+    if not isinstance(parent, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)):
+        return None
+    other = parent.expression if parent.this is literal else parent.this
+    if not isinstance(other, exp.Literal) or other.is_string:
+        return None
+    return expression_type(other, _NO_COLUMNS)
 
 
 def _may_differ(text: str) -> bool:

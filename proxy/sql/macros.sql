@@ -42,6 +42,9 @@ CREATE OR REPLACE MACRO bough_fn.similar_pattern(p) AS replace(replace(regexp_re
 CREATE OR REPLACE MACRO bough_fn.similar_to(s, p) AS regexp_full_match(s, bough_fn.similar_pattern(p), 's');
 CREATE OR REPLACE MACRO bough_fn.encode(b, f) AS CASE lower(f) WHEN 'hex' THEN lower(hex(b::BLOB)) WHEN 'base64' THEN to_base64(b::BLOB) WHEN 'escape' THEN b::BLOB::VARCHAR ELSE CAST(CAST('unrecognized encoding: "' || f || '"' AS INTEGER) AS VARCHAR) END;
 CREATE OR REPLACE MACRO bough_fn.decode(s, f) AS CASE lower(f) WHEN 'hex' THEN unhex(s) WHEN 'base64' THEN from_base64(s) WHEN 'escape' THEN encode(s) ELSE CAST(CAST(CAST('unrecognized encoding: "' || f || '"' AS INTEGER) AS VARCHAR) AS BLOB) END;
+CREATE OR REPLACE MACRO bough_fn.byte_place(b, n) AS CASE WHEN n < 0 OR n >= octet_length(b::BLOB) THEN CAST('index ' || n || ' out of valid range, 0..' || octet_length(b::BLOB) - 1 AS INTEGER) ELSE n END;
+CREATE OR REPLACE MACRO bough_fn.get_byte(b, n) AS ('0x' || substring(hex(b::BLOB), bough_fn.byte_place(b, n) * 2 + 1, 2))::INTEGER;
+CREATE OR REPLACE MACRO bough_fn.set_byte(b, n, v) AS unhex(left(hex(b::BLOB), bough_fn.byte_place(b, n) * 2) || printf('%02X', v & 255) || substring(hex(b::BLOB), n * 2 + 3));
 CREATE OR REPLACE MACRO bough_fn.length(s VARCHAR) AS length(s)::INTEGER, (s BLOB) AS octet_length(s)::INTEGER, (s) AS length(s)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.octet_length(s BLOB) AS octet_length(s)::INTEGER, (s) AS strlen(s::VARCHAR)::INTEGER;
 CREATE OR REPLACE MACRO bough_fn.md5(s) AS md5(s);
@@ -98,6 +101,10 @@ CREATE OR REPLACE MACRO bough_fn.json_minus(j, k VARCHAR) AS CASE WHEN json_type
 CREATE OR REPLACE MACRO bough_fn.json_place(p) AS CASE WHEN len(list_filter(p, lambda x: regexp_full_match(x, '-[0-9]+'))) = 0 THEN bough_fn.path(p) ELSE '$' || array_to_string(list_transform(p, lambda x: CASE WHEN regexp_full_match(x, '-[0-9]+') THEN '[#' || x || ']' WHEN regexp_full_match(x, '[0-9]+') THEN '[' || x || ']' ELSE '."' || x || '"' END), '') END;
 CREATE OR REPLACE MACRO bough_fn.json_minus_path(j, p) AS CASE WHEN len(p) = 0 THEN j::JSON WHEN j IS NOT NULL AND p IS NOT NULL THEN json_remove(j::JSON, bough_fn.json_place(p)) END;
 CREATE OR REPLACE MACRO bough_fn.json_put(j, p, v, c) AS CASE WHEN j IS NULL OR p IS NULL OR v IS NULL OR c IS NULL THEN NULL WHEN len(p) = 0 OR (len(p) > 1 AND NOT json_exists(j::JSON, bough_fn.json_place(p[:-2]))) THEN j::JSON WHEN c THEN json_set(j::JSON, bough_fn.json_place(p), v::JSON) ELSE json_replace(j::JSON, bough_fn.json_place(p), v::JSON) END;
+CREATE OR REPLACE MACRO bough_fn.json_list_with(a, i, v) AS to_json(list_concat(list_concat(list_slice(a::JSON[], 1, i), [v]), list_slice(a::JSON[], i + 1, len(a))));
+CREATE OR REPLACE MACRO bough_fn.json_gap(n, i, later) AS least(greatest(CASE WHEN i < 0 THEN n + i ELSE i END + CASE WHEN later THEN 1 ELSE 0 END, 0), n);
+CREATE OR REPLACE MACRO bough_fn.json_insert_at(j, p, v, later, parent) AS CASE json_type(parent) WHEN 'OBJECT' THEN CASE WHEN json_exists(j, bough_fn.json_place(p)) THEN error('cannot replace existing key') ELSE json_set(j, bough_fn.json_place(p), v) END WHEN 'ARRAY' THEN CASE WHEN len(p) = 1 THEN bough_fn.json_list_with(json_extract(j, '$[*]'), bough_fn.json_gap(json_array_length(j)::INTEGER, p[-1]::INTEGER, later), v) ELSE json_replace(j, bough_fn.json_place(p[:-2]), bough_fn.json_list_with(json_extract(parent, '$[*]'), bough_fn.json_gap(json_array_length(parent)::INTEGER, p[-1]::INTEGER, later), v)) END ELSE j END;
+CREATE OR REPLACE MACRO bough_fn.json_insert(j, p, v, later) AS CASE WHEN j IS NULL OR p IS NULL OR v IS NULL OR later IS NULL THEN NULL WHEN len(p) = 0 THEN j::JSON ELSE bough_fn.json_insert_at(j::JSON, p, v::JSON, later, CASE WHEN len(p) = 1 THEN j::JSON ELSE json_extract(j::JSON, bough_fn.json_place(p[:-2])) END) END;
 CREATE OR REPLACE MACRO bough_fn.json_member(k, v) AS to_json(k) || ':' || coalesce(to_json(v), 'null');
 CREATE OR REPLACE MACRO bough_fn.json_of_texts(a) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1, 2), lambda i: bough_fn.json_member(a[i], a[i + 1])), ',') || '}')::JSON, (a, b) AS ('{' || array_to_string(list_transform(range(1, len(a) + 1), lambda i: bough_fn.json_member(a[i], b[i])), ',') || '}')::JSON;
 CREATE OR REPLACE MACRO bough_fn.unwrapped(j) AS CASE json_type(j) WHEN 'ARRAY' THEN json_extract(j, '$[*]') ELSE [j] END;
@@ -138,6 +145,7 @@ CREATE OR REPLACE MACRO bough_fn.make_interval(years := 0, months := 0, weeks :=
 -- the first century began with the year 1
 CREATE OR REPLACE MACRO bough_fn.date_trunc_years(f, x) AS date_trunc(f, x - INTERVAL 1 YEAR) + INTERVAL 1 YEAR;
 CREATE OR REPLACE MACRO bough_fn.months_in(i) AS date_part('year', i) * 12 + date_part('month', i);
+CREATE OR REPLACE MACRO bough_fn.days_in(i) AS date_part('day', i);
 CREATE OR REPLACE MACRO bough_fn.micros_in(i) AS (date_part('hour', i) * 3600 + date_part('minute', i) * 60) * 1000000 + date_part('microseconds', i);
 CREATE OR REPLACE MACRO bough_fn.interval_of(m, d, t) AS to_months(m::INTEGER) + to_days(d::INTEGER) + to_microseconds(t::BIGINT);
 CREATE OR REPLACE MACRO bough_fn.hours_signed(m, d, t) AS CASE WHEN d > 0 AND t < 0 THEN bough_fn.interval_of(m, d - 1, t + 86400000000) WHEN d < 0 AND t > 0 THEN bough_fn.interval_of(m, d + 1, t - 86400000000) ELSE bough_fn.interval_of(m, d, t) END;

@@ -17,12 +17,12 @@ from branching.errors import BoughError
 from proxy.sql.array_operators import containing, from_the_end, joined, listed, overlapping, subscript
 from proxy.sql.expression_types import TEXT, engine_name
 from proxy.sql.json_values import with_values, written
-from proxy.sql.macros import call, function
+from proxy.sql.macros import MACRO_SCHEMA, call, function
 from proxy.sql.parameters import ColumnsOf, TypesInPlace
 
 MAY_MATTER = re.compile(
     r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|@>|<@|&&|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat"
-    r"|format\s*\(|to_char|array_to_string|generate_series|\bsum\s*\(\s*(?:min|max)\b"
+    r"|format\s*\(|to_char|array_to_string|generate_series|\bsum\s*\(\s*(?:min|max)\b|\bsum\b"
     r"|\btime|[-+*]\s*[\d(]|\d\)?\s*[-+*]|\w\s*-\s*\w|(?:::|\bas\b)\s*(?:int|bigint|smallint|date|timestamp)",
     re.IGNORECASE,
 )
@@ -36,6 +36,7 @@ _OPERATORS = (
     exp.Add,
     exp.Mul,
     exp.AtTimeZone,
+    exp.Window,
     exp.IntDiv,
     exp.Anonymous,
     exp.Cast,
@@ -137,6 +138,26 @@ def _sum(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
         return exp.cast(node.copy(), "BIGINT", dialect="duckdb")
     whole.replace(exp.cast(whole.copy(), "BIGINT", dialect="duckdb"))
     return node
+
+
+def _sum_over(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A sum of intervals is three sums to the engine, each of which needs the window."""
+    summed = node.this
+    if (
+        not isinstance(summed, exp.Dot)
+        or summed.expression.name != "sum"
+        or summed.this.name not in (MACRO_SCHEMA, "main")
+    ):
+        return None
+    value = summed.expression.expressions[0]
+    if types.of_expression(value) != _INTERVAL:
+        return None
+    sums = []
+    for part in ("months_in", "days_in", "micros_in"):
+        one = node.copy()
+        one.set("this", function("sum", call(part, value.copy())))
+        sums.append(one)
+    return call("interval_of", *sums)
 
 
 def _series(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
@@ -314,6 +335,7 @@ _CHANGES: dict[type[exp.Expr], Change] = {
     exp.Add: _small,
     exp.Mul: _small,
     exp.AtTimeZone: _zone_of_date,
+    exp.Window: _sum_over,
     exp.IntDiv: _over,
     exp.Sum: _sum,
     exp.ExplodingGenerateSeries: _series,

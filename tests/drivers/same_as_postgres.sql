@@ -249,3 +249,20 @@ CREATE TABLE never (a boolean(1))
 CREATE TABLE never (a tinyint(1))
 ANALYZE odd (no_such_column)
 ANALYZE odd (id, s)
+-- several patterns, ties, sums of intervals over windows, bytes, insertions, repeated keys, bits, texts beside numbers
+SELECT s ILIKE ANY ('{A%}'), s NOT ILIKE ALL ('{A%,%}'), s LIKE ANY (ARRAY['a%','b']), s NOT LIKE ALL (ARRAY['a%','x']), s NOT LIKE ANY (ARRAY['a%','x']), NOT s LIKE ANY (ARRAY['a%','x']) FROM odd ORDER BY id
+SELECT s ~ ANY (ARRAY['a','^b']), s ~* ANY ('{A,Q}'), s ~ ALL (ARRAY['a','c']), NOT (s ~ ANY (ARRAY['a', '\d'])) FROM odd ORDER BY id
+SELECT count(*), sum(v) FROM (SELECT id % 2 AS v FROM odd ORDER BY v DESC FETCH FIRST 1 ROW WITH TIES) x
+SELECT count(*), sum(v) FROM (SELECT id, id % 2 AS v FROM odd ORDER BY 2, s IS NULL FETCH FIRST ROW WITH TIES) x
+SELECT f, count(*) FROM odd GROUP BY f ORDER BY count(*) DESC FETCH FIRST 1 ROWS WITH TIES
+SELECT id, sum(iv) OVER (ORDER BY id), sum(iv) OVER (PARTITION BY f) FROM odd ORDER BY id
+SELECT id, sum(iv) FILTER (WHERE id > 1) OVER (ORDER BY id ROWS 1 PRECEDING), sum(iv) OVER w FROM odd WINDOW w AS (ORDER BY id DESC) ORDER BY id
+SELECT get_byte('\x0102ff'::bytea, 2), set_byte('\x0102'::bytea, 0, 255), set_byte('\x0102'::bytea, 1, 0), get_byte(by, 0) FROM odd WHERE id = 1
+SELECT get_byte('\x01'::bytea, 5)
+SELECT jsonb_insert('{"a":[1,2]}', '{a,1}', '9'), jsonb_insert('{"a":[1,2]}', '{a,1}', '9', true), jsonb_insert('{"a":1}', '{b}', '2'), jsonb_insert('{"a":[1,2]}', '{a,-1}', '9'), jsonb_insert('{"a":[1,2]}', '{a,5}', '9'), jsonb_insert('[1,2]', '{0}', '"x"'), jsonb_insert('[1,2]', '{-1}', '"x"', true), jsonb_insert('{"a":1}', '{b,c}', '2')
+SELECT jsonb_insert('{"a":1}', '{a}', '2')
+SELECT jsonb_insert(jb, '{b,0}', '0'), jsonb_insert(jb, '{zz}', to_jsonb(id)) FROM odd WHERE id = 1
+SELECT '{"a":1,"a":2}'::jsonb -> 'a', '{"a":1,"a":2}'::jsonb #>> '{a}', '{"a":1,"a":2}'::jsonb @> '{"a":2}', '{"a":{"b":1,"b":2.50},"a":{"b":1,"b":2}}'::jsonb
+SELECT B'101'::text, (B'101' & B'110')::text, X'1F'::text, B'101'::int, length(B'101'), B'101' = B'101', (~B'101')::text, X'FF'::int, x'ff'::bigint, pg_typeof(B'101')
+SELECT '1' + 1, '1' * 2, 3 - '1', '1.5' + 1.0, 7 / '2', '7' % 4
+SELECT '1.5' + 1

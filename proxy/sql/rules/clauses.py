@@ -40,6 +40,8 @@ def clauses(tree: exp.Expr) -> exp.Expr:
                 node.meta[LOCKED] = [name.name for lock in node.args["locks"] for name in lock.expressions]
                 node.set("locks", None)
             limit = node.args.get("limit")
+            if isinstance(limit, exp.Fetch):
+                _with_ties(node, limit)
             if isinstance(limit, exp.Limit) and _is_all(limit.expression):
                 node.set("limit", None)
         if isinstance(node, exp.Collate):
@@ -53,6 +55,36 @@ def clauses(tree: exp.Expr) -> exp.Expr:
         elif isinstance(node, (exp.Like, exp.ILike)) and not isinstance(node.parent, exp.Escape):
             _escape(node)
     return _values(tree)
+
+
+def _with_ties(query: exp.Expr, fetch: exp.Fetch) -> None:
+    """``FETCH FIRST n ROWS WITH TIES``, which the engine passes over: those of a rank up to ``n``."""
+    options = fetch.args.get("limit_options")
+    if options is None or not options.args.get("with_ties"):
+        return
+    order = query.args.get("order")
+    if order is None:
+        raise BoughError("42601", "WITH TIES cannot be specified without ORDER BY clause")
+    if not isinstance(query, exp.Select) or query.args.get("distinct") or query.args.get("offset"):
+        raise BoughError(
+            "0A000",
+            "WITH TIES behind UNION, DISTINCT or OFFSET is not supported",
+            hint="Number the rows with rank() OVER (ORDER BY …) in a sub-query and choose by that.",
+        )
+    named = {item.alias: item.this for item in query.expressions if isinstance(item, exp.Alias)}
+    keys = []
+    for key in order.expressions:
+        value, copy = key.this, key.copy()
+        if isinstance(value, exp.Literal) and value.name.isdecimal():
+            value = query.expressions[min(int(value.name), len(query.expressions)) - 1].unalias()
+        elif isinstance(value, exp.Column) and not value.table:
+            value = named.get(value.name, value)
+        copy.set("this", value.copy())
+        keys.append(copy)
+    rank = exp.Window(this=exp.Anonymous(this="rank"), order=exp.Order(expressions=keys))
+    count = fetch.args.get("count") or exp.Literal.number(1)
+    query.set("qualify", exp.Qualify(this=exp.LTE(this=rank, expression=count.copy())))
+    query.set("limit", None)
 
 
 def _assigned_together(node: exp.EQ) -> None:

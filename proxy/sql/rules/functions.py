@@ -13,7 +13,7 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function, has_known_type
-from proxy.sql.rules import formats, json_paths, patterns
+from proxy.sql.rules import formats, json_calls, json_paths, patterns
 from proxy.sql.rules.zones import at_time_zone, timezone
 
 Args = list[exp.Expr]
@@ -25,6 +25,7 @@ _MACROS = {
     "overlay": "overlay", "quote_ident": "quote_ident", "quote_literal": "quote_literal",
     "quote_nullable": "quote_nullable", "regexp_replace": "regexp_replace",
     "regexp_count": "regexp_count", "encode": "encode", "decode": "decode", "sha256": "sha256",
+    "get_byte": "get_byte", "set_byte": "set_byte",
     "length": "length", "char_length": "length", "character_length": "length", "octet_length": "octet_length",
     "ln": "ln", "log": "log", "log10": "log", "power": "power", "pow": "power", "sqrt": "sqrt",
     "to_hex": "to_hex", "width_bucket": "width_bucket", "div": "div",
@@ -178,19 +179,6 @@ def _natural(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and not node.is_string
 
 
-def _json_object(a: Args) -> exp.Expr:
-    """Of texts in arrays, unlike the engine's function of that name."""
-    given = [parse_array(item.name) if isinstance(item, exp.Literal) else item for item in a]
-    return call("json_of_texts", *given)
-
-
-def _json_set(a: Args) -> exp.Expr:
-    value, path, new = a[:3]
-    if isinstance(path, exp.Literal):
-        path = parse_array(path.name)
-    return call("json_put", value, path, new, a[3] if len(a) > 3 else exp.Boolean(this=True))
-
-
 def _num_nulls(a: Args) -> exp.Expr:
     if len(a) == 1 and isinstance(a[0], exp.Variadic):
         return call("num_nulls", a[0].this)
@@ -206,14 +194,6 @@ def _num_nonnulls(a: Args) -> exp.Expr:
 def _is_null(item: exp.Expr) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=exp.Is(this=item, expression=exp.Null()), true=exp.Null())],
                     default=exp.Literal.number(1))  # fmt: skip
-
-
-def _path_text(a: Args) -> exp.Expr:
-    return call("json_path_text", a[0], exp.Array(expressions=a[1:]))
-
-
-def _path(a: Args) -> exp.Expr:
-    return call("json_path", a[0], exp.Array(expressions=a[1:]))
 
 
 def _prepend(a: Args) -> exp.Expr:
@@ -258,22 +238,23 @@ _SPECIAL: dict[str, Callable[[Args], exp.Expr]] = {
     "string_to_table": _string_table,
     "regexp_match": patterns.matched,
     "regexp_matches": patterns.all_matched,
-    "json_object": _json_object,
-    "jsonb_object": _json_object,
+    "json_object": json_calls.json_object,
+    "jsonb_object": json_calls.json_object,
     "trunc": _trunc,
     "num_nulls": _num_nulls,
     "num_nonnulls": _num_nonnulls,
-    "json_extract_path_text": _path_text,
-    "jsonb_extract_path_text": _path_text,
-    "json_extract_path": _path,
-    "jsonb_extract_path": _path,
+    "json_extract_path_text": json_calls.path_text,
+    "jsonb_extract_path_text": json_calls.path_text,
+    "json_extract_path": json_calls.path,
+    "jsonb_extract_path": json_calls.path,
     "array_prepend": _prepend,
     "format": _format,
     "to_char": formats.to_char,
     "to_date": formats.to_date,
     "to_timestamp": formats.to_timestamp,
     "to_number": formats.to_number,
-    "jsonb_set": _json_set,
+    "jsonb_set": json_calls.json_set,
+    "jsonb_insert": json_calls.json_insert,
     **json_paths.PATHS,
     "timezone": timezone,
     "timeofday": _null_if_no_json("timeofday"),

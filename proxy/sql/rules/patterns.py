@@ -10,6 +10,8 @@ import re
 
 from sqlglot import exp
 
+from branching.errors import BoughError
+from proxy.sql.array_text import parse_array
 from proxy.sql.macros import call, function
 
 Args = list[exp.Expr]
@@ -30,6 +32,8 @@ def patterns(tree: exp.Expr) -> exp.Expr:
     >>> patterns(read_postgres(r"SELECT a ~ '^\\w+$'")).sql("postgres")
     "SELECT a ~ '^[\\\\pL\\\\pN_]+$'"
     """
+    for matched_ in list(tree.find_all(exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike)):
+        _each(matched_)
     for node in tree.find_all(exp.RegexpLike, exp.RegexpILike, exp.Substring, exp.Anonymous):
         if isinstance(node, (exp.RegexpLike, exp.RegexpILike)):
             _respell(node.expression, None)
@@ -41,6 +45,42 @@ def patterns(tree: exp.Expr) -> exp.Expr:
             if node.name.lower() == "regexp_replace" and len(node.expressions) > 2:
                 _replacement(node.expressions[2])
     return tree
+
+
+def _each(node: exp.Expr) -> None:
+    """``x LIKE ANY (ARRAY['a%', 'b%'])``, which the engine lacks, pattern by pattern."""
+    given = node.expression
+    is_all = isinstance(given, exp.Anonymous) and given.name.lower() == "all"
+    if not is_all and not isinstance(given, (exp.Any, exp.All)):
+        return
+    listed = (given.expressions[0] if is_all else given.this).unnest()
+    if isinstance(listed, exp.Cast):
+        listed = listed.this.unnest()
+    if isinstance(listed, exp.Literal):
+        listed = parse_array(listed.name)
+    is_regular = isinstance(node, (exp.RegexpLike, exp.RegexpILike))
+    if not isinstance(listed, exp.Array) or not listed.expressions:
+        if is_regular:
+            raise BoughError(
+                "0A000",
+                "a regular expression with ANY or ALL takes a constant array",
+                hint="Write the patterns as ARRAY['…', '…'], or EXISTS (SELECT FROM unnest(…) AS p WHERE text ~ p).",
+            )
+        return
+    if is_regular and isinstance(node.parent, exp.Not):
+        # it may stand for one operator, or for NOT before the whole: the tree is the same
+        raise BoughError(
+            "0A000",
+            "!~ with ANY or ALL is not supported",
+            hint="NOT (text ~ ANY (…)) is text !~ ALL (…), with the parentheses.",
+        )
+    each = []
+    for pattern in listed.expressions:
+        one = node.copy()
+        one.set("expression", pattern.copy())
+        each.append(one)
+    join = exp.or_ if isinstance(given, exp.Any) else exp.and_
+    node.replace(exp.paren(join(*each, copy=False, dialect="duckdb"), copy=False))
 
 
 def _respell(pattern: exp.Expr | None, flags: exp.Expr | None) -> None:

@@ -60,9 +60,6 @@ def relations(tree: exp.Expr) -> exp.Expr:
             _compared_with(node, parse_array(literal.name), literal)
         elif _may_be_null(literal) and isinstance(node.parent, _COMPARISONS):
             _null_with(node.parent, literal, is_any=isinstance(node, exp.Any))
-    for like in list(tree.find_all(exp.Like, exp.ILike)):
-        if isinstance(like.expression, (exp.Any, exp.All)):
-            _like_each(like)
     return tree
 
 
@@ -88,22 +85,6 @@ def _in_step(unnest: exp.Unnest) -> None:
         )
     )
     unnest.replace(exp.Subquery(this=query, alias=exp.TableAlias(this=alias.this.copy())))
-
-
-def _like_each(like: exp.Expr) -> None:
-    """``x LIKE ANY (ARRAY['a%', 'b%'])``, which the engine lacks, pattern by pattern."""
-    patterns = like.expression.this.unnest()
-    if isinstance(patterns, exp.Literal):
-        patterns = parse_array(patterns.name)
-    if not isinstance(patterns, exp.Array) or not patterns.expressions:
-        return
-    each = []
-    for pattern in patterns.expressions:
-        one = like.copy()
-        one.set("expression", pattern.copy())
-        each.append(one)
-    join = exp.or_ if isinstance(like.expression, exp.Any) else exp.and_
-    like.replace(exp.paren(join(*each, copy=False, dialect="duckdb"), copy=False))
 
 
 def _may_be_null(array: exp.Expr) -> bool:

@@ -14,6 +14,7 @@ from sqlglot import exp
 from branching.errors import BoughError
 from proxy.sql.array_text import parse_array
 from proxy.sql.interval_text import engine_text
+from proxy.sql.json_text import last_members
 from proxy.sql.macros import call, function
 from proxy.sql.numbers import check_number
 from proxy.sql.type_names import D, engine_type, named
@@ -53,6 +54,9 @@ def types(tree: exp.Expr) -> exp.Expr:
                 tree = new
             else:
                 node.replace(new)
+    for bits in list(tree.find_all(exp.BitString, exp.HexString)):
+        if bits.parent is not None:
+            bits.replace(_bits(bits))
     for interval in tree.find_all(exp.Interval):
         if isinstance(interval.this, exp.Literal) and interval.this.is_string:
             interval.this.set("this", _SIGN.sub(r"\1", interval.this.name))
@@ -96,6 +100,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
     elif literal_text and to.this == D.BOOLEAN:
         if value.name.strip().lower() in ("on", "off"):
             value = exp.Literal.string("true" if value.name.strip().lower() == "on" else "false")
+    elif literal_text and to.this == D.JSONB:
+        value = exp.Literal.string(last_members(value.name) or value.name)
     elif literal_text and to.this == D.INTERVAL:
         value = exp.Literal.string(engine_text(value.name))
     elif literal_text and to.this in (D.TIME, D.TIMETZ):
@@ -110,6 +116,14 @@ def _cast(node: exp.Cast) -> exp.Expr:
     if precision is not None:
         return call("places", node.copy(), exp.Literal.number(precision)) if precision < 6 else node
     return node if length is None else function("left", node.copy(), exp.Literal.number(length))
+
+
+def _bits(node: exp.Expr) -> exp.Expr:
+    """``B'101'`` and ``X'1F'`` are strings of bits, where the engine has a number and bytes."""
+    digits = node.name
+    if isinstance(node, exp.HexString):
+        digits = "".join(f"{int(digit, 16):04b}" for digit in digits)
+    return exp.cast(exp.Literal.string(digits), "BIT", dialect="duckdb")
 
 
 def clock_text(text: str) -> str | None:
