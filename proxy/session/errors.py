@@ -9,6 +9,7 @@ from typing import Literal
 import structlog
 
 from branching import EngineError
+from branching.errors import BoughError
 from proxy.sql.errors import from_engine
 from proxy.wire import ErrorResponse, NoticeResponse
 
@@ -53,3 +54,14 @@ def error_response(error: BaseException, *, fatal: bool = False, offset: int = 0
 
 def notice(text: str, sqlstate: str = "00000", severity: str = "NOTICE") -> NoticeResponse:
     return NoticeResponse(severity, sqlstate, text)  # type: ignore[arg-type]
+
+
+def refuse_dumps(application: str) -> None:
+    """pg_dump reads the catalogs of PostgreSQL's own storage: better told at once than by its first query."""
+    if application in ("pg_dump", "pg_dumpall"):
+        raise BoughError(
+            "0A000",
+            f"{application} is not supported",
+            hint="bough export writes a branch as a DuckDB file, TRANSFER SCHEMA moves its tables to PostgreSQL, and"
+            " psql's copy writes the rows of one.",
+        )

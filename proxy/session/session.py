@@ -24,6 +24,7 @@ from proxy.commands.branch import SetBranch, SetLocalBranch
 from proxy.session import shadow_mode
 from proxy.session.branch_commands import BranchCommands
 from proxy.session.branch_schemas import BranchSchemas
+from proxy.session.errors import refuse_dumps
 from proxy.session.known_branches import KnownBranches, no_branch
 from proxy.session.service import Service
 from proxy.session.shadow_mode import Shadowing
@@ -67,6 +68,7 @@ class Session:
             for name, value in startup.parameters.items()
             if name not in _RESERVED and not name.startswith("_pq_.")
         }
+        refuse_dumps(given.get("application_name", ""))
         branch = startup.parameters.get("branch") or options.pop("branch", None)
         self.branches = KnownBranches(service.database, self._resolve_branch(self.database, branch))
         settings = {**options, **given}

@@ -106,3 +106,11 @@ def test_createdb_and_dropdb(server: ThreadServer, name: str) -> None:
     assert run(server, "dropdb", f"{name}_b").returncode == 0
     assert run(server, "dropdb", "--if-exists", f"{name}_b").returncode == 0
     assert run(server, "dropdb", f"{name}_b").returncode == 1
+
+
+@pytest.mark.skipif(shutil.which("pg_dump") is None, reason="pg_dump is not installed")
+def test_pg_dump_is_told_what_to_use_instead(server: ThreadServer) -> None:
+    found = run(server, "pg_dump", "main")
+    assert found.returncode != 0
+    assert "pg_dump is not supported" in found.stderr
+    assert "bough export" in found.stderr
