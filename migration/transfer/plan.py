@@ -186,6 +186,7 @@ def _plan(
                 read_source, cursor, watermark, source.dialect, inclusive=keyed, nullable=nullable
             )
     measured = [(c.name, c.read) for c in decided if c.expression is None]
+    casts.refuse_other_money(decided, reader, target)
     casts.refuse_failing(decided, request.options.casts, reader, read_source)
     profile = take(
         reader,

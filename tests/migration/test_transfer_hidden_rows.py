@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from servers import Server
 
 from migration.connectors import connect
 from migration.connectors.base import Connector, Source
+from migration.connectors.postgres import PostgresReader
 from migration.datasources.datasource import datasource
 from migration.errors import MigrationError
 from migration.reconcile.compare import Side, reconcile
@@ -119,6 +120,35 @@ def test_a_table_is_not_replaced_by_key_for_who_does_not_see_all_of_it(
             assert caught.value.sqlstate == "0A000"
     found = session.execute("SELECT * FROM hidden.secrets ORDER BY id").fetchall()
     assert found == ([(3, "clerk")] if user is None else [(1, "clerk"), (2, "boss")])
+
+
+@pytest.mark.parametrize("differs", [True, False])
+def test_money_moves_only_where_it_is_written_alike(
+    differs: bool,
+    postgres: Server,
+    session: psycopg.Connection[tuple[object, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session.execute("CREATE TABLE hidden.bills AS SELECT 5::money AS amount")
+    here = connect(datasource("here", "postgres", {**postgres.options, "role": "read_write"}))
+    there = connect(datasource("there", "postgres", {**postgres.options, "role": "read_write"}))
+    request = TransferRequest(Source(path=("hidden", "bills")), ("hidden", "copied"))
+    with closing(here), closing(there):
+        if not differs:
+            run(plan(request, here, there))
+            assert session.execute("SELECT * FROM hidden.copied").fetchall() == [("$5.00",)]
+            return
+        row = PostgresReader.row
+
+        def other(self: PostgresReader, query: str) -> Sequence[object]:
+            return (
+                ("-1.234.567,89 EUR",) if self.connector is there and "money" in query else row(self, query)
+            )
+
+        monkeypatch.setattr(PostgresReader, "row", other)
+        with pytest.raises(MigrationError, match="lc_monetary") as caught:
+            run(plan(request, here, there))
+        assert (caught.value.sqlstate, caught.value.column) == ("HV004", "amount")
 
 
 @pytest.mark.parametrize(("name", "what"), [("numbers", "a sequence"), ("by_owner", "an index")])
