@@ -67,6 +67,7 @@ CREATE OR REPLACE MACRO bough_fn.array_replace(a, x, z) AS list_transform(a, lam
 CREATE OR REPLACE MACRO bough_fn.array_positions(a, x) AS list_filter(list_transform(a, lambda y, i: CASE WHEN y IS NOT DISTINCT FROM x THEN i END), lambda i: i IS NOT NULL);
 
 CREATE OR REPLACE MACRO bough_fn.list_join(a, b) AS CASE WHEN a IS NULL THEN b WHEN b IS NULL THEN a ELSE list_concat(a, b) END;
+CREATE OR REPLACE MACRO bough_fn.field_text(t) AS CASE WHEN t IS NULL THEN '' WHEN t = '' OR regexp_matches(t, '[\s,()"\\]') THEN '"' || replace(replace(t, '\', '\\'), '"', '""') || '"' ELSE t END;
 CREATE OR REPLACE MACRO bough_fn.truths(a) AS list_transform(a, lambda x: CASE WHEN x THEN 't' WHEN NOT x THEN 'f' END);
 
 -- json

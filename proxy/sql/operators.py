@@ -23,7 +23,7 @@ from proxy.sql.parameters import ColumnsOf, TypesInPlace
 MAY_MATTER = re.compile(
     r"\|\||/|->|[=>]\s*'\s*[{\[\"]|#|\[|@>|<@|&&|-\s*(?:'|array\b|\d|\$)|json|_agg\b|\bround\s*\(|date_trunc|concat"
     r"|format\s*\(|to_char|array_to_string|generate_series|\bsum\s*\(\s*(?:min|max)\b|\bsum\b"
-    r"|\btime|[-+*]\s*[\d(]|\d\)?\s*[-+*]|\w\s*-\s*\w|(?:::|\bas\b)\s*(?:int|bigint|smallint|date|timestamp)",
+    r"|\btime|[-+*]\s*[\d(]|\d\)?\s*[-+*]|\w\s*-\s*\w|(?:::|\bas\b)\s*(?:int|bigint|smallint|date|timestamp|text|varchar)",
     re.IGNORECASE,
 )
 _JSON, _INTERVAL, _ZONED = "JSON", "INTERVAL", "TIMESTAMP WITH TIME ZONE"
@@ -183,11 +183,39 @@ def _equal(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     return type(node)(this=left, expression=right)
 
 
+def _row_text(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
+    """A row as text: its fields as they are written, in quotes where they must be."""
+    row = node.this.unnest()
+    if isinstance(row, exp.Anonymous) and row.name.lower() == "row":
+        fields = [(item, types.of_expression(item)) for item in row.expressions]
+    else:
+        name = exp.to_identifier(row.name, quoted=True)
+        known = types.of_row(row, whole=True).items()
+        fields = [
+            (exp.column(exp.to_identifier(field, quoted=True), table=name.copy()), type_)
+            for field, type_ in known
+        ]
+    if not fields:
+        return None
+    written = []
+    for field, type_ in fields:
+        text = _truth(field) if type_ == "BOOLEAN" else exp.cast(field.copy(), "TEXT", dialect="duckdb")
+        written.append(call("field_text", text))
+    whole: exp.Expr = exp.Literal.string("(")
+    for at, text in enumerate(written):
+        comma = [exp.Literal.string(",")] if at else []
+        for part in (*comma, text):
+            whole = exp.DPipe(this=whole, expression=part)
+    return exp.Paren(this=exp.DPipe(this=whole, expression=exp.Literal.string(")")))
+
+
 def _cast(node: exp.Expr, types: TypesInPlace) -> exp.Expr | None:
     """The time of day of a timestamp with time zone, which the engine does not cast; a text with a point is no integer,
     where the engine rounds it; the engine passes over an era and any word behind a moment."""
     assert isinstance(node, exp.Cast)
     to = engine_name(node.to)
+    if to == TEXT and not isinstance(node, exp.TryCast):
+        return _row_text(node, types)
     if isinstance(node, exp.TryCast) or to not in ("TIME", *_MOMENTS, *_WHOLE):
         return None
     type_ = types.of_expression(node.this)

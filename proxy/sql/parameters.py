@@ -85,9 +85,9 @@ class TypesInPlace:
         """The engine's type of an expression itself; None if it is not known."""
         return expression_type(node, self._scope)
 
-    def of_row(self, node: exp.Expr) -> dict[str, str]:
-        """Where ``node`` means a whole row: the columns of it whose type is known."""
-        return self._scope.of_row(node) if isinstance(node, exp.Column) and not node.table else {}
+    def of_row(self, node: exp.Expr, *, whole: bool = False) -> dict[str, str]:
+        """Where ``node`` means a whole row: the columns of it whose type is known; ``whole``: all of them or none."""
+        return self._scope.of_row(node, whole) if isinstance(node, exp.Column) and not node.table else {}
 
 
 class _Columns:
@@ -155,7 +155,7 @@ class _CertainColumns(_Columns):
             node = node.find_ancestor(*_NAMING)
         return None
 
-    def of_row(self, row: exp.Column) -> dict[str, str]:
+    def of_row(self, row: exp.Column, whole: bool) -> dict[str, str]:
         """The known columns of the source that a bare name stands for."""
         node = row.find_ancestor(*_NAMING)
         found = (
@@ -166,6 +166,8 @@ class _CertainColumns(_Columns):
         if len(found) != 1 or self.of(row) is not None:
             return {}
         types = {name: self._of_source(found[0], name) for name in self._columns_in(found[0])}
+        if whole and not all(types.values()):
+            return {}
         return {name: type_ for name, type_ in types.items() if type_}
 
     def _columns_in(self, source: exp.Expr) -> list[str]:

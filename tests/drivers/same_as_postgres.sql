@@ -266,3 +266,11 @@ SELECT '{"a":1,"a":2}'::jsonb -> 'a', '{"a":1,"a":2}'::jsonb #>> '{a}', '{"a":1,
 SELECT B'101'::text, (B'101' & B'110')::text, X'1F'::text, B'101'::int, length(B'101'), B'101' = B'101', (~B'101')::text, X'FF'::int, x'ff'::bigint, pg_typeof(B'101')
 SELECT '1' + 1, '1' * 2, 3 - '1', '1.5' + 1.0, 7 / '2', '7' % 4
 SELECT '1.5' + 1
+-- rows as text
+SELECT row(1, 'a b')::text, row(1, NULL, 'x,y', 'a"b', '', 'c\d', '(')::text, row(true, 1.5, '{1,2}'::int[], date '2024-01-01', 1 = 2)::text
+SELECT odd::text FROM odd WHERE id = 4
+SELECT odd::text FROM odd ORDER BY id
+SELECT o::text, o.id::text FROM odd o WHERE id = 2
+SELECT s::text, id::text FROM odd s2 ORDER BY id
+SELECT row(id, s)::text FROM odd ORDER BY id
+SELECT row(1)::text, row()::text
