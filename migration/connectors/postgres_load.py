@@ -234,7 +234,7 @@ class CopyIn:
                 with cursor.copy(self._statement) as copy:
                     copy.write(self._header)
                     while (data := self._queue.get()) is not None:
-                        copy.write(data)
+                        copy.write(memoryview(data))  # psycopg cuts it into pieces: of bytes each is a copy
                     copy.write(self._trailer)
                 with self._lock:
                     self.rows += cursor.rowcount

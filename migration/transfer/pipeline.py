@@ -76,8 +76,9 @@ class Pipeline:
                     if item.error is not None:
                         raise item.error
                     return
-                yield item
-                self._passed(item.num_rows, item.nbytes)
+                batch, size = item
+                yield batch
+                self._passed(batch.num_rows, size)
         finally:
             self.close()
 
@@ -100,7 +101,8 @@ class Pipeline:
     def _reading(self) -> None:
         try:
             for batch in self._read():
-                self._raw.put(batch, batch.nbytes)
+                size = batch.nbytes  # which takes a while: it goes along with the batch
+                self._raw.put((batch, size), size)
             self._raw.put(_End(), 0)
         except Stopped:
             pass
@@ -114,9 +116,12 @@ class Pipeline:
                 if isinstance(item, _End):
                     self._ready.put(item, 0)
                     return
-                batch = self._transform(item)
+                given, size = item
+                batch = self._transform(given)
                 self._measure.add(batch)
-                self._ready.put(batch, batch.nbytes)
+                if not self._transform.is_identity:
+                    size = batch.nbytes
+                self._ready.put((batch, size), size)
         except Stopped:
             pass
         except BaseException as error:
