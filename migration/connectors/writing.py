@@ -37,7 +37,7 @@ from migration.connectors.children import Reference, check_children
 from migration.connectors.fitting import altered, fit, same_shape
 from migration.connectors.matching import folding_columns, same_key
 from migration.connectors.queries import quoted, quoted_path
-from migration.connectors.staged_names import job_of, made_meanwhile, replaced_name, staged_name
+from migration.connectors.staged_names import is_staging, job_of, made_meanwhile, replaced_name, staged_name
 from migration.dialects import DialectContract
 from migration.errors import MigrationError
 from migration.model import TableSpec
@@ -157,11 +157,10 @@ class SqlWriter(ABC):
 
     def cleanup(self, job: str | None = None, schema: str | None = None) -> tuple[Path, ...]:
         """Drops the staging tables of one job, or of all."""
-        found = []
-        for path in self.leftovers(schema):
-            if job is None or job_of(path) == job:
-                self.drop(path)
-                found.append(path)
+        found = [path for path in self.leftovers(schema) if job is None or job_of(path) == job]
+        # Staging first: what tells that its rows are shown is wanted as long as it is there.
+        for path in sorted(found, key=is_staging, reverse=True):
+            self.drop(path)
         return tuple(found)
 
     def publish(self, staging: Path, target: Path, mode: Mode, key: Sequence[str] = ()) -> Published:

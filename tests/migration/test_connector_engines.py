@@ -293,7 +293,8 @@ def test_a_repeated_key_changes_nothing(opened: Opened) -> None:
         with pytest.raises(MigrationError, match="not unique"):
             writer.publish(staging, ("t",), "upsert", ["id"])
         assert writer.cleanup("2") == ()
-        assert len(writer.cleanup("1")) == 1
+        assert staging[-1:] in [path[-1:] for path in writer.cleanup("1")]
+        assert writer.leftovers() == ()
     assert alike(whole(connector), before)
 
 
