@@ -55,15 +55,6 @@ def posix_minutes(zone: str) -> int | None:
     return minutes if "-" in (found[2], found[3]) else -minutes
 
 
-def offset_text(minutes: int) -> str:
-    """An offset as it stands behind a time.
-
-    >>> offset_text(-210)
-    '-03:30'
-    """
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
 def zone_name(minutes: int) -> str | None:
     """The zone that is so far from Greenwich, if it has a name."""
     hours = minutes // 60

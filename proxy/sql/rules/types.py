@@ -18,7 +18,8 @@ from proxy.sql.json_text import last_members
 from proxy.sql.macros import call, function
 from proxy.sql.numbers import check_number
 from proxy.sql.type_names import D, engine_type, named
-from proxy.zones import ABBREVIATIONS, offset_text
+from proxy.types.calendar import offset_text
+from proxy.zones import ABBREVIATIONS
 
 _REG = {
     "regclass": "to_regclass",
@@ -175,7 +176,7 @@ def _plain_moment(text: str) -> str | None:
         if word in ("AM", "PM") and 0 < hour < 13:
             return f"{found[1]}{hour % 12 + 12 * (word == 'PM'):02}{found[3]}"
         minutes = ABBREVIATIONS.get(word)
-        return None if minutes is None else f"{found[1]}{found[2]}{found[3]}{offset_text(minutes)}"
+        return None if minutes is None else f"{found[1]}{found[2]}{found[3]}{offset_text(minutes * 60)}"
     found = _PACKED.fullmatch(text) or _SLASHED.fullmatch(text) or _NAMED.fullmatch(text)
     if found is None:
         return None
